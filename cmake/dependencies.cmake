@@ -1,0 +1,11 @@
+# Everything comes from Debian 12 packages; script/packages is the list.
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
+find_package(spdlog REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(CLI11 QUIET)
+if(SHAREDLOCK_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()

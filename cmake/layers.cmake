@@ -1,0 +1,40 @@
+# Flags that every target of ours gets, and the two helpers with which each folder declares itself.
+add_library(sharedlock_flags INTERFACE)
+target_compile_options(sharedlock_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
+  # A false alarm of g++ 12 about the frames of Asio's coroutines.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
+target_compile_definitions(sharedlock_flags INTERFACE
+  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(sharedlock_flags INTERFACE Boost::headers Threads::Threads)
+
+# sharedlock_layer(NAME SOURCES … LIBRARIES …): the static library of one folder below src/.
+function(sharedlock_layer name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
+  add_library(sharedlock_${name} STATIC ${arg_SOURCES})
+  target_link_libraries(sharedlock_${name} PUBLIC sharedlock_flags ${arg_LIBRARIES} PRIVATE ${arg_PRIVATE_LIBRARIES})
+endfunction()
+
+# sharedlock_test(NAME SOURCES … LIBRARIES …): one GoogleTest binary; every case is its own CTest test.
+function(sharedlock_test name)
+  if(NOT SHAREDLOCK_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE sharedlock_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  # Everything with one label can be built by itself: cmake --build … --target label_tsan
+  foreach(label IN LISTS arg_LABELS)
+    if(NOT TARGET label_${label})
+      add_custom_target(label_${label})
+    endif()
+    add_dependencies(label_${label} ${name})
+  endforeach()
+endfunction()

@@ -1,0 +1,134 @@
+#include "base/json_text.h"
+
+#include <charconv>
+#include <cstddef>
+
+namespace sharedlock {
+
+namespace {
+
+constexpr char kDigits[] = "0123456789abcdef";
+
+// The length of the well-formed UTF-8 sequence at the start of `text` (not empty), or 0. Table 3-7 of the Unicode
+// standard: the second byte's range depends on the first.
+std::size_t sequence_length(std::string_view text) {
+  auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  auto continues = [&](std::size_t i) { return i < text.size() && (at(i) & 0xC0) == 0x80; };
+  unsigned char first = at(0);
+  if (first < 0x80) return 1;
+  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
+  if (first >= 0xE0 && first <= 0xEF) {
+    if (!continues(1) || !continues(2)) return 0;
+    if (first == 0xE0 && at(1) < 0xA0) return 0;
+    if (first == 0xED && at(1) > 0x9F) return 0;
+    return 3;
+  }
+  if (first >= 0xF0 && first <= 0xF4) {
+    if (!continues(1) || !continues(2) || !continues(3)) return 0;
+    if (first == 0xF0 && at(1) < 0x90) return 0;
+    if (first == 0xF4 && at(1) > 0x8F) return 0;
+    return 4;
+  }
+  return 0;
+}
+
+bool is_plain(char c) {
+  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' && c < 0x7F && c > 0;
+}
+
+void append_escaped(std::string& out, char c) {
+  switch (c) {
+    case '"':
+      out += "\\\"";
+      return;
+    case '\\':
+      out += "\\\\";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
+    default:
+      out += "\\u00";
+      out += kDigits[(static_cast<unsigned char>(c) >> 4) & 0xF];
+      out += kDigits[static_cast<unsigned char>(c) & 0xF];
+  }
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  while (!text.empty()) {
+    std::size_t plain = 0;
+    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    out.append(text.substr(0, plain));
+    text.remove_prefix(plain);
+    if (text.empty()) break;
+    if (static_cast<unsigned char>(text[0]) < 0x80) {
+      append_escaped(out, text[0]);
+      text.remove_prefix(1);
+      continue;
+    }
+    std::size_t length = sequence_length(text);
+    if (length == 0) {
+      out += "\xEF\xBF\xBD";
+      text.remove_prefix(1);
+      continue;
+    }
+    out.append(text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  out += '"';
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t length = sequence_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
+  this->name(name);
+  append_json_string(json_, value);
+  return *this;
+}
+
+JsonObject& JsonObject::number(std::string_view name, std::int64_t value) {
+  this->name(name);
+  char digits[24];
+  json_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+  return *this;
+}
+
+JsonObject& JsonObject::boolean(std::string_view name, bool value) {
+  return raw(name, value ? "true" : "false");
+}
+
+JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
+  this->name(name);
+  json_ += json;
+  return *this;
+}
+
+JsonObject& JsonObject::members(std::string_view json) {
+  json_ += json_.size() == 1 && !json.empty() ? json.substr(1) : json;
+  return *this;
+}
+
+void JsonObject::name(std::string_view name) {
+  if (json_.size() > 1) json_ += ',';
+  json_ += '"';
+  json_ += name;
+  json_ += "\":";
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,74 @@
+#include "base/json_text.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+namespace sharedlock {
+namespace {
+
+using namespace std::string_view_literals;
+
+std::string as_json(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+TEST(JsonText, AppendsAndQuotes) {
+  std::string out = "{\"a\":";
+  append_json_string(out, "b");
+  EXPECT_EQ(out, "{\"a\":\"b\"");
+  EXPECT_EQ(as_json(""), "\"\"");
+}
+
+TEST(JsonText, EscapesWhatJsonDemands) {
+  EXPECT_EQ(as_json("say \"hi\" \\ /"), R"("say \"hi\" \\ /")");
+  EXPECT_EQ(as_json("a\nb\rc\td"), R"("a\nb\rc\td")");
+  EXPECT_EQ(as_json("\0\x01\x1f\x7f"sv), R"("\u0000\u0001\u001f\u007f")");
+}
+
+TEST(JsonText, KeepsUtf8) {
+  EXPECT_EQ(as_json("\u00e9\u20ac\U0001F512"), "\"\u00e9\u20ac\U0001F512\"");
+}
+
+TEST(JsonText, ReplacesEachBadByte) {
+  EXPECT_EQ(as_json("a\xff"
+                    "b"),
+            "\"a\uFFFDb\"");
+  EXPECT_EQ(as_json("\xed\xa0\x80"), "\"\uFFFD\uFFFD\uFFFD\"");  // a surrogate
+  EXPECT_EQ(as_json("\xe2\x82"), "\"\uFFFD\uFFFD\"");            // cut off
+  EXPECT_EQ(as_json("\xc0\xaf"), "\"\uFFFD\uFFFD\"");            // overlong
+}
+
+TEST(JsonText, EveryByteSequenceOfTwoBecomesJson) {
+  for (int first = 0; first < 256; ++first) {
+    for (int second = 0; second < 256; ++second) {
+      const std::string bytes{static_cast<char>(first), static_cast<char>(second)};
+      boost::system::error_code error;
+      const auto parsed = boost::json::parse(as_json(bytes), error);
+      ASSERT_FALSE(error) << first << ' ' << second;
+      if (is_utf8(bytes)) {
+        ASSERT_EQ(parsed.as_string(), bytes) << first << ' ' << second;
+      }
+    }
+  }
+}
+
+TEST(JsonText, KnowsWellFormedUtf8) {
+  for (const auto text : {""sv, "plain"sv, "\0"sv, "\u00e9"sv, "\u20ac"sv, "\U0001F512"sv, "\uD7FF"sv, "\uE000"sv,
+                          "\U0010FFFF"sv, "\x7f"sv, "\xc2\x80"sv, "\xe0\xa0\x80"sv, "\xf0\x90\x80\x80"sv}) {
+    EXPECT_TRUE(is_utf8(text)) << as_json(text);
+  }
+}
+
+TEST(JsonText, KnowsIllFormedUtf8) {
+  for (const auto text : {"\x80"sv, "\xff"sv, "\xc1\xbf"sv, "\xc2"sv, "\xc2\x20"sv, "\xe0\x9f\xbf"sv, "\xed\xa0\x80"sv,
+                          "\xed\xbf\xbf"sv, "\xe2\x82"sv, "\xe2\x82\x20"sv, "\xf0\x8f\xbf\xbf"sv, "\xf4\x90\x80\x80"sv,
+                          "\xf5\x80\x80\x80"sv, "\xf0\x9f\x94"sv, "good until \xc0"sv}) {
+    EXPECT_FALSE(is_utf8(text)) << as_json(text);
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock

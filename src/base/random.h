@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace sharedlock {
+
+// 64 bits from the kernel's cryptographic generator, drawn in blocks per thread: fit for ids that nobody may guess.
+// Thread-safe. Aborts where the kernel gives no random numbers.
+std::uint64_t random_bits();
+
+// A random (version 4) UUID, as in "1b4e28ba-2fa1-41d2-883f-0016d3cca427".
+std::string random_uuid();
+
+}  // namespace sharedlock

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <mutex>
+
+#include "base/task.h"
+
+namespace sharedlock {
+
+// Owns background coroutines: each is spawned here, and whoever owns the group joins it before the things that the
+// coroutines use die. Thread-safe. An exception that escapes from a spawned task ends the process: nobody is there to
+// handle it.
+class TaskGroup {
+ public:
+  TaskGroup() = default;
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
+  ~TaskGroup();  // joins
+
+  // Starts `task` on `executor`, whose io_context must run until the task has ended.
+  void spawn(Executor executor, Task<void> task);
+
+  // Blocks until every task that was spawned has ended. Never on an I/O thread, which the tasks need.
+  void join();
+
+  // How many tasks have not ended yet.
+  std::size_t size() const;
+
+ private:
+  void ended();
+
+  mutable std::mutex mutex_;
+  std::condition_variable all_ended_;
+  std::size_t running_ = 0;
+};
+
+}  // namespace sharedlock
