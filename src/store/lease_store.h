@@ -1,0 +1,189 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+
+namespace sharedlock {
+
+// The number of a committed change: it only ever grows, over restarts too. Everything that one transaction changes
+// carries the same one.
+enum class Revision : std::int64_t {};
+
+// "The entry must not exist" where a revision is expected; no entry ever has it.
+inline constexpr Revision kAbsent{0};
+
+// Names a lease: random, positive. Whoever knows it can keep the lease alive or end it, so it is shown to nobody else.
+enum class LeaseId : std::int64_t {};
+
+constexpr std::int64_t number_of(Revision revision) {
+  return static_cast<std::int64_t>(revision);
+}
+constexpr std::int64_t number_of(LeaseId id) {
+  return static_cast<std::int64_t>(id);
+}
+
+// How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most
+// 2 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
+struct OwnLease {  // a lease of its own, which keep_alive() renews
+  Ttl ttl;
+  std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
+};
+struct PooledLease {  // never kept alive; entries may share a lease
+  Ttl ttl;
+};
+struct SessionLease {};  // lives as long as this server does; never written to disk
+using Lifetime = std::variant<OwnLease, PooledLease, SessionLease>;
+
+// What is stored under a key. `created` is the revision at which the key last came into being, `revision` that of its
+// last change.
+struct Entry {
+  std::string value;
+  LeaseId lease{};
+  Revision created{};
+  Revision revision{};
+
+  bool operator==(const Entry&) const = default;
+};
+
+struct Expect {  // the entry is still the one seen: its revision, or kAbsent
+  std::string key;
+  Revision at = kAbsent;
+};
+struct Put {
+  std::string key;
+  std::string value;
+  Lifetime lifetime;
+};
+struct Erase {  // of an absent key: changes nothing
+  std::string key;
+};
+using Mutation = std::variant<Put, Erase>;
+
+// All or nothing. It is applied when every expectation holds and no entry exists under any prefix of `none_under`.
+// Keys are not empty; no key is changed twice; at most one put has an OwnLease; a ttl is at least 1 s.
+struct Transaction {
+  std::vector<Expect> expect;
+  std::vector<std::string> none_under;
+  std::vector<Mutation> changes;
+};
+
+struct Committed {
+  Revision revision;  // of this transaction (where it changed nothing: of the store)
+  LeaseId lease{};    // of its OwnLease, if it put one
+  Ttl ttl{};          // of that lease as really granted: at least what was asked for
+};
+struct Conflict {  // nothing was changed
+  Revision as_of;
+  std::vector<std::optional<Entry>> current;  // [i] for expect[i]: what stands there now
+  std::vector<bool> occupied;                 // [i] for none_under[i]
+};
+using Outcome = std::variant<Committed, Conflict>;
+
+struct Found {
+  std::optional<Entry> entry;
+  Revision as_of;
+};
+struct LeaseInfo {
+  Ttl granted;
+  Ttl left;                       // rounded down
+  std::vector<std::string> keys;  // in key order
+};
+using KeyedEntry = std::pair<std::string, Entry>;
+struct Listing {
+  std::vector<KeyedEntry> entries;  // in key order (bytes compared)
+  bool more = false;                // there are further entries after the last one
+  Revision as_of;
+};
+
+// What a watch tells. The first event is a Snapshot, unless the watch began after a revision whose history was still
+// there. A later Snapshot means that history was lost: what the watcher believed before is void.
+struct Snapshot {
+  Revision as_of;
+  std::vector<KeyedEntry> entries;
+};
+struct Change {
+  std::string key;
+  std::optional<Entry> now;       // put: the entry as it is now
+  std::optional<Entry> previous;  // gone (now is empty): the entry as it was
+};
+struct ChangeBatch {  // everything under the prefix that one revision changed
+  Revision revision;
+  std::vector<Change> changes;
+};
+struct Liveness {  // whether what was told is known to be current: false while the store can't be reached
+  bool live;
+};
+using WatchEvent = std::variant<Snapshot, ChangeBatch, Liveness>;
+using WatchHandler = std::function<void(const WatchEvent&)>;
+
+// A running watch; ends it when destroyed. The destructor waits for a handler that is running, unless the handler
+// itself destroys it; afterwards the handler is never called again, and gone. Must not outlive its store.
+class Subscription {
+ public:
+  class State {
+   public:
+    virtual ~State() = default;  // as the destructor of Subscription says
+  };
+  Subscription() = default;
+  explicit Subscription(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+// THE storage interface: leased entries changed by compare-and-swap. Nothing in it knows what a lock is.
+//
+// Thread-safe, and strict-serializable: every answer is the state at one moment between call and answer. Revisions only
+// grow. The coroutines end on the executor on which they were awaited. Must outlive its subscriptions and its calls.
+//
+// get(), list() and Conflict may run ahead of the disk: see settled(). commit(), keep_alive() and revoke() answer when
+// the change is durable. `unavailable` and `deadline_exceeded` leave open whether a change happened; after every other
+// error nothing was changed. Losing a race is no error but a Conflict.
+class LeaseStore {
+ public:
+  virtual ~LeaseStore() = default;
+
+  virtual Task<Result<Found>> get(std::string key, Deadline deadline) = 0;
+
+  // The one write. lease_in_use: the OwnLease names an id under which an entry hangs (a lease of that id without
+  // entries is taken over, with the new ttl). invalid_argument: see Transaction.
+  virtual Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) = 0;
+
+  // Brings an OwnLease back to its full ttl, counted from this call, and returns that ttl. Only a lease on which an
+  // entry under the prefix `under` hangs is touched; for any other, and for one that has ended: lease_not_found.
+  // `unavailable` and `deadline_exceeded` also promise that the lease surely still lives; where the store can no longer
+  // promise that, it answers lease_not_found.
+  virtual Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) = 0;
+
+  // Ends an OwnLease and erases every entry under it, at one revision. Touches what keep_alive() would; with an empty
+  // `under` also a lease without entries. lease_not_found as there.
+  virtual Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) = 0;
+
+  // What hangs on a lease of any kind; nothing when there is no such lease.
+  virtual Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) = 0;
+
+  // Ends when everything up to `as_of` is durable: awaited before every answer that rests on what get(), list() or a
+  // Conflict said, but for a refused try.
+  virtual Task<Result<void>> settled(Revision as_of, Deadline deadline) = 0;
+
+  // Entries whose key begins with `prefix` and is greater than `after`, at most `limit` (>= 1) of them.
+  virtual Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) = 0;
+
+  // Follows the entries under `prefix`: first a Snapshot (with `after`: the changes after that revision, where they are
+  // still remembered), then each change in the order of revisions, once it is durable. The handler is called on a
+  // thread of the store, one event at a time and without locks held, and must not block for long.
+  virtual Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) = 0;
+};
+
+}  // namespace sharedlock

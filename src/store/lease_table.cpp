@@ -1,0 +1,335 @@
+#include "store/lease_table.h"
+
+#include <algorithm>
+#include <boost/container_hash/hash.hpp>
+#include <utility>
+
+#include "base/random.h"
+
+namespace sharedlock {
+
+namespace {
+
+// What SessionLease is reported to be granted: the TTL that a dead server's session takes to end on etcd.
+constexpr Ttl kSessionTtl{8};
+
+// Leases end in ticks: all that end within the same quarter of a second share a list, so that starting, renewing and
+// ending one costs no search through all of them. A lease ends at the end of its tick, so late by at most one.
+constexpr std::int64_t kTick = std::chrono::nanoseconds(std::chrono::milliseconds(250)).count();
+
+std::int64_t tick_of(BootTime end) {
+  std::int64_t nanoseconds = end.time_since_epoch().count();
+  return nanoseconds / kTick + (nanoseconds % kTick > 0 ? 1 : 0);
+}
+
+BootTime time_of(std::int64_t tick) {
+  constexpr std::int64_t kLastTick = BootTime::max().time_since_epoch().count() / kTick;
+  return tick > kLastTick ? BootTime::max() : BootTime(std::chrono::nanoseconds(tick * kTick));
+}
+
+// Drawn once per process, so that nobody outside can choose keys that collide.
+std::size_t hash_seed() {
+  static const std::size_t seed = random_bits();
+  return seed;
+}
+
+Error no_lease() {
+  return {Errc::lease_not_found, "no such lease"};
+}
+
+const std::string& key_of(const Mutation& mutation) {
+  return std::visit([](const auto& change) -> const std::string& { return change.key; }, mutation);
+}
+
+std::optional<Ttl> ttl_of(const Lifetime& lifetime) {
+  if (auto* own = std::get_if<OwnLease>(&lifetime)) return own->ttl;
+  if (auto* pooled = std::get_if<PooledLease>(&lifetime)) return pooled->ttl;
+  return std::nullopt;
+}
+
+const OwnLease* own_lease_of(const Mutation& mutation) {
+  const Put* put = std::get_if<Put>(&mutation);
+  return put ? std::get_if<OwnLease>(&put->lifetime) : nullptr;
+}
+
+Error refused(std::string_view why) {
+  return {Errc::invalid_argument, std::string(why)};
+}
+
+// Whether a transaction makes sense in itself, whatever the table holds.
+Result<void> check(const Transaction& transaction) {
+  for (const Expect& expect : transaction.expect) {
+    if (expect.key.empty()) return refused("a key may not be empty");
+  }
+  int own_leases = 0;
+  for (auto change = transaction.changes.begin(); change != transaction.changes.end(); ++change) {
+    const std::string& key = key_of(*change);
+    if (key.empty()) return refused("a key may not be empty");
+    auto same_key = [&](const Mutation& other) { return key_of(other) == key; };
+    if (std::find_if(std::next(change), transaction.changes.end(), same_key) != transaction.changes.end()) {
+      return refused("one transaction can't change one key twice");
+    }
+    const Put* put = std::get_if<Put>(&*change);
+    if (auto ttl = put ? ttl_of(put->lifetime) : std::nullopt; ttl && *ttl < Ttl{1}) {
+      return refused("a ttl is at least one second");
+    }
+    if (const OwnLease* own = own_lease_of(*change)) {
+      if (++own_leases > 1) return refused("one transaction can't grant two own leases");
+      if (own->id && *own->id <= LeaseId{0}) return refused("a lease id is positive");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::size_t LeaseTable::EntryTraits::hash(Key key) {
+  std::size_t seed = hash_seed();
+  boost::hash_range(seed, key.begin(), key.end());
+  return seed;
+}
+
+std::size_t LeaseTable::LeaseTraits::hash(Key key) {
+  std::size_t seed = hash_seed();
+  boost::hash_combine(seed, number_of(key));
+  return seed;
+}
+
+Entry LeaseTable::EntryNode::entry() const {
+  return {value, lease->id, created, revision};
+}
+
+LeaseTable::LeaseTable(Revision last, FreshId fresh_id) : revision_(last), fresh_id_(std::move(fresh_id)) {}
+
+LeaseTable::~LeaseTable() {
+  for (auto& [tick, leases] : ending_) {
+    leases.clear_and_dispose([](LeaseNode* lease) {
+      lease->entries.clear();
+      delete lease;
+    });
+  }
+  if (session_) session_->entries.clear();
+  delete session_;
+  in_order_.clear_and_dispose([](EntryNode* node) { delete node; });
+}
+
+std::optional<Entry> LeaseTable::get(std::string_view key) const {
+  const EntryNode* node = by_key_.find(key);
+  return node ? std::optional(node->entry()) : std::nullopt;
+}
+
+Listing LeaseTable::list(std::string_view prefix, std::string_view after, std::size_t limit) const {
+  Listing listing;
+  listing.as_of = revision_;
+  auto next = after < prefix ? in_order_.lower_bound(prefix) : in_order_.upper_bound(after);
+  for (; next != in_order_.end() && next->key.starts_with(prefix); ++next) {
+    if (listing.entries.size() == limit) {
+      listing.more = true;
+      break;
+    }
+    listing.entries.emplace_back(next->key, next->entry());
+  }
+  return listing;
+}
+
+std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
+  const LeaseNode* node = leases_.find(id);
+  if (!node) return std::nullopt;
+  LeaseInfo info{.granted = node->ttl, .left = node->ttl, .keys = {}};
+  if (node->kind != Kind::session) {
+    auto left = std::chrono::floor<Ttl>(time_of(node->tick) - now);
+    info.left = std::clamp(left, Ttl{0}, node->ttl);
+  }
+  for (const EntryNode& entry : node->entries) info.keys.push_back(entry.key);
+  std::ranges::sort(info.keys);
+  return info;
+}
+
+bool LeaseTable::any_under(std::string_view prefix) const {
+  auto first = in_order_.lower_bound(prefix);
+  return first != in_order_.end() && first->key.starts_with(prefix);
+}
+
+bool LeaseTable::holds_under(const LeaseNode& lease, std::string_view prefix) {
+  return std::ranges::any_of(lease.entries, [&](const EntryNode& entry) { return entry.key.starts_with(prefix); });
+}
+
+std::optional<Conflict> LeaseTable::conflict(const Transaction& transaction) const {
+  bool holds = std::ranges::none_of(transaction.none_under, [this](const auto& prefix) { return any_under(prefix); }) &&
+               std::ranges::all_of(transaction.expect, [this](const Expect& expect) {
+                 const EntryNode* node = by_key_.find(expect.key);
+                 return (node ? node->revision : kAbsent) == expect.at;
+               });
+  if (holds) return std::nullopt;
+  Conflict conflict{.as_of = revision_, .current = {}, .occupied = {}};
+  for (const Expect& expect : transaction.expect) conflict.current.push_back(get(expect.key));
+  for (const std::string& prefix : transaction.none_under) conflict.occupied.push_back(any_under(prefix));
+  return conflict;
+}
+
+bool LeaseTable::changes_anything(const Transaction& transaction) const {
+  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
+    return std::holds_alternative<Put>(change) || by_key_.find(key_of(change)) != nullptr;
+  });
+}
+
+bool LeaseTable::takes_a_used_lease(const Transaction& transaction) const {
+  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
+    const OwnLease* own = own_lease_of(change);
+    const LeaseNode* taken = own && own->id ? leases_.find(*own->id) : nullptr;
+    return taken && (taken->kind != Kind::own || !taken->entries.empty());
+  });
+}
+
+Result<Outcome> LeaseTable::commit(Transaction transaction, BootTime now, std::vector<Change>* changes) {
+  if (auto valid = check(transaction); !valid) return valid.error();
+  if (auto lost = conflict(transaction)) return Outcome(*std::move(lost));
+  if (takes_a_used_lease(transaction)) return Error{Errc::lease_in_use, "the lease id is in use"};
+  if (changes_anything(transaction)) revision_ = Revision{number_of(revision_) + 1};
+
+  Committed committed{.revision = revision_};
+  for (Mutation& change : transaction.changes) {
+    if (auto* to_put = std::get_if<Put>(&change)) {
+      bool own = std::holds_alternative<OwnLease>(to_put->lifetime);
+      const LeaseNode& lease = put(std::move(*to_put), now, changes);
+      if (!own) continue;
+      committed.lease = lease.id;
+      committed.ttl = lease.ttl;
+    } else if (EntryNode* node = by_key_.find(key_of(change))) {
+      erase(*node, changes);
+    }
+  }
+  return Outcome(committed);
+}
+
+Result<Ttl> LeaseTable::keep_alive(LeaseId id, std::string_view under, BootTime now) {
+  LeaseNode* lease = leases_.find(id);
+  if (!lease || lease->kind != Kind::own || !holds_under(*lease, under)) return no_lease();
+  stop_ticking(*lease);
+  start_ticking(*lease, now);
+  return lease->ttl;
+}
+
+Result<void> LeaseTable::revoke(LeaseId id, std::string_view under, std::vector<Change>* changes) {
+  LeaseNode* lease = leases_.find(id);
+  if (!lease || lease->kind != Kind::own || !(under.empty() || holds_under(*lease, under))) return no_lease();
+  end_lease(*lease, changes);
+  return {};
+}
+
+bool LeaseTable::expire_one(BootTime now, std::vector<Change>* changes) {
+  if (ending_.empty() || next_expiry() > now) return false;
+  end_lease(ending_.begin()->second.front(), changes);
+  return true;
+}
+
+BootTime LeaseTable::next_expiry() const {
+  return ending_.empty() ? BootTime::max() : time_of(ending_.begin()->first);
+}
+
+LeaseId LeaseTable::unused_id() {
+  LeaseId id = fresh_id_();
+  while (leases_.find(id)) id = fresh_id_();
+  return id;
+}
+
+LeaseTable::LeaseNode& LeaseTable::new_lease(LeaseId id, Kind kind, Ttl ttl) {
+  auto lease = std::make_unique<LeaseNode>();
+  lease->id = id;
+  lease->kind = kind;
+  lease->ttl = ttl;
+  leases_.insert(*lease);
+  return *lease.release();
+}
+
+LeaseTable::LeaseNode& LeaseTable::lease_for(const Lifetime& lifetime, BootTime now) {
+  if (std::holds_alternative<SessionLease>(lifetime)) {
+    if (!session_) session_ = &new_lease(unused_id(), Kind::session, kSessionTtl);
+    return *session_;
+  }
+  if (auto* own = std::get_if<OwnLease>(&lifetime)) {
+    if (LeaseNode* empty = own->id ? leases_.find(*own->id) : nullptr) {
+      stop_ticking(*empty);
+      empty->ttl = own->ttl;
+      start_ticking(*empty, now);
+      return *empty;
+    }
+    LeaseNode& lease = new_lease(own->id ? *own->id : unused_id(), Kind::own, own->ttl);
+    start_ticking(lease, now);
+    return lease;
+  }
+  LeaseNode& lease = new_lease(unused_id(), Kind::pooled, std::get<PooledLease>(lifetime).ttl);
+  start_ticking(lease, now);
+  return lease;
+}
+
+void LeaseTable::start_ticking(LeaseNode& lease, BootTime now) {
+  lease.tick = tick_of(saturating_add(now, lease.ttl));
+  ending_[lease.tick].push_back(lease);
+}
+
+void LeaseTable::stop_ticking(LeaseNode& lease) {
+  auto tick = ending_.find(lease.tick);
+  tick->second.erase(tick->second.iterator_to(lease));
+  if (tick->second.empty()) ending_.erase(tick);
+}
+
+void LeaseTable::drop_lease(LeaseNode& lease) {
+  stop_ticking(lease);
+  leases_.erase(lease);
+  delete &lease;
+}
+
+void LeaseTable::detach(EntryNode& node) {
+  LeaseNode& lease = *node.lease;
+  lease.entries.erase(lease.entries.iterator_to(node));
+  node.lease = nullptr;
+  // Nobody knows a pooled lease; an own one lives on to its end, as it does on etcd.
+  if (lease.kind == Kind::pooled && lease.entries.empty()) drop_lease(lease);
+}
+
+const LeaseTable::LeaseNode& LeaseTable::put(Put put, BootTime now, std::vector<Change>* changes) {
+  LeaseNode& lease = lease_for(put.lifetime, now);
+  EntryNode* node = by_key_.find(put.key);
+  if (node) {
+    detach(*node);
+  } else {
+    node = new EntryNode;
+    node->key = std::move(put.key);
+    node->created = revision_;
+    by_key_.insert(*node);
+    in_order_.insert(*node);
+  }
+  node->value = std::move(put.value);
+  node->revision = revision_;
+  node->lease = &lease;
+  lease.entries.push_back(*node);
+  if (changes) changes->push_back({.key = node->key, .now = node->entry(), .previous = std::nullopt});
+  return lease;
+}
+
+void LeaseTable::erase(EntryNode& node, std::vector<Change>* changes) {
+  if (changes) changes->push_back({.key = node.key, .now = std::nullopt, .previous = node.entry()});
+  detach(node);
+  by_key_.erase(node);
+  in_order_.erase(in_order_.iterator_to(node));
+  delete &node;
+}
+
+void LeaseTable::end_lease(LeaseNode& lease, std::vector<Change>* changes) {
+  if (lease.entries.empty()) {
+    drop_lease(lease);
+    return;
+  }
+  revision_ = Revision{number_of(revision_) + 1};
+  // A pooled lease goes with its last entry.
+  bool last_one_drops_it = lease.kind == Kind::pooled;
+  while (true) {
+    bool last = std::next(lease.entries.begin()) == lease.entries.end();
+    erase(lease.entries.front(), changes);
+    if (last) break;
+  }
+  if (!last_one_drops_it) drop_lease(lease);
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/lease_store.h"
+#include "store/sharded_index.h"
+
+namespace sharedlock {
+
+// The state behind the memory and the embedded store: entries, leases, and when they end. Pure: it has no clock (each
+// call is told the time), no thread, no lock and no disk, so that a history of calls always leads to the same state.
+// Not thread-safe.
+class LeaseTable {
+ public:
+  using FreshId = std::function<LeaseId()>;
+
+  // The first change gets the revision after `last`. `fresh_id` draws lease ids; one that is in use is drawn again.
+  LeaseTable(Revision last, FreshId fresh_id);
+  LeaseTable(const LeaseTable&) = delete;
+  LeaseTable& operator=(const LeaseTable&) = delete;
+  ~LeaseTable();
+
+  // Of the last change; where nothing changed yet, what the constructor was given.
+  Revision revision() const { return revision_; }
+
+  std::size_t entries() const { return by_key_.size(); }
+  std::size_t leases() const { return leases_.size(); }
+
+  std::optional<Entry> get(std::string_view key) const;
+  Listing list(std::string_view prefix, std::string_view after, std::size_t limit) const;
+  std::optional<LeaseInfo> lease(LeaseId id, BootTime now) const;
+
+  // As LeaseStore describes them. What was changed is appended to `changes`, unless that is null.
+  Result<Outcome> commit(Transaction transaction, BootTime now, std::vector<Change>* changes);
+  Result<Ttl> keep_alive(LeaseId id, std::string_view under, BootTime now);
+  Result<void> revoke(LeaseId id, std::string_view under, std::vector<Change>* changes);
+
+  // Ends one lease whose time has come, at a revision of its own if it had entries. False when there is none.
+  bool expire_one(BootTime now, std::vector<Change>* changes);
+
+  // When the next lease ends; the end of time when none does.
+  BootTime next_expiry() const;
+
+ private:
+  enum class Kind : std::uint8_t { own, pooled, session };
+  struct LeaseNode;
+  struct EntryNode;
+
+  using ByOrder = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>,
+                                                  boost::intrusive::optimize_size<true>>;
+  using InList = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+  struct EntryNode : ByOrder, InList {  // in the list of its lease
+    std::string key;
+    std::string value;
+    LeaseNode* lease = nullptr;
+    Revision created{};
+    Revision revision{};
+
+    Entry entry() const;
+  };
+  struct KeyOfEntry {
+    using type = std::string_view;
+    type operator()(const EntryNode& node) const { return node.key; }
+  };
+  struct EntryTraits {
+    using Key = std::string_view;
+    static Key key_of(const EntryNode& node) { return node.key; }
+    static std::size_t hash(Key key);
+  };
+  using EntryList = boost::intrusive::list<EntryNode, boost::intrusive::constant_time_size<false>>;
+  using OrderedEntries = boost::intrusive::set<EntryNode, boost::intrusive::key_of_value<KeyOfEntry>,
+                                               boost::intrusive::constant_time_size<false>>;
+
+  struct LeaseNode : InList {  // in the list of those that end in the same tick
+    LeaseId id{};
+    Kind kind = Kind::own;
+    Ttl ttl{};
+    std::int64_t tick = 0;  // see tick_of()
+    EntryList entries;
+  };
+  struct LeaseTraits {
+    using Key = LeaseId;
+    static Key key_of(const LeaseNode& node) { return node.id; }
+    static std::size_t hash(Key key);
+  };
+  using LeaseList = boost::intrusive::list<LeaseNode, boost::intrusive::constant_time_size<false>>;
+
+  bool any_under(std::string_view prefix) const;
+  static bool holds_under(const LeaseNode& lease, std::string_view prefix);
+  std::optional<Conflict> conflict(const Transaction& transaction) const;
+  bool changes_anything(const Transaction& transaction) const;
+  bool takes_a_used_lease(const Transaction& transaction) const;
+
+  LeaseNode& lease_for(const Lifetime& lifetime, BootTime now);
+  LeaseNode& new_lease(LeaseId id, Kind kind, Ttl ttl);
+  LeaseId unused_id();
+  void start_ticking(LeaseNode& lease, BootTime now);
+  void stop_ticking(LeaseNode& lease);
+  void drop_lease(LeaseNode& lease);
+
+  const LeaseNode& put(Put put, BootTime now, std::vector<Change>* changes);
+  void erase(EntryNode& node, std::vector<Change>* changes);
+  void detach(EntryNode& node);
+  void end_lease(LeaseNode& lease, std::vector<Change>* changes);
+
+  Revision revision_;
+  FreshId fresh_id_;
+  ShardedIndex<EntryNode, EntryTraits> by_key_;
+  OrderedEntries in_order_;
+  ShardedIndex<LeaseNode, LeaseTraits> leases_;
+  std::map<std::int64_t, LeaseList> ending_;  // by tick
+  LeaseNode* session_ = nullptr;              // made when first asked for
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,169 @@
+#include "store/watch_hub.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sharedlock {
+
+namespace {
+
+std::size_t bytes_of(const ChangeBatch& batch) {
+  std::size_t bytes = sizeof(ChangeBatch);
+  for (const Change& change : batch.changes) {
+    bytes += sizeof(Change) + change.key.size();
+    if (change.now) bytes += change.now->value.size();
+    if (change.previous) bytes += change.previous->value.size();
+  }
+  return bytes;
+}
+
+ChangeBatch only_under(const ChangeBatch& batch, const std::string& prefix) {
+  ChangeBatch matching{.revision = batch.revision, .changes = {}};
+  std::ranges::copy_if(batch.changes, std::back_inserter(matching.changes),
+                       [&](const Change& change) { return change.key.starts_with(prefix); });
+  return matching;
+}
+
+}  // namespace
+
+struct WatchHub::Watcher {
+  std::string prefix;
+  WatchHandler handler;
+  std::optional<Revision> told;  // everything up to here was told; nothing: a snapshot is due
+  bool removed = false;
+  bool in_handler = false;
+};
+
+class WatchHub::WatcherHandle final : public Subscription::State {
+ public:
+  WatcherHandle(WatchHub& hub, std::shared_ptr<Watcher> watcher) : hub_(hub), watcher_(std::move(watcher)) {}
+  ~WatcherHandle() override { hub_.remove(watcher_); }
+
+ private:
+  WatchHub& hub_;
+  std::shared_ptr<Watcher> watcher_;
+};
+
+WatchHub::WatchHub(Revision latest, TakeSnapshot take_snapshot, WatchHistory history)
+    : take_snapshot_(std::move(take_snapshot)), limits_(history), latest_(latest), forgotten_(latest) {}
+
+WatchHub::~WatchHub() {
+  {
+    std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool WatchHub::recording() const {
+  std::scoped_lock lock(mutex_);
+  return recording_;
+}
+
+void WatchHub::publish(Revision revision, std::vector<Change> changes) {
+  std::scoped_lock lock(mutex_);
+  latest_ = revision;
+  if (changes.empty()) {
+    forget_all();
+    wake_.notify_all();
+    return;
+  }
+  ChangeBatch batch{.revision = revision, .changes = std::move(changes)};
+  history_bytes_ += bytes_of(batch);
+  history_.push_back(std::make_shared<const ChangeBatch>(std::move(batch)));
+  while (history_.size() > limits_.batches || history_bytes_ > limits_.bytes) forget_oldest();
+  wake_.notify_all();
+}
+
+void WatchHub::forget_oldest() {
+  forgotten_ = history_.front()->revision;
+  history_bytes_ -= bytes_of(*history_.front());
+  history_.pop_front();
+}
+
+void WatchHub::forget_all() {
+  forgotten_ = latest_;
+  history_.clear();
+  history_bytes_ = 0;
+}
+
+Subscription WatchHub::subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler) {
+  auto watcher = std::make_shared<Watcher>();
+  watcher->prefix = std::move(prefix);
+  watcher->handler = std::move(handler);
+  std::scoped_lock lock(mutex_);
+  // A revision that was never announced is from another life of the store: its history is not ours.
+  if (after && *after <= latest_) watcher->told = after;
+  recording_ = true;
+  watchers_.push_back(watcher);
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  wake_.notify_all();
+  return Subscription(std::make_unique<WatcherHandle>(*this, std::move(watcher)));
+}
+
+void WatchHub::remove(const std::shared_ptr<Watcher>& watcher) {
+  std::unique_lock lock(mutex_);
+  watcher->removed = true;
+  watchers_.remove(watcher);
+  bool on_hubs_thread = std::this_thread::get_id() == thread_.get_id();
+  if (!on_hubs_thread) handler_ended_.wait(lock, [&] { return !watcher->in_handler; });
+  if (!watcher->in_handler) drop_handler(lock, *watcher);
+}
+
+// A handler goes with its subscription: what it holds may not live on until the thread looks at its watchers again.
+// It goes without the lock: what it holds may be another subscription.
+void WatchHub::drop_handler(std::unique_lock<std::mutex>& lock, Watcher& watcher) {
+  WatchHandler dropped = std::exchange(watcher.handler, nullptr);
+  lock.unlock();
+  dropped = nullptr;
+  lock.lock();
+}
+
+void WatchHub::run() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    bool told = false;
+    // Handlers may remove and add watchers, so each round goes over a copy.
+    auto watchers = watchers_;
+    for (const auto& watcher : watchers) {
+      if (!stopping_ && !watcher->removed) told |= serve(lock, watcher);
+    }
+    if (!told && !stopping_) wake_.wait(lock);
+  }
+}
+
+bool WatchHub::needs_snapshot(const Watcher& watcher) const {
+  return !watcher.told || *watcher.told < forgotten_;
+}
+
+// Tells one watcher the next thing there is to tell; false when it is up to date.
+bool WatchHub::serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher) {
+  WatchEvent event;
+  if (needs_snapshot(*watcher)) {
+    lock.unlock();
+    Snapshot snapshot = take_snapshot_(watcher->prefix);
+    lock.lock();
+    if (watcher->removed) return true;
+    watcher->told = snapshot.as_of;
+    event = std::move(snapshot);
+  } else {
+    auto later = [](Revision told, const Batch& batch) { return told < batch->revision; };
+    auto next = std::upper_bound(history_.begin(), history_.end(), *watcher->told, later);
+    if (next == history_.end()) return false;
+    watcher->told = (*next)->revision;
+    ChangeBatch matching = only_under(**next, watcher->prefix);
+    if (matching.changes.empty()) return true;
+    event = std::move(matching);
+  }
+  watcher->in_handler = true;
+  lock.unlock();
+  watcher->handler(event);
+  lock.lock();
+  if (watcher->removed) drop_handler(lock, *watcher);
+  watcher->in_handler = false;
+  handler_ended_.notify_all();
+  return true;
+}
+
+}  // namespace sharedlock

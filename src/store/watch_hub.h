@@ -1,0 +1,76 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// How much a hub remembers for watchers that are behind: whatever is reached first.
+struct WatchHistory {
+  std::size_t batches = 4096;
+  std::size_t bytes = 8 << 20;
+};
+
+// Tells watchers what changed, for stores whose state is in this process. Remembers a bounded history; a watcher that
+// falls behind it, or begins before it, is sent a Snapshot instead. Calls the handlers one after the other on a thread
+// of its own, which starts with the first watcher. Thread-safe; publish() is cheap while nobody ever watched.
+class WatchHub {
+ public:
+  // Returns the entries under a prefix as of some revision that publish() has announced or is about to. Called on the
+  // hub's thread without its locks.
+  using TakeSnapshot = std::function<Snapshot(const std::string& prefix)>;
+
+  // `latest` is the store's revision at the beginning.
+  WatchHub(Revision latest, TakeSnapshot take_snapshot, WatchHistory history = {});
+  WatchHub(const WatchHub&) = delete;
+  WatchHub& operator=(const WatchHub&) = delete;
+  ~WatchHub();  // ends the thread; all subscriptions must be gone
+
+  // False while nobody has ever watched: then publish() needs the revision only.
+  bool recording() const;
+
+  // Announces one revision's changes; none means that they were not collected because recording() was false, so that
+  // whoever began to watch meanwhile is sent a Snapshot. Revisions must grow from call to call.
+  void publish(Revision revision, std::vector<Change> changes);
+
+  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler);
+
+ private:
+  struct Watcher;
+  class WatcherHandle;
+  using Batch = std::shared_ptr<const ChangeBatch>;
+
+  void run();
+  bool serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher);
+  bool needs_snapshot(const Watcher& watcher) const;
+  void remove(const std::shared_ptr<Watcher>& watcher);
+  static void drop_handler(std::unique_lock<std::mutex>& lock, Watcher& watcher);
+  void forget_oldest();
+  void forget_all();
+
+  const TakeSnapshot take_snapshot_;
+  const WatchHistory limits_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;  // there is something to tell, or the end
+  std::condition_variable handler_ended_;
+  bool stopping_ = false;
+  bool recording_ = false;
+  Revision latest_;     // announced last
+  Revision forgotten_;  // everything up to here is no longer in history_
+  std::deque<Batch> history_;
+  std::size_t history_bytes_ = 0;
+  std::list<std::shared_ptr<Watcher>> watchers_;
+  std::thread thread_;
+};
+
+}  // namespace sharedlock

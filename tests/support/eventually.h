@@ -1,0 +1,20 @@
+#pragma once
+
+#include <chrono>
+#include <thread>
+
+namespace sharedlock::test {
+
+// Asks `holds` again and again until it says true. False when `limit` of real time passed without: a limit to fail by,
+// so it is generous; nothing is slower for it when all is well.
+template <class Predicate>
+[[nodiscard]] bool eventually(Predicate holds, std::chrono::milliseconds limit = std::chrono::seconds(15)) {
+  auto give_up = std::chrono::steady_clock::now() + limit;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() >= give_up) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));  // real time: this is the poll that replaces sleeps
+  }
+  return true;
+}
+
+}  // namespace sharedlock::test
