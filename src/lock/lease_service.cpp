@@ -1,0 +1,100 @@
+#include "lock/lease_service.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+#include "base/random.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr std::string_view kPrefix = "/shared-lock/";
+
+std::string store_key(std::string_view key) {
+  return std::string(kPrefix).append(key);
+}
+
+// The service picks the id, so that after an unknown outcome it can tell its own lease from another's and end it.
+LeaseId random_lease_id() {
+  auto id = static_cast<std::int64_t>(random_bits() >> 1);
+  return LeaseId{id == 0 ? 1 : id};
+}
+
+Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId id) {
+  Transaction transaction;
+  transaction.expect.push_back({key, kAbsent});
+  transaction.changes.emplace_back(Put{std::move(key), std::move(value), OwnLease{ttl, id}});
+  return transaction;
+}
+
+}  // namespace
+
+LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
+    : options_(options), store_(store), clock_(clock), log_(log) {}
+
+LeaseService::~LeaseService() = default;
+
+Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
+  LeaseId id = random_lease_id();
+  Transaction transaction = put_if_absent(store_key(request.key), request.value, request.ttl, id);
+  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
+  if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
+
+  Result<Answer> answer = LeaseRefused{};
+  if (!outcome) {
+    answer = co_await settle(request, id, outcome.error());
+  } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    answer = LeaseGrant{committed->lease, committed->ttl, FencingToken{number_of(committed->revision)}};
+  } else {
+    co_return LeaseRefused{std::get<Conflict>(*outcome).current.front()->lease};
+  }
+  bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
+  if (granted && (clock_.boot_now() - request.received) * 2 > request.ttl) {
+    answer = Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+    granted = false;
+  }
+  if (!granted) {
+    auto executor = co_await asio::this_coro::executor;
+    background_.spawn(executor, end_unknown_lease(id));
+  }
+  co_return answer;
+}
+
+// After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.
+Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, LeaseId id, Error unknown) {
+  Deadline deadline = deadline_for(request.received);
+  auto found = co_await store_.get(store_key(request.key), deadline);
+  if (!found || !found->entry) co_return unknown;
+  if (found->entry->lease != id) co_return LeaseRefused{found->entry->lease};
+  auto settled = co_await store_.settled(found->as_of, deadline);
+  if (!settled) co_return unknown;
+  co_return LeaseGrant{id, request.ttl, FencingToken{number_of(found->entry->created)}};
+}
+
+// Only ever for a lease whose id this server chose and told nobody.
+Task<void> LeaseService::end_unknown_lease(LeaseId id) {
+  auto ended = co_await store_.revoke(id, "", deadline_for(clock_.boot_now()));
+  if (!ended && outcome_unknown(ended.error().code)) {
+    log_.write(LogLevel::warn, "a lease that nobody knows could not be ended; it ends by itself",
+               {{"error", ended.error().message}});
+  }
+}
+
+Task<Result<Ttl>> LeaseService::keep_alive(LeaseId id, BootTime received) {
+  if (id <= LeaseId{0}) co_return Error{Errc::lease_not_found, "no such lease"};
+  co_return co_await store_.keep_alive(id, std::string(kPrefix), deadline_for(received));
+}
+
+Task<Result<void>> LeaseService::ready(std::chrono::milliseconds patience) {
+  Deadline deadline{clock_.boot_now() + patience};
+  auto found = co_await store_.get(std::string(kPrefix), deadline);
+  if (!found) co_return found.error();
+  co_return co_await store_.settled(found->as_of, deadline);
+}
+
+Deadline LeaseService::deadline_for(BootTime received) const {
+  return {received + options_.request_timeout};
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "lock/types.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+struct LeaseServiceOptions {
+  std::chrono::milliseconds request_timeout{5000};  // for a whole request, counted from its `received`
+};
+
+struct GrantRequest {
+  std::string key;
+  std::string value;
+  Ttl ttl;
+  BootTime received;
+};
+
+// A lease as granted: safe for `ttl` (what the store really gave) after `received`.
+struct LeaseGrant {
+  LeaseId id;
+  Ttl ttl;
+  FencingToken token;
+};
+
+// Somebody else has the key, under this lease.
+struct LeaseRefused {
+  LeaseId holder;
+};
+
+// Leases over a LeaseStore: one key each, under /shared-lock/. Thread-safe. The store, the clock and the log must
+// outlive it.
+class LeaseService {
+ public:
+  using Answer = std::variant<LeaseGrant, LeaseRefused>;
+
+  LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
+  ~LeaseService();  // waits for what runs in the background; the store must still answer
+
+  // Takes the key, if nobody has it. `unavailable` and `deadline_exceeded`: whether it was taken is
+  // not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the background.
+  Task<Result<Answer>> grant(GrantRequest request);
+
+  // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
+  // a lease of this service, or can no longer be promised. Any other error: it surely still lives.
+  Task<Result<Ttl>> keep_alive(LeaseId id, BootTime received);
+
+  // Ends when the store has answered a read within `patience`; else says why it did not.
+  Task<Result<void>> ready(std::chrono::milliseconds patience);
+
+ private:
+  Task<Result<Answer>> settle(GrantRequest request, LeaseId id, Error unknown);
+  Task<void> end_unknown_lease(LeaseId id);
+  Deadline deadline_for(BootTime received) const;
+
+  const LeaseServiceOptions options_;
+  LeaseStore& store_;
+  Clock& clock_;
+  Log& log_;
+  TaskGroup background_;
+};
+
+}  // namespace sharedlock

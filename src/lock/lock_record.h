@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "lock/types.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// What is stored under a lock's key, as a JSON object: namespace, lockName, owner, instanceId, leaseDuration, expiry,
+// and fencingToken once a renewal carries it. The layout is that of the records which LockServiceCentral's locker-etcd
+// writes, so that both can share one etcd.
+struct LockRecord {
+  LockName lock;
+  Holder holder;
+  std::chrono::seconds duration{};
+  EpochSeconds expiry{};
+  std::optional<FencingToken> carried_token;
+  std::string unknown_members;  // as they stood in the text, each with a comma before it: `,"note":1.50`
+};
+
+std::string to_json(const LockRecord& record);
+
+// Reads a stored record. Unknown members are kept; of a member that stands there twice the last one counts. corrupt:
+// not a JSON object, or owner, instanceId, leaseDuration or expiry is missing, of another type, or out of any sense.
+Result<LockRecord> parse_lock_record(std::string_view json);
+
+// A lock as it stands in the store.
+struct HeldLock {
+  LockRecord record;
+  FencingToken token;  // of the present holding
+  Revision revision;   // what a change of it must expect
+};
+
+// Reads an entry. The token is the record's carried one, else the entry's revision. corrupt also when the carried token
+// is not positive, or above the entry's own revision: no server of ours wrote that.
+Result<HeldLock> read_held_lock(const Entry& entry);
+
+}  // namespace sharedlock

@@ -1,0 +1,178 @@
+#include "lock/lock_service.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+namespace sharedlock {
+
+namespace {
+
+// The transaction that carries out a decision on an entry as it was seen.
+Transaction transaction_for(const std::string& key, const Decision& decision, const std::optional<HeldLock>& seen) {
+  Transaction transaction;
+  transaction.expect.push_back({key, seen ? seen->revision : kAbsent});
+  if (auto* write = std::get_if<WriteRecord>(&decision)) {
+    transaction.changes.emplace_back(Put{key, to_json(write->record), PooledLease{write->ttl}});
+  } else {
+    transaction.changes.emplace_back(Erase{key});
+  }
+  return transaction;
+}
+
+bool is_write(const Decision& decision) {
+  return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
+}
+
+// After a commit with unknown outcome: does what stands there now show that it happened? An acquire is never taken for
+// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own.
+bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now) {
+  bool ours_is_gone = seen && (!now || now->revision != seen->revision);
+  if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone;
+  const LockRecord& record = std::get<WriteRecord>(decision).record;
+  return record.carried_token && ours_is_gone && now && now->value == to_json(record);
+}
+
+Error ran_out_of_retries() {
+  return {Errc::unavailable, "the lock kept changing while this request tried to change it"};
+}
+
+}  // namespace
+
+LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
+    : options_(std::move(options)), store_(store), clock_(clock), log_(log) {}
+
+LockService::~LockService() = default;
+
+Task<Result<std::variant<LockGrant, Refused>>> LockService::acquire(AcquireRequest request) {
+  std::string key = key_of(request.lock);
+  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); };
+  auto outcome = co_await decide_and_commit(key, std::move(decide), deadline_for(request.received));
+  if (!outcome) co_return outcome.error();
+
+  bool granted = std::holds_alternative<WriteRecord>(outcome->decision);
+  if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
+    // A re-acquire is not taken back: its owner may still count on the holding that it replaced.
+    bool fresh = !outcome->seen;
+    auto executor = co_await asio::this_coro::executor;
+    if (fresh) background_.spawn(executor, take_back(std::move(key), outcome->revision));
+    co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+  }
+  co_return to_answer(*std::move(outcome));
+}
+
+Task<Result<std::variant<LockGrant, Refused>>> LockService::renew(RenewRequest request) {
+  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); };
+  auto outcome = co_await decide_and_commit(key_of(request.lock), std::move(decide), deadline_for(request.received));
+  if (!outcome) co_return outcome.error();
+  if (!is_write(outcome->decision)) {
+    auto settled = co_await store_.settled(outcome->revision, deadline_for(request.received));
+    if (!settled) co_return settled.error();
+  }
+  co_return to_answer(*std::move(outcome));
+}
+
+Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
+  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); };
+  auto outcome = co_await decide_and_commit(key_of(request.lock), std::move(decide), deadline_for(request.received));
+  if (!outcome) co_return outcome.error();
+  if (!is_write(outcome->decision)) {
+    auto settled = co_await store_.settled(outcome->revision, deadline_for(request.received));
+    if (!settled) co_return settled.error();
+  }
+  auto* refused = std::get_if<Refused>(&outcome->decision);
+  co_return refused ? std::optional(*refused) : std::nullopt;
+}
+
+Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime received) {
+  std::string key = key_of(lock);
+  Deadline deadline = deadline_for(received);
+  auto found = co_await store_.get(key, deadline);
+  if (!found) co_return found.error();
+  auto settled = co_await store_.settled(found->as_of, deadline);
+  if (!settled) co_return settled.error();
+  co_return read(key, found->entry);
+}
+
+// The one retry loop.
+Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, Deadline deadline) {
+  auto found = co_await store_.get(key, deadline);
+  for (int retries_left = options_.max_retries;; --retries_left) {
+    if (!found) co_return found.error();
+    auto seen = read(key, found->entry);
+    if (!seen) co_return seen.error();
+    Decision decision = decide(*seen, epoch_now());
+    if (!is_write(decision)) co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
+    if (retries_left < 0) co_return ran_out_of_retries();
+
+    Transaction transaction = transaction_for(key, decision, *seen);
+    auto result = co_await store_.commit(std::move(transaction), deadline);
+    if (!result && !outcome_unknown(result.error().code)) co_return result.error();
+    if (!result) {
+      found = co_await settle(key, deadline, result.error());
+      if (found && shows_success(decision, *seen, found->entry)) {
+        co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
+      }
+      continue;
+    }
+    if (auto* committed = std::get_if<Committed>(&*result)) {
+      co_return Outcome{std::move(decision), *std::move(seen), committed->revision};
+    }
+    auto& conflict = std::get<Conflict>(*result);
+    found = Found{std::move(conflict.current.front()), conflict.as_of};
+  }
+}
+
+// One durable read after a commit with unknown outcome; where that fails too, the outcome stays unknown.
+Task<Result<Found>> LockService::settle(std::string key, Deadline deadline, Error unknown) {
+  auto found = co_await store_.get(std::move(key), deadline);
+  if (!found) co_return unknown;
+  auto settled = co_await store_.settled(found->as_of, deadline);
+  if (!settled) co_return unknown;
+  co_return found;
+}
+
+Result<std::optional<HeldLock>> LockService::read(const std::string& key, const std::optional<Entry>& entry) {
+  if (!entry) return std::optional<HeldLock>();
+  auto lock = read_held_lock(*entry);
+  if (!lock) {
+    log_.write(LogLevel::error, lock.error().message, {{"key", key}});
+    return lock.error();
+  }
+  return std::optional(*std::move(lock));
+}
+
+std::variant<LockGrant, Refused> LockService::to_answer(Outcome outcome) const {
+  auto* write = std::get_if<WriteRecord>(&outcome.decision);
+  if (!write) return std::get<Refused>(std::move(outcome.decision));
+  FencingToken token = write->record.carried_token.value_or(FencingToken{number_of(outcome.revision)});
+  return LockGrant{std::move(write->record), token, write->ttl};
+}
+
+// Undoes a grant that nobody was told of, unless it has changed since.
+Task<void> LockService::take_back(std::string key, Revision grant) {
+  Transaction transaction;
+  transaction.expect.push_back({key, grant});
+  transaction.changes.emplace_back(Erase{key});
+  auto result = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  if (!result) log_.write(LogLevel::warn, "a late grant could not be taken back; it ends by itself", {{"key", key}});
+}
+
+std::string LockService::key_of(const LockName& lock) const {
+  std::string key;
+  key.reserve(options_.key_prefix.size() + lock.space.size() + lock.name.size() + 1);
+  key += options_.key_prefix;
+  key += lock.space;
+  key += ':';
+  key += lock.name;
+  return key;
+}
+
+Deadline LockService::deadline_for(BootTime received) const {
+  return {received + options_.request_timeout};
+}
+
+EpochSeconds LockService::epoch_now() const {
+  return std::chrono::floor<std::chrono::seconds>(clock_.wall_now());
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "lock/rules.h"
+#include "lock/types.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+struct LockServiceOptions {
+  std::string key_prefix = "locks/";                // a lock lives at {key_prefix}{namespace}:{lockName}
+  int max_retries = 3;                              // commits that lost their race are repeated this often
+  std::chrono::milliseconds request_timeout{5000};  // for a whole request, counted from its `received`
+};
+
+// A lock as granted or renewed. `ttl`: the lock is safe for so long after `received`.
+struct LockGrant {
+  LockRecord record;
+  FencingToken token;
+  Ttl ttl;
+};
+
+// Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
+// what the winner left. Thread-safe. The store, the clock and the log must outlive it.
+//
+// Errors of all calls: `unavailable` and `deadline_exceeded` leave the outcome unknown, also when every retry lost its
+// race; `corrupt` when the record can't be read (it is left alone, its key is in the log).
+class LockService {
+ public:
+  LockService(LockServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
+  ~LockService();  // waits for what runs in the background; the store must still answer
+
+  // Begins a holding with a new, higher token, also when the lock is the caller's already. A grant on a free lock that
+  // took longer than half its duration is taken back in the background and reported as `unavailable`: too little of it
+  // is left.
+  Task<Result<std::variant<LockGrant, Refused>>> acquire(AcquireRequest request);
+
+  // Extends a holding and keeps its token.
+  Task<Result<std::variant<LockGrant, Refused>>> renew(RenewRequest request);
+
+  // Ends a holding; Refused when another holds the lock.
+  Task<Result<std::optional<Refused>>> release(ReleaseRequest request);
+
+  // Who holds the lock; nothing when nobody does.
+  Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
+
+ private:
+  using Decide = std::function<Decision(const std::optional<HeldLock>& current, EpochSeconds now)>;
+
+  // How a request ended: `decision` was reached on `seen`, and is true as of `revision` (for a write: its own).
+  struct Outcome {
+    Decision decision;
+    std::optional<HeldLock> seen;
+    Revision revision;
+  };
+
+  Task<Result<Outcome>> decide_and_commit(std::string key, Decide decide, Deadline deadline);
+  Task<Result<Found>> settle(std::string key, Deadline deadline, Error unknown);
+  Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
+  std::variant<LockGrant, Refused> to_answer(Outcome outcome) const;
+  Task<void> take_back(std::string key, Revision grant);
+
+  std::string key_of(const LockName& lock) const;
+  Deadline deadline_for(BootTime received) const;
+  EpochSeconds epoch_now() const;
+
+  const LockServiceOptions options_;
+  LeaseStore& store_;
+  Clock& clock_;
+  Log& log_;
+  TaskGroup background_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,318 @@
+#include "lock/lock_service.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <thread>
+#include <vector>
+
+#include "base/io_threads.h"
+#include "base/manual_clock.h"
+#include "store/memory_store.h"
+#include "support/eventually.h"
+#include "support/fault_store.h"
+#include "support/run_task.h"
+
+namespace sharedlock {
+namespace {
+
+using std::chrono::seconds;
+using test::eventually;
+using test::FaultStore;
+using test::run_task;
+using Answer = Result<std::variant<LockGrant, Refused>>;
+
+class LockServiceTest : public testing::Test {
+ protected:
+  LockServiceTest() : store_(make_memory_store(clock_)), faults_(*store_), locks_(options(), faults_, clock_, log_) {}
+
+  static LockServiceOptions options() { return {.key_prefix = "locks/", .max_retries = 3}; }
+
+  Answer acquire(std::string instance, seconds duration = seconds(30)) {
+    return run_task(locks_.acquire({kLock, {"owner", std::move(instance)}, duration, clock_.boot_now()}));
+  }
+  Answer renew(std::string instance, seconds duration = seconds(30), std::optional<FencingToken> token = {}) {
+    return run_task(
+        locks_.renew({kLock, {"owner", std::move(instance)}, duration, RenewFrom::expiry, token, clock_.boot_now()}));
+  }
+  Result<std::optional<Refused>> release(std::string instance, std::optional<FencingToken> token = {}) {
+    return run_task(locks_.release({kLock, {"owner", std::move(instance)}, token, clock_.boot_now()}));
+  }
+  std::optional<HeldLock> get() { return run_task(locks_.get(kLock, clock_.boot_now())).value(); }
+
+  // What stands in the store, changed by others.
+  std::optional<Entry> stored() { return run_task(store_->get("locks/space:name", Deadline::never()))->entry; }
+  void store(std::string value) {
+    Transaction transaction;
+    transaction.changes.emplace_back(Put{"locks/space:name", std::move(value), PooledLease{seconds(60)}});
+    ASSERT_TRUE(run_task(store_->commit(std::move(transaction), Deadline::never())));
+  }
+  void erase() {
+    Transaction transaction;
+    transaction.changes.emplace_back(Erase{"locks/space:name"});
+    ASSERT_TRUE(run_task(store_->commit(std::move(transaction), Deadline::never())));
+  }
+
+  const LockName kLock{"space", "name"};
+  ManualClock clock_;
+  Log log_{LogLevel::error, ::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+  std::unique_ptr<LeaseStore> store_;
+  FaultStore faults_;
+  LockService locks_;
+};
+
+LockGrant grant_of(const Answer& answer) {
+  EXPECT_TRUE(answer) << answer.error().message;
+  EXPECT_TRUE(answer && std::holds_alternative<LockGrant>(*answer)) << "refused";
+  return std::get<LockGrant>(answer.value());
+}
+
+bool is_refused(const Answer& answer) {
+  return answer && std::holds_alternative<Refused>(*answer);
+}
+
+bool is_unknown(const Answer& answer) {
+  return !answer && outcome_unknown(answer.error().code);
+}
+
+TEST_F(LockServiceTest, GrantStandsInTheStoreAsTheSeedLaysItOut) {
+  LockGrant grant = grant_of(acquire("one"));
+  EXPECT_EQ(grant.ttl, seconds(30));
+  auto entry = stored();
+  ASSERT_TRUE(entry);
+  EXPECT_EQ(entry->value,
+            R"({"namespace":"space","lockName":"name","owner":"owner","instanceId":"one","leaseDuration":30,)"
+            R"("expiry":1735689630})");
+  EXPECT_EQ(number_of(grant.token), number_of(entry->revision));
+}
+
+TEST_F(LockServiceTest, SafetyR05_TokensGrowWithEveryHoldingAndStayOverRenewals) {
+  FencingToken first = grant_of(acquire("one")).token;
+  EXPECT_EQ(grant_of(renew("one")).token, first);
+  EXPECT_EQ(grant_of(renew("one", seconds(10), first)).token, first);
+  EXPECT_EQ(get()->token, first);
+  FencingToken again = grant_of(acquire("one")).token;
+  EXPECT_GT(again, first);
+  ASSERT_TRUE(release("one"));
+  EXPECT_EQ(get(), std::nullopt);
+  EXPECT_GT(grant_of(acquire("two")).token, again);
+}
+
+TEST_F(LockServiceTest, LockEndsWithItsLease) {
+  grant_of(acquire("one", seconds(10)));
+  clock_.advance(seconds(9));
+  EXPECT_TRUE(is_refused(acquire("two")));
+  clock_.advance(seconds(2));
+  grant_of(acquire("two"));
+}
+
+TEST_F(LockServiceTest, RenewedLockLivesToItsNewExpiry) {
+  grant_of(acquire("one", seconds(10)));
+  EXPECT_EQ(grant_of(renew("one", seconds(20))).ttl, seconds(30));
+  clock_.advance(seconds(29));
+  EXPECT_TRUE(is_refused(acquire("two")));
+  clock_.advance(seconds(2));
+  grant_of(acquire("two"));
+}
+
+TEST_F(LockServiceTest, SafetyR10_AWallClockThatJumpsAheadFreesNoLock) {
+  grant_of(acquire("one", seconds(10)));
+  clock_.set_wall(clock_.wall_now() + std::chrono::hours(1000));
+  EXPECT_TRUE(is_refused(acquire("two")));
+}
+
+TEST_F(LockServiceTest, SafetyR12_OnlyARefusedTryAnswersWithoutWaitingForTheDisk) {
+  grant_of(acquire("one"));
+  EXPECT_TRUE(is_refused(acquire("two")));
+  EXPECT_EQ(faults_.settlements(), 0);
+  get();
+  EXPECT_EQ(faults_.settlements(), 1);
+  EXPECT_TRUE(is_refused(renew("two")));
+  EXPECT_EQ(faults_.settlements(), 2);
+  ASSERT_TRUE(release("one"));
+  ASSERT_TRUE(release("one")) << "free already";
+  EXPECT_EQ(faults_.settlements(), 3);
+}
+
+TEST_F(LockServiceTest, ALostRaceIsDecidedAgainOnWhatTheWinnerLeft) {
+  faults_.before_commit = [this] {
+    faults_.before_commit = [] {};
+    grant_of(acquire("faster"));
+  };
+  EXPECT_TRUE(is_refused(acquire("slower")));
+  EXPECT_EQ(get()->record.holder.instance, "faster");
+}
+
+// Whoever changes the record under each commit without taking the lock: a renewal by another thread of the same holder.
+TEST_F(LockServiceTest, RetriesUsedUpLeaveTheOutcomeUnknown) {
+  grant_of(acquire("one"));
+  std::string record = stored()->value;
+  faults_.before_commit = [&] { store(record); };
+  int before = faults_.commits();
+  EXPECT_TRUE(is_unknown(renew("one")));
+  EXPECT_EQ(faults_.commits() - before, 4) << "maxRetries + 1 attempts";
+  auto released = release("one");
+  ASSERT_FALSE(released);
+  EXPECT_TRUE(outcome_unknown(released.error().code));
+}
+
+TEST_F(LockServiceTest, RetriesUsedUpAgainstAnotherHolderAreARefusal) {
+  int commits = 0;
+  faults_.before_commit = [&] {
+    bool last = ++commits == 4;
+    store(std::string(R"({"instanceId":"me","leaseDuration":9,"expiry":9999999999,"owner":)") +
+          (last ? R"("other"})" : R"("owner"})"));
+  };
+  EXPECT_TRUE(is_refused(acquire("me")));
+  EXPECT_EQ(commits, 4);
+}
+
+TEST_F(LockServiceTest, AcquireWhoseAnswerWasLostBeginsAnotherHolding) {
+  faults_.next_commit(FaultStore::Fault::answer_lost);
+  LockGrant grant = grant_of(acquire("one"));
+  EXPECT_EQ(faults_.commits(), 2);
+  EXPECT_EQ(get()->token, grant.token);
+  EXPECT_EQ(number_of(grant.token), number_of(stored()->revision)) << "that of the second write";
+}
+
+TEST_F(LockServiceTest, AcquireWhoseRequestWasLostIsTriedAgain) {
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  grant_of(acquire("one"));
+  EXPECT_EQ(get()->record.holder.instance, "one");
+}
+
+TEST_F(LockServiceTest, RenewWhoseAnswerWasLostIsSeenToHaveHappened) {
+  FencingToken token = grant_of(acquire("one", seconds(10))).token;
+  faults_.next_commit(FaultStore::Fault::answer_lost);
+  LockGrant renewed = grant_of(renew("one", seconds(20)));
+  EXPECT_EQ(renewed.token, token);
+  EXPECT_EQ(renewed.ttl, seconds(30)) << "extended once, not twice";
+  EXPECT_EQ(faults_.commits(), 2);
+}
+
+TEST_F(LockServiceTest, ReleaseWhoseAnswerWasLostIsSeenToHaveHappened) {
+  grant_of(acquire("one"));
+  faults_.next_commit(FaultStore::Fault::answer_lost);
+  auto released = release("one");
+  ASSERT_TRUE(released);
+  EXPECT_FALSE(*released);
+  EXPECT_EQ(faults_.commits(), 2);
+}
+
+TEST_F(LockServiceTest, UnknownStaysUnknownWhenTheReadFailsToo) {
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  faults_.before_commit = [this] { faults_.fail_reads(true); };
+  EXPECT_TRUE(is_unknown(acquire("one")));
+}
+
+TEST_F(LockServiceTest, AStoreThatIsAwayIsNeverARefusal) {
+  faults_.fail_reads(true);
+  EXPECT_TRUE(is_unknown(acquire("one")));
+  EXPECT_TRUE(is_unknown(renew("one")));
+  EXPECT_FALSE(release("one"));
+  EXPECT_FALSE(run_task(locks_.get(kLock, clock_.boot_now())));
+}
+
+TEST_F(LockServiceTest, ADefiniteErrorIsNotRetried) {
+  faults_.next_commit(FaultStore::Fault::refused_broken);
+  Answer answer = acquire("one");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::corrupt);
+  EXPECT_EQ(faults_.commits(), 1);
+}
+
+TEST_F(LockServiceTest, AGarbageRecordIsAnErrorAndIsLeftAlone) {
+  store("garbage");
+  for (auto answer : {acquire("one"), renew("one")}) {
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, Errc::corrupt);
+  }
+  EXPECT_FALSE(release("one"));
+  EXPECT_EQ(stored()->value, "garbage");
+}
+
+// R7: a grant of which less than half is left is of no use, and nobody else should have to wait for its end.
+TEST_F(LockServiceTest, SafetyR07_ALateGrantIsTakenBack) {
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(seconds(6));
+  };
+  EXPECT_TRUE(is_unknown(acquire("one", seconds(10))));
+  EXPECT_EQ(stored(), std::nullopt);
+}
+
+TEST_F(LockServiceTest, SafetyR07_AGrantWithinHalfOfItsDurationStands) {
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(seconds(5));
+  };
+  EXPECT_EQ(grant_of(acquire("one", seconds(10))).ttl, seconds(10)) << "counted from the request, not from now";
+}
+
+TEST_F(LockServiceTest, SafetyR07_HalfOfASecondIsNotRoundedDown) {
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(std::chrono::milliseconds(499));
+  };
+  grant_of(acquire("one", seconds(1)));
+}
+
+// Its owner may still count on the holding that it replaced, so erasing it could make two holders.
+TEST_F(LockServiceTest, SafetyR07_ALateReacquireIsNotTakenBack) {
+  grant_of(acquire("one", seconds(100)));
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(seconds(6));
+  };
+  EXPECT_TRUE(is_unknown(acquire("one", seconds(10))));
+  EXPECT_TRUE(stored());
+}
+
+TEST_F(LockServiceTest, SafetyR07_ALateRenewalStands) {
+  grant_of(acquire("one", seconds(10)));
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(seconds(9));
+  };
+  grant_of(renew("one", seconds(5)));
+}
+
+// R3: the take-back is guarded by the grant's own revision.
+TEST_F(LockServiceTest, SafetyR03_ALateGrantThatHasChangedSinceIsLeftAlone) {
+  faults_.after_commit = [this] {
+    faults_.after_commit = [] {};
+    clock_.advance(seconds(6));
+    store(R"({"owner":"other","instanceId":"other","leaseDuration":9,"expiry":9999999999})");
+  };
+  EXPECT_TRUE(is_unknown(acquire("one", seconds(10))));
+  EXPECT_EQ(get()->record.holder.owner, "other");
+}
+
+TEST_F(LockServiceTest, ManyThreadsNeverHoldOneLockTogether) {
+  constexpr int kThreads = 4;
+  constexpr int kRounds = 400;
+  std::atomic<int> holders{0};
+  std::atomic<int> grants{0};
+  std::atomic<std::int64_t> last_token{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, name = "instance-" + std::to_string(thread)] {
+      for (int round = 0; round < kRounds; ++round) {
+        Answer answer = acquire(name);
+        if (!answer || !std::holds_alternative<LockGrant>(*answer)) continue;
+        EXPECT_EQ(++holders, 1);
+        ++grants;
+        std::int64_t token = number_of(std::get<LockGrant>(*answer).token);
+        EXPECT_LT(last_token.exchange(token), token);
+        --holders;
+        EXPECT_TRUE(release(name));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_GT(grants, 0);
+}
+
+}  // namespace
+}  // namespace sharedlock

@@ -1,0 +1,60 @@
+#include "lock/rules.h"
+
+#include <algorithm>
+
+namespace sharedlock {
+
+namespace {
+
+Refused held_by(const HeldLock& lock) {
+  return {Refused::Obstacle{lock.record.holder.owner, lock.record.expiry}};
+}
+
+bool is_past(const HeldLock& lock, EpochSeconds now) {
+  return lock.record.expiry < now;
+}
+
+bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lock) {
+  return asked && *asked != lock.token;
+}
+
+}  // namespace
+
+Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldLock>& current, EpochSeconds now) {
+  if (current && current->record.holder != request.holder) return held_by(*current);
+  LockRecord record{.lock = request.lock,
+                    .holder = request.holder,
+                    .duration = request.duration,
+                    .expiry = now + request.duration,
+                    .carried_token = std::nullopt,
+                    .unknown_members = {}};
+  return WriteRecord{std::move(record), request.duration};
+}
+
+Decision decide_renew(const RenewRequest& request, const std::optional<HeldLock>& current, EpochSeconds now) {
+  if (!current) return Refused{};
+  if (current->record.holder != request.holder) return held_by(*current);
+  if (is_past(*current, now) || is_other_token(request.token, *current)) return Refused{};
+
+  LockRecord record = current->record;
+  EpochSeconds wanted = (request.from == RenewFrom::now ? now : record.expiry) + request.duration;
+  EpochSeconds expiry = std::max(record.expiry, std::min(wanted, now + kLongestLeaseDuration));
+  record.lock = request.lock;
+  record.duration += expiry - record.expiry;
+  record.expiry = expiry;
+  record.carried_token = current->token;
+  // A lock renewed in the last second before its expiry still needs a lease of at least one.
+  return WriteRecord{std::move(record), std::max(expiry - now, Ttl{1})};
+}
+
+Decision decide_release(const ReleaseRequest& request, const std::optional<HeldLock>& current, EpochSeconds now) {
+  if (!current) return NothingToDo{};
+  if (current->record.holder != request.holder) {
+    if (is_past(*current, now)) return NothingToDo{};
+    return held_by(*current);
+  }
+  if (is_other_token(request.token, *current)) return Refused{};
+  return EraseRecord{};
+}
+
+}  // namespace sharedlock

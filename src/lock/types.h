@@ -1,0 +1,68 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+
+namespace sharedlock {
+
+// Grows with every new holding of a lock. A resource that remembers the largest one it has seen can refuse a client
+// that believes in a lock which it has lost.
+enum class FencingToken : std::int64_t {};
+constexpr std::int64_t number_of(FencingToken token) {
+  return static_cast<std::int64_t>(token);
+}
+
+// Wall-clock time in whole seconds since 1970 (UTC), as lock records store it.
+using EpochSeconds = std::chrono::sys_seconds;
+
+struct LockName {
+  std::string space;  // the namespace
+  std::string name;
+};
+
+// A lock is mine when both are mine. `instance` is a pseudo-secret: whoever knows it can act as the holder, so it is
+// neither shown to others nor logged.
+struct Holder {
+  std::string owner;
+  std::string instance;
+
+  bool operator==(const Holder&) const = default;
+};
+
+// The longest that a lock may be held without being renewed.
+inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
+
+// `received`: when the server began to handle the request; deadlines and the answered ttl count from there.
+struct AcquireRequest {
+  LockName lock;
+  Holder holder;
+  std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
+  BootTime received;
+};
+
+enum class RenewFrom {
+  expiry,  // the new expiry is the old one plus the duration
+  now,     // the new expiry is the duration from now, but never earlier than the old one
+};
+
+struct RenewRequest {
+  LockName lock;
+  Holder holder;
+  std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
+  RenewFrom from = RenewFrom::expiry;
+  std::optional<FencingToken> token;  // given: must be the present one
+  BootTime received;
+};
+
+struct ReleaseRequest {
+  LockName lock;
+  Holder holder;
+  std::optional<FencingToken> token;  // given: must be the present one
+  BootTime received;
+};
+
+}  // namespace sharedlock

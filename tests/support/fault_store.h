@@ -1,0 +1,98 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "store/lease_store.h"
+
+namespace sharedlock::test {
+
+// A store in front of another one that goes wrong on demand, as one behind a network does. Faults are queued and each
+// is met by one commit, in order; without any it passes everything on. Thread-safe.
+class FaultStore final : public LeaseStore {
+ public:
+  enum class Fault {
+    none,
+    answer_lost,     // the change happens, the answer says unavailable
+    request_lost,    // nothing happens, the answer says unavailable
+    refused_broken,  // nothing happens, the answer says corrupt
+  };
+
+  explicit FaultStore(LeaseStore& real) : real_(real) {}
+
+  void next_commit(Fault fault) {
+    std::scoped_lock lock(mutex_);
+    faults_.push_back(fault);
+  }
+  // All reads fail from now on, or answer again.
+  void fail_reads(bool fail) { reads_fail_ = fail; }
+  // Called before each commit, and after one that was passed on: to let others act, or time pass.
+  std::function<void()> before_commit = [] {};
+  std::function<void()> after_commit = [] {};
+
+  int commits() const { return commits_; }
+  int settlements() const { return settlements_; }
+
+  Task<Result<Found>> get(std::string key, Deadline deadline) override {
+    if (reads_fail_) co_return away();
+    co_return co_await real_.get(std::move(key), deadline);
+  }
+
+  Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
+    run_hook(before_commit);
+    ++commits_;
+    Fault fault = take_fault();
+    if (fault == Fault::request_lost) co_return away();
+    if (fault == Fault::refused_broken) co_return Error{Errc::corrupt, "planted"};
+    auto outcome = co_await real_.commit(std::move(transaction), deadline);
+    run_hook(after_commit);
+    if (fault == Fault::answer_lost) co_return away();
+    co_return outcome;
+  }
+
+  Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
+    co_return co_await real_.keep_alive(id, std::move(under), deadline);
+  }
+  Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) override {
+    co_return co_await real_.revoke(id, std::move(under), deadline);
+  }
+  Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) override {
+    co_return co_await real_.lease(id, deadline);
+  }
+  Task<Result<void>> settled(Revision as_of, Deadline deadline) override {
+    ++settlements_;
+    co_return co_await real_.settled(as_of, deadline);
+  }
+  Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) override {
+    co_return co_await real_.list(std::move(prefix), std::move(after), limit, deadline);
+  }
+  Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) override {
+    return real_.watch(std::move(prefix), after, std::move(handler));
+  }
+
+ private:
+  // By value: a hook may replace itself.
+  static void run_hook(std::function<void()> hook) { hook(); }
+
+  static Error away() { return {Errc::unavailable, "planted"}; }
+
+  Fault take_fault() {
+    std::scoped_lock lock(mutex_);
+    if (faults_.empty()) return Fault::none;
+    Fault fault = faults_.front();
+    faults_.pop_front();
+    return fault;
+  }
+
+  LeaseStore& real_;
+  std::mutex mutex_;
+  std::deque<Fault> faults_;
+  bool reads_fail_ = false;
+  int commits_ = 0;
+  int settlements_ = 0;
+};
+
+}  // namespace sharedlock::test
