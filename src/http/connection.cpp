@@ -1,0 +1,129 @@
+#include "http/connection.h"
+
+#include <boost/asio/redirect_error.hpp>
+
+#include "http/connections.h"
+
+namespace sharedlock::http {
+
+using boost::system::error_code;
+
+namespace {
+
+constexpr std::chrono::nanoseconds kLingerTime = std::chrono::seconds(2);
+constexpr std::size_t kLingerBytes = 1024 * 1024;
+
+std::size_t left_of(const Output& output) {
+  return output[0].size() + output[1].size();
+}
+
+void advance(Output& output, std::size_t sent) {
+  for (asio::const_buffer& piece : output) {
+    std::size_t step = std::min(sent, piece.size());
+    piece += step;
+    sent -= step;
+  }
+}
+
+}  // namespace
+
+Connection::Connection(Socket socket, Connections& all) : socket_(std::move(socket)), all_(all) {
+  error_code ignored;  // whatever is wrong with the socket shows at the first read
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
+  all_.add(*this);
+}
+
+void Connection::enter_idle(std::chrono::nanoseconds timeout) {
+  limit(timeout);
+  idle_ = true;
+}
+
+void Connection::limit(std::chrono::nanoseconds timeout) {
+  idle_ = false;
+  timed_out_ = false;
+  deadline_ = timeout.count() > 0 ? all_.after(timeout) : BootTime::max();
+}
+
+void Connection::no_limit() {
+  idle_ = false;
+  deadline_ = BootTime::max();
+}
+
+Task<Connection::Fill> Connection::fill() {
+  error_code failed;
+  std::size_t got = 0;
+  bool draining = idle_ && all_.draining();
+  if (!draining) {
+    got = co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
+  }
+  // A drain cancels the reads of idle connections; but a request that is already here gets its answer.
+  if (got == 0 && idle_ && all_.draining() && !timed_out_) got = socket_.read_some(input_.space(), failed);
+  input_.commit(got);
+  if (timed_out_) co_return Fill::timed_out;
+  co_return got > 0 ? Fill::data : Fill::ended;
+}
+
+Connection::Written Connection::write_now(Output& output) {
+  error_code failed;
+  while (left_of(output) > 0) {
+    std::size_t sent = output[1].size() == 0 ? socket_.write_some(asio::const_buffer(output[0]), failed)
+                                             : socket_.write_some(output, failed);
+    if (failed == asio::error::would_block) return Written::blocked;
+    if (failed) return Written::failed;
+    advance(output, sent);
+  }
+  return Written::all;
+}
+
+Task<Connection::Written> Connection::write_rest(Output output) {
+  error_code failed;
+  while (!failed && !timed_out_ && left_of(output) > 0) {
+    std::size_t sent = co_await socket_.async_write_some(output, asio::redirect_error(use_task, failed));
+    advance(output, sent);
+  }
+  co_return left_of(output) == 0 ? Written::all : Written::failed;
+}
+
+Task<void> Connection::linger() {
+  error_code failed;
+  socket_.shutdown(Socket::shutdown_send, failed);
+  limit(kLingerTime);
+  std::size_t total = 0;
+  while (!failed && !timed_out_ && total < kLingerBytes) {
+    input_.clear();
+    total += co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
+  }
+}
+
+std::string Connection::peer() const {
+  error_code failed;
+  auto endpoint = socket_.remote_endpoint(failed);
+  if (failed) return "unknown";
+  auto address = endpoint.address();
+  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+  }
+  std::string host = address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+  return host + ":" + std::to_string(endpoint.port());
+}
+
+void Connection::expire() {
+  timed_out_ = true;
+  deadline_ = BootTime::max();
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void Connection::drain() {
+  if (!idle_) return;
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+void Connection::stop() {
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace sharedlock::http

@@ -1,0 +1,93 @@
+#include "http/message.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "http/text.h"
+
+namespace sharedlock::http {
+
+std::string_view name_of(Method method) {
+  switch (method) {
+    case Method::get:
+      return "GET";
+    case Method::head:
+      return "HEAD";
+    case Method::post:
+      return "POST";
+    case Method::put:
+      return "PUT";
+    case Method::delete_:
+      return "DELETE";
+    case Method::patch:
+      return "PATCH";
+    case Method::options:
+      return "OPTIONS";
+    case Method::other:
+      return "?";
+  }
+  return "?";
+}
+
+std::optional<std::string_view> Request::header(std::string_view name) const {
+  for (const Header& header : headers) {
+    if (equal_ignoring_case(header.name, name)) return header.value;
+  }
+  return std::nullopt;
+}
+
+void Response::add_header(std::string_view name, std::string_view value) {
+  header_lines_.append(name).append(": ");
+  for (char c : value) {
+    if (c != '\r' && c != '\n' && c != '\0') header_lines_ += c;
+  }
+  header_lines_ += "\r\n";
+}
+
+void Response::add_header(std::string_view name, std::int64_t value) {
+  char digits[24];
+  auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  add_header(name, std::string_view(digits, end));
+}
+
+std::string_view reason_phrase(int status) {
+  struct Phrase {
+    int status;
+    std::string_view text;
+  };
+  static constexpr Phrase kPhrases[] = {
+      {100, "Continue"},
+      {200, "OK"},
+      {201, "Created"},
+      {202, "Accepted"},
+      {204, "No Content"},
+      {302, "Found"},
+      {304, "Not Modified"},
+      {307, "Temporary Redirect"},
+      {400, "Bad Request"},
+      {401, "Unauthorized"},
+      {403, "Forbidden"},
+      {404, "Not Found"},
+      {405, "Method Not Allowed"},
+      {408, "Request Timeout"},
+      {409, "Conflict"},
+      {410, "Gone"},
+      {412, "Precondition Failed"},
+      {413, "Content Too Large"},
+      {415, "Unsupported Media Type"},
+      {417, "Expectation Failed"},
+      {422, "Unprocessable Content"},
+      {423, "Locked"},
+      {429, "Too Many Requests"},
+      {431, "Request Header Fields Too Large"},
+      {500, "Internal Server Error"},
+      {501, "Not Implemented"},
+      {502, "Bad Gateway"},
+      {503, "Service Unavailable"},
+      {504, "Gateway Timeout"},
+  };
+  auto found = std::ranges::lower_bound(kPhrases, status, {}, &Phrase::status);
+  return found != std::end(kPhrases) && found->status == status ? found->text : "Unknown";
+}
+
+}  // namespace sharedlock::http

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace sharedlock::http {
+
+enum class Method { get, head, post, put, delete_, patch, options, other };
+
+// "GET", "POST", ...; "?" for other.
+std::string_view name_of(Method method);
+
+struct Header {
+  std::string_view name;
+  std::string_view value;  // without the white space around it
+};
+
+// One request as the session read it. A plain view: everything it points to belongs to the session and stays valid
+// until the handler's coroutine has ended. Not thread-safe; it never leaves its session's thread.
+struct Request {
+  Method method = Method::other;
+  std::string_view path;                // still percent-encoded, without the query
+  std::string_view query;               // still percent-encoded, without the '?'; empty when there is none
+  std::span<const std::string> params;  // the decoded values of the route's {…}, in the order of the pattern
+  std::span<const Header> headers;      // in the order in which they came
+  std::string_view body;                // whole, of any transfer coding; empty while Route::admit looks at it
+  std::string_view id;                  // what goes out as X-Request-Id
+  BootTime received;                    // when the server began to handle it: its header was complete
+
+  // The value of the first header of that name (compared without regard to case), if there is one.
+  std::optional<std::string_view> header(std::string_view name) const;
+};
+
+// What a handler answers. The session adds Content-Length, Connection, Date and X-Request-Id.
+class Response {
+ public:
+  Response() = default;
+  explicit Response(int status) : status_(status) {}
+  // `content_type` must be a literal: it is not copied.
+  Response(int status, std::string_view content_type, std::string body)
+      : status_(status), content_type_(content_type), body_(std::move(body)) {}
+
+  int status() const { return status_; }
+  std::string_view content_type() const { return content_type_; }
+  const std::string& body() const { return body_; }
+
+  // Adds a header line. Neither part may hold CR, LF or NUL: such bytes in `value` are dropped, so that a value that
+  // came from outside can't start a line of its own.
+  void add_header(std::string_view name, std::string_view value);
+  void add_header(std::string_view name, std::int64_t value);
+
+  // The lines added so far, each ended by CR LF.
+  const std::string& header_lines() const { return header_lines_; }
+
+ private:
+  int status_ = 200;
+  std::string_view content_type_;
+  std::string body_;
+  std::string header_lines_;
+};
+
+inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";
+inline constexpr std::string_view kJson = "application/json";
+
+// The standard phrase for a status code: "OK", "Locked", ...; "Unknown" for one that we never send.
+std::string_view reason_phrase(int status);
+
+}  // namespace sharedlock::http

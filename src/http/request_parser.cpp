@@ -1,0 +1,345 @@
+#include "http/request_parser.h"
+
+#include <algorithm>
+#include <boost/beast/http/basic_parser.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "http/text.h"
+
+namespace sharedlock::http {
+
+namespace {
+
+namespace beast = boost::beast;
+using beast::http::error;
+using beast::http::field;
+using boost::system::error_code;
+
+// More before a request line is no slip of an old client (which sends one after a body) but something else.
+constexpr int kMaxEmptyLines = 8;
+
+// The shortest end of a chunked body, "0\r\n\r\n". Beast aborts when it sees less after it has seen "0\r\n".
+constexpr std::size_t kLastChunkSize = 5;
+
+Method to_method(std::string_view name) {
+  using enum Method;
+  for (Method method : {get, post, head, put, delete_, patch, options}) {
+    if (name == name_of(method)) return method;
+  }
+  return other;
+}
+
+Refusal refusal_for(error_code failed) {
+  if (failed == error::header_limit) return {431, "request header too large"};
+  if (failed == error::bad_method) return {400, "malformed method"};
+  if (failed == error::bad_target) return {400, "malformed request target"};
+  if (failed == error::bad_version) return {400, "malformed or unsupported HTTP version"};
+  if (failed == error::bad_field) return {400, "malformed header name"};
+  if (failed == error::bad_value) return {400, "malformed header value"};
+  if (failed == error::bad_line_ending) return {400, "lines must end with CR LF"};
+  if (failed == error::bad_content_length) return {400, "bad Content-Length"};
+  if (failed == error::multiple_content_length) return {400, "more than one Content-Length"};
+  if (failed == error::bad_transfer_encoding) return {400, "bad Transfer-Encoding"};
+  if (failed == error::bad_chunk) return {400, "malformed chunk"};
+  if (failed == error::bad_chunk_extension) return {400, "malformed chunk extension"};
+  return {400, "malformed request"};
+}
+
+// Memory for a body that an idle connection keeps.
+constexpr std::size_t kKeptBody = 8 * 1024;
+
+// A piece of the arena: it may move while the header still grows.
+struct Piece {
+  std::size_t from = 0;
+  std::size_t size = 0;
+};
+
+// What the parser notes about a request, in memory that the next request uses again.
+struct Notes {
+  std::string arena;  // method, target, and the names and values of the headers
+  Piece method_name;
+  Piece target;
+  std::vector<std::pair<Piece, Piece>> fields;
+  std::vector<Header> headers;
+  std::string body;
+  std::optional<Refusal> refusal;
+  Method method = Method::other;
+  RequestParser::Expectation expectation = RequestParser::Expectation::none;
+  bool http11 = false;
+  bool keep_alive = false;
+  bool header_complete = false;
+  int hosts = 0;
+  int content_lengths = 0;
+  std::uint64_t chunk_left = 0;
+
+  Piece keep(beast::string_view text) {
+    Piece piece{arena.size(), text.size()};
+    arena.append(text.data(), text.size());
+    return piece;
+  }
+  std::string_view text(Piece piece) const { return std::string_view(arena).substr(piece.from, piece.size); }
+
+  void clear() {
+    arena.clear();
+    method_name = target = {};
+    fields.clear();
+    headers.clear();
+    body.clear();
+    if (body.capacity() > kKeptBody) body.shrink_to_fit();
+    refusal.reset();
+    method = Method::other;
+    expectation = RequestParser::Expectation::none;
+    http11 = keep_alive = header_complete = false;
+    hosts = content_lengths = 0;
+    chunk_left = 0;
+  }
+};
+
+// Beast's grammar, with our notes and our doubts.
+class Grammar final : public beast::http::basic_parser<true> {
+ public:
+  Grammar(Notes& notes, ParserLimits limits) : notes_(notes), limits_(limits) {
+    header_limit(static_cast<std::uint32_t>(limits.header));
+    body_limit(boost::none);  // ours counts, because a too large body must not hide what the header says
+  }
+
+  // Where the bytes being parsed lie, to recognise a folded value, which Beast unfolds elsewhere.
+  std::string_view input;
+
+ private:
+  void refuse(int status, std::string_view reason, error_code& failed) {
+    notes_.refusal = Refusal{status, reason};
+    failed = error::bad_value;
+  }
+
+  bool is_folded(beast::string_view name, beast::string_view value) const {
+    std::less<const char*> before;
+    if (before(value.data(), input.data()) || before(input.data() + input.size(), value.data())) return true;
+    const char* colon = name.data() + name.size();
+    return std::find(colon, value.data(), '\r') != value.data();
+  }
+
+  void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target, int version,
+                       error_code&) override {
+    notes_.method = to_method({method.data(), method.size()});
+    notes_.method_name = notes_.keep(method);
+    notes_.target = notes_.keep(target);
+    notes_.http11 = version == 11;
+  }
+
+  void on_field_impl(field known, beast::string_view name, beast::string_view value, error_code& failed) override {
+    if (notes_.header_complete) return;  // a trailer
+    if (is_folded(name, value)) return refuse(400, "folded header line", failed);
+    check_field(known, value, failed);
+    if (failed) return;
+    Piece kept = notes_.keep(name);
+    notes_.fields.emplace_back(kept, notes_.keep(value));
+  }
+
+  void check_field(field known, beast::string_view value, error_code& failed) {
+    std::string_view text(value.data(), value.size());
+    if (known == field::transfer_encoding) {
+      if (!notes_.http11) return refuse(400, "Transfer-Encoding in HTTP/1.0", failed);
+      if (!equal_ignoring_case(text, "chunked")) return refuse(400, "unsupported Transfer-Encoding", failed);
+    } else if (known == field::content_length) {
+      if (++notes_.content_lengths > 1) return refuse(400, "more than one Content-Length", failed);
+      bool digits = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+      if (!digits) return refuse(400, "bad Content-Length", failed);
+    } else if (known == field::host) {
+      if (++notes_.hosts > 1) return refuse(400, "more than one Host", failed);
+    } else if (known == field::expect && notes_.http11) {
+      using enum RequestParser::Expectation;
+      bool is_known = equal_ignoring_case(text, "100-continue") && notes_.expectation != unknown;
+      notes_.expectation = is_known ? continue_ : unknown;
+    }
+  }
+
+  void on_header_impl(error_code& failed) override {
+    if (notes_.http11 && notes_.hosts == 0) return refuse(400, "missing Host", failed);
+    notes_.header_complete = true;
+    notes_.keep_alive = keep_alive();
+    for (auto& [name, value] : notes_.fields) {
+      notes_.headers.push_back({notes_.text(name), notes_.text(value)});
+    }
+  }
+
+  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& failed) override {
+    if (!length) return;
+    if (*length > limits_.body) return refuse(413, "request body too large", failed);
+    notes_.body.reserve(static_cast<std::size_t>(*length));
+  }
+
+  std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
+    notes_.body.append(bytes.data(), bytes.size());
+    return bytes.size();
+  }
+
+  void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code& failed) override {
+    if (size > limits_.body - notes_.body.size()) return refuse(413, "request body too large", failed);
+    notes_.chunk_left = size;
+  }
+
+  std::size_t on_chunk_body_impl(std::uint64_t remain, beast::string_view bytes, error_code&) override {
+    notes_.body.append(bytes.data(), bytes.size());
+    notes_.chunk_left = remain - bytes.size();
+    return bytes.size();
+  }
+
+  void on_finish_impl(error_code&) override {}
+  void on_response_impl(int, beast::string_view, int, error_code&) override {}
+
+  Notes& notes_;
+  ParserLimits limits_;
+};
+
+}  // namespace
+
+class RequestParser::Impl {
+ public:
+  explicit Impl(ParserLimits limits) : limits_(limits) { reset(); }
+
+  void reset() {
+    notes.clear();
+    grammar.emplace(notes, limits_);
+    begun = false;
+    empty_lines_ = 0;
+    header_bytes_ = framing_bytes_ = 0;
+  }
+
+  Progress parse_header(std::string_view bytes) {
+    std::size_t skipped = begun ? 0 : skip_empty_lines(bytes);
+    if (empty_lines_ > kMaxEmptyLines) return refuse(skipped, {400, "too many empty lines before the request"});
+    bytes.remove_prefix(skipped);
+    if (bytes.empty() || (!begun && bytes == "\r")) return {skipped, Step::need_more};
+    error_code failed;
+    std::size_t used = put(bytes, failed);
+    begun = true;
+    header_bytes_ += used;
+    // Beast bounds only what it leaves unused, and it uses line by line.
+    std::size_t seen = header_bytes_ + (failed == error::need_more ? bytes.size() - used : 0);
+    if (seen > limits_.header) failed = error::header_limit;
+    if (failed == error::need_more) return {skipped + used, Step::need_more};
+    if (failed) return refuse(skipped + used, refusal_for(failed));
+    return {skipped + used, Step::complete};
+  }
+
+  Progress parse_body(std::string_view bytes) {
+    std::size_t total = 0;
+    while (!grammar->is_done()) {
+      if (bytes.empty() || (at_chunk_header() && bytes.size() < kLastChunkSize)) return {total, Step::need_more};
+      error_code failed;
+      std::size_t before = notes.body.size();
+      std::size_t used = put(bytes, failed);
+      total += used;
+      bytes.remove_prefix(used);
+      if (failed && failed != error::need_more) return refuse(total, refusal_for(failed));
+      // Beast bounds neither chunk extensions nor trailers, nor the headers of many small chunks.
+      framing_bytes_ += used - (notes.body.size() - before);
+      std::size_t framing = framing_bytes_ + (failed ? bytes.size() : 0);
+      if (framing > limits_.header) return refuse(total, {400, "too much chunk framing or trailers"});
+      if (failed) return {total, Step::need_more};
+    }
+    return {total, Step::complete};
+  }
+
+  Notes notes;
+  std::optional<Grammar> grammar;  // made anew for each request: Beast's parsers can't be used twice
+  bool begun = false;
+
+ private:
+  bool at_chunk_header() const { return grammar->chunked() && notes.chunk_left == 0; }
+
+  std::size_t put(std::string_view bytes, error_code& failed) {
+    grammar->input = bytes;
+    return grammar->put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+  }
+
+  Progress refuse(std::size_t used, Refusal refusal) {
+    // What a callback noted says more than the code by which it stopped Beast.
+    if (!notes.refusal) notes.refusal = refusal;
+    return {used, Step::refused};
+  }
+
+  std::size_t skip_empty_lines(std::string_view bytes) {
+    std::size_t skipped = 0;
+    while (bytes.substr(skipped).starts_with("\r\n") && empty_lines_ <= kMaxEmptyLines) {
+      skipped += 2;
+      ++empty_lines_;
+    }
+    return skipped;
+  }
+
+  ParserLimits limits_;
+  int empty_lines_ = 0;
+  std::size_t header_bytes_ = 0;
+  std::size_t framing_bytes_ = 0;
+};
+
+RequestParser::RequestParser(ParserLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
+
+RequestParser::~RequestParser() = default;
+
+void RequestParser::reset() {
+  impl_->reset();
+}
+
+RequestParser::Progress RequestParser::parse_header(std::string_view bytes) {
+  return impl_->parse_header(bytes);
+}
+
+RequestParser::Progress RequestParser::parse_body(std::string_view bytes) {
+  return impl_->parse_body(bytes);
+}
+
+bool RequestParser::begun() const {
+  return impl_->begun;
+}
+
+Refusal RequestParser::refusal() const {
+  return impl_->notes.refusal.value_or(Refusal{});
+}
+
+Method RequestParser::method() const {
+  return impl_->notes.method;
+}
+
+std::string_view RequestParser::method_name() const {
+  return impl_->notes.text(impl_->notes.method_name);
+}
+
+std::string_view RequestParser::target() const {
+  return impl_->notes.text(impl_->notes.target);
+}
+
+std::span<const Header> RequestParser::headers() const {
+  return impl_->notes.headers;
+}
+
+bool RequestParser::http11() const {
+  return impl_->notes.http11;
+}
+
+bool RequestParser::keep_alive() const {
+  return impl_->notes.keep_alive;
+}
+
+bool RequestParser::has_body() const {
+  return impl_->notes.header_complete && !impl_->grammar->is_done();
+}
+
+std::optional<std::uint64_t> RequestParser::content_length() const {
+  auto length = impl_->grammar->content_length();
+  return length ? std::optional<std::uint64_t>(*length) : std::nullopt;
+}
+
+RequestParser::Expectation RequestParser::expectation() const {
+  return impl_->notes.expectation;
+}
+
+std::string_view RequestParser::body() const {
+  return impl_->notes.body;
+}
+
+}  // namespace sharedlock::http

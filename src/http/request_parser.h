@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace sharedlock::http {
+
+// Why a request can't be read any further: what to answer before the connection is closed.
+struct Refusal {
+  int status = 0;
+  std::string_view reason;  // a literal
+};
+
+// How much of a header and of a body we read, in bytes.
+struct ParserLimits {
+  std::size_t header;  // request line and headers; and again for the framing and trailers of a chunked body
+  std::size_t body;    // decoded
+};
+
+// Turns bytes into one request after another: the HTTP/1.x grammar is Beast's, and on top of it everything is refused
+// about which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
+// Content-Length, folded lines. Trailers are read and forgotten. Keeps its memory from request to request. It does no
+// I/O: the caller hands in what it has, and hands in again, with more behind it, what was not used.
+class RequestParser {
+ public:
+  enum class Step { need_more, complete, refused };
+  struct Progress {
+    std::size_t used;  // bytes that the caller must not hand in again
+    Step step;
+  };
+  enum class Expectation { none, continue_, unknown };
+
+  explicit RequestParser(ParserLimits limits);
+  RequestParser(const RequestParser&) = delete;
+  RequestParser& operator=(const RequestParser&) = delete;
+  ~RequestParser();
+
+  // Forgets the request: what comes next is the first byte of another. Ends the life of every view given out.
+  void reset();
+
+  // Reads up to the end of the header. Empty lines before the request line are skipped.
+  Progress parse_header(std::string_view bytes);
+
+  // Reads the body, after the header is complete; at once complete where there is none. More than the limit: 413.
+  Progress parse_body(std::string_view bytes);
+
+  // Whether part of a request was used already.
+  bool begun() const;
+
+  // Why the last step was `refused`.
+  Refusal refusal() const;
+
+  // About the header, once it is complete. The views live until reset().
+  Method method() const;
+  std::string_view method_name() const;
+  std::string_view target() const;
+  std::span<const Header> headers() const;
+  bool http11() const;
+  bool keep_alive() const;  // what the client wants, by version and Connection
+  bool has_body() const;
+  std::optional<std::uint64_t> content_length() const;
+  Expectation expectation() const;  // `none` in HTTP/1.0, which does not know it
+
+  // The body as far as it was read.
+  std::string_view body() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sharedlock::http

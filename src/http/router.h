@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/task.h"
+#include "http/message.h"
+
+namespace sharedlock::http {
+
+// Answers a request. The Request outlives the coroutine: the session owns it and awaits directly.
+using Handler = std::function<Task<Response>(const Request&)>;
+
+// Looks at a request before its body is read; an answer (401, 403, 400 for the path) ends it. Must not block.
+using Admit = std::function<std::optional<Response>(const Request&)>;
+
+// One line of the route table.
+struct Route {
+  Method method;
+  std::string_view pattern;  // a literal such as "/v1/{namespace}/lock/{lockName}"; {…} stands for one whole segment
+  Handler handler;
+  Admit admit = {};         // none: everything is admitted
+  bool plain_text = false;  // 405 on this path is plain text instead of JSON
+  bool quiet = false;       // not worth a log line each time (health checks, metrics)
+};
+
+// No route has that path (404), or the path can't be read (400).
+struct NoRoute {
+  Response answer;
+};
+
+struct Match {
+  const Route* route;               // lives as long as the Router
+  std::vector<std::string> params;  // decoded, in the order of the pattern
+  std::string_view path;            // these two are parts of the target, still percent-encoded
+  std::string_view query;
+};
+
+// The route table. Paths are matched on their percent-encoded segments, and each parameter is decoded on its own, so
+// that an encoded slash never becomes a separator. Immutable after construction, so safe to use from every thread.
+class Router {
+ public:
+  explicit Router(std::vector<Route> routes);
+
+  // `target` as it stands in the request line: origin form, or absolute form (whose scheme and host are ignored).
+  // HEAD is served by the route for GET. Answers on its own: a malformed target or percent-encoding, or an encoded
+  // slash or NUL in a parameter: 400; no such path (also one with an empty segment): 404; a path that has other
+  // methods: 405 with Allow. Where two patterns fit, a literal segment is preferred to a parameter.
+  std::variant<Match, NoRoute> match(Method method, std::string_view target) const;
+
+ private:
+  struct Pattern {
+    std::vector<std::string_view> segments;  // empty stands for a parameter
+    std::size_t route;
+  };
+
+  std::vector<Route> routes_;
+  std::vector<Pattern> patterns_;  // the more literal first
+};
+
+}  // namespace sharedlock::http

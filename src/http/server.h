@@ -1,0 +1,50 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/io_threads.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "http/router.h"
+#include "http/server_options.h"
+
+namespace sharedlock::http {
+
+// An HTTP/1.1 server: one acceptor deals connections to the I/O threads in turn; a session stays on its thread.
+// Timeouts go by the Clock and are seen to a few times a second, so they strike up to 100 ms late. Thread-safe. Must be
+// destroyed before the IoThreads, the Router, the Clock and the Log that it uses.
+class Server {
+ public:
+  Server(ServerOptions options, const Router& router, IoThreads& threads, Clock& clock, Log& log);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server();  // stop()
+
+  // Binds and listens; from then on requests are served. invalid_argument with a sentence that names the address when
+  // that fails (in use, not ours, no permission). Binds without SO_REUSEPORT, with which a second server could share
+  // the port unnoticed.
+  Result<void> start();
+
+  // The port that is bound, after start().
+  std::uint16_t port() const;
+
+  // Ends gracefully: no new connection is taken, idle ones are closed, requests under way are answered with
+  // `Connection: close`. Returns when no session is left, or false when `within` had passed before.
+  bool drain(std::chrono::nanoseconds within);
+
+  // Closes every connection, whatever is under way, and returns when all sessions have ended. Idempotent.
+  void stop();
+
+  // Open connections now.
+  std::size_t connections() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace sharedlock::http

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace sharedlock::http {
+
+// Zero means "no limit" for every time and for max_connections.
+struct ServerOptions {
+  std::string address;                       // empty: all interfaces, IPv6 dual-stack where there is IPv6, else IPv4
+  std::uint16_t port = 8080;                 // 0: the kernel picks one, see Server::port()
+  std::chrono::nanoseconds read_timeout{};   // for a whole request, from its first byte
+  std::chrono::nanoseconds write_timeout{};  // for a whole answer, from its first byte
+  std::chrono::nanoseconds idle_timeout{};   // between requests of one connection, and before the first
+  std::size_t body_limit = 64 * 1024;        // bytes; more: 413
+  std::size_t header_limit = 16 * 1024;      // bytes of request line and headers; more: 431
+  std::size_t max_connections = 0;           // over it a connection is answered 503 and closed
+};
+
+}  // namespace sharedlock::http

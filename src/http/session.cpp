@@ -1,0 +1,257 @@
+#include "http/session.h"
+
+#include <exception>
+
+#include "base/random.h"
+#include "http/connections.h"
+
+namespace sharedlock::http {
+
+namespace {
+
+// Below this it is cheaper to copy a body behind the head than to send two pieces.
+constexpr std::size_t kSmallBody = 2048;
+constexpr std::size_t kLoggedPath = 200;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+Response plain_answer(int status, std::string_view text) {
+  std::string body(text);
+  body += '\n';
+  return Response(status, kPlainText, std::move(body));
+}
+
+double milliseconds(BootTimeline::duration span) {
+  return std::chrono::duration<double, std::milli>(span).count();
+}
+
+}  // namespace
+
+Session::Session(Socket socket, SessionContext& context)
+    : context_(context),
+      connection_(std::move(socket), context.connections),
+      parser_({context.options.header_limit, context.options.body_limit}) {
+  if (context_.log.enabled(LogLevel::info)) peer_ = connection_.peer();
+}
+
+Task<void> Session::run() {
+  bool open = true;
+  while (open) {
+    open = co_await serve_one();
+  }
+  if (linger_) co_await connection_.linger();
+}
+
+Task<void> Session::turn_away() {
+  begin_request();
+  refuse({503, "too many connections"});
+  // Should the kernel not take these few bytes at once, they are not worth waiting for.
+  Output output = build_answer();
+  auto written = connection_.write_now(output);
+  if (written == Connection::Written::all) co_await connection_.linger();
+}
+
+// Reads one request and answers it; false when the connection ends with it.
+Task<bool> Session::serve_one() {
+  begin_request();
+  bool arrived = co_await read_header();
+  if (!arrived) co_return false;
+  if (!answered_) look_at_request();
+  bool says_continue =
+      !answered_ && connection_.input().empty() && parser_.expectation() == RequestParser::Expectation::continue_;
+  if (!close_ && !take_body()) co_await read_body(says_continue);
+  connection_.no_limit();
+  request_.body = parser_.body();
+  if (!answered_) {
+    try {
+      response_ = co_await route_->handler(request_);
+    } catch (const std::exception& failed) {
+      answer_exception(failed.what());
+    } catch (...) {
+      answer_exception("not a std::exception");
+    }
+  }
+  Output output = build_answer();
+  auto written = connection_.write_now(output);
+  if (written == Connection::Written::blocked) {
+    connection_.limit(context_.options.write_timeout);
+    written = co_await connection_.write_rest(output);
+  }
+  log_request();
+  co_return written == Connection::Written::all && !close_;
+}
+
+void Session::begin_request() {
+  parser_.reset();
+  request_ = Request();
+  params_.clear();
+  route_ = nullptr;
+  answered_ = close_ = linger_ = false;
+}
+
+// False when the connection ended without a request; a broken request is answered already.
+Task<bool> Session::read_header() {
+  ReadBuffer& input = connection_.input();
+  bool idle = true;
+  connection_.enter_idle(context_.options.idle_timeout);
+  for (;;) {
+    auto [used, step] = parser_.parse_header(input.bytes());
+    input.consume(used);
+    if (step == RequestParser::Step::refused) refuse(parser_.refusal());
+    if (step != RequestParser::Step::need_more) break;
+    if (idle && (parser_.begun() || !input.empty())) {
+      connection_.limit(context_.options.read_timeout);
+      idle = false;
+    }
+    auto filled = co_await connection_.fill();
+    if (filled == Connection::Fill::data) continue;
+    if (idle) co_return false;
+    refuse(filled == Connection::Fill::timed_out ? Refusal{408, "request took too long"}
+                                                 : Refusal{400, "request cut off"});
+    break;
+  }
+  if (idle) connection_.limit(context_.options.read_timeout);
+  request_.received = context_.clock.boot_now();
+  co_return true;
+}
+
+// Everything that is decided before the body is read.
+void Session::look_at_request() {
+  request_.method = parser_.method();
+  request_.headers = parser_.headers();
+  choose_request_id();
+  auto found = context_.router.match(request_.method, parser_.target());
+  if (auto* none = std::get_if<NoRoute>(&found)) {
+    request_.path = parser_.target().substr(0, parser_.target().find('?'));
+    answer(std::move(none->answer));
+  } else {
+    auto& match = std::get<Match>(found);
+    route_ = match.route;
+    params_ = std::move(match.params);
+    request_.path = match.path;
+    request_.query = match.query;
+    request_.params = params_;
+    try {
+      auto refused = route_->admit ? route_->admit(request_) : std::nullopt;
+      if (refused) answer(std::move(*refused));
+    } catch (const std::exception& failed) {
+      answer_exception(failed.what());
+    } catch (...) {
+      answer_exception("not a std::exception");
+    }
+  }
+  check_body_announced();
+}
+
+void Session::check_body_announced() {
+  using enum RequestParser::Expectation;
+  bool too_large = parser_.content_length().value_or(0) > context_.options.body_limit;
+  if (answered_) {
+    // What was refused is read to its end, to keep the connection, only if it is short and surely coming.
+    bool waits_for_continue = parser_.expectation() != none && connection_.input().empty();
+    if (parser_.has_body() && (too_large || waits_for_continue)) close_ = linger_ = true;
+    return;
+  }
+  if (parser_.expectation() == unknown) {
+    answer_and_close(plain_answer(417, "unsupported Expect"));
+  } else if (too_large) {
+    answer_and_close(plain_answer(413, "request body too large"));
+  }
+}
+
+// Whether the body needs no more input: it is read, or refused.
+bool Session::take_body() {
+  auto [used, step] = parser_.parse_body(connection_.input().bytes());
+  connection_.input().consume(used);
+  if (step == RequestParser::Step::refused) refuse(parser_.refusal());
+  return step != RequestParser::Step::need_more;
+}
+
+// Awaits the part of the body that has not come with the header.
+Task<void> Session::read_body(bool says_continue) {
+  if (says_continue) {
+    Output interim;
+    interim[0] = asio::buffer(kContinue);
+    auto written = connection_.write_now(interim);
+    if (written == Connection::Written::blocked) co_await connection_.write_rest(interim);
+  }
+  bool complete = false;
+  while (!complete) {
+    auto filled = co_await connection_.fill();
+    if (filled != Connection::Fill::data) {
+      refuse(filled == Connection::Fill::timed_out ? Refusal{408, "request took too long"}
+                                                   : Refusal{400, "request body cut off"});
+      co_return;
+    }
+    complete = take_body();
+  }
+}
+
+// Puts head and body together; what is returned points into this session.
+Output Session::build_answer() {
+  if (context_.connections.draining()) close_ = linger_ = true;
+  if (!parser_.keep_alive()) close_ = true;
+  auto connection = ConnectionHeader::none;
+  if (close_) connection = ConnectionHeader::close;
+  if (!close_ && !parser_.http11()) connection = ConnectionHeader::keep_alive;
+  if (request_.id.empty()) choose_request_id();
+  head_.clear();
+  append_head(head_, response_, {context_.date.at(context_.clock.wall_now()), request_.id, connection});
+  std::string_view body = response_.body();
+  if (request_.method == Method::head || !may_have_body(response_.status())) body = {};
+  if (body.size() <= kSmallBody) {
+    head_ += body;
+    body = {};
+  }
+  return {asio::buffer(head_), asio::buffer(body)};
+}
+
+void Session::answer(Response response) {
+  response_ = std::move(response);
+  answered_ = true;
+}
+
+void Session::answer_and_close(Response response) {
+  answer(std::move(response));
+  close_ = linger_ = true;
+}
+
+void Session::answer_exception(std::string_view what) {
+  std::string error_id = random_uuid();
+  context_.log.write(LogLevel::error, "request failed",
+                     {{"errorId", error_id},
+                      {"method", parser_.method_name()},
+                      {"path", request_.path.substr(0, kLoggedPath)},
+                      {"what", what}});
+  answer(Response(500, kJson, "{\"message\":\"Internal server error\",\"errorId\":\"" + error_id + "\"}"));
+}
+
+// What was refused before stays the answer when the rest of that request turns out to be broken.
+void Session::refuse(Refusal refusal) {
+  if (!answered_) answer(plain_answer(refusal.status, refusal.reason));
+  close_ = linger_ = true;
+}
+
+void Session::choose_request_id() {
+  auto sent = request_.header("X-Request-Id");
+  if (sent && is_sane_request_id(*sent)) {
+    request_.id = *sent;
+    return;
+  }
+  own_id_ = fresh_request_id();
+  request_.id = std::string_view(own_id_.data(), own_id_.size());
+}
+
+void Session::log_request() const {
+  LogLevel level = route_ != nullptr && route_->quiet ? LogLevel::debug : LogLevel::info;
+  if (!context_.log.enabled(level)) return;
+  context_.log.write(level, "request",
+                     {{"method", parser_.method_name()},
+                      {"path", request_.path.substr(0, kLoggedPath)},
+                      {"status", std::int64_t{response_.status()}},
+                      {"bytes", static_cast<std::int64_t>(response_.body().size())},
+                      {"ms", milliseconds(context_.clock.boot_now() - request_.received)},
+                      {"id", request_.id},
+                      {"peer", peer_}});
+}
+
+}  // namespace sharedlock::http

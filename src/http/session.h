@@ -1,0 +1,72 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/connection.h"
+#include "http/request_parser.h"
+#include "http/response_head.h"
+#include "http/router.h"
+#include "http/server_options.h"
+
+namespace sharedlock::http {
+
+// What the sessions of one I/O thread share.
+struct SessionContext {
+  const ServerOptions& options;
+  const Router& router;
+  Clock& clock;
+  Log& log;
+  Connections& connections;
+  DateText date{};
+};
+
+// Serves the requests of one connection, one after another. Lives on the frame of the coroutine that awaits run(), on
+// one I/O thread.
+class Session {
+ public:
+  Session(Socket socket, SessionContext& context);
+
+  // Until the connection ends.
+  Task<void> run();
+
+  // Answers 503 without reading, and ends.
+  Task<void> turn_away();
+
+ private:
+  Task<bool> serve_one();
+  Task<bool> read_header();
+  void look_at_request();
+  void check_body_announced();
+  bool take_body();
+  Task<void> read_body(bool says_continue);
+  Output build_answer();
+
+  void begin_request();
+  void answer(Response response);
+  void answer_and_close(Response response);
+  void answer_exception(std::string_view what);
+  void refuse(Refusal refusal);
+  void choose_request_id();
+  void log_request() const;
+
+  SessionContext& context_;
+  Connection connection_;
+  RequestParser parser_;
+  std::string peer_;  // only where requests are logged
+  std::string head_;  // of the answer being sent
+
+  // About the request being served.
+  Request request_;
+  RequestId own_id_{};  // where the client sent none
+  std::vector<std::string> params_;
+  const Route* route_ = nullptr;
+  Response response_;
+  bool answered_ = false;  // response_ is what will be sent
+  bool close_ = false;     // after the answer
+  bool linger_ = false;    // the peer may still be sending when we close
+};
+
+}  // namespace sharedlock::http

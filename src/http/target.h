@@ -1,0 +1,18 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace sharedlock::http {
+
+// The parts of a request target that we use, still percent-encoded; views into the text that was parsed.
+struct Target {
+  std::string_view path;   // begins with '/', but for the target "*"
+  std::string_view query;  // without the '?'
+};
+
+// Understands origin form ("/lease?key=a"), absolute form ("http://host/lease", whose scheme and host are ignored) and
+// "*". Nothing for anything else: a bad percent-encoding, a byte that RFC 3986 does not allow there, a fragment.
+std::optional<Target> parse_target(std::string_view target);
+
+}  // namespace sharedlock::http

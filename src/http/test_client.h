@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace sharedlock::http {
+
+// A response as it came over the wire.
+struct TestResponse {
+  int status = 0;
+  std::string reason;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+
+  // The value of the first header of that name (without regard to case).
+  std::optional<std::string> header(std::string_view name) const;
+};
+
+// A blocking client for tests that says exactly what it is told to, byte for byte. Whatever it waits for, it waits at
+// most 10 s and then throws std::runtime_error, so that no test hangs.
+class TestClient {
+ public:
+  // Connects to 127.0.0.1.
+  explicit TestClient(std::uint16_t port);
+  TestClient(TestClient&& other) noexcept;
+  TestClient& operator=(TestClient&&) = delete;
+  ~TestClient();
+
+  // Sends all bytes; throws when the peer has closed.
+  void send(std::string_view bytes);
+
+  // Sends what the peer takes until it closes; returns how many bytes that were.
+  std::size_t send_until_closed(std::string_view bytes);
+
+  // Reads one response. Its body ends by Content-Length, by chunks, or else at the end of the stream.
+  TestResponse read_response();
+
+  // The same for an answer to HEAD, which has no body whatever its headers say.
+  TestResponse read_head_response();
+
+  // Sends a request (a Host header is added; Content-Length when there is a body, or the method is POST) and reads its
+  // response. `headers` are whole lines, each ended by CR LF.
+  TestResponse request(std::string_view method, std::string_view target, std::string_view body = {},
+                       std::string_view headers = {});
+
+  // Everything up to the end of the stream; a reset ends it too.
+  std::string read_to_end();
+
+  // Bytes that came within `milliseconds`; for showing that nothing comes.
+  std::string read_for(int milliseconds);
+
+  void finish_sending();
+  void reset();  // closes so that the peer sees a reset
+
+ private:
+  bool read_more(int milliseconds);
+  std::string take_line();
+  std::string take(std::size_t count);
+  TestResponse read_head();
+  void read_body(TestResponse& response);
+  std::string read_chunks();
+
+  int socket_ = -1;
+  std::string input_;
+  bool ended_ = false;
+};
+
+}  // namespace sharedlock::http

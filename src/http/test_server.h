@@ -1,0 +1,62 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/io_threads.h"
+#include "base/log.h"
+#include "base/manual_clock.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "http/test_client.h"
+
+namespace sharedlock::http {
+
+// Polls `condition` for at most 10 s; false when it did not come true.
+bool eventually(const std::function<bool()>& condition);
+
+// A file in memory that a Log writes to.
+class LogFile {
+ public:
+  LogFile();
+  ~LogFile();
+  int fd() const { return fd_; }
+  std::string text() const;
+
+ private:
+  int fd_;
+};
+
+// What the slow handler of the test routes does: it says that it was entered and waits to be let go.
+struct Gate {
+  std::atomic<int> entered = 0;
+  std::atomic<bool> open = false;
+};
+
+// GET /hello, GET /quiet: 200 "hello" · POST /echo: 201 with the body · GET /v1/{a}/lock/{b}: "a|b|path|query" ·
+// GET /empty: 204 · GET /throw: an exception · POST /guarded: 401 without `X-Key`, else 200 ·
+// GET /slow: waits for the gate, then 200 "slow" · GET /large: 16 MiB · GET /plain: plain text errors ·
+// GET /headers: as many header lines as came
+std::vector<Route> test_routes(Gate& gate);
+
+// A server with these routes on a free port of 127.0.0.1, two I/O threads and a clock that stands still.
+struct TestServer {
+  explicit TestServer(const std::function<void(ServerOptions&)>& change = {}, LogLevel level = LogLevel::error);
+  ~TestServer();
+
+  std::uint16_t port() const { return server.port(); }
+
+  LogFile log_file;
+  Log log;
+  ManualClock clock;
+  Gate gate;
+  Router router;
+  IoThreads threads;
+  Server server;
+};
+
+}  // namespace sharedlock::http
