@@ -1,0 +1,220 @@
+#include "config/loader.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+
+#include "base/json_text.h"
+#include "config/checks.h"
+#include "config/names.h"
+#include "config/options.h"
+#include "config/properties_file.h"
+#include "config/value.h"
+
+namespace sharedlock::config {
+
+namespace {
+
+// A value for an option, with the name under which it was given.
+struct Given {
+  Source source;
+  std::string name;
+  std::string value;
+};
+
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kSpaces = " \t\r\n";
+  text = text.substr(0, text.find_last_not_of(kSpaces) + 1);
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpaces)));
+  return std::string(text);
+}
+
+std::string quoted(const Option& option, std::string_view value) {
+  if (option.secret) return "the value";
+  constexpr std::size_t kLongest = 200;
+  std::string text;
+  append_json_string(text, value.substr(0, kLongest));
+  return value.size() > kLongest ? text + "..." : text;
+}
+
+// Kubernetes sets <SERVICE>_PORT=tcp://10.0.0.1:8080 in every pod for every Service.
+bool looks_injected(const Given& given) {
+  return given.source == Source::environment &&
+         (given.value.starts_with("tcp://") || given.value.starts_with("udp://") || given.value.starts_with("sctp://"));
+}
+
+std::size_t index_of(std::string_view property) {
+  const auto found = std::ranges::find(options(), property, &Option::name);
+  if (found == options().end()) std::abort();
+  return static_cast<std::size_t>(found - options().begin());
+}
+
+class Loader {
+ public:
+  explicit Loader(const LoadInput& input) : input_(input) {}
+
+  LoadedSettings run() {
+    read_file();
+    refuse_unknown_flags();
+    for (const auto& option : options()) result_.origins.push_back(set(option));
+    apply_debug();
+    check_authentication();
+    return std::move(result_);
+  }
+
+ private:
+  // Sets the option from the first source that has a value for it and returns where that was.
+  Origin set(const Option& option) {
+    for (const auto& given : {given_as_flag(option), given_in_environment(option), given_in_file(option)}) {
+      if (given.empty()) continue;
+      bool all_parsed = true;
+      for (const auto& one : given) all_parsed = parse(option, one) && all_parsed;
+      if (all_parsed) refuse_contradiction(option, given);
+      return {given.front().source, given.front().name};
+    }
+    return {};
+  }
+
+  bool parse(const Option& option, const Given& given) {
+    if (given.source == Source::file && given.value.find("${") != std::string::npos) {
+      result_.errors.push_back(given.name + ": ${...} is not replaced here; write the value itself, or set " +
+                               option.environment.front());
+      return false;
+    }
+    const auto wrong = assign(option, given.value, result_.settings);
+    if (!wrong) return true;
+    auto message = given.name + ": " + quoted(option, given.value) + " " + *wrong;
+    if (looks_injected(given)) {
+      message +=
+          ". Kubernetes sets such variables for each Service (service links): put `enableServiceLinks: false` into the "
+          "pod's spec, or rename the Service";
+    }
+    result_.errors.push_back(std::move(message));
+    return false;
+  }
+
+  // Values that mean the same ("10s" and "10") do not contradict each other.
+  void refuse_contradiction(const Option& option, const std::vector<Given>& given) {
+    const auto meaning = [&option](const Given& one) {
+      Settings scratch;
+      assign(option, one.value, scratch);
+      return value_text(option, scratch);
+    };
+    const auto& first = given.front();
+    for (const auto& other : given) {
+      if (meaning(other) == meaning(first)) continue;
+      auto message =
+          first.name + " and " + other.name + " are two names of one setting, but are set to different values";
+      if (!option.secret) message += " (" + quoted(option, first.value) + " and " + quoted(option, other.value) + ")";
+      result_.errors.push_back(message + ": set only one of them");
+    }
+  }
+
+  std::vector<Given> given_as_flag(const Option& option) const {
+    std::vector<Given> given;
+    add(given, Source::flag, input_.flags, std::string(option.flag), "--");
+    return given;
+  }
+
+  std::vector<Given> given_in_environment(const Option& option) const {
+    std::vector<Given> given;
+    for (const auto& name : option.environment) add(given, Source::environment, input_.environment, name, "");
+    return given;
+  }
+
+  std::vector<Given> given_in_file(const Option& option) const {
+    const auto found = in_file_.find(&option);
+    return found == in_file_.end() ? std::vector<Given>{} : found->second;
+  }
+
+  static void add(std::vector<Given>& given, Source source, const std::map<std::string, std::string>& values,
+                  const std::string& name, std::string_view shown_before) {
+    const auto found = values.find(name);
+    if (found == values.end()) return;
+    auto value = trimmed(found->second);
+    if (!value.empty()) given.push_back({source, std::string(shown_before) + name, std::move(value)});
+  }
+
+  std::string at(std::size_t line) const { return input_.file->name + ":" + std::to_string(line) + ": "; }
+
+  void read_file() {
+    if (!input_.file) return;
+    const auto properties = parse_properties(input_.file->text);
+    for (const auto& error : properties.errors) result_.errors.push_back(at(error.line) + error.message);
+    std::map<std::string, const Property*> last;  // of equal keys, the last wins
+    for (const auto& property : properties.entries) last[property.key] = &property;
+    std::vector<std::string> foreign;
+    for (const auto& property : properties.entries) {
+      if (last[property.key] != &property) continue;
+      if (!keep(property)) foreign.push_back(property.key);
+    }
+    warn_of_foreign_keys(foreign);
+  }
+
+  // False when the property is none of our business.
+  bool keep(const Property& property) {
+    const auto* option = find_by_property(property.key);
+    if (!option && !has_our_prefix(property.key)) return false;
+    auto name = at(property.line) + property.key;
+    auto value = trimmed(property.value);
+    if (!option) {
+      result_.errors.push_back(name + ": there is no such setting; did you mean " +
+                               std::string(nearest_property(property.key)) + "?");
+    } else if (!value.empty()) {
+      in_file_[option].push_back({Source::file, std::move(name), std::move(value)});
+    }
+    return true;
+  }
+
+  void warn_of_foreign_keys(const std::vector<std::string>& keys) {
+    if (keys.empty()) return;
+    auto warning = input_.file->name + ": not ours and ignored: ";
+    for (const auto& key : keys) warning += (&key == keys.data() ? "" : ", ") + key;
+    result_.warnings.push_back(std::move(warning));
+  }
+
+  void refuse_unknown_flags() {
+    for (const auto& [flag, value] : input_.flags) {
+      if (!find_by_flag(flag)) result_.errors.push_back("--" + flag + ": there is no such flag");
+    }
+  }
+
+  void apply_debug() {
+    auto& log_origin = result_.origins[index_of("shared-lock.log")];
+    if (!result_.settings.debug || log_origin.source != Source::defaults) return;
+    result_.settings.log_level = LogLevel::debug;
+    log_origin = result_.origin_of("shared-lock.debug");
+  }
+
+  void check_authentication() {
+    const auto& settings = result_.settings;
+    const bool has_keys = !settings.jwt_issuer.empty() || !settings.jwt_jwks.empty();
+    if (has_keys && settings.authentication_disabled) {
+      result_.warnings.push_back(result_.origin_of("authentication.disabled").name +
+                                 " has no effect, since jwt.issuer or jwt.jwks is set: tokens are asked for");
+    }
+    if (settings.jwt_issuer.empty() || !settings.jwt_jwks.empty()) return;
+    const auto wrong = must_be_url(settings.jwt_issuer);
+    if (wrong.empty()) return;
+    std::string message = result_.origin_of("jwt.issuer").name + ": ";
+    append_json_string(message, settings.jwt_issuer);
+    result_.errors.push_back(message + " " + std::string(wrong) +
+                             ", since keys are discovered there; or set jwt.jwks as well");
+  }
+
+  const LoadInput& input_;
+  std::map<const Option*, std::vector<Given>> in_file_;
+  LoadedSettings result_;
+};
+
+}  // namespace
+
+const Origin& LoadedSettings::origin_of(std::string_view property) const {
+  return origins[index_of(property)];
+}
+
+LoadedSettings load(const LoadInput& input) {
+  return Loader(input).run();
+}
+
+}  // namespace sharedlock::config

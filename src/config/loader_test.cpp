@@ -1,0 +1,291 @@
+#include "config/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/options.h"
+#include "config/value.h"
+
+namespace sharedlock::config {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+using Values = std::map<std::string, std::string>;
+
+LoadInput flags(Values values) {
+  return {.flags = std::move(values), .environment = {}, .file = {}};
+}
+LoadInput environment(Values values) {
+  return {.flags = {}, .environment = std::move(values), .file = {}};
+}
+LoadInput file(std::string text) {
+  return {.flags = {}, .environment = {}, .file = FileText{"my.properties", text}};
+}
+
+Settings good(const LoadInput& input) {
+  auto loaded = load(input);
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  return loaded.settings;
+}
+
+// The last block of the description of locker-etcd, as it stands there.
+constexpr const char* kExampleOfTheSeed = R"(# etcd endpoints (comma-separated for cluster)
+locker.etcd.endpoints=http://etcd-1:2379,http://etcd-2:2379,http://etcd-3:2379
+
+# Key prefix
+locker.etcd.keyPrefix=myapp/locks/
+
+# Timeouts
+locker.etcd.requestTimeoutMs=10000
+locker.etcd.maxRetries=5
+
+# TLS (optional)
+locker.etcd.tls.enabled=true
+locker.etcd.tls.caCertPath=/etc/ssl/etcd/ca.pem
+locker.etcd.tls.clientCertPath=/etc/ssl/etcd/client.pem
+locker.etcd.tls.clientKeyPath=/etc/ssl/etcd/client-key.pem
+
+# Authentication (optional)
+locker.etcd.auth.username=lockservice
+locker.etcd.auth.password=secret
+)";
+
+TEST(Loader, NothingGivenIsTheDefaults) {
+  const auto loaded = load({});
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings, IsEmpty());
+  ASSERT_EQ(loaded.origins.size(), options().size());
+  for (const auto& option : options()) {
+    EXPECT_EQ(value_text(option, loaded.settings), value_text(option, Settings{}));
+    EXPECT_EQ(loaded.origin_of(option.name()).source, Source::defaults);
+  }
+}
+
+TEST(Loader, TheSeedsExampleLoads) {
+  const auto loaded = load(file(kExampleOfTheSeed));
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings, IsEmpty());
+  const auto& settings = loaded.settings;
+  EXPECT_THAT(settings.etcd_endpoints, ElementsAre("http://etcd-1:2379", "http://etcd-2:2379", "http://etcd-3:2379"));
+  EXPECT_EQ(settings.key_prefix, "myapp/locks/");
+  EXPECT_EQ(settings.etcd_request_timeout, 10s);
+  EXPECT_EQ(settings.max_retries, 5u);
+  EXPECT_TRUE(settings.etcd_tls);
+  EXPECT_EQ(settings.etcd_ca_cert, (PemPath{.path = "/etc/ssl/etcd/ca.pem", .was_set = true}));
+  EXPECT_EQ(settings.etcd_client_cert.path, "/etc/ssl/etcd/client.pem");
+  EXPECT_EQ(settings.etcd_client_key.path, "/etc/ssl/etcd/client-key.pem");
+  EXPECT_EQ(settings.etcd_username, "lockservice");
+  EXPECT_EQ(settings.etcd_password, "secret");
+}
+
+TEST(Loader, EveryOptionCanBeGivenInEveryWay) {
+  const Values samples{{"address", "::1"},
+                       {"trusted-proxies", "10.0.0.0/8"},
+                       {"data-dir", "/data"},
+                       {"etcd-username", "me"},
+                       {"etcd-password", "pass"},
+                       {"key-prefix", "x/"},
+                       {"jwt-issuer", "http://i"},
+                       {"jwt-jwks", "http://j"},
+                       {"jwt-audience", "a"},
+                       {"admin-subjects", "a,b"},
+                       {"admin-claim", "c"},
+                       {"admin-token", "t"},
+                       {"storage", "memory"},
+                       {"log", "info"},
+                       {"lease-authentication", "off"},
+                       {"etcd-endpoints", "e:1"},
+                       {"etcd-ca-cert", "/ca"},
+                       {"etcd-client-cert", "/cert"},
+                       {"etcd-client-key", "/key"},
+                       {"port", "1"}};
+  for (const auto& option : options()) {
+    const auto found = samples.find(std::string(option.flag));
+    const std::string value = found != samples.end() ? found->second : is_switch(option) ? "true" : "77";
+    std::vector<LoadInput> inputs{flags({{std::string(option.flag), value}})};
+    for (const auto& name : option.environment) inputs.push_back(environment({{name, value}}));
+    for (const auto property : option.properties) inputs.push_back(file(std::string(property) + "=" + value));
+    Settings expected;
+    ASSERT_EQ(assign(option, value, expected), std::nullopt) << option.flag;
+    ASSERT_NE(value_text(option, expected), value_text(option, Settings{})) << option.flag;
+    for (auto& input : inputs) {
+      if (option.flag == "jwt-issuer") input.environment["JWT_JWKS"] = "http://j";
+      EXPECT_EQ(value_text(option, good(input)), value_text(option, expected)) << option.flag;
+    }
+  }
+}
+
+TEST(Loader, FlagWinsOverEnvironmentOverFileOverDefault) {
+  auto input = file("server.port=1");
+  EXPECT_EQ(good(input).server_port, 1);
+  input.environment = {{"SHARED_LOCK_SERVER_PORT", "2"}};
+  EXPECT_EQ(good(input).server_port, 2);
+  input.flags = {{"port", "3"}};
+  EXPECT_EQ(good(input).server_port, 3);
+}
+
+TEST(Loader, OriginsAreNamedAsTheUserWroteThem) {
+  auto input = file("# first\nlocker.etcd.key-prefix = x/\n");
+  input.flags = {{"port", "3"}};
+  input.environment = {{"LOCKER_ETCD_MAXRETRIES", "4"}};
+  const auto loaded = load(input);
+  EXPECT_EQ(loaded.origin_of("server.port").name, "--port");
+  EXPECT_EQ(loaded.origin_of("server.port").source, Source::flag);
+  EXPECT_EQ(loaded.origin_of("locker.etcd.maxRetries").name, "LOCKER_ETCD_MAXRETRIES");
+  EXPECT_EQ(loaded.origin_of("locker.etcd.maxRetries").source, Source::environment);
+  EXPECT_EQ(loaded.origin_of("locker.etcd.keyPrefix").name, "my.properties:2: locker.etcd.key-prefix");
+  EXPECT_EQ(loaded.origin_of("locker.etcd.keyPrefix").source, Source::file);
+}
+
+TEST(Loader, EmptyIsUnset) {
+  auto input = file("server.port=1\nlocker.etcd.keyPrefix=\njwt.issuer = ");
+  input.environment = {{"SHARED_LOCK_SERVER_PORT", ""}, {"JWT_JWKS", "  "}};
+  input.flags = {{"port", ""}};
+  const auto settings = good(input);
+  EXPECT_EQ(settings.server_port, 1);
+  EXPECT_EQ(settings.key_prefix, "locks/");
+  EXPECT_EQ(settings.jwt_issuer, "");
+}
+
+TEST(Loader, SpacesAroundAValueDoNotCount) {
+  EXPECT_EQ(good(environment({{"SHARED_LOCK_ADMIN_TOKEN", " token\n"}})).admin_token, "token");
+  EXPECT_EQ(good(environment({{"SHARED_LOCK_SERVER_PORT", " 81 "}})).server_port, 81);
+}
+
+TEST(Loader, ErrorsNameTheKeyAsTheUserWroteIt) {
+  EXPECT_THAT(load(flags({{"storage", "redis"}})).errors,
+              ElementsAre("--storage: \"redis\" must be etcd, embedded, memory or mock"));
+  EXPECT_THAT(load(environment({{"LOCKER_ETCD_REQUESTTIMEOUTMS", "5s"}})).errors,
+              ElementsAre(StartsWith("LOCKER_ETCD_REQUESTTIMEOUTMS: \"5s\" must be a whole number of milliseconds")));
+  EXPECT_THAT(load(file("\nlocker.etcd.max-retries: many")).errors,
+              ElementsAre(StartsWith("my.properties:2: locker.etcd.max-retries: \"many\" must be a whole number")));
+}
+
+TEST(Loader, AllErrorsAreFoundAtOnce) {
+  auto input = file("server.port=x\nnonsense\nlocker.etcd.keyPrefx=y\n");
+  input.environment = {{"SHARED_LOCK_DEBUG", "maybe"}};
+  input.flags = {{"threads", "-1"}, {"no-such", "1"}};
+  EXPECT_EQ(load(input).errors.size(), 6u);
+}
+
+TEST(Loader, SecretsAreNotInErrors) {
+  const auto bad_token = load(environment({{"SHARED_LOCK_ADMIN_TOKEN", "hunter two"}}));
+  EXPECT_THAT(bad_token.errors,
+              ElementsAre(AllOf(StartsWith("SHARED_LOCK_ADMIN_TOKEN: the value must be"), Not(HasSubstr("hunter")))));
+  const auto two_passwords = load(environment({{"LOCKER_ETCD_AUTH_PASSWORD", "hunter2"},
+                                               {"SHARED_LOCK_ADMIN_TOKEN", "x"},
+                                               {"LOCKER_ETCD_AUTH_USERNAME", "u"}}));
+  EXPECT_THAT(two_passwords.errors, IsEmpty());
+  const auto contradiction = load(file("locker.etcd.auth.password=hunter2\nlocker.etcd.auth.pass-word=hunter3"));
+  EXPECT_THAT(contradiction.errors, ElementsAre(AllOf(HasSubstr("different values"), Not(HasSubstr("hunter")))));
+}
+
+TEST(Loader, AnOverriddenValueIsNotLookedAt) {
+  auto input = environment({{"SHARED_LOCK_SERVER_PORT", "tcp://10.0.0.1:8080"}});
+  input.flags = {{"port", "8080"}};
+  EXPECT_EQ(good(input).server_port, 8080);
+}
+
+TEST(Loader, VariablesThatKubernetesInjectsAreExplained) {
+  const auto loaded = load(environment({{"SHARED_LOCK_SERVER_PORT", "tcp://10.0.0.1:8080"}}));
+  EXPECT_THAT(loaded.errors, ElementsAre(AllOf(StartsWith("SHARED_LOCK_SERVER_PORT: \"tcp://10.0.0.1:8080\" must be"),
+                                               HasSubstr("Kubernetes"), HasSubstr("enableServiceLinks: false"),
+                                               HasSubstr("rename the Service"))));
+  EXPECT_THAT(load(flags({{"port", "tcp://10.0.0.1:8080"}})).errors, ElementsAre(Not(HasSubstr("Kubernetes"))));
+}
+
+TEST(Loader, UnknownVariablesDoNotMatter) {
+  const auto loaded = load(environment({{"SHARED_LOCK_PORT", "tcp://10.0.0.1:8080"},
+                                        {"SHARED_LOCK_PORT_8080_TCP_ADDR", "10.0.0.1"},
+                                        {"SHARED_LOCK_SERVICE_HOST", "10.0.0.1"},
+                                        {"SERVER_PORT", "9999"},
+                                        {"LOCKER_ETCD_NONSENSE", "1"}}));
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings, IsEmpty());
+  EXPECT_EQ(loaded.settings.server_port, 8080);
+}
+
+TEST(Loader, TwoNamesOfOneOptionMustAgree) {
+  const auto loaded =
+      load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", "http://a:1"}, {"LOCKER_ETCD_ENDPOINTS", "http://b:1"}}));
+  EXPECT_THAT(loaded.errors, ElementsAre(AllOf(HasSubstr("SHARED_LOCK_ETCD_ADDR_LIST"),
+                                               HasSubstr("LOCKER_ETCD_ENDPOINTS"), HasSubstr("http://a:1"))));
+  EXPECT_THAT(load(environment({{"SHARED_LOCK_CA_CERT_PATH", "/a"}, {"LOCKER_ETCD_TLS_CACERTPATH", "/b"}})).errors,
+              ElementsAre(HasSubstr("LOCKER_ETCD_TLS_CACERTPATH")));
+  EXPECT_THAT(load(file("locker.etcd.keyPrefix=a\nlocker.etcd.key-prefix=b")).errors,
+              ElementsAre(AllOf(HasSubstr("my.properties:1: locker.etcd.keyPrefix"),
+                                HasSubstr("my.properties:2: locker.etcd.key-prefix"))));
+}
+
+TEST(Loader, TwoNamesOfOneOptionMayAgreeOrBeInDifferentSources) {
+  EXPECT_TRUE(good(environment({{"SHARED_LOCK_ETCD_TLS", "true"}, {"LOCKER_ETCD_TLS_ENABLED", "YES"}})).etcd_tls);
+  auto input = environment({{"SHARED_LOCK_ETCD_ADDR_LIST", "http://a:1"}, {"LOCKER_ETCD_ENDPOINTS", ""}});
+  input.file = FileText{"f", "locker.etcd.endpoints=http://b:1"};
+  EXPECT_THAT(good(input).etcd_endpoints, ElementsAre("http://a:1"));
+}
+
+TEST(Loader, OfEqualKeysInAFileTheLastWins) {
+  EXPECT_EQ(good(file("server.port=1\nserver.port=nonsense\nserver.port=3")).server_port, 3);
+  EXPECT_EQ(good(file("server.port=1\nserver.port=")).server_port, 8080);
+}
+
+TEST(Loader, UnknownKeysUnderOurPrefixesAreErrorsWithAGuess) {
+  EXPECT_THAT(load(file("locker.etcd.endpoint=x")).errors,
+              ElementsAre("my.properties:1: locker.etcd.endpoint: there is no such setting; did you mean "
+                          "locker.etcd.endpoints?"));
+  for (const auto* key : {"jwt.issue", "authentication.disable", "shared-lock.x", "compat.x", "lease.x", "admin.x"}) {
+    EXPECT_THAT(load(file(std::string(key) + "=1")).errors, ElementsAre(HasSubstr("did you mean"))) << key;
+  }
+}
+
+TEST(Loader, KeysOfOtherProgramsAreOneWarning) {
+  const auto loaded = load(file("spring.application.name=x\nserver.port=1\nlogging.level.root=INFO"));
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings,
+              ElementsAre("my.properties: not ours and ignored: spring.application.name, logging.level.root"));
+}
+
+TEST(Loader, PlaceholdersOfSpringAreRefused) {
+  EXPECT_THAT(load(file("jwt.issuer=${JWT_ISSUER:}")).errors,
+              ElementsAre(AllOf(StartsWith("my.properties:1: jwt.issuer: ${...}"), HasSubstr("set JWT_ISSUER"))));
+}
+
+TEST(Loader, PlaceholdersThatTheEnvironmentOverridesDoNotMatter) {
+  auto input = file("jwt.jwks=${JWT_JWKS}");
+  input.environment = {{"JWT_JWKS", "https://id.example.com/jwks"}};
+  EXPECT_EQ(good(input).jwt_jwks, "https://id.example.com/jwks");
+}
+
+TEST(Loader, DebugMeansLogLevelDebugUnlessThatIsSet) {
+  const auto loaded = load(environment({{"SHARED_LOCK_DEBUG", "true"}}));
+  EXPECT_EQ(loaded.settings.log_level, LogLevel::debug);
+  EXPECT_EQ(loaded.origin_of("shared-lock.log").name, "SHARED_LOCK_DEBUG");
+  auto both = environment({{"SHARED_LOCK_DEBUG", "true"}});
+  both.file = FileText{"f", "shared-lock.log=warn"};
+  EXPECT_EQ(good(both).log_level, LogLevel::warn);
+  EXPECT_EQ(good(environment({{"SHARED_LOCK_DEBUG", "false"}})).log_level, LogLevel::warn);
+}
+
+TEST(Loader, IssuerWinsOverDisabledAuthenticationWithAWarning) {
+  auto input = environment({{"AUTHENTICATION_DISABLED", "true"}, {"JWT_ISSUER", "https://id.example.com"}});
+  const auto loaded = load(input);
+  EXPECT_THAT(loaded.errors, IsEmpty());
+  EXPECT_THAT(loaded.warnings, ElementsAre(StartsWith("AUTHENTICATION_DISABLED has no effect")));
+  input.environment.erase("JWT_ISSUER");
+  EXPECT_THAT(load(input).warnings, IsEmpty());
+}
+
+TEST(Loader, IssuerMustBeAUrlWhereKeysAreDiscoveredThere) {
+  EXPECT_THAT(load(environment({{"JWT_ISSUER", "me"}})).errors, ElementsAre(StartsWith("JWT_ISSUER: \"me\" must be")));
+  EXPECT_EQ(good(environment({{"JWT_ISSUER", "me"}, {"JWT_JWKS", "https://x/jwks"}})).jwt_issuer, "me");
+}
+
+}  // namespace
+}  // namespace sharedlock::config
