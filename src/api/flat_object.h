@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace sharedlock {
+
+enum class JsonKind { string, integer, number, boolean, null, object, array };
+
+// "string", "integer", ...: the words of JSON Schema.
+std::string_view name_of(JsonKind kind);
+
+// One member of a JSON object. A number is an `integer` when it is written as digits alone.
+struct JsonMember {
+  std::string name;
+  JsonKind kind = JsonKind::null;
+  std::string text;           // of a string: its value; of an object that maps names to strings: the same as JSON text
+  std::int64_t integer = 0;   // of an integer; one beyond 64 bits is clamped to the smallest or largest there is
+  bool maps_strings = false;  // of an object: every value in it is a string or null
+};
+
+// What a request body is: a JSON object, read one level deep (what nests deeper is checked but not kept), or some other
+// JSON value, of which only the kind is known.
+struct JsonBody {
+  JsonKind kind = JsonKind::null;
+  std::vector<JsonMember> members;  // in the order of the text; names may repeat
+};
+
+// Reads one JSON text (RFC 8259) that fills all of `body`, in UTF-8 without a byte order mark, nested at most 100 deep.
+// invalid_argument: "body is not JSON at byte 1: 'the text there'".
+Result<JsonBody> parse_json_body(std::string_view body);
+
+}  // namespace sharedlock

@@ -1,0 +1,231 @@
+#include "api/flat_object.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <optional>
+
+namespace sharedlock {
+namespace {
+
+using namespace std::string_literals;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kSmallest = std::numeric_limits<std::int64_t>::min();
+
+// The only member of an object.
+JsonMember only_member(const std::string& body) {
+  auto parsed = parse_json_body(body);
+  if (!parsed) throw std::runtime_error(parsed.error().message);
+  if (parsed->members.size() != 1) throw std::runtime_error("not one member: " + body);
+  return parsed->members.front();
+}
+
+std::string fault_of(const std::string& body) {
+  auto parsed = parse_json_body(body);
+  return parsed ? "none" : parsed.error().message;
+}
+
+std::string nested(int depth, char open, char close) {
+  return std::string(static_cast<std::size_t>(depth), open) + std::string(static_cast<std::size_t>(depth), close);
+}
+
+struct KindCase {
+  std::string text;
+  JsonKind kind;
+  std::string word;
+};
+
+TEST(FlatObject, KindsAreKnownOfTheBodyAndOfAMember) {
+  const KindCase cases[] = {{R"("text")", JsonKind::string, "string"},
+                            {"12", JsonKind::integer, "integer"},
+                            {"-0", JsonKind::integer, "integer"},
+                            {"1.0", JsonKind::number, "number"},
+                            {"1e2", JsonKind::number, "number"},
+                            {"1e400", JsonKind::number, "number"},
+                            {"1e-400", JsonKind::number, "number"},
+                            {"-1.5E+2", JsonKind::number, "number"},
+                            {"true", JsonKind::boolean, "boolean"},
+                            {"false", JsonKind::boolean, "boolean"},
+                            {"null", JsonKind::null, "null"},
+                            {"{}", JsonKind::object, "object"},
+                            {R"({"a":[1,{"b":"c"}]})", JsonKind::object, "object"},
+                            {"[]", JsonKind::array, "array"},
+                            {R"([{"a":"b"},"c",[1.5]])", JsonKind::array, "array"}};
+  for (const KindCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.text));
+    auto body = parse_json_body(" " + given.text + "\r\n");
+    ASSERT_TRUE(body.has_value());
+    EXPECT_EQ(body->kind, given.kind);
+    EXPECT_EQ(only_member(R"({"m": )" + given.text + "}").kind, given.kind);
+    EXPECT_EQ(name_of(given.kind), given.word);
+  }
+}
+
+struct IntegerCase {
+  std::string text;
+  std::int64_t value;
+};
+
+TEST(FlatObject, IntegersAreExactOrClamped) {
+  const IntegerCase cases[] = {{"0", 0},
+                               {"-0", 0},
+                               {"86400", 86400},
+                               {"-1", -1},
+                               {"9007199254740993", 9007199254740993},
+                               {"9223372036854775807", kLargest},
+                               {"9223372036854775808", kLargest},
+                               {"18446744073709551616", kLargest},
+                               {"99999999999999999999999999", kLargest},
+                               {std::string(400, '9'), kLargest},
+                               {"-9223372036854775808", kSmallest},
+                               {"-9223372036854775809", kSmallest},
+                               {"-" + std::string(400, '9'), kSmallest}};
+  for (const IntegerCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.text));
+    JsonMember member = only_member(R"({"m":)" + given.text + "}");
+    EXPECT_EQ(member.kind, JsonKind::integer);
+    EXPECT_EQ(member.integer, given.value);
+  }
+}
+
+TEST(FlatObject, KeepsMembersInTheirOrderWithRepeatedNames) {
+  auto body = parse_json_body(R"({"b":"1","a":2,"b":null,"":"e"})");
+  ASSERT_TRUE(body.has_value());
+  ASSERT_EQ(body->members.size(), 4U);
+  EXPECT_EQ(body->members[0].name, "b");
+  EXPECT_EQ(body->members[0].text, "1");
+  EXPECT_EQ(body->members[1].name, "a");
+  EXPECT_EQ(body->members[1].integer, 2);
+  EXPECT_EQ(body->members[2].name, "b");
+  EXPECT_EQ(body->members[2].kind, JsonKind::null);
+  EXPECT_EQ(body->members[3].name, "");
+  EXPECT_EQ(body->members[3].text, "e");
+}
+
+TEST(FlatObject, DecodesStrings) {
+  EXPECT_EQ(only_member(R"({"m":"\u00e9\n\/\"\\ \ud83d\ude00 é 😀"})").text, "é\n/\"\\ 😀 é 😀");
+  EXPECT_EQ(only_member(R"({"m":"a\u0000b"})").text, "a\0b"s);
+  EXPECT_EQ(only_member(R"({"k\u0065y":"v"})").name, "key");
+  EXPECT_EQ(only_member(R"({"m":""})").text, "");
+  std::string large(60'000, 'x');
+  EXPECT_EQ(only_member(R"({"m":")" + large + R"("})").text, large);
+}
+
+TEST(FlatObject, ReadsWhatNestsDeeperWithoutKeepingIt) {
+  auto body = parse_json_body(R"({"a":{"key":"inner","b":[{"key":1}]},"key":"outer"})");
+  ASSERT_TRUE(body.has_value());
+  ASSERT_EQ(body->members.size(), 2U);
+  EXPECT_EQ(body->members[1].name, "key");
+  EXPECT_EQ(body->members[1].text, "outer");
+}
+
+struct MapCase {
+  std::string text;
+  std::optional<std::string> map;  // nothing: not a map of strings
+};
+
+TEST(FlatObject, MapsOfStringsAreKeptAsText) {
+  const MapCase cases[] = {{"{}", "{}"},
+                           {R"({ "a" : "b" })", R"({"a":"b"})"},
+                           {R"({"a":"b","c":"\"\n"})", R"({"a":"b","c":"\"\n"})"},
+                           {R"({"a":null,"b":"c"})", R"({"b":"c"})"},
+                           {R"({"a":null})", "{}"},
+                           {R"({"a":1})", std::nullopt},
+                           {R"({"a":"b","c":true})", std::nullopt},
+                           {R"({"a":{}})", std::nullopt},
+                           {R"({"a":{"b":"c"},"d":"e"})", std::nullopt},
+                           {R"({"a":["b"]})", std::nullopt},
+                           {R"({"a":1.5})", std::nullopt},
+                           {R"(["a","b"])", std::nullopt},
+                           {R"([{"a":"b"}])", std::nullopt},
+                           {R"("a")", std::nullopt},
+                           {"null", std::nullopt}};
+  for (const MapCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.text));
+    JsonMember member = only_member(R"({"labels":)" + given.text + "}");
+    EXPECT_EQ(member.maps_strings, given.map.has_value());
+    if (member.maps_strings) {
+      EXPECT_EQ(member.text, given.map);
+    }
+  }
+}
+
+TEST(FlatObject, NestsAHundredDeepAndNoDeeper) {
+  EXPECT_EQ(fault_of(nested(100, '[', ']')), "none");
+  EXPECT_THAT(fault_of(nested(101, '[', ']')), StartsWith("body is not JSON at byte 101: '["));
+  EXPECT_THAT(fault_of(R"({"a":)" + nested(30'000, '[', ']') + "}"), StartsWith("body is not JSON at byte "));
+  std::string objects;
+  for (int i = 0; i < 9'000; ++i) objects += R"({"a":)";
+  EXPECT_THAT(fault_of(objects), StartsWith("body is not JSON at byte "));
+}
+
+struct FaultCase {
+  std::string body;
+  std::string message;
+};
+
+TEST(FlatObject, FaultsSayWhere) {
+  const FaultCase cases[] = {{"", "body is not JSON at byte 1: ''"},
+                             {"  ", "body is not JSON at byte 3: ''"},
+                             {"not json", "body is not JSON at byte 1: 'not json'"},
+                             {"'a'", "body is not JSON at byte 1: ''a''"},
+                             {R"({"a":1} x)", "body is not JSON at byte 9: 'x'"},
+                             {"{}{}", "body is not JSON at byte 3: '{}'"},
+                             {R"({"a":1,})", "body is not JSON at byte 8: '}'"},
+                             {R"({a:1})", "body is not JSON at byte 2: 'a:1}'"},
+                             {R"({"a" 1})", "body is not JSON at byte 6: '1}'"},
+                             {R"({"a":1)", "body is not JSON at byte 7: ''"},
+                             {R"({"a":"b)", "body is not JSON at byte 8: ''"},
+                             {R"({"a":01})", "body is not JSON at byte 7: '1}'"},
+                             {R"({"a":+1})", "body is not JSON at byte 6: '+1}'"},
+                             {R"({"a":NaN})", "body is not JSON at byte 6: 'NaN}'"},
+                             {"\xEF\xBB\xBF{}", "body is not JSON at byte 1: '\xEF\xBB\xBF{}'"},
+                             {"{}\0"s, "body is not JSON at byte 3: '\0'"s}};
+  for (const FaultCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.body));
+    EXPECT_EQ(fault_of(given.body), given.message);
+  }
+}
+
+TEST(FlatObject, BadJsonIsRefused) {
+  const std::string cases[] = {"{\"a\":\"\xFF\"}",
+                               "{\"a\":\"\xC0\xAF\"}",
+                               "{\"a\":\"\xED\xA0\x80\"}",
+                               "{\"\xFF\":1}",
+                               R"({"a":"\ud800"})",
+                               R"({"a":"\udc00"})",
+                               R"({"a":"\ud800\ud800"})",
+                               R"({"a":"\u12"})",
+                               R"({"a":"\x"})",
+                               "{\"a\":\"\n\"}",
+                               R"({"a":1 "b":2})",
+                               R"({1:2})",
+                               "{,}",
+                               "[1,]",
+                               "}",
+                               "{",
+                               "tru",
+                               "nul",
+                               "-",
+                               "1.",
+                               ".5",
+                               "1e",
+                               "0x10",
+                               "// c\n{}",
+                               "/**/{}"};
+  for (const std::string& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given));
+    EXPECT_THAT(fault_of(given), StartsWith("body is not JSON at byte "));
+  }
+}
+
+TEST(FlatObject, ShowsAtMostTwentyBytesOfAFault) {
+  EXPECT_EQ(fault_of("{" + std::string(1'000, 'x')), "body is not JSON at byte 2: '" + std::string(20, 'x') + "'");
+}
+
+}  // namespace
+}  // namespace sharedlock

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "api/access.h"
+#include "api/lease_metrics.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "http/router.h"
+#include "lock/lease_service.h"
+
+namespace sharedlock {
+
+struct LeaseApiOptions {
+  std::chrono::nanoseconds largest_ttl = std::chrono::hours(24);
+  bool expose_holder_lease_id = false;  // in a 202, as the original service does: whoever reads it can end the lease
+};
+
+// The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock. Thread-safe. Everything
+// handed in must outlive it, and it must outlive its routes.
+class LeaseApi {
+ public:
+  LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, LeaseMetrics& metrics, Clock& clock,
+           Log& log)
+      : options_(options), leases_(leases), access_(access), metrics_(metrics), clock_(clock), log_(log) {}
+
+  std::vector<http::Route> routes();
+
+ private:
+  Task<http::Response> grant(const http::Request& request);
+  Task<http::Response> keep_alive(const http::Request& request);
+  http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
+  void count(LeaseOperation operation, const http::Request& request);
+
+  const LeaseApiOptions options_;
+  LeaseService& leases_;
+  const Access& access_;
+  LeaseMetrics& metrics_;
+  Clock& clock_;
+  Log& log_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,136 @@
+#include "api/lease_codec.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+
+#include "api/flat_object.h"
+#include "base/go_duration.h"
+
+namespace sharedlock {
+
+namespace {
+
+Error bad(std::string why) {
+  return {Errc::invalid_argument, std::move(why)};
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
+}
+
+// The last member of that name that is not null.
+const JsonMember* find(const JsonBody& body, std::string_view name) {
+  auto is_it = [&](const JsonMember& member) {
+    return member.kind != JsonKind::null && equal_ignoring_case(member.name, name);
+  };
+  auto last = std::find_if(body.members.rbegin(), body.members.rend(), is_it);
+  return last == body.members.rend() ? nullptr : &*last;
+}
+
+Result<std::string> string_member(const JsonBody& body, std::string_view name) {
+  const JsonMember* member = find(body, name);
+  if (!member) return std::string();
+  if (member->kind == JsonKind::string) return member->text;
+  return bad(std::string(name) + ": " + std::string(name_of(member->kind)) + " found, string expected");
+}
+
+Result<std::string> labels_member(const JsonBody& body) {
+  const JsonMember* member = find(body, "labels");
+  if (!member) return std::string();
+  if (member->maps_strings) return member->text;
+  return bad("labels: a map of strings expected");
+}
+
+// Takes `digits` decimal digits off the front; nothing when there are fewer.
+std::optional<int> take_number(std::string_view& text, std::size_t digits) {
+  int number = 0;
+  if (text.size() < digits) return std::nullopt;
+  auto end = text.data() + digits;
+  auto parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ptr != end || text.front() == '-') return std::nullopt;
+  text.remove_prefix(digits);
+  return number;
+}
+
+bool take(std::string_view& text, std::string_view any_of) {
+  if (text.empty() || any_of.find(text.front()) == std::string_view::npos) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+bool take_number_up_to(std::string_view& text, int largest) {
+  auto number = take_number(text, 2);
+  return number && *number <= largest;
+}
+
+bool take_date(std::string_view& text) {
+  auto year = take_number(text, 4);
+  if (!year || !take(text, "-")) return false;
+  auto month = take_number(text, 2);
+  if (!month || !take(text, "-")) return false;
+  auto day = take_number(text, 2);
+  using namespace std::chrono;
+  return day && year_month_day(std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+                               std::chrono::day(static_cast<unsigned>(*day)))
+                    .ok();
+}
+
+bool is_rfc3339(std::string_view text) {
+  if (!take_date(text) || !take(text, "Tt")) return false;
+  if (!take_number_up_to(text, 23) || !take(text, ":")) return false;
+  if (!take_number_up_to(text, 59) || !take(text, ":") || !take_number_up_to(text, 60)) return false;
+  if (take(text, ".")) {
+    if (!take(text, "0123456789")) return false;
+    while (take(text, "0123456789")) {
+    }
+  }
+  if (take(text, "Zz")) return text.empty();
+  return take(text, "+-") && take_number_up_to(text, 23) && take(text, ":") && take_number_up_to(text, 59) &&
+         text.empty();
+}
+
+}  // namespace
+
+Result<LeaseBody> parse_lease_body(std::string_view text) {
+  auto body = parse_json_body(text);
+  if (!body) return body.error();
+  if (body->kind != JsonKind::object) return bad(std::string(name_of(body->kind)) + " found, object expected");
+  auto key = string_member(*body, "key");
+  if (!key) return key.error();
+  if (key->empty()) return bad("key: a non-empty string expected");
+  if (key->size() > kLongestLeaseKey) return bad("key: longer than 1024 bytes");
+  auto value = string_member(*body, "value");
+  if (!value) return value.error();
+  auto labels = labels_member(*body);
+  if (!labels) return labels.error();
+  auto timestamp = string_member(*body, "timestamp");
+  if (!timestamp) return timestamp.error();
+  if (!timestamp->empty() && !is_rfc3339(*timestamp)) return bad("timestamp: not a time in the form of RFC 3339");
+  return LeaseBody{*std::move(key), *std::move(value), *std::move(labels), *std::move(timestamp)};
+}
+
+Result<Ttl> parse_lease_ttl(std::string_view text, std::chrono::nanoseconds largest) {
+  auto ttl = parse_go_duration(text);
+  if (!ttl || *ttl <= std::chrono::nanoseconds(0)) {
+    return bad("a positive duration with a unit expected, such as 60s, 1m30s or 1.5h");
+  }
+  if (*ttl > largest) return bad("longer than the longest allowed here, " + to_go_duration(largest));
+  return std::max(Ttl{1}, std::chrono::ceil<Ttl>(*ttl));
+}
+
+Result<LeaseId> parse_lease_id(std::string_view body) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  auto first = std::min(body.find_first_not_of(kSpace), body.size());
+  body.remove_prefix(first);
+  body = body.substr(0, body.find_last_not_of(kSpace) + 1);
+  if (body.starts_with('+') && !body.starts_with("+-")) body.remove_prefix(1);  // from_chars takes no plus
+  std::int64_t id = 0;
+  auto parsed = std::from_chars(body.data(), body.data() + body.size(), id);
+  bool all = parsed.ec == std::errc() && parsed.ptr == body.data() + body.size();
+  return all ? Result<LeaseId>(LeaseId{id}) : bad("not a decimal 64-bit number");
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "lock/lease_service.h"
+
+namespace sharedlock {
+
+// The lease object of POST /lease. Labels and timestamp are read for the log alone.
+struct LeaseBody {
+  std::string key;
+  std::string value;
+  std::string labels;     // a JSON object, or empty
+  std::string timestamp;  // RFC 3339, or empty
+};
+
+inline constexpr std::size_t kLongestLeaseKey = 1024;  // bytes
+
+// Reads the body as Go's decoder does: member names match without regard to case, null counts as absent, unknown
+// members are ignored, the last one of a name counts. invalid_argument says what is wrong and where.
+Result<LeaseBody> parse_lease_body(std::string_view body);
+
+// Reads an x-lease-ttl header: a positive Go duration up to `largest`. Less than a second counts as one, fractions are
+// rounded up. invalid_argument with a text that shows a good one.
+Result<Ttl> parse_lease_ttl(std::string_view text, std::chrono::nanoseconds largest);
+
+// Reads the body of POST /keepalive: a lease id in decimal, with white space around it. Any int64 parses.
+Result<LeaseId> parse_lease_id(std::string_view body);
+
+}  // namespace sharedlock

@@ -1,0 +1,105 @@
+#include "api/lock_api.h"
+
+#include "api/lock_codec.h"
+#include "api/problem.h"
+
+namespace sharedlock {
+
+namespace {
+
+LockName lock_name(const http::Request& request) {
+  return {request.params[0], request.params[1]};
+}
+
+http::Response invalid_body(const ValidationErrors& errors) {
+  return {400, http::kJson, validation_json("JSON validation failed", errors)};
+}
+
+http::Response refused(const http::Request& request) {
+  return {423, http::kJson, success_json(false, lock_name(request))};
+}
+
+constexpr std::string_view kTokenHeader = "X-Fencing-Token";
+
+}  // namespace
+
+std::vector<http::Route> LockApi::routes() {
+  using http::Method;
+  auto admit = [this](const http::Request& request) { return this->admit(request); };
+  return {
+      {Method::get, "/v1/{namespace}/lock/{lockName}", [this](const auto& request) { return get(request); }, admit},
+      {Method::post, "/v1/{namespace}/lock/{lockName}/acquire",
+       [this](const auto& request) { return acquire(request); }, admit},
+      {Method::post, "/v1/{namespace}/lock/{lockName}/renew", [this](const auto& request) { return renew(request); },
+       admit},
+      {Method::post, "/v1/{namespace}/lock/{lockName}/release",
+       [this](const auto& request) { return release(request); }, admit},
+  };
+}
+
+std::optional<http::Response> LockApi::admit(const http::Request& request) const {
+  if (auto refusal = access_.admit_to_locks(request)) return refusal;
+  ValidationErrors errors = check_lock_path(request.params[0], request.params[1]);
+  if (errors.empty()) return std::nullopt;
+  return http::Response(400, http::kJson, validation_json("Validation failed", errors));
+}
+
+Task<http::Response> LockApi::get(const http::Request& request) {
+  auto lock = co_await locks_.get(lock_name(request), request.received);
+  if (!lock) co_return store_problem(lock.error(), request, log_);
+  http::Response response(200, http::kJson, to_json(lock_name(request), *lock));
+  if (*lock) response.add_header(kTokenHeader, number_of((*lock)->token));
+  co_return response;
+}
+
+Task<http::Response> LockApi::acquire(const http::Request& request) {
+  auto body = parse_lock_body(request.body, kAcquireBody);
+  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  auto& asked = std::get<LockBody>(body);
+  AcquireRequest acquire{.lock = lock_name(request),
+                         .holder = {access_.owner(request), std::move(asked.instance)},
+                         .duration = asked.duration,
+                         .received = request.received};
+  auto outcome = co_await locks_.acquire(std::move(acquire));
+  co_return answer(outcome, request);
+}
+
+Task<http::Response> LockApi::renew(const http::Request& request) {
+  auto body = parse_lock_body(request.body, kRenewBody);
+  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  auto& asked = std::get<LockBody>(body);
+  RenewRequest renew{.lock = lock_name(request),
+                     .holder = {access_.owner(request), std::move(asked.instance)},
+                     .duration = asked.duration,
+                     .from = asked.from,
+                     .token = asked.token,
+                     .received = request.received};
+  auto outcome = co_await locks_.renew(std::move(renew));
+  co_return answer(outcome, request);
+}
+
+Task<http::Response> LockApi::release(const http::Request& request) {
+  auto body = parse_lock_body(request.body, kReleaseBody);
+  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  auto& asked = std::get<LockBody>(body);
+  ReleaseRequest release{.lock = lock_name(request),
+                         .holder = {access_.owner(request), std::move(asked.instance)},
+                         .token = asked.token,
+                         .received = request.received};
+  auto outcome = co_await locks_.release(std::move(release));
+  if (!outcome) co_return store_problem(outcome.error(), request, log_);
+  if (*outcome) co_return refused(request);
+  co_return http::Response(200, http::kJson, success_json(true, lock_name(request)));
+}
+
+http::Response LockApi::answer(const Result<std::variant<LockGrant, Refused>>& outcome,
+                               const http::Request& request) const {
+  if (!outcome) return store_problem(outcome.error(), request, log_);
+  auto* grant = std::get_if<LockGrant>(&*outcome);
+  if (!grant) return refused(request);
+  http::Response response(200, http::kJson, to_json(*grant));
+  response.add_header(kTokenHeader, number_of(grant->token));
+  return response;
+}
+
+}  // namespace sharedlock

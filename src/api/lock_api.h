@@ -1,0 +1,34 @@
+#pragma once
+
+#include <vector>
+
+#include "api/access.h"
+#include "base/log.h"
+#include "http/router.h"
+#include "lock/lock_service.h"
+
+namespace sharedlock {
+
+// The lock API: named locks in namespaces under /v1, in the words of LockServiceCentral's REST service. Thread-safe.
+// Everything handed in must outlive it, and it must outlive its routes.
+class LockApi {
+ public:
+  LockApi(LockService& locks, const Access& access, Log& log) : locks_(locks), access_(access), log_(log) {}
+
+  std::vector<http::Route> routes();
+
+ private:
+  std::optional<http::Response> admit(const http::Request& request) const;
+  Task<http::Response> get(const http::Request& request);
+  Task<http::Response> acquire(const http::Request& request);
+  Task<http::Response> renew(const http::Request& request);
+  Task<http::Response> release(const http::Request& request);
+
+  http::Response answer(const Result<std::variant<LockGrant, Refused>>& outcome, const http::Request& request) const;
+
+  LockService& locks_;
+  const Access& access_;
+  Log& log_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,186 @@
+#include "api/lock_codec.h"
+
+#include <algorithm>
+
+#include "api/flat_object.h"
+#include "base/json_text.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr std::size_t kShortestName = 3;
+constexpr std::size_t kLongestName = 64;
+
+bool is_name_character(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+}
+
+// Characters, not bytes: those that continue a UTF-8 sequence don't count.
+std::size_t length_of(std::string_view text) {
+  auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
+  return static_cast<std::size_t>(std::ranges::count_if(text, begins));
+}
+
+bool has_name_length(std::string_view text) {
+  std::size_t length = length_of(text);
+  return length >= kShortestName && length <= kLongestName;
+}
+
+// The body against its schema; each check adds what it finds wrong.
+class BodyReader {
+ public:
+  BodyReader(const JsonBody& body, LockBodySchema schema) : body_(body), schema_(schema) {}
+
+  std::variant<LockBody, ValidationErrors> read() {
+    check_members();
+    if (schema_.duration) read_duration();
+    read_instance();
+    if (schema_.from) read_from();
+    if (schema_.token) read_token();
+    if (!errors_.empty()) return std::move(errors_);
+    return std::move(result_);
+  }
+
+ private:
+  bool is_allowed(std::string_view name) const {
+    return name == "instanceId" || (schema_.duration && name == "leaseDuration") || (schema_.from && name == "from") ||
+           (schema_.token && name == "fencingToken");
+  }
+
+  const JsonMember* find(std::string_view name) const {
+    auto last =
+        std::find_if(body_.members.rbegin(), body_.members.rend(), [&](const auto& m) { return m.name == name; });
+    return last == body_.members.rend() ? nullptr : &*last;
+  }
+
+  void check_members() {
+    for (const JsonMember& member : body_.members) {
+      if (is_allowed(member.name)) continue;
+      errors_.push_back("$: property '" + member.name +
+                        "' is not defined in the schema and the schema does not allow additional properties");
+    }
+    if (!find("instanceId")) errors_.emplace_back("$: required property 'instanceId' not found");
+    if (schema_.duration && !find("leaseDuration")) {
+      errors_.emplace_back("$: required property 'leaseDuration' not found");
+    }
+  }
+
+  // The member if it is there and of that kind.
+  const JsonMember* of_kind(std::string_view name, JsonKind kind) {
+    const JsonMember* member = find(name);
+    if (!member || member->kind == kind) return member;
+    fail(name, std::string(name_of(member->kind)) + " found, " + std::string(name_of(kind)) + " expected");
+    return nullptr;
+  }
+
+  void fail(std::string_view name, std::string_view what) {
+    errors_.push_back(std::string("$.").append(name).append(": ").append(what));
+  }
+
+  void read_duration() {
+    const JsonMember* member = of_kind("leaseDuration", JsonKind::integer);
+    if (!member) return;
+    if (member->integer < 1) fail("leaseDuration", "must have a minimum value of 1");
+    if (member->integer > kLongestLeaseDuration.count()) fail("leaseDuration", "must have a maximum value of 86400");
+    result_.duration = std::chrono::seconds(member->integer);
+  }
+
+  void read_instance() {
+    const JsonMember* member = of_kind("instanceId", JsonKind::string);
+    if (!member) return;
+    std::size_t length = length_of(member->text);
+    if (length < kShortestName) fail("instanceId", "must be at least 3 characters long");
+    if (length > kLongestName) fail("instanceId", "must be at most 64 characters long");
+    if (member->text.empty() || !std::ranges::all_of(member->text, is_name_character)) {
+      fail("instanceId", "does not match the regex pattern ^[a-zA-Z0-9_-]+$");
+    }
+    result_.instance = member->text;
+  }
+
+  void read_from() {
+    const JsonMember* member = of_kind("from", JsonKind::string);
+    if (!member) return;
+    if (member->text != "now") fail("from", "does not have a value in the enumeration [now]");
+    result_.from = RenewFrom::now;
+  }
+
+  void read_token() {
+    const JsonMember* member = of_kind("fencingToken", JsonKind::integer);
+    if (!member) return;
+    if (member->integer < 1) fail("fencingToken", "must have a minimum value of 1");
+    result_.token = FencingToken{member->integer};
+  }
+
+  const JsonBody& body_;
+  LockBodySchema schema_;
+  LockBody result_;
+  ValidationErrors errors_;
+};
+
+void check_name(ValidationErrors& errors, std::string_view parameter, std::string_view title, std::string_view text) {
+  auto fail = [&](std::string_view what) {
+    errors.push_back("Parameter '" + std::string(parameter) + "' failed validation: " + std::string(title) +
+                     std::string(what));
+  };
+  if (!has_name_length(text)) fail(" must be between 3 and 64 characters long");
+  if (!std::ranges::all_of(text, is_name_character)) fail(" must be alphanumeric with dashes and underscores only");
+}
+
+}  // namespace
+
+std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view text, LockBodySchema schema) {
+  auto body = parse_json_body(text);
+  if (!body) return ValidationErrors{body.error().message};
+  if (body->kind != JsonKind::object) {
+    return ValidationErrors{"$: " + std::string(name_of(body->kind)) + " found, object expected"};
+  }
+  return BodyReader(*body, schema).read();
+}
+
+ValidationErrors check_lock_path(std::string_view space, std::string_view name) {
+  ValidationErrors errors;
+  check_name(errors, "namespace", "Namespace", space);
+  check_name(errors, "lockName", "Lock name", name);
+  return errors;
+}
+
+std::string validation_json(std::string_view message, const ValidationErrors& details) {
+  std::string list = "[";
+  for (const std::string& detail : details) {
+    if (list.size() > 1) list += ',';
+    append_json_string(list, detail);
+  }
+  return JsonObject().text("message", message).raw("details", list + ']').take();
+}
+
+std::string to_json(const LockGrant& grant) {
+  return JsonObject()
+      .boolean("success", true)
+      .text("namespace", grant.record.lock.space)
+      .text("lockName", grant.record.lock.name)
+      .text("owner", grant.record.holder.owner)
+      .text("instanceId", grant.record.holder.instance)
+      .number("leaseDuration", grant.record.duration.count())
+      .number("expiry", grant.record.expiry.time_since_epoch().count())
+      .number("fencingToken", number_of(grant.token))
+      .number("ttl", grant.ttl.count())
+      .take();
+}
+
+std::string to_json(const LockName& name, const std::optional<HeldLock>& lock) {
+  JsonObject json;
+  json.text("namespace", name.space).text("lockName", name.name);
+  if (lock) {
+    json.text("owner", lock->record.holder.owner)
+        .number("expiry", lock->record.expiry.time_since_epoch().count())
+        .number("fencingToken", number_of(lock->token));
+  }
+  return json.take();
+}
+
+std::string success_json(bool success, const LockName& name) {
+  return JsonObject().boolean("success", success).text("namespace", name.space).text("lockName", name.name).take();
+}
+
+}  // namespace sharedlock
