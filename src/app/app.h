@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "api/access.h"
+#include "api/lease_api.h"
+#include "api/lease_metrics.h"
+#include "api/lock_api.h"
+#include "api/ops_api.h"
+#include "base/clock.h"
+#include "base/io_threads.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "config/settings.h"
+#include "http/router.h"
+#include "http/server.h"
+#include "lock/lease_service.h"
+#include "lock/lock_service.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// The whole server: every part by value, in the order in which each needs those before it, so that taking it down is
+// the reverse. Nobody else holds an App: each part is handed just what it uses.
+class App {
+ public:
+  // `settings` must have passed refusal() of startup.h. `log` must outlive it.
+  App(const config::Settings& settings, Log& log);
+  ~App();  // closes what is still open
+
+  // Binds and serves; see Server::start().
+  Result<void> start() { return server_.start(); }
+
+  // The port that is bound.
+  std::uint16_t port() const { return server_.port(); }
+
+  // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.
+  bool drain(std::chrono::nanoseconds within) { return server_.drain(within); }
+
+ private:
+  std::vector<http::Route> all_routes();
+
+  SystemClock clock_;
+  std::unique_ptr<LeaseStore> store_;
+  IoThreads threads_;
+  LockService locks_;
+  LeaseService leases_;
+  Access access_;
+  LeaseMetrics lease_metrics_;
+  LockApi lock_api_;
+  LeaseApi lease_api_;
+  OpsApi ops_api_;
+  http::Router router_;
+  http::Server server_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,72 @@
+#include "app/command_line.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <string_view>
+
+#include "config/options.h"
+#include "config/value.h"
+
+namespace sharedlock {
+
+namespace {
+
+std::map<std::string, std::string> environment() {
+  std::map<std::string, std::string> names;
+  for (char** entry = environ; *entry; ++entry) {
+    std::string_view variable = *entry;
+    auto equals = variable.find('=');
+    if (equals != std::string_view::npos) names.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return names;
+}
+
+std::optional<std::string> read_file(const std::string& name) {
+  std::ifstream file(name, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) return std::nullopt;
+  return text;
+}
+
+}  // namespace
+
+void declare_settings(CLI::App& command, SettingsFlags& into) {
+  command.add_option("--config", into.config_file, "A properties file with settings.")->type_name("FILE");
+  for (const config::Option& option : config::options()) {
+    std::string flag(option.flag);
+    auto keep = [&into, flag](const std::string& value) { into.flags[flag] = value; };
+    auto* declared = command.add_option_function<std::string>("--" + flag, keep, std::string(option.help));
+    declared->type_name(config::value_word(option))->group("Settings");
+    // `--debug` alone means yes.
+    if (config::is_switch(option)) declared->expected(0, 1)->default_str("true");
+  }
+}
+
+config::LoadedSettings load_settings(const SettingsFlags& given) {
+  config::LoadInput input{.flags = given.flags, .environment = environment(), .file = std::nullopt};
+  std::string unreadable;
+  if (!given.config_file.empty()) {
+    auto text = read_file(given.config_file);
+    if (text) {
+      input.file = config::FileText{given.config_file, *std::move(text)};
+    } else {
+      unreadable = "--config: can't read " + given.config_file + ": " + std::strerror(errno);
+    }
+  }
+  config::LoadedSettings loaded = config::load(input);
+  if (!unreadable.empty()) loaded.errors.push_back(unreadable);
+  return loaded;
+}
+
+bool report_errors(const config::LoadedSettings& loaded) {
+  for (const std::string& error : loaded.errors) std::fprintf(stderr, "shared-lock: %s\n", error.c_str());
+  return loaded.errors.empty();
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,91 @@
+#include "app/serve.h"
+
+#include <sys/resource.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "app/app.h"
+#include "app/startup.h"
+#include "app/version.h"
+
+namespace sharedlock {
+
+namespace {
+
+using config::Settings;
+
+// The signals that end the server. They are blocked in every thread but for the main one's wait, so that no handler
+// ever interrupts anything.
+class EndSignals {
+ public:
+  EndSignals() {
+    std::signal(SIGHUP, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);
+    ::sigemptyset(&signals_);
+    ::sigaddset(&signals_, SIGTERM);
+    ::sigaddset(&signals_, SIGINT);
+    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+
+  // Blocks until one arrives, and returns it. From then on the next one ends the process, as it does by default.
+  int wait() {
+    int signal = 0;
+    ::sigwait(&signals_, &signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
+    return signal;
+  }
+
+ private:
+  sigset_t signals_{};
+};
+
+// Each connection needs a descriptor, and the usual soft limit of 1024 is for programs that use select().
+void raise_file_limit(Log& log) {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log.write(LogLevel::warn, "can't raise the limit of open files");
+}
+
+std::chrono::nanoseconds shutdown_time(const Settings& settings) {
+  bool no_limit = settings.server_shutdown_timeout == std::chrono::nanoseconds(0);
+  return no_limit ? std::chrono::hours(24 * 365) : settings.server_shutdown_timeout;
+}
+
+void log_start(const config::LoadedSettings& loaded, std::uint16_t port, Log& log) {
+  const Settings& settings = loaded.settings;
+  for (const std::string& warning : loaded.warnings) log.write(LogLevel::warn, warning);
+  for (const std::string& sentence : without_effect(settings)) log.write(LogLevel::warn, sentence);
+  log.note("serving", {{"address", settings.server_address.empty() ? "*" : settings.server_address},
+                       {"port", std::int64_t{port}},
+                       {"storage", "memory"},
+                       {"version", kVersion}});
+}
+
+}  // namespace
+
+int serve(const config::LoadedSettings& loaded) {
+  const Settings& settings = loaded.settings;
+  if (auto reason = refusal(settings)) {
+    std::fprintf(stderr, "shared-lock: %s\n", reason->c_str());
+    return 2;
+  }
+  EndSignals signals;
+  Log log(settings.log_level);
+  raise_file_limit(log);
+  App app(settings, log);
+  if (auto started = app.start(); !started) {
+    std::fprintf(stderr, "shared-lock: %s\n", started.error().message.c_str());
+    return 1;
+  }
+  log_start(loaded, app.port(), log);
+
+  int signal = signals.wait();
+  log.note("draining", {{"signal", std::int64_t{signal}}});
+  bool drained = app.drain(shutdown_time(settings));
+  log.note(drained ? "stopped" : "stopped with requests still under way");
+  return drained ? 0 : 1;
+}
+
+}  // namespace sharedlock
