@@ -31,7 +31,7 @@ struct JsonBody {
 };
 
 // Reads one JSON text (RFC 8259) that fills all of `body`, in UTF-8 without a byte order mark, nested at most 100 deep.
-// invalid_argument: "body is not JSON at byte 1: 'the text there'".
+// invalid_argument: "body is not JSON at byte 1: 'the text there'", with `?` for what is not printable ASCII.
 Result<JsonBody> parse_json_body(std::string_view body);
 
 }  // namespace sharedlock

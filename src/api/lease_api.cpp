@@ -34,7 +34,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   Ttl ttl = kDefaultTtl;
   if (auto header = request.header(kTtlHeader); header && !header->empty()) {
     auto asked = parse_lease_ttl(*header, options_.largest_ttl);
-    if (!asked) co_return plain(400, "Failed to parse x-lease-ttl: " + asked.error().message);
+    if (!asked) co_return plain(400, "Failed to unmarshal request body: x-lease-ttl: " + asked.error().message);
     ttl = *asked;
   }
   log_.write(LogLevel::debug, "lease asked for",

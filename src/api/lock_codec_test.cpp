@@ -82,7 +82,9 @@ TEST(LockBody, FaultsOfAcquireAsAWholeAreListedInSchemaOrder) {
   const BodyCase cases[] = {
       {"", {"body is not JSON at byte 1: ''"}},
       {"'", {"body is not JSON at byte 1: '''"}},
-      {"\xEF\xBB\xBF{}", {"body is not JSON at byte 1: '\xEF\xBB\xBF{}'"}},
+      {"\xEF\xBB\xBF{}",
+       {"body is not JSON at byte 1: '??"
+        "?{}'"}},
       {"[]", {"$: array found, object expected"}},
       {"null", {"$: null found, object expected"}},
       {"7", {"$: integer found, object expected"}},

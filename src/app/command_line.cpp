@@ -3,12 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "config/options.h"
 #include "config/value.h"
@@ -56,7 +57,8 @@ config::LoadedSettings load_settings(const SettingsFlags& given) {
     if (text) {
       input.file = config::FileText{given.config_file, *std::move(text)};
     } else {
-      unreadable = "--config: can't read " + given.config_file + ": " + std::strerror(errno);
+      std::string why = std::generic_category().message(errno);
+      unreadable = "--config: can't read " + given.config_file + ": " + why;
     }
   }
   config::LoadedSettings loaded = config::load(input);
