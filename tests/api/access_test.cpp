@@ -1,0 +1,96 @@
+#include "api/api_test.h"
+
+namespace sharedlock::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr char kAcquireBody[] = R"({"instanceId":"instance-1","leaseDuration":60})";
+
+// Neither keys to check tokens with, nor authentication.disabled.
+struct NothingSaid {
+  static Environment environment() {
+    Environment environment = ServerProcess::open_memory();
+    environment.erase("AUTHENTICATION_DISABLED");
+    return environment;
+  }
+};
+using WithoutAuthentication = OnServer<NothingSaid>;
+
+TEST_F(WithoutAuthentication, TheLockApiIs401AndSaysWhatToConfigure) {
+  struct Row {
+    const char* method;
+    const char* path;
+  };
+  for (const auto& [method, path] :
+       {Row{"GET", "/v1/space/lock/abc"}, Row{"HEAD", "/v1/space/lock/abc"}, Row{"POST", "/v1/space/lock/abc/acquire"},
+        Row{"POST", "/v1/space/lock/abc/renew"}, Row{"POST", "/v1/space/lock/abc/release"}}) {
+    bool changes = std::string_view(method) == "POST";
+    auto response = ask(method, path, changes ? kAcquireBody : "");
+    EXPECT_EQ(response.status, 401) << method << " " << path;
+    EXPECT_EQ(response.header("WWW-Authenticate"), "Bearer");
+    EXPECT_EQ(response.header("Content-Type"), "application/json");
+    if (std::string_view(method) == "HEAD") continue;
+    EXPECT_THAT(response.body, HasSubstr("authentication.disabled"));
+    EXPECT_THAT(response.body, HasSubstr("jwt.issuer"));
+  }
+}
+
+TEST_F(WithoutAuthentication, ATokenOpensNothing) {
+  EXPECT_EQ(ask("GET", "/v1/space/lock/abc", {}, "Authorization: Bearer e30.e30.e30\r\n").status, 401);
+}
+
+TEST_F(WithoutAuthentication, TheLeaseApiAndTheOpenPathsWork) {
+  auto granted = post("/lease", R"({"key":"k"})");
+  EXPECT_EQ(granted.status, 201);
+  EXPECT_EQ(post("/keepalive", granted.body).status, 200);
+  for (const char* path : {"/health", "/actuator/health", "/ready", "/metrics"}) {
+    EXPECT_EQ(ask("GET", path).status, 200) << path;
+  }
+}
+
+TEST_F(WithoutAuthentication, OrderOfChecks) {
+  EXPECT_EQ(ask("GET", "/v1/space/locks/abc").status, 404);
+  EXPECT_EQ(ask("DELETE", "/v1/space/lock/abc/acquire").status, 405);
+  EXPECT_EQ(post("/v1/space/lock/ab/acquire", kAcquireBody).status, 401) << "before the path";
+  EXPECT_EQ(post("/v1/space/lock/abc/acquire", "not json").status, 401) << "before the body";
+  EXPECT_EQ(post("/v1/space/lock/abc/acquire", kAcquireBody, "Sec-Fetch-Site: cross-site\r\n").status, 401)
+      << "before 403";
+  EXPECT_EQ(server().ask("POST", "/v1/space/lock/abc/acquire", std::string(100'000, 'b')).status, 401)
+      << "before the size of the body";
+}
+
+using CrossSite = OnServer<OpenMemory>;
+
+TEST_F(CrossSite, AChangingCallIs403) {
+  for (const char* path : {"/v1/space/lock/abc/acquire", "/v1/space/lock/abc/renew", "/v1/space/lock/abc/release"}) {
+    auto response = post(path, kAcquireBody, "Sec-Fetch-Site: cross-site\r\n");
+    EXPECT_EQ(response.status, 403) << path;
+    EXPECT_EQ(response.header("Content-Type"), "application/json");
+  }
+  EXPECT_EQ(ask("GET", "/v1/space/lock/abc").body, R"({"namespace":"space","lockName":"abc"})") << "nothing happened";
+}
+
+TEST_F(CrossSite, AChangingCallOfTheLeaseApiIs403InPlainText) {
+  for (const char* path : {"/lease", "/keepalive"}) {
+    auto response = post(path, R"({"key":"cross-site"})", "Sec-Fetch-Site: cross-site\r\n");
+    EXPECT_EQ(response.status, 403) << path;
+    EXPECT_EQ(response.header("Content-Type"), "text/plain; charset=utf-8") << path;
+  }
+  EXPECT_EQ(post("/lease", R"({"key":"cross-site"})").status, 201) << "nothing happened";
+}
+
+TEST_F(CrossSite, ReadingIsAllowed) {
+  EXPECT_EQ(ask("GET", "/v1/space/lock/abc", {}, "Sec-Fetch-Site: cross-site\r\n").status, 200);
+  EXPECT_EQ(ask("HEAD", "/v1/space/lock/abc", {}, "Sec-Fetch-Site: cross-site\r\n").status, 200);
+}
+
+TEST_F(CrossSite, OtherSitesAreOnlyThoseOfAnotherSite) {
+  for (const char* site : {"same-origin", "same-site", "none", ""}) {
+    auto headers = header_line("Sec-Fetch-Site", site);
+    EXPECT_EQ(post("/v1/space/lock/same-site/acquire", kAcquireBody, headers).status, 200) << site;
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock::test
