@@ -22,7 +22,7 @@ using testing::HasSubstr;
 const std::string kGet = "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
 const std::string kGetSlow = "GET /slow HTTP/1.1\r\nHost: h\r\n\r\n";
 
-TEST(Server, PortInUseIsAnErrorWithTheAddress) {
+TEST(Server, SafetyR14_PortInUseIsAnErrorWithTheAddress) {
   TestServer first;
   Server second({.address = "127.0.0.1", .port = first.port()}, first.router, first.threads, first.clock, first.log);
   auto started = second.start();

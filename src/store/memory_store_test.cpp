@@ -32,7 +32,7 @@ std::int64_t first_revision(ManualClock& clock) {
   return number_of(StoreClient(*store).put("a", "").revision);
 }
 
-TEST(MemoryStore, RevisionsBeginAtTheWallClocksMicroseconds) {
+TEST(MemoryStore, SafetyR31_RevisionsBeginAtTheWallClocksMicroseconds) {
   ManualClock clock;
   auto now = std::chrono::floor<microseconds>(clock.wall_now().time_since_epoch()).count();
 
@@ -46,7 +46,7 @@ TEST(MemoryStore, RevisionsAreExactInJsonForTwoCenturies) {
   EXPECT_LT(first_revision(clock), std::int64_t{1} << 53);
 }
 
-TEST(MemoryStore, RevisionsGrowFromOneStartToTheNext) {
+TEST(MemoryStore, SafetyR31_RevisionsGrowFromOneStartToTheNext) {
   ManualClock clock;
   std::int64_t last = 0;
   for (int start = 0; start < 3; ++start) {
