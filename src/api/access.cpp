@@ -20,7 +20,8 @@ std::optional<http::Response> Access::admit_to_locks(const http::Request& reques
   if (!options_.authentication_disabled) {
     http::Response answer = message_problem(
         401, "Authentication is not configured: set jwt.issuer or jwt.jwks, or authentication.disabled=true");
-    answer.add_header("WWW-Authenticate", "Bearer");
+    bool token_was_sent = request.header("Authorization").has_value();
+    answer.add_header("WWW-Authenticate", token_was_sent ? "Bearer error=\"invalid_token\"" : "Bearer");
     return answer;
   }
   if (changes_from_another_site(request)) return message_problem(403, kCrossSite);

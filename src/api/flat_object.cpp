@@ -127,7 +127,7 @@ std::string describe(std::string_view body, std::size_t at) {
   constexpr std::size_t kExcerpt = 20;
   at = std::min(at, body.size());
   std::string excerpt(body.substr(at, kExcerpt));
-  std::ranges::replace_if(excerpt, [](char c) { return c < 0x20 || c == 0x7F; }, '?');  // also what is not ASCII
+  std::ranges::replace_if(excerpt, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
   return "body is not JSON at byte " + std::to_string(at + 1) + ": '" + excerpt + "'";
 }
 

@@ -54,11 +54,14 @@ class BodyReader {
     return last == body_.members.rend() ? nullptr : &*last;
   }
 
+  // Each unknown property is named once, and no more of them than help: the answer must not outgrow the request.
   void check_members() {
+    constexpr std::size_t kMostNamed = 20;
     for (const JsonMember& member : body_.members) {
-      if (is_allowed(member.name)) continue;
-      errors_.push_back("$: property '" + member.name +
-                        "' is not defined in the schema and the schema does not allow additional properties");
+      if (is_allowed(member.name) || errors_.size() == kMostNamed) continue;
+      std::string error = "$: property '" + member.name +
+                          "' is not defined in the schema and the schema does not allow additional properties";
+      if (std::ranges::find(errors_, error) == errors_.end()) errors_.push_back(std::move(error));
     }
     if (!find("instanceId")) errors_.emplace_back("$: required property 'instanceId' not found");
     if (schema_.duration && !find("leaseDuration")) {

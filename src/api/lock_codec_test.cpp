@@ -191,6 +191,15 @@ TEST(LockBody, FaultsOfReleaseAreListedInSchemaOrder) {
   }
 }
 
+// The answer must not outgrow the request by much, whatever is in it.
+TEST(LockBody, UnknownPropertiesAreNamedOnceAndAtMostTwenty) {
+  const std::string known = R"({"instanceId":"abc","leaseDuration":1)";
+  EXPECT_THAT(errors_of(known + R"(,"x":1,"y":2,"x":3})", kAcquireBody), ElementsAre(undefined("x"), undefined("y")));
+  std::string many = known;
+  for (int i = 0; i < 1'000; ++i) many += ",\"p" + std::to_string(i) + "\":0";
+  EXPECT_EQ(errors_of(many + "}", kAcquireBody).size(), 20u);
+}
+
 TEST(LockBody, NestingAndBytesOutsideUtf8AreNotJson) {
   std::string deep = R"({"instanceId":)" + std::string(5'000, '[');
   for (const std::string& body : {deep, acquire_body("\"\xFF\xFF\xFF\""), acquire_body(R"("\ud800bc")")}) {

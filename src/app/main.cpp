@@ -69,8 +69,10 @@ int run(int argc, char** argv) {
   if (version_command->parsed()) return print_version();
   if (config_command->parsed()) return print_settings(given, markdown);
   config::LoadedSettings loaded = load_settings(given);
-  if (!report_errors(loaded)) return kUsageError;
-  return health_command->parsed() ? health(loaded.settings) : serve(loaded);
+  bool usable = report_errors(loaded);
+  // Docker knows no exit codes of a health check but 0 and 1.
+  if (health_command->parsed()) return usable ? health(loaded.settings) : 1;
+  return usable ? serve(loaded) : kUsageError;
 }
 
 }  // namespace

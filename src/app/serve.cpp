@@ -1,6 +1,7 @@
 #include "app/serve.h"
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -16,7 +17,7 @@ namespace {
 using config::Settings;
 
 // The signals that end the server. They are blocked in every thread but for the main one's wait, so that no handler
-// ever interrupts anything.
+// ever interrupts anything while it serves.
 class EndSignals {
  public:
   EndSignals() {
@@ -28,10 +29,12 @@ class EndSignals {
     ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   }
 
-  // Blocks until one arrives, and returns it. From then on the next one ends the process, as it does by default.
+  // Blocks until one arrives, and returns it. From then on the next one ends the process. Their default action would
+  // not do: a shell starts its background jobs with SIGINT ignored, and for process 1 of a container there is none.
   int wait() {
     int signal = 0;
     ::sigwait(&signals_, &signal);
+    for (int number : {SIGTERM, SIGINT}) std::signal(number, [](int second) { ::_exit(128 + second); });
     ::pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
     return signal;
   }
@@ -56,7 +59,6 @@ std::chrono::nanoseconds shutdown_time(const Settings& settings) {
 void log_start(const config::LoadedSettings& loaded, std::uint16_t port, Log& log) {
   const Settings& settings = loaded.settings;
   for (const std::string& warning : loaded.warnings) log.write(LogLevel::warn, warning);
-  for (const std::string& sentence : without_effect(settings)) log.write(LogLevel::warn, sentence);
   log.note("serving", {{"address", settings.server_address.empty() ? "*" : settings.server_address},
                        {"port", std::int64_t{port}},
                        {"storage", "memory"},

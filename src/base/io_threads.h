@@ -10,11 +10,10 @@
 
 namespace sharedlock {
 
-// N threads, each running an io_context of its own (made for one thread: it takes no locks inside). A coroutine stays
-// on the thread on which it was spawned.
+// N threads, each running an io_context of its own. A coroutine stays on the thread on which it was spawned.
 class IoThreads {
  public:
-  // Starts the threads at once; `count` >= 1.
+  // Starts the threads at once; `count` >= 1. Throws std::system_error when the system gives no more.
   explicit IoThreads(std::size_t count);
   IoThreads(const IoThreads&) = delete;
   IoThreads& operator=(const IoThreads&) = delete;
@@ -33,6 +32,9 @@ class IoThreads {
     asio::executor_work_guard<Executor> work{context.get_executor()};
     std::thread thread;
   };
+
+  void start_one(std::size_t index);
+
   std::vector<std::unique_ptr<IoThread>> threads_;
 };
 

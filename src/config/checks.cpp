@@ -74,7 +74,8 @@ std::string_view must_be_endpoint(std::string_view text) {
 }
 
 std::string_view must_be_url(std::string_view text) {
-  constexpr std::string_view kWanted = "must be a URL that begins with http:// or https://";
+  constexpr std::string_view kWanted = "must be a URL that begins with http:// or https://, without user or password";
+  if (text.find('@') != std::string_view::npos) return kWanted;
   if (!take(text, "http://") && !take(text, "https://")) return kWanted;
   return !text.empty() && text.front() != '/' && std::ranges::all_of(text, is_visible) ? "" : kWanted;
 }

@@ -61,7 +61,7 @@ std::string row(const Option& option) {
   const auto value = value_text(option, Settings{});
   return "| " + code_list(option.properties) + " | " + code_list(option.environment) + " | " +
          code("--" + std::string(option.flag)) + " | " + (value.empty() ? "" : code(value)) + " | " +
-         std::string(option.help) + " |\n";
+         std::string(option.help) + (option.planned ? " **Not in this version yet: without effect.**" : "") + " |\n";
 }
 
 std::string section(Group group, std::string_view title) {

@@ -30,7 +30,8 @@ std::string trimmed(std::string_view text) {
 }
 
 std::string quoted(const Option& option, std::string_view value) {
-  if (option.secret) return "the value";
+  // A URL may hold a password before its @.
+  if (option.secret || value.find('@') != std::string_view::npos) return "the value";
   constexpr std::size_t kLongest = 200;
   std::string text;
   append_json_string(text, value.substr(0, kLongest));
@@ -59,6 +60,7 @@ class Loader {
     for (const auto& option : options()) result_.origins.push_back(set(option));
     apply_debug();
     check_authentication();
+    warn_of_planned_options();
     return std::move(result_);
   }
 
@@ -75,8 +77,16 @@ class Loader {
     return {};
   }
 
+  void warn_of_planned_options() {
+    for (std::size_t i = 0; i < options().size(); ++i) {
+      if (!options()[i].planned || result_.origins[i].source == Source::defaults) continue;
+      result_.warnings.push_back(result_.origins[i].name + " is set, but has no effect in this version yet");
+    }
+  }
+
   bool parse(const Option& option, const Given& given) {
-    if (given.source == Source::file && given.value.find("${") != std::string::npos) {
+    bool may_be_meant = option.secret;  // a password may hold anything
+    if (given.source == Source::file && !may_be_meant && given.value.find("${") != std::string::npos) {
       result_.errors.push_back(given.name + ": ${...} is not replaced here; write the value itself, or set " +
                                option.environment.front());
       return false;

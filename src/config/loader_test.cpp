@@ -263,6 +263,21 @@ TEST(Loader, PlaceholdersThatTheEnvironmentOverridesDoNotMatter) {
   EXPECT_EQ(good(input).jwt_jwks, "https://id.example.com/jwks");
 }
 
+TEST(Loader, ASecretMayHoldWhatLooksLikeAPlaceholder) {
+  EXPECT_EQ(good(file("locker.etcd.auth.password=ab${x")).etcd_password, "ab${x");
+}
+
+TEST(Loader, PasswordsInUrlsAreRefusedAndNotShown) {
+  for (const auto* line : {"jwt.jwks=http://user:hidden@host/", "locker.etcd.endpoints=http://user:hidden@host:2379"}) {
+    EXPECT_THAT(load(file(line)).errors, ElementsAre(Not(HasSubstr("hidden")))) << line;
+  }
+}
+
+TEST(Loader, SettingsWithoutEffectAreWarnedOf) {
+  EXPECT_THAT(load(environment({{"SHARED_LOCK_PPROF_ENABLED", "true"}})).warnings,
+              ElementsAre("SHARED_LOCK_PPROF_ENABLED is set, but has no effect in this version yet"));
+}
+
 TEST(Loader, DebugMeansLogLevelDebugUnlessThatIsSet) {
   const auto loaded = load(environment({{"SHARED_LOCK_DEBUG", "true"}}));
   EXPECT_EQ(loaded.settings.log_level, LogLevel::debug);

@@ -43,7 +43,8 @@ struct Option {
   std::string_view help;  // a sentence or two, in Markdown with nothing but `code`
   Bounds bounds = {};
   Check check = nullptr;
-  bool secret = false;  // its value is shown nowhere
+  bool secret = false;   // its value is shown nowhere
+  bool planned = false;  // parsed and checked, but without effect in this version
 
   std::string_view name() const { return properties.front(); }
 };

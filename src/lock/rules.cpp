@@ -43,8 +43,8 @@ Decision decide_renew(const RenewRequest& request, const std::optional<HeldLock>
   record.duration += expiry - record.expiry;
   record.expiry = expiry;
   record.carried_token = current->token;
-  // A lock renewed in the last second before its expiry still needs a lease of at least one.
-  return WriteRecord{std::move(record), std::max(expiry - now, Ttl{1})};
+  // Where the wall clock was set back the expiry may lie years ahead; the lease never lasts longer than a day.
+  return WriteRecord{std::move(record), std::clamp(expiry - now, Ttl{1}, kLongestLeaseDuration)};
 }
 
 Decision decide_release(const ReleaseRequest& request, const std::optional<HeldLock>& current, EpochSeconds now) {

@@ -37,7 +37,7 @@ Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldL
 
 // Mine, with the token asked for, and not past its expiry: extended, with token and unknown members carried on. The
 // record's duration grows by what was really added; the expiry is at most kLongestLeaseDuration from now and never
-// earlier than it was.
+// earlier than it was; the lease lasts as long, but at most kLongestLeaseDuration.
 Decision decide_renew(const RenewRequest& request, const std::optional<HeldLock>& current, EpochSeconds now);
 
 // Mine, with the token asked for: erased, past its expiry or not. Free, or another's past its expiry: nothing to do.

@@ -37,7 +37,9 @@ TEST_F(WithoutAuthentication, TheLockApiIs401AndSaysWhatToConfigure) {
 }
 
 TEST_F(WithoutAuthentication, ATokenOpensNothing) {
-  EXPECT_EQ(ask("GET", "/v1/space/lock/abc", {}, "Authorization: Bearer e30.e30.e30\r\n").status, 401);
+  auto response = ask("GET", "/v1/space/lock/abc", {}, "Authorization: Bearer e30.e30.e30\r\n");
+  EXPECT_EQ(response.status, 401);
+  EXPECT_EQ(response.header("WWW-Authenticate"), "Bearer error=\"invalid_token\"");
 }
 
 TEST_F(WithoutAuthentication, TheLeaseApiAndTheOpenPathsWork) {

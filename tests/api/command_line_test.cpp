@@ -90,8 +90,11 @@ TEST(Serve, APortFromKubernetesServiceLinksIsExplained) {
 }
 
 TEST(Serve, FlagsThatDontParseAreExitCode2) {
-  for (const std::vector<std::string>& more :
-       {std::vector<std::string>{"--log", "loud"}, {"--no-such-flag"}, {"--config", "/no/such/file"}, {"--threads"}}) {
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--log", "loud"},
+                                               {"--no-such-flag"},
+                                               {"--config", "/no/such/file"},
+                                               {"--config", "/"},
+                                               {"--threads"}}) {
     auto ended = serve_with(ServerProcess::open_memory(), more);
     EXPECT_EQ(ended.exit_code, 2) << more.front();
     EXPECT_THAT(ended.err, HasSubstr(more.front()));
@@ -159,7 +162,7 @@ TEST(Config, PrintsTheExampleOfTheJavaServiceWithoutItsPassword) {
 TEST(Config, PrintsWhereEachSettingComesFrom) {
   auto ended =
       run_program({.arguments = {"config", "--port", "1234"},
-                   .environment = {{"SHARED_LOCK_STORAGE_TYPE", "mock"}, {"SHARED_LOCK_ADMIN_TOKEN", "hidden"}}});
+                   .environment = {{"SHARED_LOCK_STORAGE_TYPE", "mock"}, {"LOCKER_ETCD_AUTH_PASSWORD", "hidden"}}});
   EXPECT_EQ(ended.exit_code, 0);
   EXPECT_EQ(ended.err, "");
   EXPECT_THAT(ended.out, MatchesRegex("(.|\n)*server.port +1234 +flag --port\n(.|\n)*"));
@@ -209,6 +212,12 @@ TEST(Health, Is0AgainstAServingServer) {
       {.arguments = {"health"}, .environment = {{"SHARED_LOCK_SERVER_PORT", std::to_string(server.port())}}});
   EXPECT_EQ(ended.exit_code, 0) << ended.err;
   EXPECT_EQ(ended.err, "");
+}
+
+TEST(Health, Is1WhereASettingMakesNoSense) {
+  auto ended = run_program({.arguments = {"health"}, .environment = {{"SHARED_LOCK_SERVER_PORT", "tcp://10.0.0.1:1"}}});
+  EXPECT_EQ(ended.exit_code, 1) << "Docker knows 0 and 1";
+  EXPECT_THAT(ended.err, HasSubstr("SHARED_LOCK_SERVER_PORT"));
 }
 
 TEST(Health, Is1AgainstNothing) {

@@ -11,8 +11,6 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr int kKilled = 128;  // plus the signal
-
 ProcessOptions memory_server(const Environment& more = {}) {
   return {.environment = ServerProcess::open_memory(more)};
 }
@@ -84,15 +82,26 @@ TEST(ProcessEnd, ARequestThatNeverEndsIsCutOffAfterTheShutdownTimeout) {
   EXPECT_THAT(server.err(), HasSubstr("stopped with requests still under way"));
 }
 
-TEST(ProcessEnd, ASecondSignalEndsItAtOnce) {
+void expect_a_second_signal_to_end_it_at_once(int first, int second) {
   ServerProcess server(
       memory_server({{"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "0"}, {"SHARED_LOCK_SERVER_READ_TIMEOUT", "0"}}));
   TestClient client = half_sent_grant(server, R"({"key":"half"})");
-  server.process().signal(SIGTERM);
+  server.process().signal(first);
   ASSERT_TRUE(server.says(R"("msg":"draining")"));
   EXPECT_TRUE(server.process().running());
-  server.process().signal(SIGTERM);
-  EXPECT_EQ(server.process().wait(), kKilled + SIGTERM);
+  server.process().signal(second);
+  EXPECT_EQ(server.process().wait(), 128 + second);
+}
+
+TEST(ProcessEnd, ASecondSignalEndsItAtOnce) {
+  expect_a_second_signal_to_end_it_at_once(SIGTERM, SIGTERM);
+}
+
+// As a shell starts its background jobs, and as the first process of a container runs.
+TEST(ProcessEnd, ASecondSignalEndsItAtOnceAlsoWhereItWasIgnored) {
+  const auto before = std::signal(SIGINT, SIG_IGN);
+  expect_a_second_signal_to_end_it_at_once(SIGINT, SIGINT);
+  std::signal(SIGINT, before);
 }
 
 TEST(ProcessEnd, SighupAndSigpipeAreHarmless) {
