@@ -60,9 +60,18 @@ TEST_F(WithoutAuthentication, OrderOfChecks) {
       << "before 403";
   EXPECT_EQ(server().ask("POST", "/v1/space/lock/abc/acquire", std::string(100'000, 'b')).status, 401)
       << "before the size of the body";
+  for (const char* name : {"a%2Fb", "abc%00"}) {
+    EXPECT_EQ(post(std::string("/v1/space/lock/") + name + "/acquire", kAcquireBody).status, 401) << name;
+    EXPECT_EQ(ask("GET", std::string("/v1/space/lock/") + name).status, 401) << name;
+  }
 }
 
 using CrossSite = OnServer<OpenMemory>;
+
+TEST_F(CrossSite, A403ComesBeforeAnEncodedSlash) {
+  auto response = post("/v1/space/lock/a%2Fb/acquire", kAcquireBody, "Sec-Fetch-Site: cross-site\r\n");
+  EXPECT_EQ(response.status, 403);
+}
 
 TEST_F(CrossSite, AChangingCallIs403) {
   for (const char* path : {"/v1/space/lock/abc/acquire", "/v1/space/lock/abc/renew", "/v1/space/lock/abc/release"}) {

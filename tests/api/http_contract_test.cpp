@@ -155,6 +155,19 @@ TEST_F(HttpContract, WhatCantBeASegmentIs400) {
   }
 }
 
+TEST_F(HttpContract, AnEncodedSlashOrNulIsNamed) {
+  EXPECT_EQ(ask("GET", "/v1/space/lock/a%2Fb").body,
+            R"({"message":"Validation failed","details":["Encoded slash (%2F) in the path"]})");
+  EXPECT_EQ(post("/v1/space/lock/abc%00/acquire", kAcquireBody).body,
+            R"({"message":"Validation failed","details":["Encoded NUL (%00) in the path"]})");
+}
+
+TEST_F(HttpContract, MoreThan128HeaderLinesAre431) {
+  std::string lines;
+  for (int i = 0; i < 130; ++i) lines += "a:\r\n";
+  EXPECT_EQ(server().ask("GET", "/health", {}, lines).status, 431);
+}
+
 TEST_F(HttpContract, AnOverlongSegmentIs400) {
   std::string path = "/v1/space/lock/" + std::string(10'000, 'n');
   EXPECT_EQ(ask("GET", path).status, 400);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -90,9 +91,9 @@ class FaultStore final : public LeaseStore {
   LeaseStore& real_;
   std::mutex mutex_;
   std::deque<Fault> faults_;
-  bool reads_fail_ = false;
-  int commits_ = 0;
-  int settlements_ = 0;
+  std::atomic<bool> reads_fail_{false};
+  std::atomic<int> commits_{0};
+  std::atomic<int> settlements_{0};
 };
 
 }  // namespace sharedlock::test
