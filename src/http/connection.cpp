@@ -1,5 +1,6 @@
 #include "http/connection.h"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 
 #include "http/connections.h"
@@ -35,12 +36,17 @@ Connection::Connection(Socket socket, Connections& all) : socket_(std::move(sock
 }
 
 void Connection::enter_idle(std::chrono::nanoseconds timeout) {
-  limit(timeout);
+  set_deadline(timeout);
   idle_ = true;
+  if (fresh_ && all_.draining()) deadline_ = std::min(deadline_, all_.end_of_grace());
 }
 
 void Connection::limit(std::chrono::nanoseconds timeout) {
-  idle_ = false;
+  set_deadline(timeout);
+  idle_ = fresh_ = false;
+}
+
+void Connection::set_deadline(std::chrono::nanoseconds timeout) {
   timed_out_ = false;
   deadline_ = timeout.count() > 0 ? all_.after(timeout) : BootTime::max();
 }
@@ -53,12 +59,15 @@ void Connection::no_limit() {
 Task<Connection::Fill> Connection::fill() {
   error_code failed;
   std::size_t got = 0;
-  bool draining = idle_ && all_.draining();
-  if (!draining) {
+  bool drained = idle_ && !fresh_ && all_.draining();
+  if (!drained) {
     got = co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
   }
   // A drain cancels the reads of idle connections; but a request that is already here gets its answer.
-  if (got == 0 && idle_ && all_.draining() && !timed_out_) got = socket_.read_some(input_.space(), failed);
+  if (got == 0 && idle_ && all_.draining()) {
+    got = socket_.read_some(input_.space(), failed);
+    if (got > 0) timed_out_ = false;
+  }
   input_.commit(got);
   if (timed_out_) co_return Fill::timed_out;
   co_return got > 0 ? Fill::data : Fill::ended;
@@ -117,6 +126,10 @@ void Connection::expire() {
 
 void Connection::drain() {
   if (!idle_) return;
+  if (fresh_) {
+    deadline_ = std::min(deadline_, all_.end_of_grace());
+    return;
+  }
   error_code ignored;
   socket_.cancel(ignored);
 }

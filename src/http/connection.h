@@ -38,7 +38,8 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
 
   ReadBuffer& input() { return input_; }
 
-  // From now on the peer owes us nothing: no request has begun, and a drain closes the connection.
+  // From now on the peer owes us nothing: no request has begun, and a drain closes the connection; one that has not had
+  // its first request gets the time for it that Connections::drain() allows.
   void enter_idle(std::chrono::nanoseconds timeout);
 
   // A request has begun, or an answer. Zero: without end. In between, while a handler works, there is no limit.
@@ -64,15 +65,18 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   // For Connections.
   BootTime deadline() const { return deadline_; }
   void expire();  // the deadline has passed
-  void drain();   // closes if idle
+  void drain();   // closes if idle, or sets the deadline for the first request
   void stop();    // closes, whatever is under way
 
  private:
+  void set_deadline(std::chrono::nanoseconds timeout);
+
   Socket socket_;
   Connections& all_;
   ReadBuffer input_;
   BootTime deadline_ = BootTime::max();
   bool idle_ = true;
+  bool fresh_ = true;  // no request has begun yet
   bool timed_out_ = false;
 };
 

@@ -29,9 +29,11 @@ Task<void> Connections::watch_deadlines() {
   }
 }
 
-Task<void> Connections::drain() {
+Task<void> Connections::drain(std::chrono::nanoseconds grace) {
   draining_ = true;
+  end_of_grace_ = std::min(end_of_grace_, after(grace));
   for (Connection& connection : open_) connection.drain();
+  expire_due();  // without a grace at once
   co_return;
 }
 
@@ -50,6 +52,14 @@ void Connections::add(Connection& connection) {
 BootTime Connections::after(std::chrono::nanoseconds timeout) {
   BootTime now = clock_.boot_now();
   BootTime deadline = timeout < BootTime::max() - now ? now + timeout : BootTime::max();
+  return watched(deadline);
+}
+
+BootTime Connections::end_of_grace() {
+  return watched(end_of_grace_);
+}
+
+BootTime Connections::watched(BootTime deadline) {
   earliest_ = std::min(earliest_, deadline);
   return deadline;
 }

@@ -4,11 +4,13 @@
 #include <boost/asio/buffer.hpp>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sharedlock::http {
 
-// Bytes that have come and are not used yet, in one piece. Grows only as far as its user lets bytes lie.
+// Bytes that have come and are not used yet, in one piece. Grows only as far as its user lets bytes lie, and stays that
+// large until shrink().
 class ReadBuffer {
  public:
   std::string_view bytes() const { return {data_.data() + begin_, end_ - begin_}; }
@@ -32,8 +34,18 @@ class ReadBuffer {
   }
   void commit(std::size_t count) { end_ += count; }
 
+  // Gives back what was grown for a large request, unless much is still unused.
+  void shrink() {
+    if (data_.size() <= kFirstSize || end_ - begin_ > kFirstSize) return;
+    std::vector<char> small(kFirstSize);
+    std::copy(data_.data() + begin_, data_.data() + end_, small.data());
+    data_ = std::move(small);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+
  private:
-  static constexpr std::size_t kFirstSize = 4096;
+  static constexpr std::size_t kFirstSize = 2048;  // most requests have a few hundred bytes
   static constexpr std::size_t kLeastSpace = 512;
 
   std::vector<char> data_;

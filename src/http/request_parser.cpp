@@ -47,8 +47,23 @@ Refusal refusal_for(error_code failed) {
   return {400, "malformed request"};
 }
 
-// Memory for a body that an idle connection keeps.
-constexpr std::size_t kKeptBody = 8 * 1024;
+// No client of ours sends more than twenty; each costs us 64 bytes, also one of three bytes.
+constexpr std::size_t kMaxHeaderLines = 128;
+
+// What is kept for the next request, enough for those that clients of the API send; an idle connection should cost
+// little, whatever came before.
+constexpr std::size_t kKeptArena = 1024;
+constexpr std::size_t kKeptBody = 512;
+constexpr std::size_t kKeptHeaderLines = 16;
+
+template <class Container>
+void clear_keeping(Container& container, std::size_t kept) {
+  if (container.capacity() > kept) {
+    Container().swap(container);
+  } else {
+    container.clear();
+  }
+}
 
 // A piece of the arena: it may move while the header still grows.
 struct Piece {
@@ -82,12 +97,11 @@ struct Notes {
   std::string_view text(Piece piece) const { return std::string_view(arena).substr(piece.from, piece.size); }
 
   void clear() {
-    arena.clear();
+    clear_keeping(arena, kKeptArena);
     method_name = target = {};
-    fields.clear();
-    headers.clear();
-    body.clear();
-    if (body.capacity() > kKeptBody) body.shrink_to_fit();
+    clear_keeping(fields, kKeptHeaderLines);
+    clear_keeping(headers, kKeptHeaderLines);
+    clear_keeping(body, kKeptBody);
     refusal.reset();
     method = Method::other;
     expectation = RequestParser::Expectation::none;
@@ -132,6 +146,7 @@ class Grammar final : public beast::http::basic_parser<true> {
   void on_field_impl(field known, beast::string_view name, beast::string_view value, error_code& failed) override {
     if (notes_.header_complete) return;  // a trailer
     if (is_folded(name, value)) return refuse(400, "folded header line", failed);
+    if (notes_.fields.size() == kMaxHeaderLines) return refuse(431, "too many header lines", failed);
     check_field(known, value, failed);
     if (failed) return;
     Piece kept = notes_.keep(name);

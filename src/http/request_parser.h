@@ -25,8 +25,9 @@ struct ParserLimits {
 
 // Turns bytes into one request after another: the HTTP/1.x grammar is Beast's, and on top of it everything is refused
 // about which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
-// Content-Length, folded lines. Trailers are read and forgotten. Keeps its memory from request to request. It does no
-// I/O: the caller hands in what it has, and hands in again, with more behind it, what was not used.
+// Content-Length, folded lines. More than 128 header lines are refused (431). Trailers are read and forgotten. Keeps
+// the memory of ordinary requests, at most some 3 KiB, from one to the next. It does no I/O: the caller hands in what
+// it has, and hands in again, with more behind it, what was not used.
 class RequestParser {
  public:
   enum class Step { need_more, complete, refused };
@@ -41,7 +42,8 @@ class RequestParser {
   RequestParser& operator=(const RequestParser&) = delete;
   ~RequestParser();
 
-  // Forgets the request: what comes next is the first byte of another. Ends the life of every view given out.
+  // Forgets the request: what comes next is the first byte of another. Ends the life of every view given out, and gives
+  // back memory that a large request took.
   void reset();
 
   // Reads up to the end of the header. Empty lines before the request line are skipped.

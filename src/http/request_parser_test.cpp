@@ -113,6 +113,13 @@ TEST(RequestParser, ToleratesAFewEmptyLinesBeforeTheRequest) {
   EXPECT_EQ(refused_with(many + "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
 }
 
+TEST(RequestParser, RefusesMoreThan128HeaderLines) {
+  std::string lines;
+  for (int i = 0; i < 127; ++i) lines += "a:\r\n";
+  EXPECT_EQ(refused_with(with(lines)), 0);
+  EXPECT_EQ(refused_with(with(lines + "a:\r\n")), 431);
+}
+
 TEST(RequestParser, RefusesWhatTwoParsersCouldReadDifferently) {
   for (const char* lines : {"Content-Length: 5\r\nContent-Length: 6\r\n",
                             "Content-Length: 5\r\nContent-Length: 5\r\n",

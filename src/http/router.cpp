@@ -116,12 +116,12 @@ std::variant<Match, NoRoute> Router::match(Method method, std::string_view targe
       allowed.add(route);
       continue;
     }
-    Match match{&route, {}, parts->path, parts->query};
+    Match match{.route = &route, .params = {}, .path = parts->path, .query = parts->query};
     for (std::size_t i = 0; i < segments->size(); ++i) {
       if (!pattern.segments[i].empty()) continue;
       std::string& value = match.params.emplace_back(decoded((*segments)[i]));
-      if (value.find('/') != std::string::npos) return bad_request("Encoded slash (%2F) in the path");
-      if (value.find('\0') != std::string::npos) return bad_request("Encoded NUL (%00) in the path");
+      if (value.find('/') != std::string::npos) match.bad_path = "Encoded slash (%2F) in the path";
+      if (value.find('\0') != std::string::npos) match.bad_path = "Encoded NUL (%00) in the path";
     }
     return match;
   }

@@ -16,7 +16,8 @@ namespace sharedlock::http {
 // Answers a request. The Request outlives the coroutine: the session owns it and awaits directly.
 using Handler = std::function<Task<Response>(const Request&)>;
 
-// Looks at a request before its body is read; an answer (401, 403, 400 for the path) ends it. Must not block.
+// Looks at a request before its body is read; an answer (401, 403, 400 for the path) ends it. Its parameters may still
+// hold a slash or a NUL, which no handler sees. Must not block.
 using Admit = std::function<std::optional<Response>(const Request&)>;
 
 // One line of the route table.
@@ -29,7 +30,7 @@ struct Route {
   bool quiet = false;       // not worth a log line each time (health checks, metrics)
 };
 
-// No route has that path (404), or the path can't be read (400).
+// No route has that path (404) and method (405), or the target can't be read (400).
 struct NoRoute {
   Response answer;
 };
@@ -39,6 +40,7 @@ struct Match {
   std::vector<std::string> params;  // decoded, in the order of the pattern
   std::string_view path;            // these two are parts of the target, still percent-encoded
   std::string_view query;
+  std::string_view bad_path = {};  // why a parameter can't be served, a literal: 400, after 401 and 403
 };
 
 // The route table. Paths are matched on their percent-encoded segments, and each parameter is decoded on its own, so
@@ -48,9 +50,10 @@ class Router {
   explicit Router(std::vector<Route> routes);
 
   // `target` as it stands in the request line: origin form, or absolute form (whose scheme and host are ignored).
-  // HEAD is served by the route for GET. Answers on its own: a malformed target or percent-encoding, or an encoded
-  // slash or NUL in a parameter: 400; no such path (also one with an empty segment): 404; a path that has other
-  // methods: 405 with Allow. Where two patterns fit, a literal segment is preferred to a parameter.
+  // HEAD is served by the route for GET. Answers on its own: a malformed target or percent-encoding: 400; no such path
+  // (also one with an empty segment): 404; a path that has other methods: 405 with Allow. An encoded slash or NUL in a
+  // parameter is for the caller to refuse, see Match::bad_path, since 401 and 403 come before it. Where two patterns
+  // fit, a literal segment is preferred to a parameter.
   std::variant<Match, NoRoute> match(Method method, std::string_view target) const;
 
  private:

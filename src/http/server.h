@@ -32,14 +32,16 @@ class Server {
   // The port that is bound, after start().
   std::uint16_t port() const;
 
-  // Ends gracefully: no new connection is taken, idle ones are closed, requests under way are answered with
-  // `Connection: close`. Returns when no session is left, or false when `within` had passed before.
+  // Ends gracefully: whoever is connected already, be it only in the kernel's queue, is served, and nobody else.
+  // Requests under way are answered with `Connection: close`; connections that are idle after a request are closed;
+  // those that have not had their first request get 1 s, at most half of `within`, to send it. Returns when no session
+  // is left, or false when `within` had passed before.
   bool drain(std::chrono::nanoseconds within);
 
   // Closes every connection, whatever is under way, and returns when all sessions have ended. Idempotent.
   void stop();
 
-  // Open connections now.
+  // Open connections now, without those that are being turned away.
   std::size_t connections() const;
 
  private:

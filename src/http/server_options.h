@@ -16,7 +16,7 @@ struct ServerOptions {
   std::chrono::nanoseconds idle_timeout{};   // between requests of one connection, and before the first
   std::size_t body_limit = 64 * 1024;        // bytes; more: 413
   std::size_t header_limit = 16 * 1024;      // bytes of request line and headers; more: 431
-  std::size_t max_connections = 0;           // over it a connection is answered 503 and closed
+  std::size_t max_connections = 0;           // of admitted ones; over it a connection is answered 503 and closed
 };
 
 }  // namespace sharedlock::http

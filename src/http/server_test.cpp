@@ -1,4 +1,4 @@
-// The server as a whole: listening, many connections, drain and stop.
+// The server as a whole: listening, many connections, stop. For the drain see drain_test.cpp.
 #include "http/server.h"
 
 #include <gmock/gmock.h>
@@ -123,6 +123,32 @@ TEST(Server, TooManyConnectionsAreTurnedAway) {
   EXPECT_EQ(fourth.request("GET", "/hello").status, 200);
 }
 
+TEST(Server, WhoIsTurnedAwayKeepsNobodyOut) {
+  TestServer server([](ServerOptions& options) { options.max_connections = 10; });
+  std::vector<TestClient> admitted;
+  for (int i = 0; i < 10; ++i) {
+    admitted.emplace_back(server.port());
+    EXPECT_EQ(admitted.back().request("GET", "/hello").status, 200);
+  }
+  // They stay after their 503, for which the server lingers; it has no time for the last of them.
+  std::vector<TestClient> refused;
+  for (int i = 0; i < 120; ++i) {
+    refused.emplace_back(server.port());
+    if (i < 64) {
+      EXPECT_EQ(refused.back().read_response().status, 503) << i;
+    } else {
+      EXPECT_EQ(refused.back().read_to_end(), "") << i;
+    }
+  }
+  EXPECT_EQ(server.server.connections(), 10u);
+  admitted.pop_back();
+  ASSERT_TRUE(eventually([&] { return server.server.connections() == 9; }));
+  TestClient good(server.port());
+  EXPECT_EQ(good.request("GET", "/hello").status, 200);
+  TestClient another(server.port());
+  EXPECT_EQ(another.read_to_end(), "") << "10 again";
+}
+
 TEST(Server, GoesOnAfterRunningOutOfFileDescriptors) {
   TestServer server;
   TestClient ready(server.port());
@@ -143,64 +169,6 @@ TEST(Server, GoesOnAfterRunningOutOfFileDescriptors) {
   EXPECT_EQ(meanwhile, "");
   EXPECT_EQ(waiting.read_response().status, 200);
   EXPECT_EQ(std::ranges::count(server.log_file.text(), '\n'), 1) << "logged once";
-}
-
-TEST(Server, DrainClosesIdleConnections) {
-  TestServer server;
-  TestClient fresh(server.port());
-  TestClient used(server.port());
-  EXPECT_EQ(used.request("GET", "/hello").status, 200);
-  ASSERT_TRUE(eventually([&] { return server.server.connections() == 2; }));
-  EXPECT_TRUE(server.server.drain(10s));
-  EXPECT_EQ(server.server.connections(), 0u);
-  EXPECT_EQ(fresh.read_to_end(), "");
-  EXPECT_EQ(used.read_to_end(), "");
-  EXPECT_THROW(TestClient{server.port()}, std::runtime_error);
-}
-
-TEST(Server, DrainWaitsForARequestUnderWay) {
-  TestServer server;
-  TestClient client(server.port());
-  client.send(kGetSlow);
-  ASSERT_TRUE(eventually([&] { return server.gate.entered == 1; }));
-  EXPECT_FALSE(server.server.drain(50ms)) << "still under way";
-  std::thread drain([&] { EXPECT_TRUE(server.server.drain(10s)); });
-  server.gate.open = true;
-  auto response = client.read_response();
-  EXPECT_EQ(response.body, "slow");
-  EXPECT_EQ(response.header("Connection"), "close");
-  client.finish_sending();
-  EXPECT_EQ(client.read_to_end(), "");
-  drain.join();
-}
-
-TEST(Server, DrainServesARequestThatHasBegunToArrive) {
-  TestServer server;
-  TestClient client(server.port());
-  // After the 100 the server surely has the header.
-  client.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
-  EXPECT_EQ(client.read_response().status, 100);
-  EXPECT_FALSE(server.server.drain(50ms));
-  client.send("hello");
-  auto response = client.read_response();
-  EXPECT_EQ(response.body, "hello");
-  EXPECT_EQ(response.header("Connection"), "close");
-  client.finish_sending();
-  EXPECT_TRUE(server.server.drain(10s));
-}
-
-TEST(Server, DrainAnswersOnlyTheFirstOfPipelinedRequests) {
-  TestServer server;
-  TestClient client(server.port());
-  client.send(kGetSlow + kGet);
-  ASSERT_TRUE(eventually([&] { return server.gate.entered == 1; }));
-  EXPECT_FALSE(server.server.drain(50ms));
-  server.gate.open = true;
-  auto response = client.read_response();
-  EXPECT_EQ(response.body, "slow");
-  EXPECT_EQ(response.header("Connection"), "close") << "so the second request will have to be sent again";
-  client.finish_sending();
-  EXPECT_TRUE(server.server.drain(10s));
 }
 
 TEST(Server, StopClosesWhatIsUnderWay) {
@@ -242,22 +210,6 @@ TEST(Server, StopWhileConnectionsArrive) {
     EXPECT_EQ(server.server.connections(), 0u);
     done = true;
     clients.join();
-  }
-}
-
-TEST(Server, ADrainLosesNoAnswer) {
-  for (int round = 0; round < 20; ++round) {
-    TestServer server;
-    std::vector<TestClient> clients;
-    for (int i = 0; i < 20; ++i) clients.emplace_back(server.port());
-    for (auto& client : clients) EXPECT_EQ(client.request("GET", "/hello").status, 200);
-    for (auto& client : clients) client.send(kGet);
-    std::thread drain([&] { EXPECT_TRUE(server.server.drain(10s)); });
-    for (auto& client : clients) {
-      EXPECT_EQ(client.read_response().body, "hello") << "sent before the drain began";
-      client.finish_sending();
-    }
-    drain.join();
   }
 }
 

@@ -1,6 +1,7 @@
 #include "http/session.h"
 
 #include <exception>
+#include <utility>
 
 #include "base/random.h"
 #include "http/connections.h"
@@ -12,12 +13,18 @@ namespace {
 // Below this it is cheaper to copy a body behind the head than to send two pieces.
 constexpr std::size_t kSmallBody = 2048;
 constexpr std::size_t kLoggedPath = 200;
+// Memory for a head that an idle connection keeps.
+constexpr std::size_t kKeptHead = 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Response plain_answer(int status, std::string_view text) {
   std::string body(text);
   body += '\n';
   return Response(status, kPlainText, std::move(body));
+}
+
+Response bad_path_answer(std::string_view what) {
+  return Response(400, kJson, "{\"message\":\"Validation failed\",\"details\":[\"" + std::string(what) + "\"]}");
 }
 
 double milliseconds(BootTimeline::duration span) {
@@ -77,15 +84,25 @@ Task<bool> Session::serve_one() {
     written = co_await connection_.write_rest(output);
   }
   log_request();
+  forget_request();
   co_return written == Connection::Written::all && !close_;
 }
 
 void Session::begin_request() {
-  parser_.reset();
-  request_ = Request();
-  params_.clear();
   route_ = nullptr;
   answered_ = close_ = linger_ = false;
+}
+
+// Before the next one is awaited, which may take long: a connection at rest holds little memory, whatever it has asked
+// for and was answered.
+void Session::forget_request() {
+  request_ = Request();
+  params_.clear();
+  parser_.reset();
+  // Assigning alone would keep the memory of a large body.
+  Response sent = std::exchange(response_, Response());
+  if (head_.capacity() > kKeptHead) std::string().swap(head_);
+  connection_.input().shrink();
 }
 
 // False when the connection ended without a request; a broken request is answered already.
@@ -130,16 +147,22 @@ void Session::look_at_request() {
     request_.path = match.path;
     request_.query = match.query;
     request_.params = params_;
-    try {
-      auto refused = route_->admit ? route_->admit(request_) : std::nullopt;
-      if (refused) answer(std::move(*refused));
-    } catch (const std::exception& failed) {
-      answer_exception(failed.what());
-    } catch (...) {
-      answer_exception("not a std::exception");
-    }
+    admit(match.bad_path);
   }
   check_body_announced();
+}
+
+// Who calls is looked at before the path; and in a path that can't be meant, the router's word counts, not the API's.
+void Session::admit(std::string_view bad_path) {
+  try {
+    auto refused = route_->admit ? route_->admit(request_) : std::nullopt;
+    if (!bad_path.empty() && (!refused || refused->status() == 400)) refused = bad_path_answer(bad_path);
+    if (refused) answer(std::move(*refused));
+  } catch (const std::exception& failed) {
+    answer_exception(failed.what());
+  } catch (...) {
+    answer_exception("not a std::exception");
+  }
 }
 
 void Session::check_body_announced() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,12 +40,14 @@ class Session {
   Task<bool> serve_one();
   Task<bool> read_header();
   void look_at_request();
+  void admit(std::string_view bad_path);
   void check_body_announced();
   bool take_body();
   Task<void> read_body(bool says_continue);
   Output build_answer();
 
   void begin_request();
+  void forget_request();
   void answer(Response response);
   void answer_and_close(Response response);
   void answer_exception(std::string_view what);

@@ -49,6 +49,20 @@ TEST(SessionLimits, AHeaderOfJustTheLimitIsServed) {
   EXPECT_EQ(client.read_response().status, 200);
 }
 
+TEST(SessionLimits, MoreThan128HeaderLinesAre431) {
+  TestServer server;
+  std::string lines;
+  for (int i = 0; i < 127; ++i) lines += "a:\r\n";
+  TestClient most(server.port());
+  most.send("GET /headers HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n");
+  EXPECT_EQ(most.read_response().body, "128");
+  TestClient more(server.port());
+  more.send("GET /headers HTTP/1.1\r\nHost: h\r\n" + lines + "a:\r\n\r\n");
+  auto response = more.read_response();
+  EXPECT_EQ(response.status, 431);
+  EXPECT_EQ(response.header("Connection"), "close");
+}
+
 TEST(SessionLimits, ATooLargeBodyIs413ThoughTheClientIsStillSending) {
   TestServer server;
   std::string body(10 * 1024 * 1024, 'b');

@@ -218,6 +218,21 @@ TEST(Session, AdmitDecidesBeforeTheBodyIsLookedAt) {
   EXPECT_EQ(response.header("Connection"), "close");
 }
 
+TEST(Session, WhoCallsIsLookedAtBeforeAnEncodedSlash) {
+  TestServer server;
+  TestClient client(server.port());
+  EXPECT_EQ(client.request("POST", "/v1/a%2Fb/guarded", "body").status, 401);
+  for (const char* path : {"/v1/a%2Fb/guarded", "/v1/a%00b/guarded"}) {
+    auto response = client.request("POST", path, "body", "X-Key: k\r\n");
+    EXPECT_EQ(response.status, 400) << path;
+    EXPECT_EQ(response.header("Content-Type"), kJson) << path;
+    EXPECT_THAT(response.body, MatchesRegex(R"(\{"message":"Validation failed","details":\["Encoded [^"]*"\]\})"));
+  }
+  EXPECT_EQ(client.request("POST", "/v1/bad/guarded", "body", "X-Key: k\r\n").body, "bad name") << "admit's own 400";
+  client.send(post("/v1/a%2Fb/guarded", "X-Key: k\r\nContent-Length: 100000\r\n", ""));
+  EXPECT_EQ(client.read_response().status, 400) << "not 413";
+}
+
 TEST(Session, ARefusedBodyThatIsBrokenClosesTheConnection) {
   TestServer server;
   TestClient client(server.port());

@@ -59,8 +59,11 @@ Task<Response> wait_at(Gate* gate) {
 }
 
 std::optional<Response> needs_key(const Request& request) {
-  if (request.header("x-key")) return std::nullopt;
-  return Response(401, kPlainText, "no key");
+  if (!request.header("x-key")) return Response(401, kPlainText, "no key");
+  for (const std::string& name : request.params) {
+    if (name == "bad" || name.find('/') != std::string::npos) return Response(400, kPlainText, "bad name");
+  }
+  return std::nullopt;
 }
 
 ServerOptions options_with(const std::function<void(ServerOptions&)>& change) {
@@ -106,6 +109,7 @@ std::vector<Route> test_routes(Gate& gate) {
   routes.push_back({Method::get, "/empty", empty});
   routes.push_back({Method::get, "/throw", fail});
   routes.push_back({Method::post, "/guarded", echo, needs_key});
+  routes.push_back({Method::post, "/v1/{a}/guarded", echo, needs_key});
   routes.push_back({Method::get, "/slow", slow});
   routes.push_back({Method::get, "/large", large});
   routes.push_back({Method::get, "/plain", hello});
