@@ -3,8 +3,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "base/random.h"
-
 namespace sharedlock {
 
 namespace {
@@ -13,12 +11,6 @@ constexpr std::string_view kPrefix = "/shared-lock/";
 
 std::string store_key(std::string_view key) {
   return std::string(kPrefix).append(key);
-}
-
-// The service picks the id, so that after an unknown outcome it can tell its own lease from another's and end it.
-LeaseId random_lease_id() {
-  auto id = static_cast<std::int64_t>(random_bits() >> 1);
-  return LeaseId{id == 0 ? 1 : id};
 }
 
 Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId id) {
@@ -36,6 +28,7 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
 LeaseService::~LeaseService() = default;
 
 Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
+  // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
   Transaction transaction = put_if_absent(store_key(request.key), request.value, request.ttl, id);
   auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));

@@ -33,6 +33,9 @@ constexpr std::int64_t number_of(LeaseId id) {
   return static_cast<std::int64_t>(id);
 }
 
+// A lease id that nobody can guess.
+LeaseId random_lease_id();
+
 // How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most
 // 2 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
 struct OwnLease {  // a lease of its own, which keep_alive() renews

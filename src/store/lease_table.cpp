@@ -99,7 +99,8 @@ Entry LeaseTable::EntryNode::entry() const {
   return {value, lease->id, created, revision};
 }
 
-LeaseTable::LeaseTable(Revision last, FreshId fresh_id) : revision_(last), fresh_id_(std::move(fresh_id)) {}
+LeaseTable::LeaseTable(Revision last, FreshId fresh_id, LeaseObserver* observer)
+    : revision_(last), fresh_id_(std::move(fresh_id)), observer_(observer) {}
 
 LeaseTable::~LeaseTable() {
   for (auto& [tick, leases] : ending_) {
@@ -202,12 +203,19 @@ Result<Outcome> LeaseTable::commit(Transaction transaction, BootTime now, std::v
   return Outcome(committed);
 }
 
-Result<Ttl> LeaseTable::keep_alive(LeaseId id, std::string_view under, BootTime now) {
-  LeaseNode* lease = leases_.find(id);
+Result<Ttl> LeaseTable::check_alive(LeaseId id, std::string_view under) const {
+  const LeaseNode* lease = leases_.find(id);
   if (!lease || lease->kind != Kind::own || !holds_under(*lease, under)) return no_lease();
-  stop_ticking(*lease);
-  start_ticking(*lease, now);
   return lease->ttl;
+}
+
+Result<Ttl> LeaseTable::keep_alive(LeaseId id, std::string_view under, BootTime now) {
+  auto ttl = check_alive(id, under);
+  if (!ttl) return ttl;
+  LeaseNode& lease = *leases_.find(id);
+  stop_ticking(lease);
+  start_ticking(lease, now);
+  return ttl;
 }
 
 Result<void> LeaseTable::revoke(LeaseId id, std::string_view under, std::vector<Change>* changes) {
@@ -252,15 +260,23 @@ LeaseTable::LeaseNode& LeaseTable::lease_for(const Lifetime& lifetime, BootTime 
       stop_ticking(*empty);
       empty->ttl = own->ttl;
       start_ticking(*empty, now);
+      tell(*empty);
       return *empty;
     }
-    LeaseNode& lease = new_lease(own->id ? *own->id : unused_id(), Kind::own, own->ttl);
-    start_ticking(lease, now);
-    return lease;
+    return begin_lease(own->id ? *own->id : unused_id(), Kind::own, own->ttl, now);
   }
-  LeaseNode& lease = new_lease(unused_id(), Kind::pooled, std::get<PooledLease>(lifetime).ttl);
+  return begin_lease(unused_id(), Kind::pooled, std::get<PooledLease>(lifetime).ttl, now);
+}
+
+LeaseTable::LeaseNode& LeaseTable::begin_lease(LeaseId id, Kind kind, Ttl ttl, BootTime now) {
+  LeaseNode& lease = new_lease(id, kind, ttl);
   start_ticking(lease, now);
+  tell(lease);
   return lease;
+}
+
+void LeaseTable::tell(const LeaseNode& lease) {
+  if (observer_) observer_->on_lease(lease.id, lease.kind == Kind::own, lease.ttl);
 }
 
 void LeaseTable::start_ticking(LeaseNode& lease, BootTime now) {
@@ -275,6 +291,7 @@ void LeaseTable::stop_ticking(LeaseNode& lease) {
 }
 
 void LeaseTable::drop_lease(LeaseNode& lease) {
+  if (observer_) observer_->on_lease_ended(lease.id);
   stop_ticking(lease);
   leases_.erase(lease);
   delete &lease;
@@ -288,17 +305,22 @@ void LeaseTable::detach(EntryNode& node) {
   if (lease.kind == Kind::pooled && lease.entries.empty()) drop_lease(lease);
 }
 
+LeaseTable::EntryNode& LeaseTable::new_entry(std::string key, Revision created) {
+  auto node = std::make_unique<EntryNode>();
+  node->key = std::move(key);
+  node->created = created;
+  by_key_.insert(*node);
+  in_order_.insert(*node);
+  return *node.release();
+}
+
 const LeaseTable::LeaseNode& LeaseTable::put(Put put, BootTime now, std::vector<Change>* changes) {
   LeaseNode& lease = lease_for(put.lifetime, now);
   EntryNode* node = by_key_.find(put.key);
   if (node) {
     detach(*node);
   } else {
-    node = new EntryNode;
-    node->key = std::move(put.key);
-    node->created = revision_;
-    by_key_.insert(*node);
-    in_order_.insert(*node);
+    node = &new_entry(std::move(put.key), revision_);
   }
   node->value = std::move(put.value);
   node->revision = revision_;
@@ -330,6 +352,24 @@ void LeaseTable::end_lease(LeaseNode& lease, std::vector<Change>* changes) {
     if (last) break;
   }
   if (!last_one_drops_it) drop_lease(lease);
+}
+
+bool LeaseTable::restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now) {
+  if (id <= LeaseId{0} || ttl < Ttl{1} || leases_.find(id)) return false;
+  start_ticking(new_lease(id, own ? Kind::own : Kind::pooled, ttl), now);
+  return true;
+}
+
+bool LeaseTable::restore_entry(std::string key, Entry entry) {
+  LeaseNode* lease = leases_.find(entry.lease);
+  bool revisions_fit = kAbsent < entry.created && entry.created <= entry.revision && entry.revision <= revision_;
+  if (!lease || !revisions_fit || key.empty() || by_key_.find(key)) return false;
+  EntryNode& node = new_entry(std::move(key), entry.created);
+  node.value = std::move(entry.value);
+  node.revision = entry.revision;
+  node.lease = lease;
+  lease->entries.push_back(node);
+  return true;
 }
 
 }  // namespace sharedlock

@@ -16,6 +16,14 @@
 
 namespace sharedlock {
 
+// Is told when a lease begins, gets another ttl, or ends; for a store that writes that down. Never of the session's.
+class LeaseObserver {
+ public:
+  virtual ~LeaseObserver() = default;
+  virtual void on_lease(LeaseId id, bool own, Ttl ttl) = 0;
+  virtual void on_lease_ended(LeaseId id) = 0;
+};
+
 // The state behind the memory and the embedded store: entries, leases, and when they end. Pure: it has no clock (each
 // call is told the time), no thread, no lock and no disk, so that a history of calls always leads to the same state.
 // Not thread-safe.
@@ -24,7 +32,8 @@ class LeaseTable {
   using FreshId = std::function<LeaseId()>;
 
   // The first change gets the revision after `last`. `fresh_id` draws lease ids; one that is in use is drawn again.
-  LeaseTable(Revision last, FreshId fresh_id);
+  // `observer`, if there is one, must outlive the table.
+  LeaseTable(Revision last, FreshId fresh_id, LeaseObserver* observer = nullptr);
   LeaseTable(const LeaseTable&) = delete;
   LeaseTable& operator=(const LeaseTable&) = delete;
   ~LeaseTable();
@@ -44,11 +53,23 @@ class LeaseTable {
   Result<Ttl> keep_alive(LeaseId id, std::string_view under, BootTime now);
   Result<void> revoke(LeaseId id, std::string_view under, std::vector<Change>* changes);
 
+  // What keep_alive() would answer, without doing it.
+  Result<Ttl> check_alive(LeaseId id, std::string_view under) const;
+
   // Ends one lease whose time has come, at a revision of its own if it had entries. False when there is none.
   bool expire_one(BootTime now, std::vector<Change>* changes);
 
   // When the next lease ends; the end of time when none does.
   BootTime next_expiry() const;
+
+  // Whether that is the lease of the SessionLease entries.
+  bool is_session(LeaseId id) const { return session_ && session_->id == id; }
+
+  // Puts back what was written down before a restart: first every lease, which gets its full ttl again, then every
+  // entry. The observer is not told. False, with nothing changed, when it does not fit: the id, key or ttl makes no
+  // sense or is there already, the lease is unknown, or the revisions lie ahead of this table's.
+  bool restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now);
+  bool restore_entry(std::string key, Entry entry);
 
  private:
   enum class Kind : std::uint8_t { own, pooled, session };
@@ -103,6 +124,9 @@ class LeaseTable {
   LeaseNode& lease_for(const Lifetime& lifetime, BootTime now);
   LeaseNode& new_lease(LeaseId id, Kind kind, Ttl ttl);
   LeaseId unused_id();
+  LeaseNode& begin_lease(LeaseId id, Kind kind, Ttl ttl, BootTime now);
+  EntryNode& new_entry(std::string key, Revision created);
+  void tell(const LeaseNode& lease);
   void start_ticking(LeaseNode& lease, BootTime now);
   void stop_ticking(LeaseNode& lease);
   void drop_lease(LeaseNode& lease);
@@ -114,6 +138,7 @@ class LeaseTable {
 
   Revision revision_;
   FreshId fresh_id_;
+  LeaseObserver* observer_;
   ShardedIndex<EntryNode, EntryTraits> by_key_;
   OrderedEntries in_order_;
   ShardedIndex<LeaseNode, LeaseTraits> leases_;

@@ -1,13 +1,12 @@
 #include "store/memory_store.h"
 
-#include <condition_variable>
 #include <limits>
 #include <mutex>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
-#include "base/random.h"
+#include "store/expirer.h"
+#include "store/first_revision.h"
 #include "store/lease_table.h"
 #include "store/watch_hub.h"
 
@@ -15,67 +14,47 @@ namespace sharedlock {
 
 namespace {
 
-LeaseId random_lease_id() {
-  std::uint64_t id = random_bits() >> 1;
-  return LeaseId{static_cast<std::int64_t>(id == 0 ? 1 : id)};
-}
-
-// Microseconds since 1970 stay below 2^53 until the year 2255, so a token is exact in every JSON reader.
-Revision first_revision(const Clock& clock) {
-  auto since_epoch = clock.wall_now().time_since_epoch();
-  return Revision{std::chrono::floor<std::chrono::microseconds>(since_epoch).count()};
-}
-
 class MemoryStore final : public LeaseStore {
  public:
   explicit MemoryStore(Clock& clock)
       : clock_(clock),
         table_(first_revision(clock), random_lease_id),
         hub_(table_.revision(), [this](const std::string& prefix) { return snapshot(prefix); }),
-        expirer_([this] { expire_until_stopped(); }) {}
-
-  ~MemoryStore() override {
-    {
-      std::scoped_lock lock(mutex_);
-      stopping_ = true;
-      wake_.notify_all();
-    }
-    expirer_.join();
-  }
+        expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
 
   Task<Result<Found>> get(std::string key, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expire_some(clock_.boot_now());
+    expirer_.expire_some();
     co_return Found{table_.get(key), table_.revision()};
   }
 
   Task<Result<Outcome>> commit(Transaction transaction, Deadline) override {
     std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
     BootTime now = clock_.boot_now();
-    expire_some(now);
     auto outcome =
         change([&](std::vector<Change>* changes) { return table_.commit(std::move(transaction), now, changes); });
-    if (table_.next_expiry() < expirer_wakes_) wake_.notify_all();
+    expirer_.look_again();
     co_return outcome;
   }
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline) override {
     std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
     BootTime now = clock_.boot_now();
-    expire_some(now);
     co_return table_.keep_alive(id, under, now);
   }
 
   Task<Result<void>> revoke(LeaseId id, std::string under, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expire_some(clock_.boot_now());
+    expirer_.expire_some();
     co_return change([&](std::vector<Change>* changes) { return table_.revoke(id, under, changes); });
   }
 
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline) override {
     std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
     BootTime now = clock_.boot_now();
-    expire_some(now);
     co_return table_.lease(id, now);
   }
 
@@ -83,7 +62,7 @@ class MemoryStore final : public LeaseStore {
 
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expire_some(clock_.boot_now());
+    expirer_.expire_some();
     co_return table_.list(prefix, after, limit);
   }
 
@@ -103,46 +82,22 @@ class MemoryStore final : public LeaseStore {
     return result;
   }
 
-  // Ends leases whose time has come; false when there may be more. Bounded, since whoever calls it holds the lock:
-  // the rest follows with the next call, or by the thread.
-  bool expire_some(BootTime now) {
-    constexpr int kAtOnce = 64;
-    for (int ended = 0; ended < kAtOnce; ++ended) {
-      if (!change([&](std::vector<Change>* changes) { return table_.expire_one(now, changes); })) return true;
-    }
-    return false;
+  bool expire_one(BootTime now) {
+    return change([&](std::vector<Change>* changes) { return table_.expire_one(now, changes); });
   }
 
-  void expire_until_stopped() {
-    std::unique_lock lock(mutex_);
-    while (!stopping_) {
-      if (!expire_some(clock_.boot_now())) {
-        lock.unlock();
-        std::this_thread::yield();
-        lock.lock();
-        continue;
-      }
-      expirer_wakes_ = table_.next_expiry();
-      clock_.wait_until(lock, wake_, expirer_wakes_);
-      expirer_wakes_ = BootTime::min();
-    }
-  }
-
-  Snapshot snapshot(const std::string& prefix) {
+  std::optional<Snapshot> snapshot(const std::string& prefix) {
     std::scoped_lock lock(mutex_);
-    expire_some(clock_.boot_now());
+    expirer_.expire_some();
     Listing all = table_.list(prefix, "", std::numeric_limits<std::size_t>::max());
-    return {.as_of = all.as_of, .entries = std::move(all.entries)};
+    return Snapshot{.as_of = all.as_of, .entries = std::move(all.entries)};
   }
 
   Clock& clock_;
   std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stopping_ = false;
-  BootTime expirer_wakes_ = BootTime::min();
   LeaseTable table_;
   WatchHub hub_;
-  std::thread expirer_;
+  Expirer expirer_;
 };
 
 }  // namespace

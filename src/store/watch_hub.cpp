@@ -31,6 +31,7 @@ struct WatchHub::Watcher {
   WatchHandler handler;
   std::optional<Revision> told;  // everything up to here was told; nothing: a snapshot is due
   bool removed = false;
+  bool told_the_end = false;
   bool in_handler = false;
 };
 
@@ -48,6 +49,16 @@ WatchHub::WatchHub(Revision latest, TakeSnapshot take_snapshot, WatchHistory his
     : take_snapshot_(std::move(take_snapshot)), limits_(history), latest_(latest), forgotten_(latest) {}
 
 WatchHub::~WatchHub() {
+  stop();
+}
+
+void WatchHub::end() {
+  std::scoped_lock lock(mutex_);
+  ended_ = true;
+  wake_.notify_all();
+}
+
+void WatchHub::stop() {
   {
     std::scoped_lock lock(mutex_);
     stopping_ = true;
@@ -140,13 +151,21 @@ bool WatchHub::needs_snapshot(const Watcher& watcher) const {
 // Tells one watcher the next thing there is to tell; false when it is up to date.
 bool WatchHub::serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher) {
   WatchEvent event;
-  if (needs_snapshot(*watcher)) {
+  if (watcher->told_the_end) return false;
+  if (ended_) {
+    watcher->told_the_end = true;
+    event = Liveness{false};
+  } else if (needs_snapshot(*watcher)) {
     lock.unlock();
-    Snapshot snapshot = take_snapshot_(watcher->prefix);
+    std::optional<Snapshot> snapshot = take_snapshot_(watcher->prefix);
     lock.lock();
     if (watcher->removed) return true;
-    watcher->told = snapshot.as_of;
-    event = std::move(snapshot);
+    if (!snapshot) {
+      wake_.wait(lock, [&] { return stopping_ || ended_ || watcher->removed; });
+      return true;
+    }
+    watcher->told = snapshot->as_of;
+    event = *std::move(snapshot);
   } else {
     auto later = [](Revision told, const Batch& batch) { return told < batch->revision; };
     auto next = std::upper_bound(history_.begin(), history_.end(), *watcher->told, later);

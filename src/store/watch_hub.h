@@ -25,15 +25,15 @@ struct WatchHistory {
 // of its own, which starts with the first watcher. Thread-safe; publish() is cheap while nobody ever watched.
 class WatchHub {
  public:
-  // Returns the entries under a prefix as of some revision that publish() has announced or is about to. Called on the
-  // hub's thread without its locks.
-  using TakeSnapshot = std::function<Snapshot(const std::string& prefix)>;
+  // Returns the entries under a prefix as of some revision that publish() has announced or is about to; nothing when
+  // the store has failed, and end() was or is about to be called. Called on the hub's thread without its locks.
+  using TakeSnapshot = std::function<std::optional<Snapshot>(const std::string& prefix)>;
 
   // `latest` is the store's revision at the beginning.
   WatchHub(Revision latest, TakeSnapshot take_snapshot, WatchHistory history = {});
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
-  ~WatchHub();  // ends the thread; all subscriptions must be gone
+  ~WatchHub();  // stop(); all subscriptions must be gone
 
   // False while nobody has ever watched: then publish() needs the revision only.
   bool recording() const;
@@ -41,6 +41,13 @@ class WatchHub {
   // Announces one revision's changes; none means that they were not collected because recording() was false, so that
   // whoever began to watch meanwhile is sent a Snapshot. Revisions must grow from call to call.
   void publish(Revision revision, std::vector<Change> changes);
+
+  // Nothing will be announced any more: every watcher, also one that comes later, is told that it is not live, and then
+  // nothing else.
+  void end();
+
+  // Ends the thread; no handler is called any more. Idempotent. Not from a handler.
+  void stop();
 
   Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler);
 
@@ -64,6 +71,7 @@ class WatchHub {
   std::condition_variable wake_;  // there is something to tell, or the end
   std::condition_variable handler_ended_;
   bool stopping_ = false;
+  bool ended_ = false;
   bool recording_ = false;
   Revision latest_;     // announced last
   Revision forgotten_;  // everything up to here is no longer in history_

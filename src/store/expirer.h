@@ -1,0 +1,45 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "store/lease_table.h"
+
+namespace sharedlock {
+
+// Ends the leases of a table in time, on a thread of its own, for stores whose state is in this process.
+class Expirer {
+ public:
+  // Ends a lease whose time has come, if there is one; called with `mutex` held, which guards the table. All of them
+  // must outlive the Expirer.
+  using ExpireOne = std::function<bool(BootTime now)>;
+
+  Expirer(Clock& clock, std::mutex& mutex, const LeaseTable& table, ExpireOne expire_one);
+  Expirer(const Expirer&) = delete;
+  Expirer& operator=(const Expirer&) = delete;
+  ~Expirer();  // not with the mutex held
+
+  // Ends leases that are due. Call it with the mutex held before looking at the table, so that nobody finds what has
+  // ended. Bounded, since the others wait: the rest follows with the next call, or by the thread.
+  void expire_some();
+
+  // Call it with the mutex held after a change: a lease may end earlier now than the thread expects.
+  void look_again();
+
+ private:
+  void run();
+
+  Clock& clock_;
+  std::mutex& mutex_;
+  const LeaseTable& table_;
+  const ExpireOne expire_one_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  BootTime sleeps_until_ = BootTime::min();
+  std::thread thread_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "store/journal.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// Makes changes durable in groups: while one batch is being synced, further changes gather, and then go together. So
+// under load one sync serves hundreds of callers, and a lone change leaves at once. Batches are written in the order in
+// which their changes were added, so what survives a crash is a prefix of what happened.
+//
+// After the first failed write nothing is written any more: whether that write is on disk is unknown, and what comes
+// after it must not be. Thread-safe.
+class GroupCommit {
+ public:
+  // Who is told what became of the batches; called on the thread that writes, without locks held.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void on_durable(std::vector<ChangeBatch> changes) = 0;  // of one batch, in order
+    virtual void on_write_failed(const std::string& why) = 0;       // once, and nothing after it
+  };
+
+  // A batch; they are numbered in the order in which they are written.
+  enum class Ticket : std::uint64_t {};
+
+  // `durable`: the store's revision now, of which everything is on disk. Clock and listener must outlive it.
+  GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener);
+  GroupCommit(const GroupCommit&) = delete;
+  GroupCommit& operator=(const GroupCommit&) = delete;
+  ~GroupCommit();  // writes what has gathered, ends the thread; nobody may be waiting any more
+
+  // Adds what led to `revision`, for the journal and for the listener. Calls must come in the order of the revisions.
+  Ticket add(Revision revision, JournalBatch writes, std::optional<ChangeBatch> changes);
+
+  // The batch with which everything up to `as_of` is on disk.
+  Ticket ticket_for(Revision as_of) const;
+
+  // Ends when the batch is on disk. unavailable: it may not be; deadline_exceeded: not yet. Resumes on the executor on
+  // which it was awaited; those who wait for one batch on one executor share one post to it.
+  Task<Result<void>> durable(Ticket ticket, Deadline deadline);
+
+  // Blocks until the batch is on disk; false when that failed, or this is being destroyed. Not on an I/O thread.
+  bool wait_until_durable(Ticket ticket);
+
+  // Whether the batch is on disk by now.
+  bool is_durable(Ticket ticket) const { return look(ticket) == Fate::durable; }
+
+  // Whether so much waits for the disk that nothing should be added but what must be: a disk that hangs may neither
+  // fill the memory nor be given everything at once when it comes back.
+  bool is_behind() const;
+
+  // Why nothing is written any more; empty as long as all is well.
+  std::string failure() const;
+
+ private:
+  enum class Fate { open, durable, lost };
+  class Waiter;
+  template <class Handler>
+  class HandlerWaiter;
+  using Waiters = std::vector<std::unique_ptr<Waiter>>;
+  struct Batch;
+
+  Fate look(Ticket ticket) const;
+  Task<Fate> wait(Executor executor, Ticket ticket, Deadline deadline);
+  void enlist(Ticket ticket, std::unique_ptr<Waiter> waiter);
+  static void resume(Waiters waiters, Fate fate);
+
+  void run_writer();
+  void finish(Result<void> written);
+  void run_watchdog();
+  void take_late(Batch& batch, BootTime now, Waiters& late);
+
+  const std::unique_ptr<Journal> journal_;
+  Clock& clock_;
+  Listener& listener_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;     // there is something to write, or the end
+  std::condition_variable settled_;  // a batch was written, or writing failed, or the end
+  std::condition_variable ending_;
+  bool stopping_ = false;
+  std::string failure_;
+  Ticket durable_ticket_{0};
+  Revision durable_revision_;
+  std::unique_ptr<Batch> writing_;    // null while none is
+  std::unique_ptr<Batch> gathering_;  // never null
+  std::thread writer_;
+  std::thread watchdog_;  // ends waits whose deadline has passed
+};
+
+}  // namespace sharedlock

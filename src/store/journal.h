@@ -1,0 +1,62 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// A lease as it is written down: its ttl, but no deadline. After a restart it lives for its full ttl again.
+struct JournalLease {
+  LeaseId id;
+  bool own;  // an OwnLease; else a pooled one
+  Ttl ttl;
+
+  bool operator==(const JournalLease&) const = default;
+};
+
+// One record that is written or taken away.
+struct EraseEntry {
+  std::string key;
+};
+struct EndLease {
+  LeaseId id;
+};
+using JournalWrite = std::variant<KeyedEntry, EraseEntry, JournalLease, EndLease>;
+
+// What is written at once, in that order: state, not a log. Applied in full or not at all.
+struct JournalBatch {
+  std::vector<JournalWrite> writes;
+  std::optional<Revision> reserved;  // revisions up to here may be given away
+
+  bool empty() const { return writes.empty() && !reserved; }
+};
+
+// What a journal holds when it is opened.
+struct JournalState {
+  std::vector<KeyedEntry> entries;  // in key order
+  std::vector<JournalLease> leases;
+  Revision reserved{};
+};
+
+// Where the embedded store writes its state: the seam at which tests lose what was not synced. Used by one thread at a
+// time.
+class Journal {
+ public:
+  virtual ~Journal() = default;
+
+  // Everything that was appended before; called once, first. corrupt: what is there can't be understood, or only in
+  // part: nothing is returned then.
+  virtual Result<JournalState> load() = 0;
+
+  // Writes `batch` and returns when it is on disk. After an error whether it is there is unknown, and nothing may be
+  // appended until the journal is opened anew.
+  virtual Result<void> append(const JournalBatch& batch) = 0;
+};
+
+}  // namespace sharedlock
