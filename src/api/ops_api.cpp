@@ -1,8 +1,25 @@
 #include "api/ops_api.h"
 
 #include <chrono>
+#include <string>
+#include <utility>
 
 namespace sharedlock {
+
+namespace {
+
+// The answer to a look at the store that takes longer is that it does not answer.
+constexpr std::chrono::seconds kPatience{1};
+
+std::string store_metric(bool failed) {
+  std::string text =
+      "# HELP shared_lock_store_failed Whether the store does not answer; the reason is in /ready and in the log.\n"
+      "# TYPE shared_lock_store_failed gauge\n"
+      "shared_lock_store_failed ";
+  return text += failed ? "1\n" : "0\n";
+}
+
+}  // namespace
 
 std::vector<http::Route> OpsApi::routes() {
   using http::Method;
@@ -26,13 +43,15 @@ Task<http::Response> OpsApi::actuator_health(const http::Request&) {
 }
 
 Task<http::Response> OpsApi::ready(const http::Request&) {
-  auto answered = co_await leases_.ready(std::chrono::seconds(1));
+  auto answered = co_await leases_.ready(kPatience);
   if (answered) co_return http::Response(200, http::kPlainText, "ready");
   co_return http::Response(503, http::kPlainText, "not ready: " + answered.error().message);
 }
 
 Task<http::Response> OpsApi::metrics(const http::Request&) {
-  co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", metrics_.to_prometheus_text());
+  auto answered = co_await leases_.ready(kPatience);
+  std::string text = metrics_.to_prometheus_text() + store_metric(!answered);
+  co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", std::move(text));
 }
 
 }  // namespace sharedlock

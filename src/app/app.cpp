@@ -4,17 +4,12 @@
 #include <utility>
 
 #include "base/cpus.h"
-#include "store/memory_store.h"
 
 namespace sharedlock {
 
 namespace {
 
 using config::Settings;
-
-std::unique_ptr<LeaseStore> make_store(const Settings&, Clock& clock) {
-  return make_memory_store(clock);
-}
 
 std::size_t thread_count(const Settings& settings) {
   return settings.server_threads > 0 ? settings.server_threads : available_cpus();
@@ -43,17 +38,17 @@ http::ServerOptions server_options(const Settings& settings) {
 
 }  // namespace
 
-App::App(const Settings& settings, Log& log)
-    : store_(make_store(settings, clock_)),
+App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clock, Log& log)
+    : store_(std::move(store)),
       threads_(thread_count(settings)),
-      locks_(lock_options(settings), *store_, clock_, log),
-      leases_({.request_timeout = settings.etcd_request_timeout}, *store_, clock_, log),
+      locks_(lock_options(settings), *store_, clock, log),
+      leases_({.request_timeout = settings.etcd_request_timeout}, *store_, clock, log),
       access_({.authentication_disabled = settings.authentication_disabled}),
       lock_api_(locks_, access_, log),
-      lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock_, log),
+      lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock, log),
       ops_api_(leases_, lease_metrics_),
       router_(all_routes()),
-      server_(server_options(settings), router_, threads_, clock_, log) {}
+      server_(server_options(settings), router_, threads_, clock, log) {}
 
 App::~App() = default;
 

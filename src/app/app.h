@@ -27,8 +27,8 @@ namespace sharedlock {
 // the reverse. Nobody else holds an App: each part is handed just what it uses.
 class App {
  public:
-  // `settings` must have passed refusal() of startup.h. `log` must outlive it.
-  App(const config::Settings& settings, Log& log);
+  // `settings` must have passed refusal() of startup.h. The clock and the log must outlive it.
+  App(const config::Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clock, Log& log);
   ~App();  // closes what is still open
 
   // Binds and serves; see Server::start().
@@ -43,7 +43,6 @@ class App {
  private:
   std::vector<http::Route> all_routes();
 
-  SystemClock clock_;
   std::unique_ptr<LeaseStore> store_;
   IoThreads threads_;
   LockService locks_;

@@ -7,8 +7,11 @@
 #include <cstdio>
 
 #include "app/app.h"
+#include "app/open_store.h"
 #include "app/startup.h"
 #include "app/version.h"
+#include "config/names.h"
+#include "config/value.h"
 
 namespace sharedlock {
 
@@ -23,6 +26,7 @@ class EndSignals {
   EndSignals() {
     std::signal(SIGHUP, SIG_IGN);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is a failed write, like a full disk
     ::sigemptyset(&signals_);
     ::sigaddset(&signals_, SIGTERM);
     ::sigaddset(&signals_, SIGINT);
@@ -56,12 +60,18 @@ std::chrono::nanoseconds shutdown_time(const Settings& settings) {
   return no_limit ? std::chrono::hours(24 * 365) : settings.server_shutdown_timeout;
 }
 
+int cannot_start(const Error& error) {
+  std::fprintf(stderr, "shared-lock: %s\n", error.message.c_str());
+  return 1;
+}
+
 void log_start(const config::LoadedSettings& loaded, std::uint16_t port, Log& log) {
   const Settings& settings = loaded.settings;
+  std::string storage = config::value_text(*config::find_by_flag("storage"), settings);
   for (const std::string& warning : loaded.warnings) log.write(LogLevel::warn, warning);
   log.note("serving", {{"address", settings.server_address.empty() ? "*" : settings.server_address},
                        {"port", std::int64_t{port}},
-                       {"storage", "memory"},
+                       {"storage", storage},
                        {"version", kVersion}});
 }
 
@@ -76,11 +86,11 @@ int serve(const config::LoadedSettings& loaded) {
   EndSignals signals;
   Log log(settings.log_level);
   raise_file_limit(log);
-  App app(settings, log);
-  if (auto started = app.start(); !started) {
-    std::fprintf(stderr, "shared-lock: %s\n", started.error().message.c_str());
-    return 1;
-  }
+  SystemClock clock;
+  auto store = open_store(settings, clock, log);
+  if (!store) return cannot_start(store.error());
+  App app(settings, *std::move(store), clock, log);
+  if (auto started = app.start(); !started) return cannot_start(started.error());
   log_start(loaded, app.port(), log);
 
   int signal = signals.wait();

@@ -14,11 +14,10 @@ std::optional<std::string> refusal(const Settings& settings) {
   }
   switch (settings.storage_type) {
     case StorageType::etcd:
-      return "SHARED_LOCK_STORAGE_TYPE is etcd (the default), which this version does not have yet: choose memory "
-             "(everything is lost when the server ends), or its other name mock";
+      return "SHARED_LOCK_STORAGE_TYPE is etcd (the default), which this version does not have yet: choose embedded "
+             "(kept on this machine's disk, in SHARED_LOCK_DATA_DIR), or memory (everything is lost when the server "
+             "ends) or its other name mock";
     case StorageType::embedded:
-      return "SHARED_LOCK_STORAGE_TYPE is embedded, which this version does not have yet: choose memory (everything "
-             "is lost when the server ends), or its other name mock";
     case StorageType::memory:
       return std::nullopt;
   }
