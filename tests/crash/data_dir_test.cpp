@@ -1,0 +1,302 @@
+// The data directory in bad shape: the program starts with all that it was told to keep, or not at all.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "crash/data_directory.h"
+#include "crash/wal_file.h"
+#include "support/server_process.h"
+
+namespace sharedlock::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::MatchesRegex;
+using testing::Not;
+using testing::StartsWith;
+
+// Keeps a server from starting, and what it says then.
+Ended refused_start(const std::filesystem::path& directory) {
+  ProcessOptions options = embedded_in(directory);
+  options.arguments = {"serve", "--port", "0"};
+  return run_program(options);
+}
+
+// A start that is refused is exit code 1 and one sentence, which names the directory.
+void expect_refused(const std::filesystem::path& directory, const std::string& why) {
+  Ended ended = refused_start(directory);
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_THAT(ended.err, AllOf(StartsWith("shared-lock: "), HasSubstr(directory.string()), HasSubstr(why)));
+  EXPECT_THAT(ended.err, MatchesRegex("[^\n]*\n")) << "one line";
+  EXPECT_EQ(ended.out, "");
+}
+
+// The id of a lease of an hour; "" when it was not granted.
+std::string grant(const ServerProcess& server, const std::string& key, const std::string& value = "v") {
+  auto response =
+      server.ask("POST", "/lease", R"({"key":")" + key + R"(","value":")" + value + "\"}", "x-lease-ttl: 1h\r\n");
+  return response.status == 201 ? response.body : "";
+}
+
+std::vector<std::string> grant_many(const ServerProcess& server, int count) {
+  std::vector<std::string> leases;
+  leases.reserve(static_cast<std::size_t>(count));
+  for (int i = 0; i < count; ++i) leases.push_back(grant(server, "key-" + std::to_string(i)));
+  EXPECT_THAT(leases, testing::Each(Not(IsEmpty())));
+  return leases;
+}
+
+int held(const ServerProcess& server, const std::vector<std::string>& leases) {
+  int count = 0;
+  auto client = server.connect();
+  for (const std::string& lease : leases) count += client.request("POST", "/keepalive", lease).status == 200;
+  return count;
+}
+
+void kill9(ServerProcess& server) {
+  server.process().signal(SIGKILL);
+  EXPECT_EQ(server.process().wait(), 128 + SIGKILL);
+}
+
+// A directory in which a server that was killed left 50 leases.
+class KilledData {
+ public:
+  KilledData() {
+    ServerProcess server(embedded_in(data_.path()));
+    leases_ = grant_many(server, 50);
+    kill9(server);
+  }
+  const std::filesystem::path& path() const { return data_.path(); }
+  const std::vector<std::string>& leases() const { return leases_; }
+
+  void expect_all_there() const {
+    ServerProcess server(embedded_in(path()));
+    EXPECT_EQ(held(server, leases_), static_cast<int>(leases_.size()));
+  }
+
+ private:
+  DataDirectory data_;
+  std::vector<std::string> leases_;
+};
+
+TEST(DataDir, IsMadeWhenItIsMissing) {
+  DataDirectory data;
+  auto deep = data.path() / "a" / "b";
+  ServerProcess server(embedded_in(deep));
+  EXPECT_NE(grant(server, "key"), "");
+  EXPECT_TRUE(std::filesystem::is_directory(deep));
+  EXPECT_THAT(server.err(), HasSubstr(R"("storage":"embedded")"));
+  EXPECT_EQ(server.ask("GET", "/ready").status, 200);
+  EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 0\n"));
+}
+
+TEST(DataDir, KeepsItsLocksOverACleanEndAndOverKill9) {
+  DataDirectory data;
+  std::string lease;
+  std::string lock;
+  {
+    ServerProcess server(embedded_in(data.path()));
+    lease = grant(server, "key");
+    server.ask("POST", "/v1/space/lock/abc/acquire", R"({"instanceId":"instance-1","leaseDuration":3600})");
+    lock = server.ask("GET", "/v1/space/lock/abc").body;
+    EXPECT_THAT(lock, HasSubstr("fencingToken"));
+    EXPECT_EQ(server.stop(), 0);
+  }
+  for (int life = 0; life < 3; ++life) {
+    ServerProcess server(embedded_in(data.path()));
+    EXPECT_EQ(held(server, {lease}), 1);
+    EXPECT_EQ(server.ask("GET", "/v1/space/lock/abc").body, lock);
+    EXPECT_EQ(server.ask("POST", "/lease", R"({"key":"key"})").status, 202);
+    kill9(server);
+  }
+}
+
+// Not even root may make a file there.
+TEST(DataDir, WhereNothingCanBeWrittenIsRefused) {
+  expect_refused("/proc/shared-lock-data", "can't make the data directory");
+  expect_refused("/proc/self/fdinfo", "can't open the data directory");
+}
+
+TEST(DataDir, AFileInItsPlaceIsRefused) {
+  DataDirectory data;
+  std::ofstream(data.path()) << "mine";
+  expect_refused(data.path(), "data directory");
+  std::ifstream file(data.path());
+  std::string word;
+  EXPECT_TRUE(file >> word);
+  EXPECT_EQ(word, "mine");
+}
+
+TEST(DataDir, ASecondServerIsRefusedAndTheFirstServesOn) {
+  DataDirectory data;
+  ServerProcess first(embedded_in(data.path()));
+  std::string lease = grant(first, "key");
+  expect_refused(data.path(), "open in another process");
+  EXPECT_EQ(held(first, {lease}), 1);
+  EXPECT_NE(grant(first, "other"), "");
+  EXPECT_EQ(first.stop(), 0);
+  ServerProcess next(embedded_in(data.path()));
+  EXPECT_EQ(held(next, {lease}), 1);
+}
+
+TEST(DataDir, SafetyR13_ANewerFormatIsRefusedAndLeftAsItIs) {
+  KilledData data;
+  const std::string known("m/format\x08\0\0\0\0\0\0\0\1", 17);
+  const std::string newer("m/format\x08\0\0\0\0\0\0\0\2", 17);
+  WalFile wal(data.path());
+  wal.replace(known, newer);
+  wal.save();
+  expect_refused(data.path(), "format 2");
+  expect_refused(data.path(), "format 2");
+}
+
+TEST(DataDir, SafetyR13_AFlippedByteInTheMiddleIsRefusedAndNothingIsThrownAway) {
+  KilledData data;
+  WalFile wal(data.path());
+  auto records = wal.records();
+  ASSERT_GE(records.size(), 50U);
+  const WalFile::Record middle = records[records.size() / 2];
+  char& byte = wal.bytes()[middle.payload() + middle.length / 2];
+  byte = static_cast<char>(byte ^ 0x40);
+  wal.save();
+  expect_refused(data.path(), "damaged");
+  expect_refused(data.path(), "damaged");
+
+  byte = static_cast<char>(byte ^ 0x40);
+  wal.save();
+  data.expect_all_there();
+}
+
+TEST(DataDir, SafetyR13_ATornTailOpensWithAllThatWasAcknowledged) {
+  for (std::size_t torn_at : {std::size_t{1}, WalFile::kHeader, WalFile::kHeader + 5}) {
+    KilledData data;
+    WalFile wal(data.path());
+    auto last = wal.records().back();
+    wal.bytes().resize(last.end());
+    wal.bytes() += wal.bytes().substr(last.at, torn_at);
+    wal.save();
+    data.expect_all_there();
+  }
+}
+
+// --- a disk that takes no more ---------------------------------------------------------------------------------------
+
+constexpr int kFillers = 20'000;
+
+// Grants leases until the store fails; those that were acknowledged.
+std::vector<std::string> fill(const ServerProcess& server) {
+  std::vector<std::string> leases;
+  const std::string value(8000, 'x');
+  auto client = server.connect();
+  for (int i = 0; i < kFillers; ++i) {
+    auto response =
+        client.request("POST", "/lease", R"({"key":"filler-)" + std::to_string(i) + R"(","value":")" + value + "\"}",
+                       "x-lease-ttl: 1h\r\n");
+    if (response.status != 201) {
+      EXPECT_EQ(response.status, 500);
+      EXPECT_EQ(response.body, "Failed to create lease");
+      return leases;
+    }
+    leases.push_back(response.body);
+  }
+  ADD_FAILURE() << "the disk is never full";
+  return leases;
+}
+
+void expect_failed(const ServerProcess& server, const std::filesystem::path& directory, const std::string& lease) {
+  EXPECT_EQ(grant(server, "one-more"), "");
+  EXPECT_EQ(server.ask("POST", "/keepalive", lease).status, 500) << "it surely still lives";
+  auto acquire = server.ask("POST", "/v1/space/lock/abc/acquire", R"({"instanceId":"instance-1","leaseDuration":60})");
+  EXPECT_EQ(acquire.status, 503);
+  EXPECT_TRUE(acquire.header("Retry-After"));
+  EXPECT_EQ(server.ask("GET", "/v1/space/lock/abc").status, 503);
+  EXPECT_EQ(server.ask("GET", "/health").status, 200);
+  auto ready = server.ask("GET", "/ready");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_THAT(ready.body, AllOf(StartsWith("not ready: "), HasSubstr(directory.string())));
+  EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 1\n"));
+  EXPECT_TRUE(server.says("the store stops: nothing is written any more until a restart"));
+}
+
+void set_file_size_limit(ServerProcess& server, rlim_t bytes) {
+  rlimit limit{bytes, RLIM_INFINITY};
+  ASSERT_EQ(::prlimit(server.process().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
+}
+
+void expect_recovered(const std::filesystem::path& directory, const std::vector<std::string>& leases) {
+  ServerProcess server(embedded_in(directory));
+  EXPECT_EQ(held(server, leases), static_cast<int>(leases.size()));
+  EXPECT_NE(grant(server, "one-more"), "") << "what was refused did not happen";
+  EXPECT_EQ(server.ask("GET", "/ready").status, 200);
+}
+
+TEST(DataDir, SafetyR13_AfterAFailedWriteNothingIsWrittenUntilARestart) {
+  DataDirectory data;
+  std::vector<std::string> leases;
+  {
+    ServerProcess server(embedded_in(data.path()));
+    set_file_size_limit(server, 1 << 20);
+    leases = fill(server);
+    ASSERT_THAT(leases, Not(IsEmpty()));
+    expect_failed(server, data.path(), leases.back());
+    set_file_size_limit(server, RLIM_INFINITY);
+    expect_failed(server, data.path(), leases.back());
+    EXPECT_EQ(server.stop(), 0);
+  }
+  expect_recovered(data.path(), leases);
+}
+
+// A file system of a few megabytes. Where this process may not mount one, a limit on the size of files must do.
+class SmallDisk {
+ public:
+  SmallDisk() {
+    std::filesystem::create_directory(data_.path());
+    mounted_ = ::mount("tmpfs", data_.path().c_str(), "tmpfs", 0, "size=16m") == 0;
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    if (mounted_) ::umount2(data_.path().c_str(), MNT_DETACH);
+  }
+
+  const std::filesystem::path& path() const { return data_.path(); }
+  bool mounted() const { return mounted_; }
+  void limit(ServerProcess& server) const {
+    if (!mounted_) set_file_size_limit(server, 16 << 20);
+  }
+  void make_room() const {
+    if (!mounted_) return;
+    EXPECT_EQ(::mount("tmpfs", data_.path().c_str(), "tmpfs", MS_REMOUNT, "size=256m"), 0);
+  }
+
+ private:
+  DataDirectory data_;
+  bool mounted_ = false;
+};
+
+TEST(DataDir, SafetyR13_AFullDiskLosesNothingThatWasAcknowledged) {
+  SmallDisk disk;
+  std::vector<std::string> leases;
+  {
+    ServerProcess server(embedded_in(disk.path()));
+    disk.limit(server);
+    leases = fill(server);
+    ASSERT_GT(leases.size(), 100U);
+    expect_failed(server, disk.path(), leases.back());
+    EXPECT_EQ(server.stop(), 0);
+  }
+  if (disk.mounted()) expect_refused(disk.path(), "No space left on device");
+  disk.make_room();
+  expect_recovered(disk.path(), leases);
+}
+
+}  // namespace
+}  // namespace sharedlock::test

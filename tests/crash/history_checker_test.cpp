@@ -1,0 +1,247 @@
+// The checker against small histories: some as they should be, and one for each thing that must never happen.
+#include "crash/history_checker.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+
+namespace sharedlock::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using Kind = Operation::Kind;
+using Answer = Operation::Answer;
+
+constexpr Client kAnna{1};
+constexpr Client kBert{2};
+constexpr std::chrono::seconds kLong{3600};
+
+// A history in which every request takes a second, and nothing else passes time: it begins where the last one ended.
+class Story {
+ public:
+  Story& acquire(Client client, std::int64_t token, std::chrono::seconds ttl = kLong) {
+    return add({.kind = Kind::acquire,
+                .resource = "lock",
+                .client = client,
+                .answer = Answer::done,
+                .token = token,
+                .ttl = ttl});
+  }
+  Story& renew(Client client, std::int64_t token, std::chrono::seconds ttl = kLong) {
+    return add({.kind = Kind::renew,
+                .resource = "lock",
+                .client = client,
+                .answer = Answer::done,
+                .token = token,
+                .ttl = ttl});
+  }
+  Story& release(Client client) {
+    return add({.kind = Kind::release, .resource = "lock", .client = client, .answer = Answer::done});
+  }
+  Story& refused(Kind kind, Client client) {
+    return add({.kind = kind, .resource = "lock", .client = client, .answer = Answer::refused});
+  }
+  Story& unanswered(Kind kind, Client client) {
+    return add({.kind = kind, .resource = "lock", .client = client, .answer = Answer::none});
+  }
+  Story& look_finds(std::int64_t token, std::string owner = {}) {
+    return add({.kind = Kind::look,
+                .resource = "lock",
+                .client = kObserver,
+                .answer = Answer::done,
+                .token = token,
+                .owner = std::move(owner)});
+  }
+  Story& look_finds_nobody() {
+    return add({.kind = Kind::look, .resource = "lock", .client = kObserver, .answer = Answer::absent});
+  }
+  Story& grant(std::string key, std::int64_t token, std::int64_t lease, std::chrono::seconds ttl = kLong) {
+    return add({.kind = Kind::grant,
+                .resource = std::move(key),
+                .client = kAnna,
+                .answer = Answer::done,
+                .token = token,
+                .lease = lease,
+                .ttl = ttl});
+  }
+  Story& keep_alive(std::string key, std::int64_t lease, Answer answer, std::chrono::seconds ttl = kLong) {
+    return add({.kind = Kind::keep_alive,
+                .resource = std::move(key),
+                .client = kObserver,
+                .answer = answer,
+                .lease = lease,
+                .ttl = ttl});
+  }
+  Story& crash() {
+    history_.ends.push_back(now_);
+    now_ += std::chrono::seconds(1);
+    return *this;
+  }
+  Story& pass(std::chrono::seconds time) {
+    now_ += time;
+    return *this;
+  }
+  // The last operation takes as long as the one before it, at the same time.
+  Story& meanwhile() {
+    auto& operations = history_.operations;
+    Operation& last = operations.back();
+    const Operation& before = operations[operations.size() - 2];
+    last.asked = before.asked;
+    last.answered = before.answered;
+    return *this;
+  }
+
+  std::vector<std::string> violations() const { return violations_in(history_); }
+
+ private:
+  Story& add(Operation operation) {
+    operation.life = static_cast<int>(history_.ends.size());
+    operation.asked = now_;
+    operation.answered = now_ + std::chrono::seconds(1);
+    now_ = operation.answered + std::chrono::milliseconds(1);
+    history_.operations.push_back(std::move(operation));
+    return *this;
+  }
+
+  History history_;
+  Moment now_{std::chrono::hours(1)};
+};
+
+auto says(std::string_view text) {
+  return ElementsAre(HasSubstr(std::string(text)));
+}
+
+TEST(HistoryChecker, AHistoryAsItShouldBeHasNoViolations) {
+  Story story;
+  story.acquire(kAnna, 10).refused(Kind::acquire, kBert).renew(kAnna, 10).grant("key", 11, 77);
+  story.crash().look_finds(10).keep_alive("key", 77, Answer::done).renew(kAnna, 10);
+  story.acquire(kAnna, 20).release(kAnna).look_finds_nobody().crash().look_finds_nobody();
+  story.acquire(kBert, 30).refused(Kind::acquire, kAnna).release(kBert).acquire(kAnna, 31);
+  EXPECT_THAT(story.violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, ARequestWithoutAnAnswerMayHaveHappenedOrNot) {
+  EXPECT_THAT(Story().unanswered(Kind::acquire, kAnna).crash().look_finds_nobody().violations(), IsEmpty());
+  EXPECT_THAT(Story().unanswered(Kind::acquire, kAnna).crash().look_finds(10).renew(kAnna, 10).violations(), IsEmpty());
+  Story story;
+  story.unanswered(Kind::acquire, kAnna).refused(Kind::acquire, kBert).crash().refused(Kind::acquire, kBert);
+  EXPECT_THAT(story.look_finds(10).violations(), IsEmpty());
+  for (Kind kind : {Kind::release, Kind::acquire}) {
+    Story gone;
+    gone.acquire(kAnna, 10).unanswered(kind, kAnna).crash().look_finds_nobody();
+    EXPECT_THAT(gone.violations(), IsEmpty());
+    Story there;
+    there.acquire(kAnna, 10).unanswered(kind, kAnna).crash().look_finds(10).renew(kAnna, 10);
+    EXPECT_THAT(there.violations(), IsEmpty());
+  }
+}
+
+TEST(HistoryChecker, AtTheSameTimeBothOrdersAreAllowed) {
+  EXPECT_THAT(Story().acquire(kAnna, 10).look_finds_nobody().meanwhile().violations(), IsEmpty());
+  EXPECT_THAT(Story().look_finds(10).acquire(kAnna, 10).meanwhile().violations(), IsEmpty());
+  EXPECT_THAT(Story().acquire(kAnna, 10).release(kAnna).acquire(kBert, 11).meanwhile().violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, AfterItsTtlAHoldingMayEnd) {
+  std::chrono::seconds ttl{30};
+  Story story;
+  story.acquire(kAnna, 10, ttl).grant("key", 11, 77, ttl).pass(ttl).look_finds_nobody();
+  EXPECT_THAT(story.keep_alive("key", 77, Answer::absent).acquire(kBert, 12).violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, FindsALostLock) {
+  EXPECT_THAT(Story().acquire(kAnna, 10).crash().look_finds_nobody().violations(), says("it was lost"));
+}
+
+TEST(HistoryChecker, FindsALockThatItsHolderCantUse) {
+  for (Kind kind : {Kind::renew, Kind::release, Kind::acquire}) {
+    auto story = Story().acquire(kAnna, 10).crash().refused(kind, kAnna);
+    EXPECT_THAT(story.violations(), says("its own holder is refused"));
+  }
+}
+
+TEST(HistoryChecker, FindsALostRenewal) {
+  std::chrono::seconds ttl{30};
+  auto renewed = Story().acquire(kAnna, 10, ttl).pass(ttl / 2).renew(kAnna, 10, ttl).pass(ttl / 2).look_finds_nobody();
+  EXPECT_THAT(renewed.violations(), says("it was lost"));
+  Story kept;
+  kept.grant("key", 10, 77, ttl).pass(ttl / 2).keep_alive("key", 77, Answer::done, ttl).pass(ttl / 2);
+  EXPECT_THAT(kept.keep_alive("key", 77, Answer::absent).violations(), says("gone before its time"));
+}
+
+TEST(HistoryChecker, FindsALostLease) {
+  auto story = Story().grant("key", 10, 77).crash().keep_alive("key", 77, Answer::absent);
+  EXPECT_THAT(story.violations(), says("its lease is gone before its time"));
+}
+
+TEST(HistoryChecker, FindsATokenGivenTwice) {
+  auto elsewhere = Story().grant("key", 10, 77).crash().grant("other", 10, 78);
+  EXPECT_THAT(elsewhere.violations(), ElementsAre(HasSubstr("belongs to key and to other"), HasSubstr("given twice")));
+  auto same = Story().acquire(kAnna, 10).release(kAnna).crash().acquire(kBert, 10);
+  EXPECT_THAT(same.violations(), testing::Contains(HasSubstr("token 10 is given twice")));
+}
+
+TEST(HistoryChecker, FindsATokenThatWasSeenBeforeItsGrant) {
+  auto story = Story().unanswered(Kind::acquire, kAnna).look_finds(10).crash().acquire(kBert, 10);
+  EXPECT_THAT(story.violations(), says("which was seen before it"));
+}
+
+TEST(HistoryChecker, FindsALeaseIdGivenTwice) {
+  auto story = Story().grant("key", 10, 77).crash().grant("other", 11, 77);
+  EXPECT_THAT(story.violations(), says("a lease id of other is given twice"));
+}
+
+TEST(HistoryChecker, FindsTokensThatFall) {
+  auto story = Story().acquire(kAnna, 10).release(kAnna).crash().acquire(kBert, 9);
+  EXPECT_THAT(story.violations(), testing::Contains(HasSubstr("token 9 is held again after a newer one was seen")));
+}
+
+TEST(HistoryChecker, FindsAReleaseThatWasUndone) {
+  auto seen = Story().acquire(kAnna, 10).release(kAnna).crash().look_finds(10);
+  EXPECT_THAT(seen.violations(), says("token 10 is held again after its release"));
+  auto renewed = Story().acquire(kAnna, 10).release(kAnna).crash().renew(kAnna, 10);
+  EXPECT_THAT(renewed.violations(), says("token 10 is held again after its release"));
+}
+
+TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {
+  auto released = Story().acquire(kAnna, 10).release(kAnna).crash().refused(Kind::acquire, kBert);
+  EXPECT_THAT(released.violations(), says("an end was undone"));
+  Story looked;
+  looked.unanswered(Kind::acquire, kAnna).crash().look_finds_nobody().refused(Kind::acquire, kBert);
+  EXPECT_THAT(looked.violations(), says("an end was undone"));
+}
+
+TEST(HistoryChecker, FindsTwoHolders) {
+  EXPECT_THAT(Story().acquire(kAnna, 10).acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story().acquire(kAnna, 10).crash().acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story().grant("key", 10, 77).grant("key", 11, 78).violations(), says("two holders"));
+  EXPECT_THAT(Story().acquire(kAnna, 10).unanswered(Kind::acquire, kBert).look_finds(11).violations(),
+              says("two holders"));
+}
+
+TEST(HistoryChecker, FindsAHolderWhoCameTooEarly) {
+  std::chrono::seconds ttl{30};
+  auto story = Story().acquire(kAnna, 10, ttl).crash().pass(ttl - std::chrono::seconds(5)).acquire(kBert, 11);
+  EXPECT_THAT(story.violations(), says("two holders"));
+}
+
+TEST(HistoryChecker, FindsARenewalWithAnotherToken) {
+  EXPECT_THAT(Story().acquire(kAnna, 10).renew(kAnna, 11).violations(), says("two holders"));
+}
+
+TEST(HistoryChecker, FindsAHolderWhoWasReplaced) {
+  auto story = Story().acquire(kAnna, 10).unanswered(Kind::release, kAnna).acquire(kBert, 11).look_finds(10);
+  EXPECT_THAT(story.violations(), says("token 10 is held again after a newer one was seen"));
+}
+
+TEST(HistoryChecker, FindsAnotherOwner) {
+  auto story = Story().acquire(kAnna, 10).look_finds(10, "anonymous").crash().look_finds(10, "somebody");
+  EXPECT_THAT(story.violations(), says("changed its owner"));
+}
+
+}  // namespace
+}  // namespace sharedlock::test
