@@ -266,6 +266,23 @@ std::optional<std::string> find_damage(const std::filesystem::path& directory) {
   return std::nullopt;
 }
 
+bool is_locked(const rocksdb::Status& status) {
+  std::string text = status.ToString();
+  bool by_another = text.find("While lock file") != std::string::npos;
+  bool by_this_process = text.find("lock hold by current process") != std::string::npos;
+  return status.IsIOError() && (by_another || by_this_process);
+}
+
+// Takes RocksDB's lock on the directory for a moment. Fails also where there can't be a lock; what is wrong then is
+// seen when the database is opened.
+rocksdb::Status try_lock(const std::filesystem::path& directory) {
+  rocksdb::FileLock* lock = nullptr;
+  rocksdb::Env* env = rocksdb::Env::Default();
+  rocksdb::Status status = env->LockFile((directory / "LOCK").string(), &lock);
+  if (status.ok()) status = env->UnlockFile(lock);
+  return status;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Journal>> open_rocks_journal(const std::filesystem::path& directory) {
@@ -276,15 +293,18 @@ Result<std::unique_ptr<Journal>> open_rocks_journal(const std::filesystem::path&
   auto damaged = [&](const std::string& why) {
     return Error{Errc::corrupt, "the data directory " + name + " is damaged: " + why};
   };
+  auto in_use = [&](const rocksdb::Status& status) {
+    return Error{Errc::unavailable, "the data directory " + name + " is open in another process: " + status.ToString()};
+  };
+  // A log that another server is just writing to would look damaged.
+  if (rocksdb::Status locked = try_lock(directory); is_locked(locked)) return in_use(locked);
   if (auto damage = find_damage(directory)) return damaged(*damage);
 
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::Open(database_options(), name, &opened);
   std::unique_ptr<rocksdb::DB> database(opened);
   if (status.IsCorruption()) return damaged(status.ToString());
-  if (status.IsIOError() && status.ToString().find("While lock file") != std::string::npos) {
-    return Error{Errc::unavailable, "the data directory " + name + " is open in another process: " + status.ToString()};
-  }
+  if (is_locked(status)) return in_use(status);
   if (!status.ok()) return Error{Errc::unavailable, "can't open the data directory " + name + ": " + status.ToString()};
   return std::unique_ptr<Journal>(std::make_unique<RocksJournal>(std::move(database), std::move(name)));
 }

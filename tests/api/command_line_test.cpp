@@ -36,12 +36,11 @@ Ended serve_with(const Environment& environment, const std::vector<std::string>&
   return run_program({.arguments = arguments, .environment = environment});
 }
 
-TEST(Serve, WithoutAStorageTypeNamesMemory) {
-  for (const Environment& environment : {Environment{}, Environment{{"SHARED_LOCK_STORAGE_TYPE", "etcd"}},
-                                         Environment{{"SHARED_LOCK_STORAGE_TYPE", "embedded"}}}) {
+TEST(Serve, WithoutAStorageTypeNamesTheOthers) {
+  for (const Environment& environment : {Environment{}, Environment{{"SHARED_LOCK_STORAGE_TYPE", "etcd"}}}) {
     auto ended = serve_with(environment);
     EXPECT_EQ(ended.exit_code, 2);
-    EXPECT_THAT(ended.err, MatchesRegex("shared-lock: SHARED_LOCK_STORAGE_TYPE is (etcd|embedded).*memory.*\n"));
+    EXPECT_THAT(ended.err, MatchesRegex("shared-lock: SHARED_LOCK_STORAGE_TYPE is etcd.*embedded.*memory.*\n"));
     EXPECT_EQ(ended.out, "");
   }
 }
