@@ -106,8 +106,9 @@ std::optional<std::int64_t> read_number(std::string_view record) {
 bool read_record(std::string_view key, std::string_view record, JournalState& state) {
   if (key.starts_with(kEntryPrefix) && key != kEntryPrefix) {
     auto entry = read_entry(record);
-    if (entry) state.entries.emplace_back(key.substr(kEntryPrefix.size()), *std::move(entry));
-    return entry.has_value();
+    if (!entry) return false;
+    state.entries.emplace_back(key.substr(kEntryPrefix.size()), *std::move(entry));
+    return true;
   }
   if (key.starts_with(kLeasePrefix)) {
     auto lease = read_lease(key.substr(kLeasePrefix.size()), record);
