@@ -1,12 +1,11 @@
 #include "app/serve.h"
 
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <csignal>
 #include <cstdio>
 
 #include "app/app.h"
+#include "app/end_signals.h"
 #include "app/open_store.h"
 #include "app/startup.h"
 #include "app/version.h"
@@ -19,33 +18,8 @@ namespace {
 
 using config::Settings;
 
-// The signals that end the server. They are blocked in every thread but for the main one's wait, so that no handler
-// ever interrupts anything while it serves.
-class EndSignals {
- public:
-  EndSignals() {
-    std::signal(SIGHUP, SIG_IGN);
-    std::signal(SIGPIPE, SIG_IGN);
-    std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is a failed write, like a full disk
-    ::sigemptyset(&signals_);
-    ::sigaddset(&signals_, SIGTERM);
-    ::sigaddset(&signals_, SIGINT);
-    ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-
-  // Blocks until one arrives, and returns it. From then on the next one ends the process. Their default action would
-  // not do: a shell starts its background jobs with SIGINT ignored, and for process 1 of a container there is none.
-  int wait() {
-    int signal = 0;
-    ::sigwait(&signals_, &signal);
-    for (int number : {SIGTERM, SIGINT}) std::signal(number, [](int second) { ::_exit(128 + second); });
-    ::pthread_sigmask(SIG_UNBLOCK, &signals_, nullptr);
-    return signal;
-  }
-
- private:
-  sigset_t signals_{};
-};
+// How long the parts of the server may take to end once the last request is answered: the disk may hang.
+constexpr std::chrono::seconds kLastWrites{10};
 
 // Each connection needs a descriptor, and the usual soft limit of 1024 is for programs that use select().
 void raise_file_limit(Log& log) {
@@ -86,16 +60,21 @@ int serve(const config::LoadedSettings& loaded) {
   EndSignals signals;
   Log log(settings.log_level);
   raise_file_limit(log);
-  SystemClock clock;
-  auto store = open_store(settings, clock, log);
-  if (!store) return cannot_start(store.error());
-  App app(settings, *std::move(store), clock, log);
-  if (auto started = app.start(); !started) return cannot_start(started.error());
-  log_start(loaded, app.port(), log);
+  bool drained = false;
+  {
+    SystemClock clock;
+    auto store = open_store(settings, clock, log);
+    if (!store) return cannot_start(store.error());
+    App app(settings, *std::move(store), clock, log);
+    if (auto started = app.start(); !started) return cannot_start(started.error());
+    signals.serving();
+    log_start(loaded, app.port(), log);
 
-  int signal = signals.wait();
-  log.note("draining", {{"signal", std::int64_t{signal}}});
-  bool drained = app.drain(shutdown_time(settings));
+    int signal = signals.wait();
+    log.note("draining", {{"signal", std::int64_t{signal}}});
+    drained = app.drain(shutdown_time(settings));
+    signals.give_up_after(kLastWrites);
+  }
   log.note(drained ? "stopped" : "stopped with requests still under way");
   return drained ? 0 : 1;
 }

@@ -1,4 +1,6 @@
+#include <functional>
 #include <set>
+#include <vector>
 
 #include "base/io_threads.h"
 #include "support/background_call.h"
@@ -22,11 +24,17 @@ Errc failure_of(const BackgroundCall<Result<T>>& call) {
 class EmbeddedDisk : public EmbeddedFixture {
  protected:
   EmbeddedDisk() { open(); }
-  ~EmbeddedDisk() override { disk->release(); }
+  // Whoever still waits for the disk ends before the I/O threads and the store do.
+  ~EmbeddedDisk() override {
+    disk->release();
+    for (const auto& has_ended : started_) EXPECT_TRUE(eventually(has_ended));
+  }
 
   template <class T>
   BackgroundCall<T> start(Task<T> task, std::size_t thread = 0) {
-    return BackgroundCall<T>(io.executor(thread), std::move(task));
+    BackgroundCall<T> call(io.executor(thread), std::move(task));
+    started_.emplace_back([call] { return call.has_ended(); });
+    return call;
   }
   BackgroundCall<Result<Outcome>> start_put(std::string key, Deadline deadline = Deadline::never(),
                                             std::size_t thread = 0) {
@@ -49,6 +57,9 @@ class EmbeddedDisk : public EmbeddedFixture {
   }
 
   IoThreads io{3};
+
+ private:
+  std::vector<std::function<bool()>> started_;
 };
 
 TEST_F(EmbeddedDisk, ChangesThatGatherDuringASyncAreWrittenAsOneBatch) {

@@ -186,9 +186,14 @@ class RocksJournal final : public Journal {
 
   Result<void> append(const JournalBatch& batch) override {
     rocksdb::WriteBatch writes;
+    bool first_reservation = batch.reserved && !std::exchange(has_reserved_, true);
     if (batch.reserved) writes.Put(slice(kReservedKey), integer(number_of(*batch.reserved)));
     for (const JournalWrite& change : batch.writes) add(writes, change);
-    return write(writes);
+    auto written = write(writes);
+    if (!written || !first_reservation) return written;
+    // Out of the log: should the log ever be lost, revisions of this life are not given again.
+    rocksdb::Status flushed = database_->Flush(rocksdb::FlushOptions());
+    return flushed.ok() ? Result<void>() : failed(flushed);
   }
 
  private:
@@ -200,8 +205,11 @@ class RocksJournal final : public Journal {
     rocksdb::WriteOptions synced;
     synced.sync = true;
     rocksdb::Status status = database_->Write(synced, &writes);
-    if (status.ok()) return {};
-    return Error{Errc::unavailable, "writing to " + directory_ + " failed: " + status.ToString()};
+    return status.ok() ? Result<void>() : failed(status);
+  }
+
+  Error failed(const rocksdb::Status& status) const {
+    return {Errc::unavailable, "writing to " + directory_ + " failed: " + status.ToString()};
   }
 
   Result<JournalState> read_all() const {
@@ -234,6 +242,7 @@ class RocksJournal final : public Journal {
 
   std::unique_ptr<rocksdb::DB> database_;
   std::string directory_;
+  bool has_reserved_ = false;
 };
 
 // Makes the directory and those above it, and sees to it that they are still there after a power cut.
@@ -250,19 +259,21 @@ std::error_code make_directories(const std::filesystem::path& directory) {
   return failed;
 }
 
-// RocksDB takes a directory that has lost the file CURRENT for a new one, and removes what is there.
-bool has_lost_its_beginning(const std::filesystem::path& directory) {
+bool holds_file(const std::filesystem::path& directory, std::string_view extension) {
   std::error_code failed;
-  if (std::filesystem::exists(directory / "CURRENT", failed)) return false;
-  auto holds_data = [](const std::filesystem::directory_entry& file) {
-    return file.path().extension() == ".sst" || file.path().extension() == ".log";
-  };
-  return std::ranges::any_of(std::filesystem::directory_iterator(directory, failed), holds_data);
+  auto is_it = [&](const std::filesystem::directory_entry& file) { return file.path().extension() == extension; };
+  return std::ranges::any_of(std::filesystem::directory_iterator(directory, failed), is_it);
 }
 
 // Damage that RocksDB would not tell us of.
 std::optional<std::string> find_damage(const std::filesystem::path& directory) {
-  if (has_lost_its_beginning(directory)) return "the file CURRENT is missing";
+  std::error_code failed;
+  bool has_log = holds_file(directory, ".log");
+  bool has_current = std::filesystem::exists(directory / "CURRENT", failed);
+  // RocksDB takes such a directory for a new one, and removes what is there.
+  if (!has_current && (has_log || holds_file(directory, ".sst"))) return "the file CURRENT is missing";
+  // It takes this for one whose last writes are all in tables; but there is always a log, if an empty one.
+  if (has_current && !has_log) return "its log (a file *.log) is missing";
   if (auto log = find_damaged_log(directory)) return "a record in the middle of " + *log + " can't be read";
   return std::nullopt;
 }

@@ -308,6 +308,21 @@ TEST_F(RocksJournalLog, SafetyR13_ALostFileNeverMeansAStartFromEmpty) {
   }
 }
 
+TEST_F(RocksJournalLog, SafetyR13_ALostLogIsRefused) {
+  fs::path copy = copy_with(log_);
+  fs::remove(log_of(copy));
+  expect_refused(copy, Errc::corrupt, "log");
+  expect_refused(copy, Errc::corrupt, "log");
+}
+
+// A log that was cut off at its very beginning can't be told from a new one; but no revision is given twice for it.
+TEST_F(RocksJournalLog, SafetyR31_TheFirstReservationOutlivesTheLog) {
+  journal_.reset();
+  Revision reserved = read(copy_with(log_)).value().reserved;
+  fs::resize_file(log_of(at), 0);
+  EXPECT_EQ(read(at).value().reserved, reserved);
+}
+
 // Longer than a block, so that batches are written in several records.
 class RocksJournalLongLog : public RocksJournalLog {
  protected:

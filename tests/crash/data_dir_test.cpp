@@ -147,17 +147,6 @@ TEST(DataDir, ASecondServerIsRefusedAndTheFirstServesOn) {
   EXPECT_EQ(held(next, {lease}), 1);
 }
 
-TEST(DataDir, SafetyR13_ANewerFormatIsRefusedAndLeftAsItIs) {
-  KilledData data;
-  const std::string known("m/format\x08\0\0\0\0\0\0\0\1", 17);
-  const std::string newer("m/format\x08\0\0\0\0\0\0\0\2", 17);
-  WalFile wal(data.path());
-  wal.replace(known, newer);
-  wal.save();
-  expect_refused(data.path(), "format 2");
-  expect_refused(data.path(), "format 2");
-}
-
 TEST(DataDir, SafetyR13_AFlippedByteInTheMiddleIsRefusedAndNothingIsThrownAway) {
   KilledData data;
   WalFile wal(data.path());

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace sharedlock::test {
@@ -28,10 +27,6 @@ class WalFile {
   std::vector<Record> records() const;
 
   std::string& bytes() { return bytes_; }
-
-  // Replaces the one occurrence of `from` in a payload with as many bytes, and makes the checksum right again. Throws
-  // std::runtime_error when it is not there.
-  void replace(std::string_view from, std::string_view to);
 
   // Writes the bytes back.
   void save() const;

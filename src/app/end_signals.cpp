@@ -1,0 +1,79 @@
+#include "app/end_signals.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace sharedlock {
+
+namespace {
+
+// How often the thread looks whether it is over, or too late, once the process is about to end.
+constexpr timespec kLookAgain{.tv_sec = 0, .tv_nsec = 50'000'000};
+
+}  // namespace
+
+EndSignals::EndSignals() {
+  for (int ignored : {SIGHUP, SIGPIPE, SIGXFSZ}) std::signal(ignored, SIG_IGN);
+  ::sigemptyset(&signals_);
+  ::sigaddset(&signals_, SIGTERM);
+  ::sigaddset(&signals_, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  thread_ = std::thread([this] { run(); });
+}
+
+EndSignals::~EndSignals() {
+  {
+    std::scoped_lock lock(mutex_);
+    over_ = true;
+  }
+  // Wakes it where it still waits for the first one.
+  ::pthread_kill(thread_.native_handle(), SIGTERM);
+  thread_.join();
+}
+
+void EndSignals::serving() {
+  std::scoped_lock lock(mutex_);
+  serving_ = true;
+}
+
+int EndSignals::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return first_.has_value(); });
+  return *first_;
+}
+
+void EndSignals::give_up_after(std::chrono::nanoseconds patience) {
+  std::scoped_lock lock(mutex_);
+  give_up_at_ = Steady::now() + patience;
+}
+
+void EndSignals::run() {
+  int signal = 0;
+  ::sigwait(&signals_, &signal);
+  while (!over_or_late()) {
+    if (signal > 0) arrived(signal);
+    signal = ::sigtimedwait(&signals_, nullptr, &kLookAgain);
+  }
+}
+
+bool EndSignals::over_or_late() {
+  std::scoped_lock lock(mutex_);
+  if (over_) return true;
+  if (give_up_at_ && Steady::now() > *give_up_at_) {
+    std::fputs("shared-lock: the disk does not answer; what is not written was acknowledged to nobody\n", stderr);
+    ::_exit(1);
+  }
+  return false;
+}
+
+void EndSignals::arrived(int signal) {
+  std::scoped_lock lock(mutex_);
+  if (!serving_ || first_) ::_exit(128 + signal);
+  first_ = signal;
+  changed_.notify_all();
+}
+
+}  // namespace sharedlock
