@@ -30,7 +30,7 @@ EndSignals::~EndSignals() {
     over_ = true;
   }
   // Wakes it where it still waits for the first one.
-  ::pthread_kill(thread_.native_handle(), SIGTERM);
+  ::pthread_kill(thread_.native_handle(), SIGINT);
   thread_.join();
 }
 
