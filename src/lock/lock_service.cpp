@@ -62,35 +62,33 @@ Task<Result<std::variant<LockGrant, Refused>>> LockService::acquire(AcquireReque
 
 Task<Result<std::variant<LockGrant, Refused>>> LockService::renew(RenewRequest request) {
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); };
-  auto outcome = co_await decide_and_commit(key_of(request.lock), std::move(decide), deadline_for(request.received));
+  auto outcome = co_await decide_durably(key_of(request.lock), std::move(decide), deadline_for(request.received));
   if (!outcome) co_return outcome.error();
-  if (!is_write(outcome->decision)) {
-    auto settled = co_await store_.settled(outcome->revision, deadline_for(request.received));
-    if (!settled) co_return settled.error();
-  }
   co_return to_answer(*std::move(outcome));
 }
 
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); };
-  auto outcome = co_await decide_and_commit(key_of(request.lock), std::move(decide), deadline_for(request.received));
+  auto outcome = co_await decide_durably(key_of(request.lock), std::move(decide), deadline_for(request.received));
   if (!outcome) co_return outcome.error();
-  if (!is_write(outcome->decision)) {
-    auto settled = co_await store_.settled(outcome->revision, deadline_for(request.received));
-    if (!settled) co_return settled.error();
-  }
   auto* refused = std::get_if<Refused>(&outcome->decision);
   co_return refused ? std::optional(*refused) : std::nullopt;
 }
 
 Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime received) {
   std::string key = key_of(lock);
-  Deadline deadline = deadline_for(received);
-  auto found = co_await store_.get(key, deadline);
+  auto found = co_await look_durably(key, deadline_for(received));
   if (!found) co_return found.error();
-  auto settled = co_await store_.settled(found->as_of, deadline);
-  if (!settled) co_return settled.error();
   co_return read(key, found->entry);
+}
+
+// For answers that may not run ahead of the disk: all but a refused acquire.
+Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
+  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), deadline);
+  if (!outcome || is_write(outcome->decision)) co_return outcome;
+  auto settled = co_await store_.settled(outcome->revision, deadline);
+  if (!settled) co_return settled.error();
+  co_return outcome;
 }
 
 // The one retry loop.
@@ -108,8 +106,10 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
     auto result = co_await store_.commit(std::move(transaction), deadline);
     if (!result && !outcome_unknown(result.error().code)) co_return result.error();
     if (!result) {
-      found = co_await settle(key, deadline, result.error());
-      if (found && shows_success(decision, *seen, found->entry)) {
+      // One look tells whether it happened; where that fails too, the outcome stays unknown.
+      found = co_await look_durably(key, deadline);
+      if (!found) co_return result.error();
+      if (shows_success(decision, *seen, found->entry)) {
         co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
       }
       continue;
@@ -122,12 +122,11 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
   }
 }
 
-// One durable read after a commit with unknown outcome; where that fails too, the outcome stays unknown.
-Task<Result<Found>> LockService::settle(std::string key, Deadline deadline, Error unknown) {
+Task<Result<Found>> LockService::look_durably(std::string key, Deadline deadline) {
   auto found = co_await store_.get(std::move(key), deadline);
-  if (!found) co_return unknown;
+  if (!found) co_return found.error();
   auto settled = co_await store_.settled(found->as_of, deadline);
-  if (!settled) co_return unknown;
+  if (!settled) co_return settled.error();
   co_return found;
 }
 

@@ -65,7 +65,8 @@ class LockService {
   };
 
   Task<Result<Outcome>> decide_and_commit(std::string key, Decide decide, Deadline deadline);
-  Task<Result<Found>> settle(std::string key, Deadline deadline, Error unknown);
+  Task<Result<Outcome>> decide_durably(std::string key, Decide decide, Deadline deadline);
+  Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   std::variant<LockGrant, Refused> to_answer(Outcome outcome) const;
   Task<void> take_back(std::string key, Revision grant);
