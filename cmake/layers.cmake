@@ -4,9 +4,11 @@ target_compile_options(sharedlock_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
   # A false alarm of g++ 12 about the frames of Asio's coroutines.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
+  # What g++ 12's library uses itself, in its sorting, and marks as deprecated.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(sharedlock_flags INTERFACE
-  BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
+  BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8 BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(sharedlock_flags INTERFACE Boost::headers Threads::Threads)
 

@@ -1,6 +1,7 @@
 #include "api/access.h"
 
 #include "api/problem.h"
+#include "http/text.h"
 
 namespace sharedlock {
 
@@ -8,10 +9,24 @@ namespace {
 
 constexpr std::string_view kCrossSite = "Calls from pages of other sites are not allowed";
 
-// A browser says so of every request that a page of another site made it send.
+// `https://host:port`; "null" for a page that must not say where it is from.
+bool is_origin_at(std::string_view origin, std::optional<std::string_view> host) {
+  std::size_t scheme = origin.find("://");
+  return scheme != std::string_view::npos && host && http::equal_ignoring_case(origin.substr(scheme + 3), *host);
+}
+
+// Every browser sends Origin with a changing request that a page made it send. Sec-Fetch-Site says more, but comes only
+// where the address is https or of this machine. Who is no browser sends neither: all headers are looked at once.
 bool changes_from_another_site(const http::Request& request) {
-  bool changes = request.method != http::Method::get && request.method != http::Method::head;
-  return changes && request.header("Sec-Fetch-Site") == "cross-site";
+  if (request.method == http::Method::get || request.method == http::Method::head) return false;
+  for (const http::Header& header : request.headers) {
+    if (http::equal_ignoring_case(header.name, "Sec-Fetch-Site")) {
+      if (header.value == "cross-site") return true;
+    } else if (http::equal_ignoring_case(header.name, "Origin")) {
+      if (!is_origin_at(header.value, request.header("Host"))) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace

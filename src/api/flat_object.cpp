@@ -24,6 +24,8 @@ class BodyHandler {
 
   JsonBody body;
 
+  BodyHandler() { body.members.reserve(kUsualMembers); }
+
   bool on_document_begin(Code&) { return true; }
   bool on_document_end(Code&) { return true; }
   bool on_object_begin(Code&) {
@@ -79,6 +81,7 @@ class BodyHandler {
   bool on_comment(json::string_view, Code&) { return true; }
 
  private:
+  static constexpr std::size_t kUsualMembers = 4;
   static constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
 
   bool member_value() const { return depth_ == 1 && body.kind == JsonKind::object; }

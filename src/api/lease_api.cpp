@@ -3,8 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "api/lease_codec.h"
-
 namespace sharedlock {
 
 namespace {
@@ -37,8 +35,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     if (!asked) co_return plain(400, "Failed to unmarshal request body: x-lease-ttl: " + asked.error().message);
     ttl = *asked;
   }
-  log_.write(LogLevel::debug, "lease asked for",
-             {{"request", request.id}, {"key", body->key}, {"labels", body->labels}, {"timestamp", body->timestamp}});
+  if (log_.enabled(LogLevel::debug)) note(*body, request);
 
   GrantRequest asked{std::move(body->key), std::move(body->value), ttl, request.received};
   auto answer = co_await leases_.grant(std::move(asked));
@@ -69,6 +66,11 @@ Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {
   http::Response response(200);
   response.add_header(kTtlHeader, ttl->count());
   co_return response;
+}
+
+void LeaseApi::note(const LeaseBody& asked, const http::Request& request) const {
+  log_.write(LogLevel::debug, "lease asked for",
+             {{"request", request.id}, {"key", asked.key}, {"labels", asked.labels}, {"timestamp", asked.timestamp}});
 }
 
 http::Response LeaseApi::failed(std::string_view what, const Error& error, const http::Request& request) const {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "api/access.h"
+#include "api/lease_codec.h"
 #include "api/lease_metrics.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,6 +31,7 @@ class LeaseApi {
  private:
   Task<http::Response> grant(const http::Request& request);
   Task<http::Response> keep_alive(const http::Request& request);
+  void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
   void count(LeaseOperation operation, const http::Request& request);
 

@@ -1,11 +1,12 @@
 #pragma once
 
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <string>
+
+#include "base/latency.h"
+#include "base/metrics_text.h"
+#include "base/thread_counters.h"
+#include "lock/refusal_cache.h"
 
 namespace sharedlock {
 
@@ -19,24 +20,17 @@ class LeaseMetrics {
  public:
   void count(LeaseOperation operation, std::chrono::nanoseconds took);
 
-  // All of them in Prometheus' text format.
-  std::string to_prometheus_text() const;
-
-  static constexpr std::array<double, 16> kBuckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-                                                      0.05,   0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+  // Adds all of them, and the cache's.
+  void write(MetricsText& text, const RefusalCacheCounts& cache) const;
 
  private:
-  using Counter = std::atomic<std::uint64_t>;
-  struct Histogram {
-    std::array<Counter, kBuckets.size() + 1> buckets{};  // not cumulative; the last one is above all bounds
-    Counter nanoseconds{0};
-  };
-  struct alignas(64) Slot {
-    std::array<Counter, kLeaseOperations> operations{};
-    std::array<Histogram, 2> durations{};  // get, prolong
-  };
+  // Operations first; then, for get and prolong, the buckets and the sum of nanoseconds.
+  static constexpr std::size_t kLatencyCounters = kLatencyBuckets + 1;
+  static constexpr std::size_t first_latency(bool is_get) { return kLeaseOperations + (is_get ? 0 : kLatencyCounters); }
 
-  std::array<Slot, 32> slots_{};  // threads share one only when there are more of them
+  LatencyCounts latencies(bool is_get) const;
+
+  ThreadCounters<kLeaseOperations + 2 * kLatencyCounters> counters_;
 };
 
 }  // namespace sharedlock

@@ -24,6 +24,12 @@ std::string bucket_line(const std::string& operation, const std::string& bound, 
          std::to_string(count) + "\n";
 }
 
+std::string text_of(const LeaseMetrics& metrics) {
+  MetricsText text;
+  metrics.write(text, {});
+  return text.text();
+}
+
 struct OperationCase {
   LeaseOperation operation;
   std::string label;
@@ -41,7 +47,7 @@ TEST(LeaseMetrics, OperationsAreCountedUnderTheirLabels) {
     LeaseMetrics metrics;
     metrics.count(given.operation, 3ms);
     metrics.count(given.operation, 3ms);
-    std::string text = metrics.to_prometheus_text();
+    std::string text = text_of(metrics);
     EXPECT_THAT(text, HasSubstr(operation_line(given.label, given.status, 2)));
     EXPECT_THAT(text, HasSubstr(std::string(kDuration) + "_count{operation=\"" + given.label + "\"} 2\n"));
     std::string other = given.label == "get" ? "prolong" : "get";
@@ -50,7 +56,7 @@ TEST(LeaseMetrics, OperationsAreCountedUnderTheirLabels) {
 }
 
 TEST(LeaseMetrics, ShowEverySeriesFromTheBeginning) {
-  std::string text = LeaseMetrics().to_prometheus_text();
+  std::string text = text_of(LeaseMetrics());
   for (const char* type : {"# TYPE shared_lock_lease_operations_total counter\n",
                            "# TYPE shared_lock_lease_grant_duration_seconds histogram\n",
                            "# TYPE shared_lock_cache_operations_total counter\n"}) {
@@ -75,7 +81,7 @@ TEST(LeaseMetrics, BucketsAreCumulativeAndIncludeTheirBound) {
   metrics.count(LeaseOperation::get_created, 101us);
   metrics.count(LeaseOperation::get_created, 10s);  // exactly the last bound
   metrics.count(LeaseOperation::get_created, 11s);
-  std::string text = metrics.to_prometheus_text();
+  std::string text = text_of(metrics);
   EXPECT_THAT(text, HasSubstr(bucket_line("get", "0.0001", 1)));
   EXPECT_THAT(text, HasSubstr(bucket_line("get", "0.00025", 2)));
   EXPECT_THAT(text, HasSubstr(bucket_line("get", "5", 2)));
@@ -89,7 +95,7 @@ TEST(LeaseMetrics, BucketsAreCumulativeAndIncludeTheirBound) {
 TEST(LeaseMetrics, ATimeThatWentBackwardsCountsAsNone) {
   LeaseMetrics metrics;
   metrics.count(LeaseOperation::prolong_success, -5ms);
-  std::string text = metrics.to_prometheus_text();
+  std::string text = text_of(metrics);
   EXPECT_THAT(text, HasSubstr(bucket_line("prolong", "0.0001", 1)));
   EXPECT_THAT(text, HasSubstr(std::string("\n") + kDuration + "_sum{operation=\"prolong\"} 0\n"));
 }
@@ -105,7 +111,7 @@ TEST(LeaseMetrics, ManyThreadsCountTogether) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  std::string text = metrics.to_prometheus_text();
+  std::string text = text_of(metrics);
   EXPECT_THAT(text, HasSubstr(operation_line("get", "accepted", kThreads * kEach)));
   EXPECT_THAT(text, HasSubstr(bucket_line("get", "0.001", kThreads * kEach)));
   EXPECT_THAT(text, HasSubstr(bucket_line("get", "0.0005", 0)));

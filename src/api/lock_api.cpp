@@ -46,27 +46,29 @@ std::optional<http::Response> LockApi::admit(const http::Request& request) const
 
 Task<http::Response> LockApi::get(const http::Request& request) {
   auto lock = co_await locks_.get(lock_name(request), request.received);
-  if (!lock) co_return store_problem(lock.error(), request, log_);
+  if (!lock) co_return counted(LockOperation::get, store_problem(lock.error(), request, log_));
   http::Response response(200, http::kJson, to_json(lock_name(request), *lock));
   if (*lock) response.add_header(kTokenHeader, number_of((*lock)->token));
-  co_return response;
+  co_return counted(LockOperation::get, std::move(response));
 }
 
 Task<http::Response> LockApi::acquire(const http::Request& request) {
   auto body = parse_lock_body(request.body, kAcquireBody);
-  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  if (auto* errors = std::get_if<ValidationErrors>(&body))
+    co_return counted(LockOperation::acquire, invalid_body(*errors));
   auto& asked = std::get<LockBody>(body);
   AcquireRequest acquire{.lock = lock_name(request),
                          .holder = {access_.owner(request), std::move(asked.instance)},
                          .duration = asked.duration,
                          .received = request.received};
   auto outcome = co_await locks_.acquire(std::move(acquire));
-  co_return answer(outcome, request);
+  co_return counted(LockOperation::acquire, answer(outcome, request));
 }
 
 Task<http::Response> LockApi::renew(const http::Request& request) {
   auto body = parse_lock_body(request.body, kRenewBody);
-  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  if (auto* errors = std::get_if<ValidationErrors>(&body))
+    co_return counted(LockOperation::renew, invalid_body(*errors));
   auto& asked = std::get<LockBody>(body);
   RenewRequest renew{.lock = lock_name(request),
                      .holder = {access_.owner(request), std::move(asked.instance)},
@@ -75,21 +77,22 @@ Task<http::Response> LockApi::renew(const http::Request& request) {
                      .token = asked.token,
                      .received = request.received};
   auto outcome = co_await locks_.renew(std::move(renew));
-  co_return answer(outcome, request);
+  co_return counted(LockOperation::renew, answer(outcome, request));
 }
 
 Task<http::Response> LockApi::release(const http::Request& request) {
   auto body = parse_lock_body(request.body, kReleaseBody);
-  if (auto* errors = std::get_if<ValidationErrors>(&body)) co_return invalid_body(*errors);
+  if (auto* errors = std::get_if<ValidationErrors>(&body))
+    co_return counted(LockOperation::release, invalid_body(*errors));
   auto& asked = std::get<LockBody>(body);
   ReleaseRequest release{.lock = lock_name(request),
                          .holder = {access_.owner(request), std::move(asked.instance)},
                          .token = asked.token,
                          .received = request.received};
   auto outcome = co_await locks_.release(std::move(release));
-  if (!outcome) co_return store_problem(outcome.error(), request, log_);
-  if (*outcome) co_return refused(request);
-  co_return http::Response(200, http::kJson, success_json(true, lock_name(request)));
+  if (!outcome) co_return counted(LockOperation::release, store_problem(outcome.error(), request, log_));
+  if (*outcome) co_return counted(LockOperation::release, refused(request));
+  co_return counted(LockOperation::release, http::Response(200, http::kJson, success_json(true, lock_name(request))));
 }
 
 http::Response LockApi::answer(const Result<std::variant<LockGrant, Refused>>& outcome,
@@ -99,6 +102,11 @@ http::Response LockApi::answer(const Result<std::variant<LockGrant, Refused>>& o
   if (!grant) return refused(request);
   http::Response response(200, http::kJson, to_json(*grant));
   response.add_header(kTokenHeader, number_of(grant->token));
+  return response;
+}
+
+http::Response LockApi::counted(LockOperation operation, http::Response response) const {
+  metrics_.count(operation, response.status());
   return response;
 }
 

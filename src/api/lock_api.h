@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "api/access.h"
+#include "api/lock_metrics.h"
 #include "base/log.h"
 #include "http/router.h"
 #include "lock/lock_service.h"
@@ -13,7 +14,8 @@ namespace sharedlock {
 // Everything handed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
-  LockApi(LockService& locks, const Access& access, Log& log) : locks_(locks), access_(access), log_(log) {}
+  LockApi(LockService& locks, const Access& access, LockMetrics& metrics, Log& log)
+      : locks_(locks), access_(access), metrics_(metrics), log_(log) {}
 
   std::vector<http::Route> routes();
 
@@ -25,9 +27,11 @@ class LockApi {
   Task<http::Response> release(const http::Request& request);
 
   http::Response answer(const Result<std::variant<LockGrant, Refused>>& outcome, const http::Request& request) const;
+  http::Response counted(LockOperation operation, http::Response response) const;
 
   LockService& locks_;
   const Access& access_;
+  LockMetrics& metrics_;
   Log& log_;
 };
 

@@ -126,8 +126,10 @@ void check_name(ValidationErrors& errors, std::string_view parameter, std::strin
     errors.push_back("Parameter '" + std::string(parameter) + "' failed validation: " + std::string(title) +
                      std::string(what));
   };
+  bool sane = std::ranges::all_of(text, is_name_character);
+  if (sane && text.size() >= kShortestName && text.size() <= kLongestName) return;
   if (!has_name_length(text)) fail(" must be between 3 and 64 characters long");
-  if (!std::ranges::all_of(text, is_name_character)) fail(" must be alphanumeric with dashes and underscores only");
+  if (!sane) fail(" must be alphanumeric with dashes and underscores only");
 }
 
 }  // namespace

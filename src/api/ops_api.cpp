@@ -11,20 +11,18 @@ namespace {
 // The answer to a look at the store that takes longer is that it does not answer.
 constexpr std::chrono::seconds kPatience{1};
 
-std::string store_metric(bool failed) {
-  std::string text =
-      "# HELP shared_lock_store_failed Whether the store does not answer; the reason is in /ready and in the log.\n"
-      "# TYPE shared_lock_store_failed gauge\n"
-      "shared_lock_store_failed ";
-  return text += failed ? "1\n" : "0\n";
-}
-
 }  // namespace
 
 std::vector<http::Route> OpsApi::routes() {
   using http::Method;
   auto open = [](Method method, std::string_view pattern, http::Handler handler) {
-    return http::Route{method, pattern, std::move(handler), /*admit=*/{}, /*plain_text=*/true, /*quiet=*/true};
+    return http::Route{method,
+                       pattern,
+                       std::move(handler),
+                       /*admit=*/{},
+                       /*plain_text=*/true,
+                       /*quiet=*/true,
+                       /*essential=*/true};
   };
   return {
       open(Method::get, "/health", [this](const auto& request) { return health(request); }),
@@ -43,6 +41,7 @@ Task<http::Response> OpsApi::actuator_health(const http::Request&) {
 }
 
 Task<http::Response> OpsApi::ready(const http::Request&) {
+  if (ending_) co_return http::Response(503, http::kPlainText, "not ready: the server is about to stop");
   auto answered = co_await leases_.ready(kPatience);
   if (answered) co_return http::Response(200, http::kPlainText, "ready");
   co_return http::Response(503, http::kPlainText, "not ready: " + answered.error().message);
@@ -50,8 +49,11 @@ Task<http::Response> OpsApi::ready(const http::Request&) {
 
 Task<http::Response> OpsApi::metrics(const http::Request&) {
   auto answered = co_await leases_.ready(kPatience);
-  std::string text = metrics_.to_prometheus_text() + store_metric(!answered);
-  co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", std::move(text));
+  MetricsText text;
+  for (const MetricsSource& source : sources_) source(text);
+  text.gauges("shared_lock_store_failed", "Whether the store does not answer; the reason is in /ready and in the log.")
+      .add(answered ? 0 : 1);
+  co_return http::Response(200, "text/plain; version=0.0.4; charset=utf-8", text.text());
 }
 
 }  // namespace sharedlock

@@ -1,20 +1,29 @@
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <vector>
 
-#include "api/lease_metrics.h"
+#include "base/metrics_text.h"
 #include "http/router.h"
 #include "lock/lease_service.h"
 
 namespace sharedlock {
 
+// Adds some metrics to those that a scrape gets. Thread-safe.
+using MetricsSource = std::function<void(MetricsText&)>;
+
 // What operators and orchestrators ask: GET /health, /actuator/health, /ready and /metrics. Open to everybody.
 // Thread-safe. Everything handed in must outlive it, and it must outlive its routes.
 class OpsApi {
  public:
-  OpsApi(LeaseService& leases, const LeaseMetrics& metrics) : leases_(leases), metrics_(metrics) {}
+  // `sources` are what /metrics shows, besides whether the store answers, in that order.
+  OpsApi(LeaseService& leases, std::vector<MetricsSource> sources) : leases_(leases), sources_(std::move(sources)) {}
 
   std::vector<http::Route> routes();
+
+  // From now on /ready says no, whatever the store says: the server is about to stop.
+  void announce_end() { ending_ = true; }
 
  private:
   Task<http::Response> health(const http::Request& request);
@@ -23,7 +32,8 @@ class OpsApi {
   Task<http::Response> metrics(const http::Request& request);
 
   LeaseService& leases_;
-  const LeaseMetrics& metrics_;
+  const std::vector<MetricsSource> sources_;
+  std::atomic<bool> ending_ = false;
 };
 
 }  // namespace sharedlock

@@ -10,17 +10,17 @@ http::Response message_problem(int status, std::string_view message) {
 }
 
 http::Response store_problem(const Error& error, const http::Request& request, Log& log) {
-  bool unknown = outcome_unknown(error.code);
+  bool retry = outcome_unknown(error.code) || error.code == Errc::overloaded;
   std::string_view message = "Internal server error";
-  if (unknown) message = "Lock store unavailable";
+  if (retry) message = "Lock store unavailable";
   if (error.code == Errc::corrupt) message = "Lock record unreadable";
 
   std::string error_id = random_uuid();
   log.write(LogLevel::error, message,
             {{"errorId", error_id}, {"request", request.id}, {"path", request.path}, {"error", error.message}});
-  http::Response answer(unknown ? 503 : 500, http::kJson,
+  http::Response answer(retry ? 503 : 500, http::kJson,
                         JsonObject().text("message", message).text("errorId", error_id).take());
-  if (unknown) answer.add_header("Retry-After", 1);
+  if (retry) answer.add_header("Retry-After", 1);
   return answer;
 }
 

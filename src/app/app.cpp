@@ -3,7 +3,7 @@
 #include <iterator>
 #include <utility>
 
-#include "base/cpus.h"
+#include "api/process_metrics.h"
 
 namespace sharedlock {
 
@@ -11,14 +11,17 @@ namespace {
 
 using config::Settings;
 
-std::size_t thread_count(const Settings& settings) {
-  return settings.server_threads > 0 ? settings.server_threads : available_cpus();
-}
-
 LockServiceOptions lock_options(const Settings& settings) {
   return {.key_prefix = settings.key_prefix,
           .max_retries = static_cast<int>(settings.max_retries),
           .request_timeout = settings.etcd_request_timeout};
+}
+
+// The other stores refuse from memory anyway.
+LeaseServiceOptions lease_options(const Settings& settings) {
+  bool cached = settings.cache_enabled && settings.storage_type == config::StorageType::etcd;
+  return {.request_timeout = settings.etcd_request_timeout,
+          .cache_size = cached ? static_cast<std::size_t>(settings.cache_size) : 0};
 }
 
 LeaseApiOptions lease_api_options(const Settings& settings) {
@@ -33,6 +36,9 @@ http::ServerOptions server_options(const Settings& settings) {
   options.write_timeout = settings.server_write_timeout;
   options.idle_timeout = settings.server_idle_timeout;
   options.max_connections = settings.max_connections;
+  options.max_connections_per_address = settings.max_connections_per_address;
+  options.max_requests_in_flight = settings.max_requests_in_flight;
+  options.trusted_proxies = http::Networks(settings.trusted_proxies);
   return options;
 }
 
@@ -40,21 +46,39 @@ http::ServerOptions server_options(const Settings& settings) {
 
 App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clock, Log& log)
     : store_(std::move(store)),
-      threads_(thread_count(settings)),
+      threads_(settings.server_threads),
       locks_(lock_options(settings), *store_, clock, log),
-      leases_({.request_timeout = settings.etcd_request_timeout}, *store_, clock, log),
+      leases_(lease_options(settings), *store_, clock, log),
       access_({.authentication_disabled = settings.authentication_disabled}),
-      lock_api_(locks_, access_, log),
+      lock_api_(locks_, access_, lock_metrics_, log),
       lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock, log),
-      ops_api_(leases_, lease_metrics_),
+      ops_api_(leases_, metrics_sources()),
+      pprof_api_(settings.pprof_enabled ? std::make_unique<PprofApi>() : nullptr),
       router_(all_routes()),
       server_(server_options(settings), router_, threads_, clock, log) {}
 
-App::~App() = default;
+App::~App() {
+  if (pprof_api_) pprof_api_->stop();
+}
+
+bool App::drain(std::chrono::nanoseconds within) {
+  if (pprof_api_) pprof_api_->stop();
+  return server_.drain(within);
+}
+
+std::vector<MetricsSource> App::metrics_sources() {
+  return {
+      [this](MetricsText& text) { write_process_metrics(text, process_stats_.read()); },
+      [this](MetricsText& text) { server_.write_metrics(text); },
+      [this](MetricsText& text) { lease_metrics_.write(text, leases_.cache_counts()); },
+      [this](MetricsText& text) { lock_metrics_.write(text); },
+  };
+}
 
 std::vector<http::Route> App::all_routes() {
   std::vector<http::Route> all;
-  for (auto routes : {lease_api_.routes(), lock_api_.routes(), ops_api_.routes()}) {
+  auto profiles = pprof_api_ ? pprof_api_->routes() : std::vector<http::Route>();
+  for (auto routes : {lease_api_.routes(), lock_api_.routes(), ops_api_.routes(), profiles}) {
     std::move(routes.begin(), routes.end(), std::back_inserter(all));
   }
   return all;

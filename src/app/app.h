@@ -9,10 +9,13 @@
 #include "api/lease_api.h"
 #include "api/lease_metrics.h"
 #include "api/lock_api.h"
+#include "api/lock_metrics.h"
 #include "api/ops_api.h"
+#include "api/pprof_api.h"
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
+#include "base/process_stats.h"
 #include "base/result.h"
 #include "config/settings.h"
 #include "http/router.h"
@@ -27,7 +30,8 @@ namespace sharedlock {
 // the reverse. Nobody else holds an App: each part is handed just what it uses.
 class App {
  public:
-  // `settings` must have passed refusal() of startup.h. The clock and the log must outlive it.
+  // `settings` must have passed refusal() of startup.h and come from fitted_to_machine(). The clock and the log must
+  // outlive it.
   App(const config::Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clock, Log& log);
   ~App();  // closes what is still open
 
@@ -37,11 +41,18 @@ class App {
   // The port that is bound.
   std::uint16_t port() const { return server_.port(); }
 
+  // Everything is served as before, but /ready says no, and every answer says `Connection: close`.
+  void announce_end() {
+    ops_api_.announce_end();
+    server_.close_after_answers();
+  }
+
   // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.
-  bool drain(std::chrono::nanoseconds within) { return server_.drain(within); }
+  bool drain(std::chrono::nanoseconds within);
 
  private:
   std::vector<http::Route> all_routes();
+  std::vector<MetricsSource> metrics_sources();
 
   std::unique_ptr<LeaseStore> store_;
   IoThreads threads_;
@@ -49,9 +60,12 @@ class App {
   LeaseService leases_;
   Access access_;
   LeaseMetrics lease_metrics_;
+  LockMetrics lock_metrics_;
+  ProcessStatsReader process_stats_;
   LockApi lock_api_;
   LeaseApi lease_api_;
   OpsApi ops_api_;
+  std::unique_ptr<PprofApi> pprof_api_;  // only where profiles are enabled
   http::Router router_;
   http::Server server_;
 };

@@ -6,8 +6,10 @@
 #include <exception>
 #include <string>
 
+#include "app/bench_command.h"
 #include "app/command_line.h"
 #include "app/health.h"
+#include "app/profiler_restart.h"
 #include "app/serve.h"
 #include "app/version.h"
 #include "config/config_page.h"
@@ -59,20 +61,27 @@ int run(int argc, char** argv) {
   CLI::App* health_command =
       program.add_subcommand("health", "Ask the server on this machine whether it is ready: exit code 0 or 1.");
   declare_settings(*health_command, given);
+  BenchFlags bench_flags;
+  CLI::App* bench_command = program.add_subcommand("bench", "Load a server with requests, and print what it did.");
+  declare_bench(*bench_command, bench_flags);
   CLI::App* version_command = program.add_subcommand("version", "Print the version.");
 
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return program.exit(error) == 0 ? 0 : kUsageError;
+    if (program.exit(error) == 0) return 0;
+    return bench_command->parsed() ? kBenchUsageError : kUsageError;
   }
+  if (bench_command->parsed()) return run_bench(bench_flags);
   if (version_command->parsed()) return print_version();
   if (config_command->parsed()) return print_settings(given, markdown);
   config::LoadedSettings loaded = load_settings(given);
   bool usable = report_errors(loaded);
   // Docker knows no exit codes of a health check but 0 and 1.
   if (health_command->parsed()) return usable ? health(loaded.settings) : 1;
-  return usable ? serve(loaded) : kUsageError;
+  if (!usable) return kUsageError;
+  if (loaded.settings.pprof_enabled) restart_with_profiler(argv);
+  return serve(loaded);
 }
 
 }  // namespace

@@ -1,10 +1,14 @@
 #include "app/open_store.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <utility>
 
+#include "app/etcd_settings.h"
 #include "store/embedded_store.h"
+#include "store/etcd_store.h"
+#include "store/first_revision.h"
 #include "store/memory_store.h"
 #include "store/rocks_journal.h"
 
@@ -22,18 +26,26 @@ Result<std::unique_ptr<LeaseStore>> open_embedded_store(const std::filesystem::p
   return Error{store.error().code, std::move(why)};
 }
 
+Result<std::unique_ptr<LeaseStore>> open_etcd_store(const config::LoadedSettings& loaded, Clock& clock, Log& log) {
+  auto options = etcd_options(loaded);
+  if (!options) return options.error();
+  return make_etcd_store(*std::move(options), clock, log);
+}
+
 }  // namespace
 
-Result<std::unique_ptr<LeaseStore>> open_store(const config::Settings& settings, Clock& clock, Log& log) {
+Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loaded, Clock& clock, Log& log) {
+  const config::Settings& settings = loaded.settings;
   switch (settings.storage_type) {
     case config::StorageType::memory:
+      if (Revision first = first_revision(clock); first > kLastFirstRevision) return revisions_too_high(first);
       return make_memory_store(clock);
     case config::StorageType::embedded:
       return open_embedded_store(settings.data_dir, clock, log);
     case config::StorageType::etcd:
-      break;
+      return open_etcd_store(loaded, clock, log);
   }
-  return Error{Errc::invalid_argument, "this version has no etcd store"};
+  std::abort();  // every storage type is above
 }
 
 }  // namespace sharedlock

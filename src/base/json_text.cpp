@@ -1,5 +1,6 @@
 #include "base/json_text.h"
 
+#include <array>
 #include <charconv>
 #include <cstddef>
 
@@ -32,8 +33,14 @@ std::size_t sequence_length(std::string_view text) {
   return 0;
 }
 
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < 0x7F; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
 bool is_plain(char c) {
-  return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\' && c < 0x7F && c > 0;
+  return kPlain[static_cast<unsigned char>(c)];
 }
 
 void append_escaped(std::string& out, char c) {

@@ -17,6 +17,8 @@ bool is_utf8(std::string_view text);
 // Writes one JSON object, member by member. Names must be literals that need no escaping.
 class JsonObject {
  public:
+  JsonObject() { json_.reserve(kUsualSize); }
+
   JsonObject& text(std::string_view name, std::string_view value);
   JsonObject& number(std::string_view name, std::int64_t value);
   JsonObject& boolean(std::string_view name, bool value);
@@ -27,6 +29,9 @@ class JsonObject {
   std::string take() { return std::move(json_) + '}'; }
 
  private:
+  // Larger than most of them, so that writing one allocates once.
+  static constexpr std::size_t kUsualSize = 256;
+
   void name(std::string_view name);
 
   std::string json_ = "{";

@@ -14,6 +14,8 @@ std::string_view name_of(Errc code) {
       return "lease_in_use";
     case Errc::invalid_argument:
       return "invalid_argument";
+    case Errc::overloaded:
+      return "overloaded";
     case Errc::corrupt:
       return "corrupt";
   }

@@ -14,6 +14,7 @@ enum class Errc {
   lease_not_found,    // there is no such lease, or none that this call may touch
   lease_in_use,       // the lease id that was asked for already holds an entry
   invalid_argument,   // the call itself makes no sense (an empty key, one key changed twice, ...)
+  overloaded,         // too much is under way already; to be tried again later
   corrupt,            // what is stored can't be understood; it was left as it is
 };
 

@@ -60,6 +60,7 @@ class Loader {
     for (const auto& option : options()) result_.origins.push_back(set(option));
     apply_debug();
     check_authentication();
+    if (result_.settings.storage_type == StorageType::etcd) check_etcd();
     warn_of_planned_options();
     return std::move(result_);
   }
@@ -210,6 +211,30 @@ class Loader {
     append_json_string(message, settings.jwt_issuer);
     result_.errors.push_back(message + " " + std::string(wrong) +
                              ", since keys are discovered there; or set jwt.jwks as well");
+  }
+
+  void check_etcd() {
+    const auto& settings = result_.settings;
+    if (!settings.etcd_username.empty() && settings.etcd_password.empty()) {
+      result_.errors.push_back(
+          result_.origin_of("locker.etcd.auth.username").name +
+          " is set, but locker.etcd.auth.password is not: etcd lets no user in without a password");
+    }
+    if (settings.etcd_username.empty() && !settings.etcd_password.empty()) {
+      warn_of_no_effect("locker.etcd.auth.password", "locker.etcd.auth.username is not set");
+    }
+    if (uses_etcd_tls(settings)) return;
+    for (const auto* path : {"caCertPath", "clientCertPath", "clientKeyPath"}) {
+      warn_of_no_effect(std::string("locker.etcd.tls.") + path,
+                        "locker.etcd.tls.enabled is not true, and no endpoint is https://");
+    }
+  }
+
+  // Where the option was set at all.
+  void warn_of_no_effect(std::string_view property, std::string_view why) {
+    const auto& origin = result_.origin_of(property);
+    if (origin.source == Source::defaults) return;
+    result_.warnings.push_back(origin.name + " has no effect: " + std::string(why));
   }
 
   const LoadInput& input_;

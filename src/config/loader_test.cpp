@@ -117,6 +117,7 @@ TEST(Loader, EveryOptionCanBeGivenInEveryWay) {
     ASSERT_NE(value_text(option, expected), value_text(option, Settings{})) << option.flag;
     for (auto& input : inputs) {
       if (option.flag == "jwt-issuer") input.environment["JWT_JWKS"] = "http://j";
+      if (option.flag == "etcd-username") input.environment["LOCKER_ETCD_AUTH_PASSWORD"] = "pass";
       EXPECT_EQ(value_text(option, good(input)), value_text(option, expected)) << option.flag;
     }
   }
@@ -274,8 +275,8 @@ TEST(Loader, PasswordsInUrlsAreRefusedAndNotShown) {
 }
 
 TEST(Loader, SettingsWithoutEffectAreWarnedOf) {
-  EXPECT_THAT(load(environment({{"SHARED_LOCK_PPROF_ENABLED", "true"}})).warnings,
-              ElementsAre("SHARED_LOCK_PPROF_ENABLED is set, but has no effect in this version yet"));
+  EXPECT_THAT(load(environment({{"COMPAT_STRICT", "true"}})).warnings,
+              ElementsAre("COMPAT_STRICT is set, but has no effect in this version yet"));
 }
 
 TEST(Loader, DebugMeansLogLevelDebugUnlessThatIsSet) {
@@ -300,6 +301,59 @@ TEST(Loader, IssuerWinsOverDisabledAuthenticationWithAWarning) {
 TEST(Loader, IssuerMustBeAUrlWhereKeysAreDiscoveredThere) {
   EXPECT_THAT(load(environment({{"JWT_ISSUER", "me"}})).errors, ElementsAre(StartsWith("JWT_ISSUER: \"me\" must be")));
   EXPECT_EQ(good(environment({{"JWT_ISSUER", "me"}, {"JWT_JWKS", "https://x/jwks"}})).jwt_issuer, "me");
+}
+
+TEST(LoaderEtcd, AUserNameNeedsAPassword) {
+  EXPECT_THAT(load(file("locker.etcd.auth.username=lockservice")).errors,
+              ElementsAre(AllOf(StartsWith("my.properties:1: locker.etcd.auth.username is set"),
+                                HasSubstr("locker.etcd.auth.password"))));
+  EXPECT_THAT(load(file("locker.etcd.auth.username=lockservice\nlocker.etcd.auth.password=secret")).errors, IsEmpty());
+  EXPECT_THAT(load(file("locker.etcd.auth.username=lockservice\nshared-lock.storage.type=memory")).errors, IsEmpty());
+}
+
+TEST(LoaderEtcd, WhatHasNoEffectIsAWarning) {
+  EXPECT_THAT(load(environment({{"LOCKER_ETCD_AUTH_PASSWORD", "secret"}})).warnings,
+              ElementsAre("LOCKER_ETCD_AUTH_PASSWORD has no effect: locker.etcd.auth.username is not set"));
+  const LoadInput with_ca = environment({{"SHARED_LOCK_CA_CERT_PATH", "/ca.crt"}});
+  EXPECT_THAT(load(with_ca).warnings,
+              ElementsAre("SHARED_LOCK_CA_CERT_PATH has no effect: locker.etcd.tls.enabled is not "
+                          "true, and no endpoint is https://"));
+  for (const auto& [name, value] :
+       Values{{"SHARED_LOCK_ETCD_TLS", "true"}, {"SHARED_LOCK_ETCD_ADDR_LIST", "http://a:1,https://b:1"}}) {
+    LoadInput with_tls = with_ca;
+    with_tls.environment[name] = value;
+    EXPECT_THAT(load(with_tls).warnings, IsEmpty()) << name;
+  }
+}
+
+TEST(LoaderEtcd, TwoNamesSetToDifferentValuesAreAnError) {
+  auto both = [](const std::string& one, const std::string& other) {
+    return load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", one}, {"LOCKER_ETCD_ENDPOINTS", other}})).errors;
+  };
+  EXPECT_THAT(both("http://a:1", "http://b:1"), ElementsAre(HasSubstr("are two names of one setting")));
+  EXPECT_THAT(both("http://a:1,http://b:1", "http://a:1, http://b:1"), IsEmpty());
+}
+
+TEST(LoaderEtcd, EndpointsAreCheckedAtTheStart) {
+  for (const auto* good : {"etcd-1:2379", "http://10.0.0.1:2379/", "https://[::1]:2379", "a:1,b:2 , c:3"}) {
+    EXPECT_THAT(load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", good}})).errors, IsEmpty()) << good;
+  }
+  for (const auto* bad : {"etcd-1", "http://etcd-1", "http://::1:2379", "http://a:0", "http://a:65536", "http://a:1/v3",
+                          "unix:///run/etcd", "http://user:secret@a:1", "a:1;b:1"}) {
+    EXPECT_THAT(load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", bad}})).errors,
+                ElementsAre(AllOf(StartsWith("SHARED_LOCK_ETCD_ADDR_LIST: "), Not(HasSubstr("secret")),
+                                  HasSubstr("must be an endpoint with a port, such as http://etcd-1:2379"))))
+        << bad;
+  }
+}
+
+TEST(LoaderEtcd, SafetyR21_TheKeyPrefixIsApartFromLeases) {
+  for (const auto* bad : {"/", "/s", "/shared-lock", "/shared-lock/", "/shared-lock.queue/", "/shared-locks/"}) {
+    EXPECT_THAT(load(environment({{"LOCKER_ETCD_KEY_PREFIX", bad}})).errors, ElementsAre(HasSubstr("/shared-lock")))
+        << bad;
+  }
+  EXPECT_EQ(good(environment({{"LOCKER_ETCD_KEY_PREFIX", ""}})).key_prefix, "locks/");
+  EXPECT_EQ(good(environment({{"LOCKER_ETCD_KEY_PREFIX", "/other/"}})).key_prefix, "/other/");
 }
 
 }  // namespace

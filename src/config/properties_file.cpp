@@ -18,15 +18,18 @@ std::string_view trim_left(std::string_view text) {
   return text;
 }
 
-std::string_view trim(std::string_view text) {
-  return trim_left(text.substr(0, text.find_last_not_of(kSpaces) + 1));
-}
-
 // True when an odd number of backslashes ends the line: an even number are escaped ones.
 bool is_continued(std::string_view line) {
   const auto last_other = line.find_last_not_of('\\');
   const auto count = last_other == std::string_view::npos ? line.size() : line.size() - last_other - 1;
   return count % 2 == 1;
+}
+
+std::string_view trim(std::string_view text) {
+  auto end = text.find_last_not_of(kSpaces) + 1;
+  // A space that is escaped is part of the text.
+  if (end < text.size() && is_continued(text.substr(0, end))) ++end;
+  return trim_left(text.substr(0, end));
 }
 
 // Takes the text up to the next line end, which is "\n", "\r\n" or "\r".

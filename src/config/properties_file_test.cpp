@@ -59,6 +59,17 @@ TEST(PropertiesFile, Utf8WithOrWithoutAMark) {
   EXPECT_THAT(pairs("\xEF\xBB\xBFk\u00e9y=v\u00e4lue"), ElementsAre(Pair("k\u00e9y", "v\u00e4lue")));
 }
 
+TEST(PropertiesFile, AnEscapedSpaceAtTheEndIsPartOfTheValue) {
+  EXPECT_THAT(pairs("a=b\\ \nc=d\\\\ \ne=\\   \n"), ElementsAre(Pair("a", "b "), Pair("c", "d\\"), Pair("e", " ")));
+}
+
+TEST(PropertiesFile, AKeyIsNotMadeOfAnEscapedSpace) {
+  const auto properties = parse_properties("\\ =");
+  EXPECT_TRUE(properties.entries.empty());
+  ASSERT_EQ(properties.errors.size(), 1u);
+  EXPECT_THAT(properties.errors[0].message, HasSubstr("spaces"));
+}
+
 TEST(PropertiesFile, RepeatedKeysStayInOrder) {
   EXPECT_THAT(pairs("a=1\nb=2\na=3"), ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("a", "3")));
 }

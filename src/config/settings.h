@@ -37,8 +37,9 @@ struct Settings {
   std::chrono::nanoseconds server_idle_timeout = std::chrono::seconds(120);
   std::chrono::nanoseconds server_shutdown_timeout = std::chrono::seconds(10);
   std::chrono::nanoseconds server_drain_delay{0};  // 0: none
-  std::uint64_t max_connections = 0;               // 0: no limit
+  std::uint64_t max_connections = 0;               // 0: as many as fit
   std::uint64_t max_connections_per_address = 0;   // 0: no limit
+  std::uint64_t max_requests_in_flight = 0;        // 0: no limit
   std::vector<std::string> trusted_proxies;        // IP addresses and networks such as 10.0.0.0/8
 
   // Logs and profiles. LoadedSettings has `debug` already applied to `log_level`.
@@ -80,5 +81,8 @@ struct Settings {
   std::string admin_claim;                  // `name` (must be true) or `name=value`; empty: none
   std::string admin_token;                  // what X-Admin-Token must equal; empty: no such token
 };
+
+// Whether connections to etcd, or some of them, use TLS: told to for all, or by an endpoint.
+bool uses_etcd_tls(const Settings& settings);
 
 }  // namespace sharedlock::config

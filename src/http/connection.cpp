@@ -37,13 +37,25 @@ Connection::Connection(Socket socket, Connections& all) : socket_(std::move(sock
 
 void Connection::enter_idle(std::chrono::nanoseconds timeout) {
   set_deadline(timeout);
-  idle_ = true;
+  idle_ = waits_for_peer_ = true;
   if (fresh_ && all_.draining()) deadline_ = std::min(deadline_, all_.end_of_grace());
 }
 
 void Connection::limit(std::chrono::nanoseconds timeout) {
   set_deadline(timeout);
+  begin_exchange();
+}
+
+void Connection::limit_from(BootTime now, std::chrono::nanoseconds timeout) {
+  timed_out_ = false;
+  deadline_ = timeout.count() > 0 ? all_.after(timeout, now) : BootTime::max();
+  begin_exchange();
+}
+
+void Connection::begin_exchange() {
   idle_ = fresh_ = false;
+  waits_for_peer_ = true;
+  if (all_.draining()) deadline_ = all_.within_patience(deadline_);
 }
 
 void Connection::set_deadline(std::chrono::nanoseconds timeout) {
@@ -52,7 +64,7 @@ void Connection::set_deadline(std::chrono::nanoseconds timeout) {
 }
 
 void Connection::no_limit() {
-  idle_ = false;
+  idle_ = waits_for_peer_ = false;
   deadline_ = BootTime::max();
 }
 
@@ -105,18 +117,6 @@ Task<void> Connection::linger() {
   }
 }
 
-std::string Connection::peer() const {
-  error_code failed;
-  auto endpoint = socket_.remote_endpoint(failed);
-  if (failed) return "unknown";
-  auto address = endpoint.address();
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-  }
-  std::string host = address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
-  return host + ":" + std::to_string(endpoint.port());
-}
-
 void Connection::expire() {
   timed_out_ = true;
   deadline_ = BootTime::max();
@@ -125,13 +125,21 @@ void Connection::expire() {
 }
 
 void Connection::drain() {
-  if (!idle_) return;
+  if (!idle_) {
+    if (waits_for_peer_) deadline_ = all_.within_patience(deadline_);
+    return;
+  }
   if (fresh_) {
     deadline_ = std::min(deadline_, all_.end_of_grace());
     return;
   }
   error_code ignored;
   socket_.cancel(ignored);
+}
+
+bool Connection::can_be_dropped() const {
+  error_code failed;  // closed already
+  return idle_ && socket_.available(failed) == 0 && !failed;
 }
 
 void Connection::stop() {

@@ -44,6 +44,7 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
 
   // A request has begun, or an answer. Zero: without end. In between, while a handler works, there is no limit.
   void limit(std::chrono::nanoseconds timeout);
+  void limit_from(BootTime now, std::chrono::nanoseconds timeout);  // where the time is known already
   void no_limit();
 
   // Waits for more input. `ended`: nothing will come (closed by the peer, reset, stopped, or drained while idle).
@@ -59,16 +60,15 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   // make the kernel send a reset, and the peer might never see the answer.
   Task<void> linger();
 
-  // The peer as "address:port"; asks the kernel.
-  std::string peer() const;
-
   // For Connections.
   BootTime deadline() const { return deadline_; }
-  void expire();  // the deadline has passed
-  void drain();   // closes if idle, or sets the deadline for the first request
-  void stop();    // closes, whatever is under way
+  void expire();                // the deadline has passed
+  void drain();                 // closes if idle, or sets the deadline that Connections::drain() allows
+  void stop();                  // closes, whatever is under way
+  bool can_be_dropped() const;  // idle, open, and nothing has come
 
  private:
+  void begin_exchange();
   void set_deadline(std::chrono::nanoseconds timeout);
 
   Socket socket_;
@@ -76,7 +76,8 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   ReadBuffer input_;
   BootTime deadline_ = BootTime::max();
   bool idle_ = true;
-  bool fresh_ = true;  // no request has begun yet
+  bool fresh_ = true;           // no request has begun yet
+  bool waits_for_peer_ = true;  // not for a handler
   bool timed_out_ = false;
 };
 

@@ -10,6 +10,7 @@ using boost::system::error_code;
 namespace {
 
 constexpr auto kLookAgain = std::chrono::milliseconds(100);
+constexpr int kLookedAt = 64;
 constexpr auto kNothingToSee = std::chrono::hours(24);
 
 }  // namespace
@@ -29,11 +30,17 @@ Task<void> Connections::watch_deadlines() {
   }
 }
 
-Task<void> Connections::drain(std::chrono::nanoseconds grace) {
-  draining_ = true;
+Task<void> Connections::drain(std::chrono::nanoseconds grace, std::chrono::nanoseconds patience) {
+  draining_ = closing_after_answers_ = true;
   end_of_grace_ = std::min(end_of_grace_, after(grace));
+  end_of_patience_ = std::min(end_of_patience_, after(patience));
   for (Connection& connection : open_) connection.drain();
   expire_due();  // without a grace at once
+  co_return;
+}
+
+Task<void> Connections::close_after_answers() {
+  closing_after_answers_ = true;
   co_return;
 }
 
@@ -44,19 +51,43 @@ Task<void> Connections::stop() {
   co_return;
 }
 
+// Who was looked at goes to the end of the list, so that the next search looks at others.
+bool Connections::drop_longest_idle() {
+  if (open_.empty()) return false;
+  const Connection* first = &open_.front();
+  Connection* longest = nullptr;
+  int looked_at = 0;
+  do {
+    Connection& connection = open_.front();
+    if (connection.can_be_dropped() && (!longest || connection.deadline() < longest->deadline())) longest = &connection;
+    open_.splice(open_.end(), open_, open_.begin());
+  } while (++looked_at < kLookedAt && &open_.front() != first);
+  if (longest) longest->stop();
+  return longest != nullptr;
+}
+
 void Connections::add(Connection& connection) {
   if (open_.empty()) timer_.cancel();  // watch_deadlines() was asleep
   open_.push_back(connection);
 }
 
 BootTime Connections::after(std::chrono::nanoseconds timeout) {
-  BootTime now = clock_.boot_now();
+  return after(timeout, clock_.boot_now());
+}
+
+BootTime Connections::after(std::chrono::nanoseconds timeout, BootTime now) {
   BootTime deadline = timeout < BootTime::max() - now ? now + timeout : BootTime::max();
   return watched(deadline);
 }
 
 BootTime Connections::end_of_grace() {
   return watched(end_of_grace_);
+}
+
+// What begins after that, the answer to a request that took long, has its usual time.
+BootTime Connections::within_patience(BootTime deadline) {
+  if (end_of_patience_ >= deadline || end_of_patience_ <= clock_.boot_now()) return deadline;
+  return watched(end_of_patience_);
 }
 
 BootTime Connections::watched(BootTime deadline) {

@@ -18,23 +18,33 @@ class Connections {
   Connections(const Connections&) = delete;
   Connections& operator=(const Connections&) = delete;
 
+  Executor executor() { return timer_.get_executor(); }
+
   // Until stop().
   Task<void> watch_deadlines();
 
   // Tasks, so that another thread can have them run here.
   // Idle connections are closed, and every other one when it becomes idle; but one that has had no request yet, also
   // one that comes later, has until `grace` from now to send it: its client may not know that it should send it
-  // elsewhere.
-  Task<void> drain(std::chrono::nanoseconds grace);
+  // elsewhere. Whoever sends a request or reads an answer, slowly, has until `patience` from now to come to its end.
+  Task<void> drain(std::chrono::nanoseconds grace, std::chrono::nanoseconds patience);
+  Task<void> close_after_answers();
   Task<void> stop();  // all are closed at once, also those that come later
 
   bool draining() const { return draining_; }
+  bool closing_after_answers() const { return closing_after_answers_; }  // while draining too
   bool stopped() const { return stopped_; }
+
+  // Closes one that is idle, before its first request or between two, so that another can come: the one that will be
+  // closed for that soonest anyway, of up to 64 looked at. None that has sent something. False when there was none.
+  bool drop_longest_idle();
 
   // For Connection. It leaves by itself.
   void add(Connection& connection);
   BootTime after(std::chrono::nanoseconds timeout);  // the deadline that lies so far ahead
-  BootTime end_of_grace();                           // the deadline for a first request, see drain()
+  BootTime after(std::chrono::nanoseconds timeout, BootTime now);
+  BootTime end_of_grace();                      // the deadline for a first request, see drain()
+  BootTime within_patience(BootTime deadline);  // of a request or an answer under way, see drain()
 
  private:
   BootTime watched(BootTime deadline);
@@ -45,7 +55,9 @@ class Connections {
   boost::intrusive::list<Connection, boost::intrusive::constant_time_size<false>> open_;
   BootTime earliest_ = BootTime::max();  // no deadline lies before this
   BootTime end_of_grace_ = BootTime::max();
+  BootTime end_of_patience_ = BootTime::max();
   bool draining_ = false;
+  bool closing_after_answers_ = false;
   bool stopped_ = false;
 };
 

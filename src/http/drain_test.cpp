@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <cstdint>
 #include <future>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -104,6 +105,36 @@ TEST(Drain, ServesConnectionsThatWaitInTheKernelsQueue) {
   }
 }
 
+// Connects and asks, again and again, until it is let in no more. False when it was let in and got no answer.
+bool asks_until_refused(std::uint16_t port) {
+  for (;;) {
+    std::optional<TestClient> client;
+    try {
+      client.emplace(port);
+    } catch (const std::runtime_error&) {
+      return true;
+    }
+    try {
+      client->request("GET", "/hello");
+    } catch (const std::runtime_error&) {
+      return false;
+    }
+  }
+}
+
+TEST(Drain, WhoeverIsLetInIsServed) {
+  for (int round = 0; round < 3; ++round) {
+    TestServer server;
+    std::vector<std::future<bool>> clients;
+    for (int i = 0; i < 4; ++i) {
+      clients.push_back(std::async(std::launch::async, [&] { return asks_until_refused(server.port()); }));
+    }
+    EXPECT_TRUE(eventually([&] { return server.server.connections() > 0; }));
+    EXPECT_TRUE(server.server.drain(10s));
+    for (auto& client : clients) EXPECT_TRUE(client.get()) << "let in, but not served, in round " << round;
+  }
+}
+
 TEST(Drain, MayTakeAsLongAsATimeCanSay) {
   for (std::chrono::nanoseconds within : {std::chrono::nanoseconds(9223372036s), std::chrono::nanoseconds::max()}) {
     TestServer server;
@@ -132,6 +163,33 @@ TEST(Drain, WaitsForARequestUnderWay) {
   EXPECT_EQ(response.header("Connection"), "close");
   client.finish_sending();
   EXPECT_EQ(client.read_to_end(), "");
+}
+
+TEST(Drain, CutsOffWhatIsSentSlowlyAtHalfOfItsTime) {
+  TestServer server;
+  TestClient slow(server.port());
+  TestClient used(server.port());
+  slow.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(slow.read_response().status, 100);
+  auto drained = std::async(std::launch::async, [&] { return server.server.drain(10s); });
+  ASSERT_TRUE(eventually([&] { return !accepts(server.port()); })) << "the drain has reached the thread of `slow`";
+  server.clock.advance(4900ms);
+  EXPECT_EQ(slow.read_for(250), "");
+  server.clock.advance(200ms);
+  EXPECT_EQ(slow.read_response().status, 408);
+  EXPECT_TRUE(drained.get()) << "everybody has an answer";
+}
+
+TEST(Drain, DoesNotWaitForAnAnsweredClientToClose) {
+  TestServer server;
+  TestClient client(server.port());
+  client.send(kGetSlow);
+  ASSERT_TRUE(eventually([&] { return server.gate.entered == 1; }));
+  auto drained = std::async(std::launch::async, [&] { return server.server.drain(5s); });
+  EXPECT_EQ(drained.wait_for(50ms), std::future_status::timeout);
+  server.gate.open = true;
+  EXPECT_EQ(client.read_response().body, "slow");
+  EXPECT_TRUE(drained.get()) << "though the client stays, and no time passes";
 }
 
 TEST(Drain, ServesARequestThatHasBegunToArrive) {

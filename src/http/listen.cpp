@@ -1,6 +1,10 @@
 #include "http/listen.h"
 
+#include <linux/filter.h>
+#include <sys/socket.h>
+
 #include <boost/asio/ip/v6_only.hpp>
+#include <iterator>
 #include <string_view>
 
 #include "http/text.h"
@@ -62,6 +66,20 @@ Result<std::uint16_t> listen(Acceptor& acceptor, const std::string& address, std
   if (failed) return cannot_listen(name_of(endpoint), failed.message());
   error_code unknown;
   return acceptor.local_endpoint(unknown).port();
+}
+
+bool ignore_new_handshakes(Acceptor& acceptor) {
+  constexpr int kFlags = 13;  // where they stand in a TCP header
+  constexpr int kSyn = 2;
+  constexpr std::uint32_t kWhole = 0xffffffff;
+  sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kFlags),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, kSyn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, kWhole),
+  };
+  sock_fprog filter{std::size(program), program};
+  return ::setsockopt(acceptor.native_handle(), SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof filter) == 0;
 }
 
 }  // namespace sharedlock::http

@@ -37,17 +37,25 @@ std::optional<std::string_view> Request::header(std::string_view name) const {
 }
 
 void Response::add_header(std::string_view name, std::string_view value) {
-  header_lines_.append(name).append(": ");
-  for (char c : value) {
-    if (c != '\r' && c != '\n' && c != '\0') header_lines_ += c;
+  constexpr std::string_view kUnsafe("\r\n\0", 3);
+  if (value.find_first_of(kUnsafe) == std::string_view::npos) {
+    add_line(name, value);
+    return;
   }
-  header_lines_ += "\r\n";
+  std::string safe(value);
+  std::erase_if(safe, [&](char c) { return kUnsafe.find(c) != std::string_view::npos; });
+  add_line(name, safe);
 }
 
 void Response::add_header(std::string_view name, std::int64_t value) {
   char digits[24];
   auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  add_header(name, std::string_view(digits, end));
+  add_line(name, std::string_view(digits, end));
+}
+
+void Response::add_line(std::string_view name, std::string_view value) {
+  header_lines_.reserve(header_lines_.size() + name.size() + value.size() + 4);
+  header_lines_.append(name).append(": ").append(value).append("\r\n");
 }
 
 std::string_view reason_phrase(int status) {

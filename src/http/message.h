@@ -11,6 +11,8 @@
 
 namespace sharedlock::http {
 
+struct Peer;
+
 enum class Method { get, head, post, put, delete_, patch, options, other };
 
 // "GET", "POST", ...; "?" for other.
@@ -32,6 +34,7 @@ struct Request {
   std::string_view body;                // whole, of any transfer coding; empty while Route::admit looks at it
   std::string_view id;                  // what goes out as X-Request-Id
   BootTime received;                    // when the server began to handle it: its header was complete
+  const Peer* peer = nullptr;           // who is connected; for client_of() of client_address.h
 
   // The value of the first header of that name (compared without regard to case), if there is one.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -59,6 +62,8 @@ class Response {
   const std::string& header_lines() const { return header_lines_; }
 
  private:
+  void add_line(std::string_view name, std::string_view value);
+
   int status_ = 200;
   std::string_view content_type_;
   std::string body_;

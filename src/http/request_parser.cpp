@@ -56,6 +56,11 @@ constexpr std::size_t kKeptArena = 1024;
 constexpr std::size_t kKeptBody = 512;
 constexpr std::size_t kKeptHeaderLines = 16;
 
+bool is_control(char c) {
+  auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && c != '\t') || byte == 0x7f;
+}
+
 template <class Container>
 void clear_keeping(Container& container, std::size_t kept) {
   if (container.capacity() > kept) {
@@ -144,8 +149,8 @@ class Grammar final : public beast::http::basic_parser<true> {
   }
 
   void on_field_impl(field known, beast::string_view name, beast::string_view value, error_code& failed) override {
-    if (notes_.header_complete) return;  // a trailer
     if (is_folded(name, value)) return refuse(400, "folded header line", failed);
+    if (notes_.header_complete) return;  // a trailer
     if (notes_.fields.size() == kMaxHeaderLines) return refuse(431, "too many header lines", failed);
     check_field(known, value, failed);
     if (failed) return;
@@ -191,7 +196,9 @@ class Grammar final : public beast::http::basic_parser<true> {
     return bytes.size();
   }
 
-  void on_chunk_header_impl(std::uint64_t size, beast::string_view, error_code& failed) override {
+  void on_chunk_header_impl(std::uint64_t size, beast::string_view extension, error_code& failed) override {
+    // Beast takes them within quotes, where others see the end of the line at a bare LF.
+    if (std::ranges::any_of(extension, is_control)) return refuse(400, "malformed chunk extension", failed);
     if (size > limits_.body - notes_.body.size()) return refuse(413, "request body too large", failed);
     notes_.chunk_left = size;
   }

@@ -25,9 +25,9 @@ struct ParserLimits {
 
 // Turns bytes into one request after another: the HTTP/1.x grammar is Beast's, and on top of it everything is refused
 // about which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
-// Content-Length, folded lines. More than 128 header lines are refused (431). Trailers are read and forgotten. Keeps
-// the memory of ordinary requests, at most some 3 KiB, from one to the next. It does no I/O: the caller hands in what
-// it has, and hands in again, with more behind it, what was not used.
+// Content-Length, folded lines, control characters in chunk extensions. More than 128 header lines are refused (431).
+// Trailers are read and forgotten. Keeps the memory of ordinary requests, at most some 3 KiB, from one to the next. It
+// does no I/O: the caller hands in what it has, and hands in again, with more behind it, what was not used.
 class RequestParser {
  public:
   enum class Step { need_more, complete, refused };

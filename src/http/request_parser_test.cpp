@@ -194,6 +194,7 @@ TEST(RequestParser, RefusesMalformedChunks) {
        {"x\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX0\r\n\r\n", "-1\r\nhello\r\n0\r\n\r\n",
         "0x5\r\nhello\r\n0\r\n\r\n", "\r\nhello\r\n0\r\n\r\n", "5 ;\r\nhello\r\n0\r\n\r\n", "5;=\r\nhello\r\n0\r\n\r\n",
         "5;a\nb\r\nhello\r\n0\r\n\r\n", "11111111111111111\r\nhello\r\n0\r\n\r\n", "0\r\nContent-Length: 1\r\n\r\n",
+        "5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", "5;a=\"\r\n\"\r\nhello\r\n0\r\n\r\n", "0;a=\"\n\"\r\n\r\n",
         "0\r\nX : y\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     int status = refused_with(chunked(body));
     EXPECT_EQ(status, 400) << body;

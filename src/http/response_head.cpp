@@ -43,6 +43,8 @@ bool may_have_body(int status) {
 }
 
 void append_head(std::string& out, const Response& response, const HeadFacts& facts) {
+  constexpr std::size_t kUsualSize = 256;
+  out.reserve(out.size() + kUsualSize + response.header_lines().size());
   out += "HTTP/1.1 ";
   append_number(out, static_cast<std::size_t>(response.status()));
   out += ' ';

@@ -17,16 +17,20 @@ namespace {
 constexpr std::size_t kMaxSegments = 16;
 using Segments = std::array<std::string_view, kMaxSegments>;
 
-// The segments of `path`, which begins with '/'. None when there are too many, or an empty one: "//" and a trailing
-// slash name nothing here. The root has no segments.
+// What a trailing slash is as a segment: nothing else can hold a slash.
+constexpr std::string_view kTrailingSlash = "/";
+
+// The segments of `path`, which begins with '/'. None when there are too many, or an empty one: "//" names nothing
+// here. The root has no segments.
 std::optional<std::span<const std::string_view>> split(std::string_view path, Segments& segments) {
   if (path.empty() || path.front() != '/') return std::nullopt;
   std::size_t count = 0;
   std::size_t from = 1;
   while (from < path.size() || count > 0) {
     std::size_t end = std::min(path.find('/', from), path.size());
-    if (end == from || count == kMaxSegments) return std::nullopt;
-    segments[count++] = path.substr(from, end - from);
+    bool is_trailing_slash = from == path.size();
+    if ((end == from && !is_trailing_slash) || count == kMaxSegments) return std::nullopt;
+    segments[count++] = is_trailing_slash ? kTrailingSlash : path.substr(from, end - from);
     if (end == path.size()) break;
     from = end + 1;
   }
@@ -36,7 +40,8 @@ std::optional<std::span<const std::string_view>> split(std::string_view path, Se
 bool fits(std::span<const std::string_view> pattern, std::span<const std::string_view> segments) {
   if (pattern.size() != segments.size()) return false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (!pattern[i].empty() && pattern[i] != segments[i]) return false;
+    bool fits_here = pattern[i].empty() ? segments[i] != kTrailingSlash : segments[i] == pattern[i];
+    if (!fits_here) return false;
   }
   return true;
 }
@@ -90,9 +95,11 @@ Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
     Segments segments;
     auto split_pattern = split(routes_[i].pattern, segments);
     if (!split_pattern) throw std::invalid_argument("not a route pattern: " + std::string(routes_[i].pattern));
-    Pattern pattern{{split_pattern->begin(), split_pattern->end()}, i};
+    Pattern pattern{{split_pattern->begin(), split_pattern->end()}, 0, i};
     for (std::string_view& segment : pattern.segments) {
-      if (segment.front() == '{' && segment.back() == '}') segment = {};
+      if (segment.front() != '{' || segment.back() != '}') continue;
+      segment = {};
+      ++pattern.parameters;
     }
     patterns_.push_back(std::move(pattern));
   }
@@ -117,6 +124,7 @@ std::variant<Match, NoRoute> Router::match(Method method, std::string_view targe
       continue;
     }
     Match match{.route = &route, .params = {}, .path = parts->path, .query = parts->query};
+    match.params.reserve(pattern.parameters);
     for (std::size_t i = 0; i < segments->size(); ++i) {
       if (!pattern.segments[i].empty()) continue;
       std::string& value = match.params.emplace_back(decoded((*segments)[i]));

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,11 +24,13 @@ using Admit = std::function<std::optional<Response>(const Request&)>;
 // One line of the route table.
 struct Route {
   Method method;
-  std::string_view pattern;  // a literal such as "/v1/{namespace}/lock/{lockName}"; {…} stands for one whole segment
+  std::string_view pattern;  // a literal such as "/v1/{namespace}/lock/{lockName}"; {…} stands for one whole segment,
+                             // and a slash at the end for itself
   Handler handler;
   Admit admit = {};         // none: everything is admitted
   bool plain_text = false;  // 405 on this path is plain text instead of JSON
   bool quiet = false;       // not worth a log line each time (health checks, metrics)
+  bool essential = false;   // served also beyond the limit of requests in flight
 };
 
 // No route has that path (404) and method (405), or the target can't be read (400).
@@ -56,9 +59,13 @@ class Router {
   // fit, a literal segment is preferred to a parameter.
   std::variant<Match, NoRoute> match(Method method, std::string_view target) const;
 
+  // The table, in the order in which it was given; what Match::route points into.
+  std::span<const Route> routes() const { return routes_; }
+
  private:
   struct Pattern {
     std::vector<std::string_view> segments;  // empty stands for a parameter
+    std::size_t parameters;
     std::size_t route;
   };
 

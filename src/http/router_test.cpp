@@ -106,6 +106,17 @@ TEST(Router, EmptySegmentsAndTrailingSlashesAre404) {
   }
 }
 
+TEST(Router, ASlashAtTheEndOfAPatternStandsForItself) {
+  Router router({{Method::get, "/folder/", nothing}, {Method::get, "/folder/{file}", nothing}});
+  EXPECT_EQ(status_of(router.match(Method::get, "/folder")), 404);
+  EXPECT_EQ(status_of(router.match(Method::get, "/folder//")), 404);
+  EXPECT_EQ(status_of(router.match(Method::get, "/folder/x/")), 404);
+  auto folder = router.match(Method::get, "/folder/");
+  ASSERT_EQ(status_of(folder), 0);
+  EXPECT_EQ(std::get<Match>(folder).route->pattern, "/folder/");
+  EXPECT_TRUE(std::get<Match>(folder).params.empty());
+}
+
 TEST(Router, OtherMethodsAre405WithAllow) {
   auto found = test_router().match(Method::post, "/v1/a/lock/b");
   ASSERT_EQ(status_of(found), 405);

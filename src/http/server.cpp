@@ -3,106 +3,71 @@
 #include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <condition_variable>
-#include <mutex>
 #include <vector>
 
 #include "base/task_group.h"
+#include "http/admission.h"
 #include "http/connections.h"
+#include "http/http_metrics.h"
 #include "http/listen.h"
 #include "http/session.h"
 
 namespace sharedlock::http {
 
 using boost::system::error_code;
+using Endpoint = asio::ip::tcp::endpoint;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 namespace {
-
-// How many connections over the limit are told so (503) at a time; any more are closed without a word, or there would
-// be no limit.
-constexpr std::size_t kTurnedAwayAtOnce = 64;
 
 // After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+// A handshake that has begun when a drain begins has so long to end: a round trip nearby.
+constexpr auto kHandshake = std::chrono::milliseconds(20);
+
 // A connection that has not had its first request when a drain begins has so long to send it.
 constexpr std::chrono::nanoseconds kGrace = std::chrono::seconds(1);
 
-// Longer than anybody waits, and short enough that now + this is a time.
-constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
+// Whose last answer is sent has so long to close, once nobody waits for an answer: closed before it has read that, with
+// more of its bytes on their way, it might not see it. Clients that heed `Connection: close` need one round trip.
+constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
 
-enum class Admission { admitted, turned_away, dropped };
-
-// Decides which connections get in, and knows how many are open: those that are being turned away don't count against
-// the limit, or clients that were refused would keep out others. It is what drain() waits for. Thread-safe.
-class OpenCount {
- public:
-  explicit OpenCount(std::size_t limit) : limit_(limit) {}
-
-  // Before and after the time in which new connections may come.
-  void set_accepting(bool accepting) {
-    std::scoped_lock lock(mutex_);
-    accepting_ = accepting;
-    changed_.notify_all();
-  }
-  // What is not dropped must be removed.
-  Admission add() {
-    std::scoped_lock lock(mutex_);
-    if (limit_ == 0 || admitted_ < limit_) {
-      ++admitted_;
-      return Admission::admitted;
-    }
-    if (turned_away_ == kTurnedAwayAtOnce) return Admission::dropped;
-    ++turned_away_;
-    return Admission::turned_away;
-  }
-  void remove(Admission admission) {
-    // Notified under the lock: the waiter may destroy this.
-    std::scoped_lock lock(mutex_);
-    --(admission == Admission::admitted ? admitted_ : turned_away_);
-    if (admitted_ == 0 && turned_away_ == 0) changed_.notify_all();
-  }
-  std::size_t admitted() const {
-    std::scoped_lock lock(mutex_);
-    return admitted_;
-  }
-  bool wait_for_none(std::chrono::nanoseconds within) {
-    std::unique_lock lock(mutex_);
-    auto none = [this] { return admitted_ == 0 && turned_away_ == 0 && !accepting_; };
-    return changed_.wait_for(lock, std::min(within, kLongestWait), none);
-  }
-
- private:
-  const std::size_t limit_;  // 0: none
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::size_t admitted_ = 0;
-  std::size_t turned_away_ = 0;
-  bool accepting_ = false;
-};
+Refusal refusal_for(Admission admission) {
+  if (admission == Admission::too_many_from_address) return {429, "too many connections from this address"};
+  return {503, "too many connections"};
+}
 
 // The part of the server on one I/O thread.
 struct Worker {
-  Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log)
-      : executor(io), connections(io, clock), context{options, router, clock, log, connections} {}
+  Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log, InFlight& in_flight)
+      : executor(io), connections(io, clock), counts(router), context{options,     router,    clock, log,
+                                                                      connections, in_flight, counts} {}
 
-  Task<void> serve(Socket socket, Admission admission, OpenCount* open);
+  Task<void> serve(Socket socket, Peer peer, Admission admission, OpenCount* open);
 
   Executor executor;
   Connections connections;
+  RequestCounts counts;
   SessionContext context;
 };
 
-Task<void> Worker::serve(Socket socket, Admission admission, OpenCount* open) {
+Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, OpenCount* open) {
   if (!connections.stopped()) {
-    Session session(std::move(socket), context);
+    if (admission == Admission::too_many && connections.drop_longest_idle()) admission = open->admit_instead(peer);
+    Session session(std::move(socket), peer, context);
     if (admission == Admission::admitted) {
       co_await session.run();
     } else {
-      co_await session.turn_away();
+      session.turn_away(refusal_for(admission));
     }
+    open->answered();
+    co_await session.linger();
+  } else {
+    open->answered();
   }
-  open->remove(admission);
+  open->remove(admission, peer);
 }
 
 }  // namespace
@@ -113,12 +78,15 @@ class Server::Impl {
  public:
   Impl(ServerOptions options, const Router& router, IoThreads& threads, Clock& clock, Log& log)
       : options_(std::move(options)),
+        router_(router),
         log_(log),
+        in_flight_(options_.max_requests_in_flight),
         acceptor_(threads.executor(0)),
         pause_(threads.executor(0)),
-        open_(options_.max_connections) {
+        last_handshakes_(threads.executor(0)),
+        open_(options_.max_connections, options_.max_connections_per_address) {
     for (std::size_t i = 0; i < threads.size(); ++i) {
-      workers_.push_back(std::make_unique<Worker>(threads.executor(i), options_, router, clock, log));
+      workers_.push_back(std::make_unique<Worker>(threads.executor(i), options_, router, clock, log, in_flight_));
     }
   }
 
@@ -134,13 +102,20 @@ class Server::Impl {
 
   std::uint16_t port() const { return port_; }
   std::size_t connections() const { return open_.admitted(); }
+  void write_metrics(MetricsText& text) const;
+
+  void close_after_answers() {
+    for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.close_after_answers());
+  }
 
   bool drain(std::chrono::nanoseconds within) {
     // No more than half of the time: connections without a request should not make a drain fail.
     std::chrono::nanoseconds grace = std::clamp(within / 2, std::chrono::nanoseconds(0), kGrace);
-    for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.drain(grace));
+    for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.drain(grace, within / 2));
     group_.spawn(acceptor_.get_executor(), accept_the_last());
-    return open_.wait_for_none(within);
+    bool answered = open_.wait_for_answers(within);
+    if (answered) open_.wait_for_none(std::min(within, kFarewell));
+    return answered;
   }
 
   void stop() {
@@ -155,15 +130,18 @@ class Server::Impl {
   Task<void> accept_the_last();
   Task<void> stop_accepting();
   Worker& next_worker() { return *workers_[turn_++ % workers_.size()]; }
-  void deal(Socket socket, Worker& worker);
+  void deal(Socket socket, const Endpoint& from, Worker& worker);
   void close_acceptor();
 
   ServerOptions options_;
+  const Router& router_;
   Log& log_;
+  InFlight in_flight_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Acceptor acceptor_;
-  asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor> pause_;
-  std::size_t turn_ = 0;  // these three on the acceptor's thread
+  Timer pause_;
+  Timer last_handshakes_;
+  std::size_t turn_ = 0;  // these three are used on the acceptor's thread
   bool accepting_ = true;
   bool complained_ = false;  // about a failed accept, since the last good one
   std::uint16_t port_ = 0;
@@ -175,11 +153,12 @@ Task<void> Server::Impl::accept_all() {
   while (accepting_) {
     Worker& worker = next_worker();
     error_code failed;
-    Socket socket = co_await acceptor_.async_accept(worker.executor, asio::redirect_error(use_task, failed));
+    Endpoint from;
+    Socket socket = co_await acceptor_.async_accept(worker.executor, from, asio::redirect_error(use_task, failed));
     if (!failed) {
       // Also when a drain has begun meanwhile: who got through may have sent a request already.
       complained_ = false;
-      deal(std::move(socket), worker);
+      deal(std::move(socket), from, worker);
     } else if (accepting_) {
       co_await wait_after(failed);
     }
@@ -198,16 +177,23 @@ Task<void> Server::Impl::wait_after(error_code failed) {
   co_await pause_.async_wait(asio::redirect_error(use_task, woken));
 }
 
-void Server::Impl::deal(Socket socket, Worker& worker) {
-  Admission admission = open_.add();
+void Server::Impl::deal(Socket socket, const Endpoint& from, Worker& worker) {
+  Peer peer{unmapped(from.address()), from.port()};
+  if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
+  Admission admission = open_.add(peer);
   if (admission == Admission::dropped) return;
-  group_.spawn(worker.executor, worker.serve(std::move(socket), admission, &open_));
+  group_.spawn(worker.executor, worker.serve(std::move(socket), peer, admission, &open_));
 }
 
 // Closing the acceptor resets the connections that wait in the kernel's queue, and with them requests that their
 // clients have sent in good faith. There were no more when the drain began than the queue takes; whoever keeps
 // connecting must not keep us here.
 Task<void> Server::Impl::accept_the_last() {
+  if (accepting_ && ignore_new_handshakes(acceptor_)) {
+    last_handshakes_.expires_after(kHandshake);
+    error_code woken;
+    co_await last_handshakes_.async_wait(asio::redirect_error(use_task, woken));
+  }
   accepting_ = false;
   error_code failed;
   acceptor_.non_blocking(true, failed);
@@ -215,12 +201,13 @@ Task<void> Server::Impl::accept_the_last() {
   if (!failed) acceptor_.set_option(Acceptor::enable_connection_aborted(true), failed);
   for (int i = 0; !failed && i <= Acceptor::max_listen_connections; ++i) {
     Worker& worker = next_worker();
-    Socket socket = acceptor_.accept(worker.executor, failed);
-    if (!failed) deal(std::move(socket), worker);
+    Endpoint from;
+    Socket socket(worker.executor);
+    acceptor_.accept(socket, from, failed);
+    if (!failed) deal(std::move(socket), from, worker);
     if (failed == asio::error::connection_aborted) failed.clear();
   }
   close_acceptor();
-  co_return;
 }
 
 Task<void> Server::Impl::stop_accepting() {
@@ -233,6 +220,15 @@ void Server::Impl::close_acceptor() {
   error_code ignored;
   acceptor_.close(ignored);
   pause_.cancel();
+  last_handshakes_.cancel();
+}
+
+void Server::Impl::write_metrics(MetricsText& text) const {
+  text.gauges("shared_lock_http_connections", "Open connections.").add(static_cast<double>(connections()));
+  std::vector<const RequestCounts*> counts;
+  counts.reserve(workers_.size());
+  for (const auto& worker : workers_) counts.push_back(&worker->counts);
+  write_request_metrics(text, router_, counts);
 }
 
 Server::Server(ServerOptions options, const Router& router, IoThreads& threads, Clock& clock, Log& log)
@@ -250,6 +246,10 @@ std::uint16_t Server::port() const {
   return impl_->port();
 }
 
+void Server::close_after_answers() {
+  impl_->close_after_answers();
+}
+
 bool Server::drain(std::chrono::nanoseconds within) {
   return impl_->drain(within);
 }
@@ -260,6 +260,10 @@ void Server::stop() {
 
 std::size_t Server::connections() const {
   return impl_->connections();
+}
+
+void Server::write_metrics(MetricsText& text) const {
+  impl_->write_metrics(text);
 }
 
 }  // namespace sharedlock::http

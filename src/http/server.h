@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
+#include "base/metrics_text.h"
 #include "base/result.h"
 #include "http/router.h"
 #include "http/server_options.h"
@@ -32,10 +33,15 @@ class Server {
   // The port that is bound, after start().
   std::uint16_t port() const;
 
+  // From now on every answer says `Connection: close`, so that clients go elsewhere in time; all else goes on as
+  // before, until the drain. Returns at once.
+  void close_after_answers();
+
   // Ends gracefully: whoever is connected already, be it only in the kernel's queue, is served, and nobody else.
   // Requests under way are answered with `Connection: close`; connections that are idle after a request are closed;
-  // those that have not had their first request get 1 s, at most half of `within`, to send it. Returns when no session
-  // is left, or false when `within` had passed before.
+  // those that have not had their first request get 1 s, at most half of `within`, to send it; what is slowly sent or
+  // read gets half of `within` (408). Returns when everything is answered, and those who had an answer have closed, for
+  // which they get half a second; or false when `within` had passed before the last answer.
   bool drain(std::chrono::nanoseconds within);
 
   // Closes every connection, whatever is under way, and returns when all sessions have ended. Idempotent.
@@ -43,6 +49,9 @@ class Server {
 
   // Open connections now, without those that are being turned away.
   std::size_t connections() const;
+
+  // Adds open connections, and the requests that were answered (http_metrics.h).
+  void write_metrics(MetricsText& text) const;
 
  private:
   class Impl;

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <string>
 
+#include "http/client_address.h"
+
 namespace sharedlock::http {
 
-// Zero means "no limit" for every time and for max_connections.
+// Zero means "no limit" for every time and every `max_…`.
 struct ServerOptions {
   std::string address;                       // empty: all interfaces, IPv6 dual-stack where there is IPv6, else IPv4
   std::uint16_t port = 8080;                 // 0: the kernel picks one, see Server::port()
@@ -16,7 +18,10 @@ struct ServerOptions {
   std::chrono::nanoseconds idle_timeout{};   // between requests of one connection, and before the first
   std::size_t body_limit = 64 * 1024;        // bytes; more: 413
   std::size_t header_limit = 16 * 1024;      // bytes of request line and headers; more: 431
-  std::size_t max_connections = 0;           // of admitted ones; over it a connection is answered 503 and closed
+  std::size_t max_connections = 0;           // over it an idle one of the thread is closed, or the new one answered 503
+  std::size_t max_connections_per_address = 0;  // likewise with 429; an IPv6 client counts by its /64 network
+  std::size_t max_requests_in_flight = 0;       // that handlers are at work on; over it 503, see Route::essential
+  Networks trusted_proxies{};                   // exempt from max_connections_per_address; see client_of()
 };
 
 }  // namespace sharedlock::http

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/post.hpp>
+#include <future>
 #include <thread>
 #include <vector>
 
@@ -81,6 +83,41 @@ TEST(Server, ServesManyConnectionsAtOnce) {
   EXPECT_EQ(server.server.connections(), 300u);
 }
 
+TEST(Server, PipelinedRequestsLeaveOthersTheirTurn) {
+  TestServer server({}, LogLevel::info);
+  TestClient first(server.port());
+  TestClient elsewhere(server.port());
+  TestClient second(server.port());
+  for (TestClient* client : {&first, &elsewhere, &second}) EXPECT_EQ(client->request("GET", "/empty").status, 204);
+  // Their thread is busy until both have sent all.
+  std::promise<void> begun;
+  std::promise<void> sent;
+  asio::post(server.threads.executor(0), [&begun, until = sent.get_future().share()] {
+    begun.set_value();
+    until.wait();
+  });
+  begun.get_future().wait();
+  constexpr int kBurst = 50;
+  std::string hellos;
+  std::string plains;
+  for (int i = 0; i < kBurst; ++i) {
+    hellos += kGet;
+    plains += "GET /plain HTTP/1.1\r\nHost: h\r\n\r\n";
+  }
+  first.send(hellos);
+  second.send(plains);
+  sent.set_value();
+  for (int i = 0; i < kBurst; ++i) {
+    EXPECT_EQ(first.read_response().body, "hello");
+    EXPECT_EQ(second.read_response().body, "hello");
+  }
+  ASSERT_TRUE(eventually([&] { return std::ranges::count(server.log_file.text(), '\n') == 2 * kBurst + 3; }));
+  std::string log = server.log_file.text();
+  std::size_t both_served = std::max(log.find("/hello"), log.find("/plain"));
+  auto before = std::ranges::count(log.substr(0, both_served), '\n') - 3;
+  EXPECT_LT(before, 10) << "requests of one client were served before the other had its turn";
+}
+
 TEST(Server, SurvivesResetsAtAnyMoment) {
   TestServer server;
   for (std::size_t cut = 0; cut <= kGet.size(); ++cut) {
@@ -101,12 +138,44 @@ TEST(Server, SurvivesResetsAtAnyMoment) {
   EXPECT_EQ(client.request("GET", "/hello").status, 200);
 }
 
+// A connection that is not idle.
+TestClient half_sent(std::uint16_t port) {
+  TestClient client(port);
+  client.send("POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(client.read_response().status, 100);
+  return client;
+}
+
+TEST(Server, WhereItIsFullTheLongestIdleConnectionMakesRoom) {
+  TestServer server([](ServerOptions& options) {
+    options.max_connections = 6;
+    options.idle_timeout = 120s;
+  });
+  // Those of even numbers are on one thread.
+  std::vector<TestClient> clients;
+  clients.push_back(half_sent(server.port()));
+  for (int i = 1; i < 6; ++i) {
+    clients.emplace_back(server.port());
+    if (i != 4) {
+      EXPECT_EQ(clients.back().request("GET", "/hello").status, 200);
+    }
+    ASSERT_TRUE(eventually([&] { return server.server.connections() == clients.size(); }));
+    server.clock.advance(1s);
+  }
+  EXPECT_EQ(clients[2].request("GET", "/hello").status, 200) << "so 4, which never sent anything, is idle for longest";
+  TestClient seventh(server.port());
+  EXPECT_EQ(seventh.request("GET", "/hello").status, 200);
+  EXPECT_EQ(clients[4].read_to_end(), "");
+  ASSERT_TRUE(eventually([&] { return server.server.connections() == 6; }));
+  for (int i : {1, 2, 3, 5}) EXPECT_EQ(clients[static_cast<std::size_t>(i)].request("GET", "/hello").status, 200) << i;
+  clients[0].send("hello");
+  EXPECT_EQ(clients[0].read_response().body, "hello");
+}
+
 TEST(Server, TooManyConnectionsAreTurnedAway) {
   TestServer server([](ServerOptions& options) { options.max_connections = 2; });
-  TestClient first(server.port());
-  TestClient second(server.port());
-  EXPECT_EQ(first.request("GET", "/hello").status, 200);
-  EXPECT_EQ(second.request("GET", "/hello").status, 200);
+  TestClient first = half_sent(server.port());
+  TestClient second = half_sent(server.port());
   {
     TestClient third(server.port());
     third.send(kGet);
@@ -127,8 +196,7 @@ TEST(Server, WhoIsTurnedAwayKeepsNobodyOut) {
   TestServer server([](ServerOptions& options) { options.max_connections = 10; });
   std::vector<TestClient> admitted;
   for (int i = 0; i < 10; ++i) {
-    admitted.emplace_back(server.port());
-    EXPECT_EQ(admitted.back().request("GET", "/hello").status, 200);
+    admitted.push_back(half_sent(server.port()));
   }
   // They stay after their 503, for which the server lingers; it has no time for the last of them.
   std::vector<TestClient> refused;
@@ -143,8 +211,7 @@ TEST(Server, WhoIsTurnedAwayKeepsNobodyOut) {
   EXPECT_EQ(server.server.connections(), 10u);
   admitted.pop_back();
   ASSERT_TRUE(eventually([&] { return server.server.connections() == 9; }));
-  TestClient good(server.port());
-  EXPECT_EQ(good.request("GET", "/hello").status, 200);
+  TestClient good = half_sent(server.port());
   TestClient another(server.port());
   EXPECT_EQ(another.read_to_end(), "") << "10 again";
 }
@@ -205,7 +272,7 @@ TEST(Server, StopWhileConnectionsArrive) {
       }
     });
     EXPECT_TRUE(eventually([&] { return server.server.connections() > 0; }));
-    if (round % 2 == 0) server.server.drain(10s);
+    if (round % 8 == 0) server.server.drain(10s);
     server.server.stop();
     EXPECT_EQ(server.server.connections(), 0u);
     done = true;

@@ -1,5 +1,6 @@
 #include "http/session.h"
 
+#include <boost/asio/post.hpp>
 #include <exception>
 #include <utility>
 
@@ -15,6 +16,9 @@ constexpr std::size_t kSmallBody = 2048;
 constexpr std::size_t kLoggedPath = 200;
 // Memory for a head that an idle connection keeps.
 constexpr std::size_t kKeptHead = 1024;
+constexpr std::int64_t kRetryAfter = 1;  // seconds, for those whom a limit refused
+// Pipelined requests that are served before the other connections of the thread have their turn.
+constexpr int kInOneGo = 4;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 Response plain_answer(int status, std::string_view text) {
@@ -33,28 +37,40 @@ double milliseconds(BootTimeline::duration span) {
 
 }  // namespace
 
-Session::Session(Socket socket, SessionContext& context)
+Session::Session(Socket socket, const Peer& peer, SessionContext& context)
     : context_(context),
       connection_(std::move(socket), context.connections),
-      parser_({context.options.header_limit, context.options.body_limit}) {
-  if (context_.log.enabled(LogLevel::info)) peer_ = connection_.peer();
-}
+      parser_({context.options.header_limit, context.options.body_limit}),
+      peer_(peer) {}
 
 Task<void> Session::run() {
   bool open = true;
+  int without_waiting = 0;
   while (open) {
     open = co_await serve_one();
+    if (connection_.input().empty()) {
+      without_waiting = 0;
+    } else if (++without_waiting == kInOneGo) {
+      without_waiting = 0;
+      co_await asio::post(context_.connections.executor(), use_task);
+    }
   }
+}
+
+Task<void> Session::linger() {
   if (linger_) co_await connection_.linger();
 }
 
-Task<void> Session::turn_away() {
+void Session::turn_away(Refusal why) {
   begin_request();
-  refuse({503, "too many connections"});
+  request_.received = context_.clock.boot_now();
+  refuse(why);
+  response_.add_header("Retry-After", kRetryAfter);
+  count_request();
   // Should the kernel not take these few bytes at once, they are not worth waiting for.
   Output output = build_answer();
   auto written = connection_.write_now(output);
-  if (written == Connection::Written::all) co_await connection_.linger();
+  linger_ = written == Connection::Written::all;
 }
 
 // Reads one request and answers it; false when the connection ends with it.
@@ -68,7 +84,7 @@ Task<bool> Session::serve_one() {
   if (!close_ && !take_body()) co_await read_body(says_continue);
   connection_.no_limit();
   request_.body = parser_.body();
-  if (!answered_) {
+  if (!answered_ && enter_flight()) {
     try {
       response_ = co_await route_->handler(request_);
     } catch (const std::exception& failed) {
@@ -76,8 +92,10 @@ Task<bool> Session::serve_one() {
     } catch (...) {
       answer_exception("not a std::exception");
     }
+    if (!route_->essential) context_.in_flight.leave();
   }
   Output output = build_answer();
+  count_request();
   auto written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
     connection_.limit(context_.options.write_timeout);
@@ -90,6 +108,7 @@ Task<bool> Session::serve_one() {
 
 void Session::begin_request() {
   route_ = nullptr;
+  request_.peer = &peer_;
   answered_ = close_ = linger_ = false;
 }
 
@@ -126,8 +145,8 @@ Task<bool> Session::read_header() {
                                                  : Refusal{400, "request cut off"});
     break;
   }
-  if (idle) connection_.limit(context_.options.read_timeout);
   request_.received = context_.clock.boot_now();
+  if (idle) connection_.limit_from(request_.received, context_.options.read_timeout);
   co_return true;
 }
 
@@ -211,7 +230,7 @@ Task<void> Session::read_body(bool says_continue) {
 
 // Puts head and body together; what is returned points into this session.
 Output Session::build_answer() {
-  if (context_.connections.draining()) close_ = linger_ = true;
+  if (context_.connections.closing_after_answers()) close_ = linger_ = true;
   if (!parser_.keep_alive()) close_ = true;
   auto connection = ConnectionHeader::none;
   if (close_) connection = ConnectionHeader::close;
@@ -254,6 +273,15 @@ void Session::refuse(Refusal refusal) {
   close_ = linger_ = true;
 }
 
+// False when there are too many already, which is then the answer; health checks get through all the same.
+bool Session::enter_flight() {
+  if (route_->essential || context_.in_flight.enter()) return true;
+  answer(route_->plain_text ? plain_answer(503, "Too many requests in flight")
+                            : Response(503, kJson, R"({"message":"Too many requests in flight"})"));
+  response_.add_header("Retry-After", kRetryAfter);
+  return false;
+}
+
 void Session::choose_request_id() {
   auto sent = request_.header("X-Request-Id");
   if (sent && is_sane_request_id(*sent)) {
@@ -264,9 +292,17 @@ void Session::choose_request_id() {
   request_.id = std::string_view(own_id_.data(), own_id_.size());
 }
 
+// Before the answer is sent, so that whoever has seen it finds it counted; how fast a client reads is not our time.
+void Session::count_request() {
+  auto took = context_.clock.boot_now() - request_.received;
+  context_.counts.count(route_, request_.method, response_.status(), took);
+}
+
 void Session::log_request() const {
   LogLevel level = route_ != nullptr && route_->quiet ? LogLevel::debug : LogLevel::info;
   if (!context_.log.enabled(level)) return;
+  std::string peer = peer_.text();
+  std::string client = client_of(request_).address.to_string();
   context_.log.write(level, "request",
                      {{"method", parser_.method_name()},
                       {"path", request_.path.substr(0, kLoggedPath)},
@@ -274,7 +310,8 @@ void Session::log_request() const {
                       {"bytes", static_cast<std::int64_t>(response_.body().size())},
                       {"ms", milliseconds(context_.clock.boot_now() - request_.received)},
                       {"id", request_.id},
-                      {"peer", peer_}});
+                      {"peer", peer},
+                      {"client", client}});
 }
 
 }  // namespace sharedlock::http

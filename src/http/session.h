@@ -6,7 +6,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "http/admission.h"
+#include "http/client_address.h"
 #include "http/connection.h"
+#include "http/http_metrics.h"
 #include "http/request_parser.h"
 #include "http/response_head.h"
 #include "http/router.h"
@@ -21,6 +24,8 @@ struct SessionContext {
   Clock& clock;
   Log& log;
   Connections& connections;
+  InFlight& in_flight;
+  RequestCounts& counts;
   DateText date{};
 };
 
@@ -28,13 +33,16 @@ struct SessionContext {
 // one I/O thread.
 class Session {
  public:
-  Session(Socket socket, SessionContext& context);
+  Session(Socket socket, const Peer& peer, SessionContext& context);
 
-  // Until the connection ends.
+  // Until the last request is answered.
   Task<void> run();
 
-  // Answers 503 without reading, and ends.
-  Task<void> turn_away();
+  // Answers so without reading.
+  void turn_away(Refusal why);
+
+  // After either: until the peer has surely had the chance to read the last answer; see Connection::linger().
+  Task<void> linger();
 
  private:
   Task<bool> serve_one();
@@ -52,13 +60,15 @@ class Session {
   void answer_and_close(Response response);
   void answer_exception(std::string_view what);
   void refuse(Refusal refusal);
+  bool enter_flight();
   void choose_request_id();
+  void count_request();
   void log_request() const;
 
   SessionContext& context_;
   Connection connection_;
   RequestParser parser_;
-  std::string peer_;  // only where requests are logged
+  const Peer peer_;
   std::string head_;  // of the answer being sent
 
   // About the request being served.

@@ -25,6 +25,28 @@ constexpr int kPatience = 10'000;  // milliseconds
   throw std::runtime_error(what + ": " + std::generic_category().message(errno));
 }
 
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  SocketAddress(const std::string& address, std::uint16_t port) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+    if (::inet_pton(AF_INET, address.c_str(), &v4->sin_addr) == 1) {
+      storage.ss_family = AF_INET;
+      v4->sin_port = htons(port);
+      size = sizeof *v4;
+    } else if (::inet_pton(AF_INET6, address.c_str(), &v6->sin6_addr) == 1) {
+      storage.ss_family = AF_INET6;
+      v6->sin6_port = htons(port);
+      size = sizeof *v6;
+    } else {
+      throw std::runtime_error("not an IP address: " + address);
+    }
+  }
+  const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
 // False when `events` did not happen in time.
 bool wait_for(int socket, short events, int milliseconds) {
   pollfd wanted{socket, events, 0};
@@ -44,15 +66,19 @@ std::optional<std::string> TestResponse::header(std::string_view name) const {
   return std::nullopt;
 }
 
-TestClient::TestClient(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+TestClient::TestClient(const std::string& to, std::uint16_t port, const std::string& from) {
+  const SocketAddress there(to, port);
+  socket_ = ::socket(there.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket_ < 0) fail("socket");
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+  bool connected = true;
+  if (!from.empty()) {
+    const SocketAddress here(from, 0);
+    connected = ::bind(socket_, here.get(), here.size) == 0;
+  }
+  connected = connected && ::connect(socket_, there.get(), there.size) == 0;
+  if (!connected) {
     ::close(socket_);
-    fail("connect to port " + std::to_string(port));
+    fail("connect to " + to + " port " + std::to_string(port));
   }
   int on = 1;
   ::setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

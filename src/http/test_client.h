@@ -26,7 +26,9 @@ struct TestResponse {
 class TestClient {
  public:
   // Connects to 127.0.0.1.
-  explicit TestClient(std::uint16_t port);
+  explicit TestClient(std::uint16_t port) : TestClient("127.0.0.1", port) {}
+  // Connects to an IP address; from the address `from`, unless that is empty.
+  TestClient(const std::string& to, std::uint16_t port, const std::string& from = {});
   TestClient(TestClient&& other) noexcept;
   TestClient& operator=(TestClient&&) = delete;
   ~TestClient();

@@ -104,6 +104,8 @@ std::vector<Route> test_routes(Gate& gate) {
   routes.push_back({Method::get, "/hello", hello});
   routes.push_back({Method::get, "/quiet", hello});
   routes.back().quiet = true;
+  routes.push_back({Method::get, "/essential", hello});
+  routes.back().essential = true;
   routes.push_back({Method::post, "/echo", echo});
   routes.push_back({Method::get, "/v1/{a}/lock/{b}", show_parts});
   routes.push_back({Method::get, "/empty", empty});

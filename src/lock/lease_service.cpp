@@ -3,6 +3,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "lock/token.h"
+
 namespace sharedlock {
 
 namespace {
@@ -23,14 +25,20 @@ Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId i
 }  // namespace
 
 LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
-    : options_(options), store_(store), clock_(clock), log_(log) {}
+    : options_(options), store_(store), clock_(clock), log_(log) {
+  if (options_.cache_size == 0) return;
+  cache_.emplace(options_.cache_size);
+  cache_feed_ = cache_->follow(store_, std::string(kPrefix));
+}
 
 LeaseService::~LeaseService() = default;
 
 Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
+  std::string key = store_key(request.key);
+  if (auto holder = holder_by_cache(key)) co_return LeaseRefused{*holder};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
-  Transaction transaction = put_if_absent(store_key(request.key), request.value, request.ttl, id);
+  Transaction transaction = put_if_absent(key, request.value, request.ttl, id);
   auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
 
@@ -38,9 +46,12 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   if (!outcome) {
     answer = co_await settle(request, id, outcome.error());
   } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
-    answer = LeaseGrant{committed->lease, committed->ttl, FencingToken{number_of(committed->revision)}};
+    answer = LeaseGrant{committed->lease, committed->ttl, token_at(committed->revision, store_.token_base())};
   } else {
-    co_return LeaseRefused{std::get<Conflict>(*outcome).current.front()->lease};
+    auto& conflict = std::get<Conflict>(*outcome);
+    LeaseId holder = conflict.current.front()->lease;
+    if (cache_) cache_->fill(key, holder, conflict.as_of);
+    co_return LeaseRefused{holder};
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
   if (granted && (clock_.boot_now() - request.received) * 2 > request.ttl) {
@@ -49,7 +60,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   }
   if (!granted) {
     auto executor = co_await asio::this_coro::executor;
-    background_.spawn(executor, end_unknown_lease(id));
+    background_.spawn(executor, end_unknown_lease(id, std::move(key)));
   }
   co_return answer;
 }
@@ -62,16 +73,25 @@ Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, Le
   if (found->entry->lease != id) co_return LeaseRefused{found->entry->lease};
   auto settled = co_await store_.settled(found->as_of, deadline);
   if (!settled) co_return unknown;
-  co_return LeaseGrant{id, request.ttl, FencingToken{number_of(found->entry->created)}};
+  co_return LeaseGrant{id, request.ttl, token_at(found->entry->created, store_.token_base())};
 }
 
 // Only ever for a lease whose id this server chose and told nobody.
-Task<void> LeaseService::end_unknown_lease(LeaseId id) {
+Task<void> LeaseService::end_unknown_lease(LeaseId id, std::string key) {
   auto ended = co_await store_.revoke(id, "", deadline_for(clock_.boot_now()));
+  if (cache_) cache_->drop(key);
   if (!ended && outcome_unknown(ended.error().code)) {
     log_.write(LogLevel::warn, "a lease that nobody knows could not be ended; it ends by itself",
                {{"error", ended.error().message}});
   }
+}
+
+std::optional<LeaseId> LeaseService::holder_by_cache(const std::string& key) {
+  return cache_ ? cache_->find(key) : std::nullopt;
+}
+
+RefusalCacheCounts LeaseService::cache_counts() const {
+  return cache_ ? cache_->counts() : RefusalCacheCounts();
 }
 
 Task<Result<Ttl>> LeaseService::keep_alive(LeaseId id, BootTime received) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -9,6 +11,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "base/task_group.h"
+#include "lock/refusal_cache.h"
 #include "lock/types.h"
 #include "store/lease_store.h"
 
@@ -16,6 +19,7 @@ namespace sharedlock {
 
 struct LeaseServiceOptions {
   std::chrono::milliseconds request_timeout{5000};  // for a whole request, counted from its `received`
+  std::size_t cache_size = 0;                       // refusals that are answered from memory (R29); 0: none
 };
 
 struct GrantRequest {
@@ -54,18 +58,24 @@ class LeaseService {
   // a lease of this service, or can no longer be promised. Any other error: it surely still lives.
   Task<Result<Ttl>> keep_alive(LeaseId id, BootTime received);
 
+  // All zero without a cache.
+  RefusalCacheCounts cache_counts() const;
+
   // Ends when the store has answered a read within `patience`; else says why it did not.
   Task<Result<void>> ready(std::chrono::milliseconds patience);
 
  private:
   Task<Result<Answer>> settle(GrantRequest request, LeaseId id, Error unknown);
-  Task<void> end_unknown_lease(LeaseId id);
+  std::optional<LeaseId> holder_by_cache(const std::string& key);
+  Task<void> end_unknown_lease(LeaseId id, std::string key);
   Deadline deadline_for(BootTime received) const;
 
   const LeaseServiceOptions options_;
   LeaseStore& store_;
   Clock& clock_;
   Log& log_;
+  std::optional<RefusalCache> cache_;
+  Subscription cache_feed_;
   TaskGroup background_;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/manual_clock.h"
 #include "store/memory_store.h"
+#include "support/eventually.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"
 
@@ -179,6 +180,20 @@ TEST_F(LeaseServiceTest, ReadyAsLongAsTheStoreAnswers) {
   EXPECT_TRUE(run_task(leases_.ready(seconds(1))));
   faults_.fail_reads(true);
   EXPECT_FALSE(run_task(leases_.ready(seconds(1))));
+}
+
+TEST_F(LeaseServiceTest, SafetyR29_ARefusalIsAnsweredFromTheCacheUntilTheKeyIsFree) {
+  LeaseService cached({.cache_size = 10}, faults_, clock_, log_);
+  auto ask = [&] { return run_task(cached.grant({"key", "value", Ttl{10}, clock_.boot_now()})); };
+  grant_of(ask());
+  ASSERT_TRUE(test::eventually([&] { return is_refused(ask()) && cached.cache_counts().hits > 0; }));
+  int commits = faults_.commits();
+
+  EXPECT_TRUE(is_refused(ask()));
+  EXPECT_EQ(faults_.commits(), commits);
+
+  clock_.advance(seconds(13));
+  EXPECT_TRUE(test::eventually([&] { return !is_refused(ask()); }));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "base/json_text.h"
+#include "lock/token.h"
 
 namespace sharedlock {
 
@@ -132,7 +133,9 @@ std::string to_json(const LockRecord& record) {
       .number("leaseDuration", record.duration.count())
       .number("expiry", record.expiry.time_since_epoch().count());
   if (record.carried_token) json.number("fencingToken", number_of(*record.carried_token));
-  return json.members(record.unknown_members).take();
+  std::string text = json.members(record.unknown_members).take();
+  text.shrink_to_fit();  // it stays in the store
+  return text;
 }
 
 Result<LockRecord> parse_lock_record(std::string_view text) {
@@ -161,13 +164,13 @@ Result<LockRecord> parse_lock_record(std::string_view text) {
   return record;
 }
 
-Result<HeldLock> read_held_lock(const Entry& entry) {
+Result<HeldLock> read_held_lock(const Entry& entry, std::int64_t token_base) {
   auto record = parse_lock_record(entry.value);
   if (!record) return record.error();
-  FencingToken own{number_of(entry.revision)};
+  FencingToken own = token_at(entry.revision, token_base);
   FencingToken token = record->carried_token.value_or(own);
   if (token > own) return unreadable("fencingToken is above the entry's revision");
-  return HeldLock{*std::move(record), token, entry.revision};
+  return HeldLock{.record = *std::move(record), .token = token, .revision = entry.revision};
 }
 
 }  // namespace sharedlock

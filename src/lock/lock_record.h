@@ -1,5 +1,8 @@
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,10 +35,12 @@ struct HeldLock {
   LockRecord record;
   FencingToken token;  // of the present holding
   Revision revision;   // what a change of it must expect
+  // Where it hangs on no lease: for how long this process has seen it unchanged.
+  std::optional<std::chrono::nanoseconds> leaseless_for = std::nullopt;
 };
 
-// Reads an entry. The token is the record's carried one, else the entry's revision. corrupt also when the carried token
-// is not positive, or above the entry's own revision: no server of ours wrote that.
-Result<HeldLock> read_held_lock(const Entry& entry);
+// Reads an entry. The token is the record's carried one, else that of the entry's revision. corrupt also when the
+// carried token is not positive, or above that of the entry's revision: no server of ours wrote that.
+Result<HeldLock> read_held_lock(const Entry& entry, std::int64_t token_base = 0);
 
 }  // namespace sharedlock

@@ -3,6 +3,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "lock/token.h"
+
 namespace sharedlock {
 
 namespace {
@@ -94,13 +96,14 @@ Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, 
 // The one retry loop.
 Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, Deadline deadline) {
   auto found = co_await store_.get(key, deadline);
+  std::optional<Error> unanswered;  // why the last try had no answer
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto seen = read(key, found->entry);
     if (!seen) co_return seen.error();
     Decision decision = decide(*seen, epoch_now());
     if (!is_write(decision)) co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
-    if (retries_left < 0) co_return ran_out_of_retries();
+    if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
     Transaction transaction = transaction_for(key, decision, *seen);
     auto result = co_await store_.commit(std::move(transaction), deadline);
@@ -109,6 +112,7 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
       found = co_await look_durably(key, deadline);
       if (!found) co_return result.error();
+      unanswered = result.error();
       if (shows_success(decision, *seen, found->entry)) {
         co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
       }
@@ -118,6 +122,7 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
       co_return Outcome{std::move(decision), *std::move(seen), committed->revision};
     }
     auto& conflict = std::get<Conflict>(*result);
+    unanswered.reset();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
   }
 }
@@ -132,10 +137,13 @@ Task<Result<Found>> LockService::look_durably(std::string key, Deadline deadline
 
 Result<std::optional<HeldLock>> LockService::read(const std::string& key, const std::optional<Entry>& entry) {
   if (!entry) return std::optional<HeldLock>();
-  auto lock = read_held_lock(*entry);
+  auto lock = read_held_lock(*entry, store_.token_base());
   if (!lock) {
     log_.write(LogLevel::error, lock.error().message, {{"key", key}});
     return lock.error();
+  }
+  if (entry->lease == LeaseId{0}) {
+    lock->leaseless_for = leaseless_.seen(key, entry->revision, clock_.boot_now());
   }
   return std::optional(*std::move(lock));
 }
@@ -143,7 +151,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
 std::variant<LockGrant, Refused> LockService::to_answer(Outcome outcome) const {
   auto* write = std::get_if<WriteRecord>(&outcome.decision);
   if (!write) return std::get<Refused>(std::move(outcome.decision));
-  FencingToken token = write->record.carried_token.value_or(FencingToken{number_of(outcome.revision)});
+  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
   return LockGrant{std::move(write->record), token, write->ttl};
 }
 

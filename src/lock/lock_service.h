@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "base/task_group.h"
+#include "lock/leaseless_records.h"
 #include "lock/rules.h"
 #include "lock/types.h"
 #include "store/lease_store.h"
@@ -79,6 +80,7 @@ class LockService {
   LeaseStore& store_;
   Clock& clock_;
   Log& log_;
+  LeaselessRecords leaseless_;
   TaskGroup background_;
 };
 

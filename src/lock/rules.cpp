@@ -14,6 +14,12 @@ bool is_past(const HeldLock& lock, EpochSeconds now) {
   return lock.record.expiry < now;
 }
 
+// No lease will ever end it, so the clock has to; but only after it stood there for as long as it was meant to, so that
+// a wall clock that is ahead takes nothing fresh.
+bool is_abandoned(const HeldLock& lock, EpochSeconds now) {
+  return lock.leaseless_for && is_past(lock, now) && *lock.leaseless_for >= lock.record.duration;
+}
+
 bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lock) {
   return asked && *asked != lock.token;
 }
@@ -21,7 +27,7 @@ bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lo
 }  // namespace
 
 Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldLock>& current, EpochSeconds now) {
-  if (current && current->record.holder != request.holder) return held_by(*current);
+  if (current && current->record.holder != request.holder && !is_abandoned(*current, now)) return held_by(*current);
   LockRecord record{.lock = request.lock,
                     .holder = request.holder,
                     .duration = request.duration,

@@ -11,7 +11,7 @@ namespace sharedlock {
 
 // The rules of the lock API: from what is asked, what stands there and the time on the wall, to what is to be done.
 // Pure functions: no clock, no store, no thread. `current` is nothing when the lock is free. A lock is held as long as
-// its entry exists: these rules never free one because of a clock.
+// its entry exists: these rules never free one because of a clock, but for a record that no lease holds (R10).
 
 // Put this record there, under a lease of `ttl`.
 struct WriteRecord {
@@ -32,7 +32,8 @@ struct Refused {
 };
 using Decision = std::variant<WriteRecord, EraseRecord, NothingToDo, Refused>;
 
-// Free, or mine already: a new holding that begins now, with a fresh record. Another's: refused.
+// Free, or mine already: a new holding that begins now, with a fresh record. Another's: refused; unless it hangs on no
+// lease, is past its expiry, and was seen unchanged for its whole duration.
 Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldLock>& current, EpochSeconds now);
 
 // Mine, with the token asked for, and not past its expiry: extended, with token and unknown members carried on. The

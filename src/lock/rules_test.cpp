@@ -69,6 +69,22 @@ TEST(LockRules, AcquireOfAnothersLockIsRefusedWithItsHolder) {
   }
 }
 
+// R10: a record without a lease would never end by itself.
+TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsTakenOverWhenItWasSeenForItsDuration) {
+  HeldLock abandoned = held_by({"other", "other"}, kNow - seconds(1), seconds(30));
+  abandoned.leaseless_for = seconds(30);
+  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), abandoned, kNow)).record.holder, kMe);
+}
+
+TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsNotTakenOverBefore) {
+  HeldLock seen_shortly = held_by({"other", "other"}, kNow - std::chrono::hours(1), seconds(30));
+  seen_shortly.leaseless_for = seconds(30) - std::chrono::nanoseconds(1);
+  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), seen_shortly, kNow)).holder);
+  HeldLock not_past = held_by({"other", "other"}, kNow, seconds(30));
+  not_past.leaseless_for = std::chrono::hours(1);
+  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), not_past, kNow)).holder);
+}
+
 // R10: only the lease ends a lock; as long as the entry is there, no clock frees it.
 TEST(LockRules, SafetyR10_AcquireOfAnothersLockPastItsExpiryIsRefused) {
   HeldLock past = held_by({"other", "other"}, kNow - std::chrono::hours(1000));

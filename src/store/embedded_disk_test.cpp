@@ -228,7 +228,7 @@ TEST_F(EmbeddedDisk, WhatHangsDoesNotFillTheMemory) {
     auto call = start(store->commit(putting("big", value), Deadline{clock.boot_now()}));
     if (error_of(call.result()) != Errc::deadline_exceeded) refused = error_of(call.result());
   }
-  EXPECT_EQ(refused, Errc::unavailable);
+  EXPECT_EQ(refused, Errc::overloaded);
   EXPECT_GT(taken, 50);
   Revision refused_at = client->now();
 
@@ -236,6 +236,38 @@ TEST_F(EmbeddedDisk, WhatHangsDoesNotFillTheMemory) {
 
   EXPECT_TRUE(client->settled(refused_at));
   EXPECT_GT(client->put("a", "").revision, refused_at);
+}
+
+TEST_F(EmbeddedDisk, WhatIsToBeErasedAndToldCountsToo) {
+  const std::string name(1 << 20, 'x');
+  for (int i = 0; i < 100; ++i) client->put(name + std::to_string(i), "");
+  WatchLog watch(*store, "");
+  ASSERT_TRUE(watch.has_begun());
+  auto hanging = hang_with("a", in(seconds(1)));
+  int erased = 0;
+  auto erase = [&] {
+    Transaction erasure{.expect = {}, .none_under = {}, .changes = {Erase{name + std::to_string(erased)}}};
+    return error_of(start(store->commit(std::move(erasure), Deadline{clock.boot_now()})).result());
+  };
+  while (erased < 100 && erase() == Errc::deadline_exceeded) ++erased;
+  // For the disk and for the watch: 2 MiB each.
+  EXPECT_GT(erased, 25);
+  EXPECT_LT(erased, 40);
+}
+
+TEST_F(EmbeddedDisk, WhatIsRefusedSinceTooMuchWaitsDidNotHappen) {
+  auto hanging = hang_with("a", in(seconds(1)));
+  const std::string value(1 << 20, 'x');
+  std::optional<Errc> refused;
+  int i = 0;
+  for (; i < 200 && refused != Errc::overloaded; ++i) {
+    auto call = start(store->commit(putting(std::to_string(i), value), Deadline{clock.boot_now()}));
+    refused = error_of(call.result());
+  }
+  EXPECT_EQ(refused, Errc::overloaded);
+  EXPECT_FALSE(outcome_unknown(*refused));
+  EXPECT_TRUE(client->get(std::to_string(i - 2)));
+  EXPECT_FALSE(client->get(std::to_string(i - 1)));
 }
 
 TEST_F(EmbeddedDisk, SafetyR13_AfterAFailedWriteEveryWaiterIsTold) {

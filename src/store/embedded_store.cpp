@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <limits>
+#include <deque>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "store/first_revision.h"
 #include "store/group_commit.h"
 #include "store/lease_table.h"
+#include "store/paged_snapshot.h"
 #include "store/watch_hub.h"
 
 namespace sharedlock {
@@ -35,7 +37,10 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
         expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
 
   // The hub's thread may be waiting for the disk, and the disk's thread tells the hub.
-  ~EmbeddedStore() override { hub_.stop(); }
+  ~EmbeddedStore() override {
+    hub_.stop();
+    give_back_reserved();
+  }
 
   // Puts back what the journal held and reserves the first revisions; before anybody calls.
   Result<void> begin(JournalState state) {
@@ -50,8 +55,8 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
       usable_ = reserved_;  // nobody sees any of it before this has returned
       expirer_.look_again();
     }
-    if (disk_.wait_until_durable(reservation)) return {};
-    return Error{Errc::unavailable, disk_.failure()};
+    begun_ = disk_.wait_until_durable(reservation);
+    return begun_ ? Result<void>() : Error{Errc::unavailable, disk_.failure()};
   }
 
   Task<Result<Found>> get(std::string key, Deadline) override {
@@ -134,7 +139,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   Applied apply(Transaction transaction) {
     std::scoped_lock lock(mutex_);
     if (auto failed = failure()) return {.outcome = *std::move(failed)};
-    if (disk_.is_behind()) return {.outcome = Error{Errc::unavailable, "too much waits for the disk"}};
+    if (disk_.is_behind()) return {.outcome = Error{Errc::overloaded, "too much waits for the disk"}};
     expirer_.expire_some();
     BootTime now = clock_.boot_now();
     note_durable_entries(transaction);
@@ -144,9 +149,9 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   }
 
   std::optional<Error> failure() const {
-    std::string why = disk_.failure();
-    if (why.empty()) return std::nullopt;
-    return Error{Errc::unavailable, "the store has stopped after a failed write, until a restart: " + why};
+    if (!disk_.has_failed()) return std::nullopt;
+    // Why is in the log alone: /ready shows this to everybody.
+    return Error{Errc::unavailable, "the disk failed, and nothing is written until a restart; see the log"};
   }
 
   // What keep_alive() answers when the disk did not: a lease that ended while it waited is not said to live.
@@ -176,6 +181,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     for (const Change& change : changes) add_write(batch, change);
     bool new_revision = table_.revision() != before;
     if (new_revision) batch.reserved = reserve();
+    if (paging_) paging_->note(changes);
     std::optional<ChangeBatch> told;
     if (new_revision) told = ChangeBatch{table_.revision(), {}};
     if (told && hub_.recording()) told->changes = std::move(changes);
@@ -214,7 +220,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     Revision used = table_.revision();
     if (used > usable_) {
       // Half a block is much more than is_behind() lets wait for the disk.
-      if (!disk_.is_durable(reservation_) && disk_.failure().empty()) {
+      if (!disk_.is_durable(reservation_) && !disk_.has_failed()) {
         std::fputs("shared-lock: revisions ran out while the disk hung\n", stderr);
         std::abort();
       }
@@ -225,27 +231,47 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return reserved_;
   }
 
+  // A clean end leaves nothing reserved, so the next life begins at the wall clock again. Else tokens would run ahead
+  // of it by a block for each restart, and a copy that is put back soon would give the same ones again.
+  void give_back_reserved() {
+    std::scoped_lock lock(mutex_);
+    ended_ = true;
+    if (!begun_) return;
+    Revision next{number_of(table_.revision()) + 1};
+    disk_.add(table_.revision(), JournalBatch{.writes = {}, .reserved = next}, std::nullopt);
+  }
+
   bool expire_one(BootTime now) {
+    if (ended_) return false;
     return change([&](auto* changes) { return table_.expire_one(now, changes); });
   }
 
+  // On the hub's thread alone, one at a time.
   std::optional<Snapshot> snapshot(const std::string& prefix) {
-    Listing all;
-    Ticket ticket{};
-    {
-      std::scoped_lock lock(mutex_);
-      expirer_.expire_some();
-      all = table_.list(prefix, "", std::numeric_limits<std::size_t>::max());
-      ticket = disk_.ticket_for(all.as_of);
-    }
-    if (!disk_.wait_until_durable(ticket)) return std::nullopt;
-    return Snapshot{.as_of = all.as_of, .entries = std::move(all.entries)};
+    PagedSnapshot pages(prefix);
+    begin_paging(pages);
+    while (take_page(pages)) std::this_thread::yield();
+    if (!disk_.wait_until_durable(disk_.ticket_for(pages.as_of()))) return std::nullopt;
+    return std::move(pages).finish();
+  }
+
+  void begin_paging(PagedSnapshot& pages) {
+    std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
+    paging_ = &pages;
+  }
+
+  bool take_page(PagedSnapshot& pages) {
+    std::scoped_lock lock(mutex_);
+    bool more = pages.take_page(table_);
+    if (!more) paging_ = nullptr;
+    return more;
   }
 
   void on_lease(LeaseId id, bool own, Ttl ttl) override { writes_.emplace_back(JournalLease{id, own, ttl}); }
   void on_lease_ended(LeaseId id) override { writes_.emplace_back(EndLease{id}); }
 
-  void on_durable(std::vector<ChangeBatch> changes) override {
+  void on_durable(std::deque<ChangeBatch> changes) override {
     for (ChangeBatch& batch : changes) hub_.publish(batch.revision, std::move(batch.changes));
   }
 
@@ -260,6 +286,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   LeaseTable table_;
   std::vector<JournalWrite> writes_;         // of the change under way: its leases
   std::vector<std::string> durable_before_;  // of the change under way: see note_durable_entries()
+  PagedSnapshot* paging_ = nullptr;          // that is being taken
   WatchHub hub_;
   GroupCommit disk_;
   Ticket last_ticket_{};
@@ -267,6 +294,8 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   Revision usable_;    // up to here revisions are known to be reserved on disk
   Revision reserved_;  // up to here once `reservation_` is on disk
   Ticket reservation_{};
+  bool begun_ = false;
+  bool ended_ = false;  // nothing changes any more
   Expirer expirer_;
 };
 
@@ -277,6 +306,7 @@ Result<std::unique_ptr<LeaseStore>> make_embedded_store(std::unique_ptr<Journal>
   auto state = journal->load();
   if (!state) return state.error();
   Revision last = std::max(state->reserved, first_revision(clock));
+  if (last > kLastFirstRevision) return revisions_too_high(last);
   auto store = std::make_unique<EmbeddedStore>(last, revision_block, std::move(journal), clock, log);
   if (auto begun = store->begin(*std::move(state)); !begun) return begun.error();
   return std::unique_ptr<LeaseStore>(std::move(store));

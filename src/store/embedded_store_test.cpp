@@ -1,5 +1,7 @@
 #include "store/embedded_store.h"
 
+#include <thread>
+
 #include "contract/store_contract.h"
 #include "store/rocks_journal.h"
 #include "support/embedded_fixture.h"
@@ -85,6 +87,35 @@ TEST_F(EmbeddedStore, EndsStayEndedAfterARestart) {
 
   EXPECT_THAT(client->keys_under(""), IsEmpty());
   EXPECT_THAT(disk->replay().leases(), IsEmpty());
+}
+
+TEST_F(EmbeddedStore, SafetyR31_ACopyOfACleanEndGivesHigherTokensThanWhatFollowedIt) {
+  clock.set_wall(clock.wall_now() + std::chrono::hours(1));
+  reopen();
+  client->put("a", "");
+  close();
+  std::size_t copied = disk->batches().size();
+  clock.advance(std::chrono::milliseconds(100));
+  open();
+  Revision last = client->put("b", "").revision;
+  close();
+
+  disk->forget_after(copied);
+  clock.advance(std::chrono::milliseconds(100));
+  open();
+
+  EXPECT_GT(client->put("b", "").revision, last);
+}
+
+// Microseconds of the year 2255; in JSON a number above 2^53 would come out as another one.
+TEST_F(EmbeddedStore, SafetyR31_AClockThatIsCenturiesAheadIsRefused) {
+  close();
+  disk = std::make_shared<MemoryDisk>();
+  clock.set_wall(WallTime(seconds(9'100'000'000)));
+  auto opened = try_to_open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, Errc::invalid_argument);
+  EXPECT_EQ(disk->appends(), 0U);
 }
 
 TEST_F(EmbeddedStore, LeasesLiveForTheirFullTtlAfterARestart) {
@@ -252,6 +283,34 @@ TEST_F(EmbeddedStore, SafetyR31_RevisionsOfVolatileEntriesAreNotGivenAgain) {
   reopen();
 
   EXPECT_GT(client->now(), last);
+}
+
+// Of several pages, while keys of the pages that were taken already come to an end.
+TEST_F(EmbeddedStore, AWatchThatBeginsAmongWritersIsToldAllOfIt) {
+  constexpr int kKeys = 900;
+  constexpr int kWriters = 2;
+  auto key = [](int i) { return std::to_string(1000 + i); };
+  for (int round = 0; round < 5; ++round) {
+    for (int i = 0; i < kKeys; ++i) client->put(key(i), "");
+    std::vector<std::unique_ptr<WatchLog>> watches;
+    {
+      std::vector<std::jthread> writers;
+      for (int writer = 0; writer < kWriters; ++writer) {
+        writers.emplace_back([&, writer] {
+          for (int i = writer; i < kKeys - 10; i += kWriters) client->erase(key(i));
+        });
+      }
+      for (int i = 0; i < 5; ++i) {
+        watches.push_back(std::make_unique<WatchLog>(*store, ""));
+        EXPECT_TRUE(watches.back()->has_begun());
+      }
+    }
+    auto left = client->state_under("");
+    for (const auto& watch : watches) {
+      EXPECT_TRUE(watch->reaches(left)) << watch->state().size() << " entries, not " << left.size();
+      EXPECT_THAT(watch->faults(), IsEmpty());
+    }
+  }
 }
 
 TEST_F(EmbeddedStore, AJournalWhosePartsDoNotFitIsRefused) {

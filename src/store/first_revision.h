@@ -1,16 +1,28 @@
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "base/clock.h"
+#include "base/result.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
 
 // Where the revisions of a store in this process begin at its start: microseconds since 1970, so that fencing tokens
-// don't fall when a store is new, or lost and made anew. Below 2^53, so exact in every JSON reader, until the year
-// 2255.
+// don't fall when a store is new, or lost and made anew.
 inline Revision first_revision(const Clock& clock) {
   auto since_epoch = clock.wall_now().time_since_epoch();
   return Revision{std::chrono::floor<std::chrono::microseconds>(since_epoch).count()};
+}
+
+// Above this no store may begin: revisions are shown as JSON numbers, which many readers take for doubles, exact up to
+// 2^53 (the microseconds of the year 2255). What is left is for 2,000 years of a thousand changes a second.
+inline constexpr Revision kLastFirstRevision{(std::int64_t{1} << 53) - (std::int64_t{1} << 46)};
+
+inline Error revisions_too_high(Revision first) {
+  return {Errc::invalid_argument, "fencing tokens would begin at " + std::to_string(number_of(first)) +
+                                      ", too high to be exact in JSON: is the wall clock centuries ahead, or was it?"};
 }
 
 }  // namespace sharedlock

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <boost/asio/async_result.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
@@ -15,64 +13,47 @@ GroupCommit::Ticket after(GroupCommit::Ticket ticket) {
   return GroupCommit::Ticket{static_cast<std::uint64_t>(ticket) + 1};
 }
 
-// How often those who wait are looked at for deadlines that have passed: a disk that hangs makes nobody wait longer
-// than his deadline and this.
-constexpr std::chrono::milliseconds kDeadlineCheck{50};
-
-// How much may gather before is_behind(): about 250,000 changes of the usual size.
+// How much memory may gather before is_behind(): about 80,000 changes of the usual size.
 constexpr std::size_t kMostGathered = 64 << 20;
 
-// Roughly the memory that it takes until it is written.
-std::size_t bytes_of(const JournalBatch& added) {
-  std::size_t bytes = sizeof(ChangeBatch);
-  for (const JournalWrite& write : added.writes) {
-    bytes += sizeof(JournalWrite);
-    if (auto* put = std::get_if<KeyedEntry>(&write)) bytes += put->first.size() + put->second.value.size();
-  }
+// How many late waits end under one hold of the lock.
+constexpr std::size_t kLateAtOnce = 256;
+
+std::size_t bytes_of(const JournalWrite& write) {
+  std::size_t bytes = sizeof(JournalWrite);
+  if (auto* put = std::get_if<KeyedEntry>(&write)) bytes += put->first.size() + put->second.value.size();
+  if (auto* erase = std::get_if<EraseEntry>(&write)) bytes += erase->key.size();
   return bytes;
 }
 
-}  // namespace
+std::size_t bytes_of(const Change& change) {
+  std::size_t bytes = sizeof(Change) + change.key.size();
+  if (change.now) bytes += change.now->value.size();
+  if (change.previous) bytes += change.previous->value.size();
+  return bytes;
+}
 
-// A coroutine that waits for a batch: type-erased, since what Asio hands in can only be moved.
-class GroupCommit::Waiter {
- public:
-  Waiter(Executor executor, Deadline deadline) : executor_(executor), work_(executor), deadline_(deadline) {}
-  virtual ~Waiter() = default;
-  virtual void resume(Fate fate) = 0;  // on its executor
-
-  const Executor& executor() const { return executor_; }
-  const void* context() const { return &executor_.context(); }
-  bool is_late(BootTime now) const { return deadline_.at <= now; }
-
- private:
-  Executor executor_;
-  asio::executor_work_guard<Executor> work_;  // its io_context must not run dry meanwhile
-  Deadline deadline_;
-};
+// Roughly the memory that they take until they are written and told.
+std::size_t bytes_of(const JournalBatch& writes, const std::optional<ChangeBatch>& changes) {
+  std::size_t bytes = sizeof(JournalBatch) + sizeof(ChangeBatch);
+  for (const JournalWrite& write : writes.writes) bytes += bytes_of(write);
+  if (!changes) return bytes;
+  for (const Change& change : changes->changes) bytes += bytes_of(change);
+  return bytes;
+}
 
 template <class Handler>
-class GroupCommit::HandlerWaiter final : public GroupCommit::Waiter {
+class HandlerWaiter final : public CommitWaiter {
  public:
   HandlerWaiter(Executor executor, Deadline deadline, Handler handler)
-      : Waiter(executor, deadline), handler_(std::move(handler)) {}
-  void resume(Fate fate) override { std::move(handler_)(fate); }
+      : CommitWaiter(std::move(executor), deadline), handler_(std::move(handler)) {}
+  void resume(CommitFate fate) override { std::move(handler_)(fate); }
 
  private:
   Handler handler_;
 };
 
-struct GroupCommit::Batch {
-  explicit Batch(Ticket number) : ticket(number) {}
-
-  Ticket ticket;
-  JournalBatch writes;
-  std::vector<ChangeBatch> changes;
-  Revision last{};  // of the changes in it; kAbsent: none
-  std::size_t bytes = 0;
-  bool has_changes = false;
-  Waiters waiters;
-};
+}  // namespace
 
 GroupCommit::GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener)
     : journal_(std::move(journal)),
@@ -89,7 +70,7 @@ GroupCommit::~GroupCommit() {
     stopping_ = true;
     wake_.notify_all();
     settled_.notify_all();
-    ending_.notify_all();
+    deadline_.notify_all();
   }
   writer_.join();
   watchdog_.join();
@@ -99,9 +80,8 @@ GroupCommit::Ticket GroupCommit::add(Revision revision, JournalBatch writes, std
   std::scoped_lock lock(mutex_);
   Batch& batch = *gathering_;
   if (!failure_.empty()) return batch.ticket;
-  batch.bytes += bytes_of(writes);
-  std::ranges::move(writes.writes, std::back_inserter(batch.writes.writes));
-  if (writes.reserved) batch.writes.reserved = writes.reserved;
+  batch.bytes += bytes_of(writes, changes);
+  if (!writes.empty()) batch.writes.push_back(std::move(writes));
   if (changes) batch.changes.push_back(*std::move(changes));
   batch.last = revision;
   if (!std::exchange(batch.has_changes, true)) wake_.notify_one();
@@ -120,71 +100,65 @@ bool GroupCommit::is_behind() const {
   return gathering_->bytes > kMostGathered;
 }
 
+bool GroupCommit::has_failed() const {
+  std::scoped_lock lock(mutex_);
+  return !failure_.empty();
+}
+
 std::string GroupCommit::failure() const {
   std::scoped_lock lock(mutex_);
   return failure_;
 }
 
 Task<Result<void>> GroupCommit::durable(Ticket ticket, Deadline deadline) {
-  Fate fate = look(ticket);
-  if (fate == Fate::open) {
+  CommitFate fate = look(ticket);
+  if (fate == CommitFate::open) {
     auto executor = co_await asio::this_coro::executor;
     fate = co_await wait(executor, ticket, deadline);
   }
   switch (fate) {
-    case Fate::durable:
+    case CommitFate::durable:
       co_return Result<void>();
-    case Fate::lost:
-      co_return Error{Errc::unavailable, failure()};
-    case Fate::open:
+    case CommitFate::lost:
+      // Not failure(): it names files, and this may be shown to anybody.
+      co_return Error{Errc::unavailable, "the disk failed; see the log"};
+    case CommitFate::open:
       break;
   }
   co_return Error{Errc::deadline_exceeded, "the disk did not answer in time"};
 }
 
-GroupCommit::Fate GroupCommit::look(Ticket ticket) const {
+CommitFate GroupCommit::look(Ticket ticket) const {
   std::scoped_lock lock(mutex_);
-  if (ticket <= durable_ticket_) return Fate::durable;
-  return failure_.empty() ? Fate::open : Fate::lost;
+  if (ticket <= durable_ticket_) return CommitFate::durable;
+  return failure_.empty() ? CommitFate::open : CommitFate::lost;
 }
 
-Task<GroupCommit::Fate> GroupCommit::wait(Executor executor, Ticket ticket, Deadline deadline) {
+Task<CommitFate> GroupCommit::wait(Executor executor, Ticket ticket, Deadline deadline) {
   auto enlist = [this, executor, ticket, deadline](auto handler) {
     using Kind = HandlerWaiter<decltype(handler)>;
     this->enlist(ticket, std::make_unique<Kind>(executor, deadline, std::move(handler)));
   };
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(Fate)>(std::move(enlist), use_task);
+  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(CommitFate)>(std::move(enlist), use_task);
 }
 
-void GroupCommit::enlist(Ticket ticket, std::unique_ptr<Waiter> waiter) {
-  Fate fate = Fate::lost;
-  {
-    std::scoped_lock lock(mutex_);
-    if (ticket > durable_ticket_ && failure_.empty()) {
-      Batch& batch = writing_ && ticket == writing_->ticket ? *writing_ : *gathering_;
-      batch.waiters.push_back(std::move(waiter));
-      return;
-    }
-    if (ticket <= durable_ticket_) fate = Fate::durable;
-  }
-  Waiters one;
-  one.push_back(std::move(waiter));
-  resume(std::move(one), fate);
+void GroupCommit::enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter) {
+  CommitFate fate = enlist_or_tell(ticket, waiter);
+  if (!waiter) return;
+  CommitWaiters one;
+  one.add(std::move(waiter));
+  one.resume(fate);
 }
 
-// One post per executor, however many wait there.
-void GroupCommit::resume(Waiters waiters, Fate fate) {
-  auto same_executor = [](const auto& a, const auto& b) { return a->context() < b->context(); };
-  std::ranges::stable_sort(waiters, same_executor);
-  for (auto first = waiters.begin(); first != waiters.end();) {
-    auto last = std::find_if(first, waiters.end(), [&](const auto& w) { return w->context() != (*first)->context(); });
-    Waiters group(std::make_move_iterator(first), std::make_move_iterator(last));
-    Executor executor = group.front()->executor();
-    asio::post(executor, [group = std::move(group), fate] {
-      for (const auto& waiter : group) waiter->resume(fate);
-    });
-    first = last;
-  }
+// Takes the waiter when it has to wait; else says what became of its batch.
+CommitFate GroupCommit::enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter) {
+  std::scoped_lock lock(mutex_);
+  if (ticket <= durable_ticket_) return CommitFate::durable;
+  if (!failure_.empty()) return CommitFate::lost;
+  if (waiter->give_up_at() < watchdog_sleeps_until_) deadline_.notify_all();
+  Batch& batch = writing_ && ticket == writing_->ticket ? *writing_ : *gathering_;
+  batch.waiters.add(std::move(waiter));
+  return CommitFate::open;
 }
 
 bool GroupCommit::wait_until_durable(Ticket ticket) {
@@ -204,50 +178,70 @@ void GroupCommit::run_writer() {
     // Nobody else touches these parts of a batch that is being written.
     Result<void> written;
     if (!writing_->writes.empty()) written = journal_->append(writing_->writes);
-    if (written) {
-      listener_.on_durable(std::move(writing_->changes));
-    } else {
-      listener_.on_write_failed(written.error().message);
-    }
+    tell_listener(*writing_, written);
     lock.lock();
-    finish(std::move(written));
+    Finished finished = finish(written);
+    lock.unlock();
+    finished.batch->waiters.resume(written ? CommitFate::durable : CommitFate::lost);
+    finished.lost.resume(CommitFate::lost);
+    finished.batch.reset();
+    lock.lock();
+  }
+}
+
+void GroupCommit::tell_listener(Batch& batch, const Result<void>& written) {
+  if (written) {
+    listener_.on_durable(std::move(batch.changes));
+  } else {
+    listener_.on_write_failed(written.error().message);
   }
 }
 
 // Called with the lock held.
-void GroupCommit::finish(Result<void> written) {
-  Waiters ended = std::move(writing_->waiters);
+GroupCommit::Finished GroupCommit::finish(const Result<void>& written) {
+  Finished finished{.batch = std::move(writing_), .lost = {}};
   if (written) {
-    durable_ticket_ = writing_->ticket;
-    durable_revision_ = std::max(durable_revision_, writing_->last);
+    durable_ticket_ = finished.batch->ticket;
+    durable_revision_ = std::max(durable_revision_, finished.batch->last);
   } else {
     failure_ = written.error().message;
     if (failure_.empty()) failure_ = "the journal did not say why";
-    std::ranges::move(gathering_->waiters, std::back_inserter(ended));
-    gathering_->waiters.clear();
+    finished.lost = std::move(gathering_->waiters);
   }
-  writing_.reset();
   settled_.notify_all();
-  resume(std::move(ended), written ? Fate::durable : Fate::lost);
+  return finished;
 }
 
 void GroupCommit::run_watchdog() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    ending_.wait_for(lock, kDeadlineCheck);
-    BootTime now = clock_.boot_now();
-    Waiters late;
-    if (writing_) take_late(*writing_, now, late);
-    take_late(*gathering_, now, late);
-    resume(std::move(late), Fate::open);
+    end_late_waits(lock);
+    watchdog_sleeps_until_ = first_deadline();
+    if (stopping_ || watchdog_sleeps_until_ <= clock_.boot_now()) continue;
+    if (watchdog_sleeps_until_ == BootTime::max()) {
+      deadline_.wait(lock);
+    } else {
+      clock_.wait_until(lock, deadline_, watchdog_sleeps_until_);
+    }
+    watchdog_sleeps_until_ = BootTime::min();
   }
 }
 
-void GroupCommit::take_late(Batch& batch, BootTime now, Waiters& late) {
-  auto in_time = [now](const auto& waiter) { return !waiter->is_late(now); };
-  auto first_late = std::stable_partition(batch.waiters.begin(), batch.waiters.end(), in_time);
-  std::move(first_late, batch.waiters.end(), std::back_inserter(late));
-  batch.waiters.erase(first_late, batch.waiters.end());
+// The earliest of those who wait. Called with the lock held.
+BootTime GroupCommit::first_deadline() const {
+  BootTime gathering = gathering_->waiters.first_deadline();
+  return writing_ ? std::min(gathering, writing_->waiters.first_deadline()) : gathering;
+}
+
+void GroupCommit::end_late_waits(std::unique_lock<std::mutex>& lock) {
+  BootTime now = clock_.boot_now();
+  CommitWaiters late = gathering_->waiters.take_late(now, kLateAtOnce);
+  CommitWaiters more;
+  if (writing_) more = writing_->waiters.take_late(now, kLateAtOnce);
+  lock.unlock();
+  late.resume(CommitFate::open);
+  more.resume(CommitFate::open);
+  lock.lock();
 }
 
 }  // namespace sharedlock

@@ -1,17 +1,19 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "store/commit_waiters.h"
 #include "store/journal.h"
 #include "store/lease_store.h"
 
@@ -22,15 +24,15 @@ namespace sharedlock {
 // which their changes were added, so what survives a crash is a prefix of what happened.
 //
 // After the first failed write nothing is written any more: whether that write is on disk is unknown, and what comes
-// after it must not be. Thread-safe.
+// after it must not be. Thread-safe; nothing is done under its lock that takes longer when more is waiting.
 class GroupCommit {
  public:
   // Who is told what became of the batches; called on the thread that writes, without locks held.
   class Listener {
    public:
     virtual ~Listener() = default;
-    virtual void on_durable(std::vector<ChangeBatch> changes) = 0;  // of one batch, in order
-    virtual void on_write_failed(const std::string& why) = 0;       // once, and nothing after it
+    virtual void on_durable(std::deque<ChangeBatch> changes) = 0;  // of one batch, in order
+    virtual void on_write_failed(const std::string& why) = 0;      // once, and nothing after it
   };
 
   // A batch; they are numbered in the order in which they are written.
@@ -56,47 +58,61 @@ class GroupCommit {
   bool wait_until_durable(Ticket ticket);
 
   // Whether the batch is on disk by now.
-  bool is_durable(Ticket ticket) const { return look(ticket) == Fate::durable; }
+  bool is_durable(Ticket ticket) const { return look(ticket) == CommitFate::durable; }
 
   // Whether so much waits for the disk that nothing should be added but what must be: a disk that hangs may neither
   // fill the memory nor be given everything at once when it comes back.
   bool is_behind() const;
 
-  // Why nothing is written any more; empty as long as all is well.
+  // Whether a write has failed, so that nothing is written any more; and why.
+  bool has_failed() const;
   std::string failure() const;
 
  private:
-  enum class Fate { open, durable, lost };
-  class Waiter;
-  template <class Handler>
-  class HandlerWaiter;
-  using Waiters = std::vector<std::unique_ptr<Waiter>>;
-  struct Batch;
+  struct Batch {
+    explicit Batch(Ticket number) : ticket(number) {}
 
-  Fate look(Ticket ticket) const;
-  Task<Fate> wait(Executor executor, Ticket ticket, Deadline deadline);
-  void enlist(Ticket ticket, std::unique_ptr<Waiter> waiter);
-  static void resume(Waiters waiters, Fate fate);
+    Ticket ticket;
+    JournalGroup writes;
+    std::deque<ChangeBatch> changes;
+    Revision last{};  // of the changes in it; kAbsent: none
+    std::size_t bytes = 0;
+    bool has_changes = false;
+    CommitWaiters waiters;
+  };
+  // What is to be told and freed once the lock is gone.
+  struct Finished {
+    std::unique_ptr<Batch> batch;
+    CommitWaiters lost;  // who waited for what is not written any more
+  };
+
+  CommitFate look(Ticket ticket) const;
+  Task<CommitFate> wait(Executor executor, Ticket ticket, Deadline deadline);
+  void enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter);
+  CommitFate enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter);
 
   void run_writer();
-  void finish(Result<void> written);
+  void tell_listener(Batch& batch, const Result<void>& written);
+  Finished finish(const Result<void>& written);
   void run_watchdog();
-  void take_late(Batch& batch, BootTime now, Waiters& late);
+  BootTime first_deadline() const;
+  void end_late_waits(std::unique_lock<std::mutex>& lock);
 
   const std::unique_ptr<Journal> journal_;
   Clock& clock_;
   Listener& listener_;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;     // there is something to write, or the end
-  std::condition_variable settled_;  // a batch was written, or writing failed, or the end
-  std::condition_variable ending_;
+  std::condition_variable wake_;      // there is something to write, or the end
+  std::condition_variable settled_;   // a batch was written, or writing failed, or the end
+  std::condition_variable deadline_;  // somebody gives up earlier than the watchdog sleeps, or the end
   bool stopping_ = false;
   std::string failure_;
   Ticket durable_ticket_{0};
   Revision durable_revision_;
   std::unique_ptr<Batch> writing_;    // null while none is
   std::unique_ptr<Batch> gathering_;  // never null
+  BootTime watchdog_sleeps_until_ = BootTime::min();
   std::thread writer_;
   std::thread watchdog_;  // ends waits whose deadline has passed
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <variant>
@@ -29,13 +30,16 @@ struct EndLease {
 };
 using JournalWrite = std::variant<KeyedEntry, EraseEntry, JournalLease, EndLease>;
 
-// What is written at once, in that order: state, not a log. Applied in full or not at all.
+// What one change writes, in that order: state, not a log. Applied in full or not at all.
 struct JournalBatch {
   std::vector<JournalWrite> writes;
   std::optional<Revision> reserved;  // revisions up to here may be given away
 
   bool empty() const { return writes.empty() && !reserved; }
 };
+
+// Changes that are written at once, in that order. Not a vector: it grows while others wait.
+using JournalGroup = std::deque<JournalBatch>;
 
 // What a journal holds when it is opened.
 struct JournalState {
@@ -54,9 +58,9 @@ class Journal {
   // part: nothing is returned then.
   virtual Result<JournalState> load() = 0;
 
-  // Writes `batch` and returns when it is on disk. After an error whether it is there is unknown, and nothing may be
-  // appended until the journal is opened anew.
-  virtual Result<void> append(const JournalBatch& batch) = 0;
+  // Writes all of `group` or nothing, and returns when it is on disk. After an error whether it is there is unknown,
+  // and nothing may be appended until the journal is opened anew.
+  virtual Result<void> append(const JournalGroup& group) = 0;
 };
 
 }  // namespace sharedlock

@@ -33,7 +33,7 @@ constexpr std::int64_t number_of(LeaseId id) {
   return static_cast<std::int64_t>(id);
 }
 
-// A lease id that nobody can guess.
+// A lease id that nobody can guess, for an OwnLease: on etcd some ids mark leases of another kind (etcd_lease_ids.h).
 LeaseId random_lease_id();
 
 // How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most
@@ -80,6 +80,13 @@ struct Transaction {
   std::vector<std::string> none_under;
   std::vector<Mutation> changes;
 };
+
+const std::string& key_of(const Mutation& mutation);
+// Null where it is not a put with a lease of its own.
+const OwnLease* own_lease_of(const Mutation& mutation);
+
+// invalid_argument where a transaction makes no sense in itself, whatever the store holds.
+Result<void> check(const Transaction& transaction);
 
 struct Committed {
   Revision revision;  // of this transaction (where it changed nothing: of the store)
@@ -156,6 +163,10 @@ class Subscription {
 class LeaseStore {
  public:
   virtual ~LeaseStore() = default;
+
+  // What is added to a revision to make a fencing token: nonzero only where revisions may begin anew below tokens that
+  // were given away before (R31). Constant, and known once any call has answered with a revision.
+  virtual std::int64_t token_base() const { return 0; }
 
   virtual Task<Result<Found>> get(std::string key, Deadline deadline) = 0;
 

@@ -37,50 +37,6 @@ Error no_lease() {
   return {Errc::lease_not_found, "no such lease"};
 }
 
-const std::string& key_of(const Mutation& mutation) {
-  return std::visit([](const auto& change) -> const std::string& { return change.key; }, mutation);
-}
-
-std::optional<Ttl> ttl_of(const Lifetime& lifetime) {
-  if (auto* own = std::get_if<OwnLease>(&lifetime)) return own->ttl;
-  if (auto* pooled = std::get_if<PooledLease>(&lifetime)) return pooled->ttl;
-  return std::nullopt;
-}
-
-const OwnLease* own_lease_of(const Mutation& mutation) {
-  const Put* put = std::get_if<Put>(&mutation);
-  return put ? std::get_if<OwnLease>(&put->lifetime) : nullptr;
-}
-
-Error refused(std::string_view why) {
-  return {Errc::invalid_argument, std::string(why)};
-}
-
-// Whether a transaction makes sense in itself, whatever the table holds.
-Result<void> check(const Transaction& transaction) {
-  for (const Expect& expect : transaction.expect) {
-    if (expect.key.empty()) return refused("a key may not be empty");
-  }
-  int own_leases = 0;
-  for (auto change = transaction.changes.begin(); change != transaction.changes.end(); ++change) {
-    const std::string& key = key_of(*change);
-    if (key.empty()) return refused("a key may not be empty");
-    auto same_key = [&](const Mutation& other) { return key_of(other) == key; };
-    if (std::find_if(std::next(change), transaction.changes.end(), same_key) != transaction.changes.end()) {
-      return refused("one transaction can't change one key twice");
-    }
-    const Put* put = std::get_if<Put>(&*change);
-    if (auto ttl = put ? ttl_of(put->lifetime) : std::nullopt; ttl && *ttl < Ttl{1}) {
-      return refused("a ttl is at least one second");
-    }
-    if (const OwnLease* own = own_lease_of(*change)) {
-      if (++own_leases > 1) return refused("one transaction can't grant two own leases");
-      if (own->id && *own->id <= LeaseId{0}) return refused("a lease id is positive");
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 std::size_t LeaseTable::EntryTraits::hash(Key key) {

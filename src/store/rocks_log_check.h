@@ -1,9 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
-#include <optional>
-#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sharedlock {
 
@@ -12,13 +12,38 @@ namespace sharedlock {
 // same, and opens with what stood before it: synced records would be gone without a word.
 //
 // Tells the two apart by what follows: every batch is synced before the next one is written, so behind a torn record no
-// other batch can begin. The format is that of RocksDB 7.8, db/log_format.h: blocks of 32 KiB; records of a masked
-// CRC-32C (4 bytes), a length (2), a type (1) and the payload.
+// other batch can begin. Clients choose a part of the bytes, so what counts as a batch must fit behind those before it:
+// by its number in the sequence of all writes, by its form, and by its place in its block. The formats are those of
+// RocksDB 7.8, db/log_format.h: blocks of 32 KiB; records of a masked CRC-32C (4 bytes), a length (2), a type (1) and
+// the payload; and db/write_batch.cc: the number of its first write (8), how many there are (4), the writes.
 
-// Whether these are the bytes of a log that is damaged, rather than whole or torn at its end.
-bool is_damaged_log(std::string_view log);
+// Every batch ends in this, which is in the log alone: log data, the length 1, a byte that is not zero. So a log that
+// ends in zeros from the border of a page on has lost that page.
+inline constexpr std::string_view kEndOfBatch = "\xff";
 
-// The name of a damaged log in the directory, if there is one.
-std::optional<std::string> find_damaged_log(const std::filesystem::path& directory);
+enum class LogEnd {
+  whole,
+  torn,       // in the middle of a batch; RocksDB opens with all before it
+  zero_page,  // in a page that never reached the disk, and reads as zeros: RocksDB does not open unless it is cut off
+  damaged,
+};
+struct LogCheck {
+  LogEnd end;
+  std::size_t whole;  // the length of the part that is in order
+};
+
+LogCheck check_log(std::string_view log);
+
+// The same for a MANIFEST, which has the form of a log and says which files make up the state: a part of it would be an
+// older state. Its records are RocksDB's own, so any that is whole behind one that is not means damage. Never
+// zero_page.
+LogCheck check_manifest(std::string_view manifest);
+
+// The write-ahead logs in a directory: files of RocksDB's names for them.
+std::vector<std::filesystem::path> logs_in(const std::filesystem::path& directory);
+
+// The same for files; one that can't be read is an empty log, since RocksDB will say so.
+LogCheck check_log_file(const std::filesystem::path& file);
+LogCheck check_manifest_file(const std::filesystem::path& file);
 
 }  // namespace sharedlock

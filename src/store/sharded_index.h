@@ -17,8 +17,9 @@ class ShardedIndex {
   using Key = typename Traits::Key;
 
   Node* find(Key key) const {
-    const Shard& shard = shards_[shard_of(Traits::hash(key))];
-    auto found = shard.find(key);
+    Probe probe{key, Traits::hash(key)};
+    const Shard& shard = shards_[shard_of(probe.hash)];
+    auto found = shard.find(probe);
     return found == shard.end() ? nullptr : *found;
   }
 
@@ -29,22 +30,30 @@ class ShardedIndex {
   }
 
   // The node must be in.
-  void erase(Node& node) { size_ -= shards_[shard_of(Traits::hash(Traits::key_of(node)))].erase(&node); }
+  void erase(Node& node) {
+    Key key = Traits::key_of(node);
+    Probe probe{key, Traits::hash(key)};
+    size_ -= shards_[shard_of(probe.hash)].erase(probe);
+  }
 
   std::size_t size() const { return size_; }
 
  private:
+  struct Probe {  // a key whose hash is known
+    Key key;
+    std::size_t hash;
+  };
   struct Hash {
     using is_transparent = void;
     using is_avalanching = void;
-    std::size_t operator()(Key key) const { return Traits::hash(key); }
+    std::size_t operator()(const Probe& probe) const { return probe.hash; }
     std::size_t operator()(const Node* node) const { return Traits::hash(Traits::key_of(*node)); }
   };
   struct Equal {
     using is_transparent = void;
     bool operator()(const Node* a, const Node* b) const { return a == b; }
-    bool operator()(Key key, const Node* node) const { return key == Traits::key_of(*node); }
-    bool operator()(const Node* node, Key key) const { return key == Traits::key_of(*node); }
+    bool operator()(const Probe& probe, const Node* node) const { return probe.key == Traits::key_of(*node); }
+    bool operator()(const Node* node, const Probe& probe) const { return probe.key == Traits::key_of(*node); }
   };
   using Shard = boost::unordered_flat_set<Node*, Hash, Equal>;
 

@@ -29,7 +29,9 @@ ChangeBatch only_under(const ChangeBatch& batch, const std::string& prefix) {
 struct WatchHub::Watcher {
   std::string prefix;
   WatchHandler handler;
-  std::optional<Revision> told;  // everything up to here was told; nothing: a snapshot is due
+  std::optional<Revision> told;                  // everything up to here was told; nothing: a snapshot is due
+  std::optional<std::uint64_t> snapshot_failed;  // the news at which it could not be had
+  bool told_live = true;
   bool removed = false;
   bool told_the_end = false;
   bool in_handler = false;
@@ -55,6 +57,20 @@ WatchHub::~WatchHub() {
 void WatchHub::end() {
   std::scoped_lock lock(mutex_);
   ended_ = true;
+  ++news_;
+  wake_.notify_all();
+}
+
+void WatchHub::live(bool live) {
+  std::scoped_lock lock(mutex_);
+  live_ = live;
+  ++news_;
+  wake_.notify_all();
+}
+
+void WatchHub::look_again() {
+  std::scoped_lock lock(mutex_);
+  ++news_;
   wake_.notify_all();
 }
 
@@ -75,6 +91,7 @@ bool WatchHub::recording() const {
 void WatchHub::publish(Revision revision, std::vector<Change> changes) {
   std::scoped_lock lock(mutex_);
   latest_ = revision;
+  ++news_;
   if (changes.empty()) {
     forget_all();
     wake_.notify_all();
@@ -107,6 +124,7 @@ Subscription WatchHub::subscribe(std::string prefix, std::optional<Revision> aft
   // A revision that was never announced is from another life of the store: its history is not ours.
   if (after && *after <= latest_) watcher->told = after;
   recording_ = true;
+  ++news_;
   watchers_.push_back(watcher);
   if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   wake_.notify_all();
@@ -135,12 +153,13 @@ void WatchHub::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     bool told = false;
+    std::uint64_t news = news_;
     // Handlers may remove and add watchers, so each round goes over a copy.
     auto watchers = watchers_;
     for (const auto& watcher : watchers) {
       if (!stopping_ && !watcher->removed) told |= serve(lock, watcher);
     }
-    if (!told && !stopping_) wake_.wait(lock);
+    if (!told && !stopping_ && news == news_) wake_.wait(lock);
   }
 }
 
@@ -148,41 +167,64 @@ bool WatchHub::needs_snapshot(const Watcher& watcher) const {
   return !watcher.told || *watcher.told < forgotten_;
 }
 
-// Tells one watcher the next thing there is to tell; false when it is up to date.
+// Tells one watcher the next thing there is to tell; false when there is nothing now.
 bool WatchHub::serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher) {
-  WatchEvent event;
-  if (watcher->told_the_end) return false;
-  if (ended_) {
-    watcher->told_the_end = true;
-    event = Liveness{false};
-  } else if (needs_snapshot(*watcher)) {
-    lock.unlock();
-    std::optional<Snapshot> snapshot = take_snapshot_(watcher->prefix);
-    lock.lock();
-    if (watcher->removed) return true;
-    if (!snapshot) {
-      wake_.wait(lock, [&] { return stopping_ || ended_ || watcher->removed; });
-      return true;
-    }
-    watcher->told = snapshot->as_of;
-    event = *std::move(snapshot);
-  } else {
-    auto later = [](Revision told, const Batch& batch) { return told < batch->revision; };
-    auto next = std::upper_bound(history_.begin(), history_.end(), *watcher->told, later);
-    if (next == history_.end()) return false;
-    watcher->told = (*next)->revision;
-    ChangeBatch matching = only_under(**next, watcher->prefix);
-    if (matching.changes.empty()) return true;
-    event = std::move(matching);
-  }
+  auto event = next_event(lock, *watcher);
+  if (!event || watcher->removed) return event.has_value();
   watcher->in_handler = true;
   lock.unlock();
-  watcher->handler(event);
+  watcher->handler(*event);
   lock.lock();
   if (watcher->removed) drop_handler(lock, *watcher);
   watcher->in_handler = false;
   handler_ended_.notify_all();
   return true;
+}
+
+std::optional<WatchEvent> WatchHub::next_event(std::unique_lock<std::mutex>& lock, Watcher& watcher) {
+  if (watcher.told_the_end) return std::nullopt;
+  if (ended_) {
+    watcher.told_the_end = true;
+    return Liveness{false};
+  }
+  // What a watcher was never told can't be out of date.
+  if (!live_ && watcher.told_live && watcher.told) {
+    watcher.told_live = false;
+    return Liveness{false};
+  }
+  if (needs_snapshot(watcher)) return next_snapshot(lock, watcher);
+  if (auto batch = next_batch(watcher)) return batch;
+  if (live_ && !watcher.told_live) {
+    watcher.told_live = true;
+    return Liveness{true};
+  }
+  return std::nullopt;
+}
+
+std::optional<WatchEvent> WatchHub::next_snapshot(std::unique_lock<std::mutex>& lock, Watcher& watcher) {
+  std::uint64_t news = news_;
+  if (watcher.snapshot_failed == news) return std::nullopt;
+  lock.unlock();
+  std::optional<Snapshot> snapshot = take_snapshot_(watcher.prefix);
+  lock.lock();
+  if (!snapshot) {
+    watcher.snapshot_failed = news;
+    return std::nullopt;
+  }
+  watcher.told = snapshot->as_of;
+  return *std::move(snapshot);
+}
+
+// What happened under its prefix next; passes over what happened elsewhere.
+std::optional<WatchEvent> WatchHub::next_batch(Watcher& watcher) {
+  auto later = [](Revision told, const Batch& batch) { return told < batch->revision; };
+  auto next = std::upper_bound(history_.begin(), history_.end(), *watcher.told, later);
+  for (; next != history_.end(); ++next) {
+    watcher.told = (*next)->revision;
+    ChangeBatch matching = only_under(**next, watcher.prefix);
+    if (!matching.changes.empty()) return matching;
+  }
+  return std::nullopt;
 }
 
 }  // namespace sharedlock

@@ -2,11 +2,13 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -26,7 +28,8 @@ struct WatchHistory {
 class WatchHub {
  public:
   // Returns the entries under a prefix as of some revision that publish() has announced or is about to; nothing when
-  // the store has failed, and end() was or is about to be called. Called on the hub's thread without its locks.
+  // they can't be had now: it is asked again after the next publish(), live() or look_again(). Called on the hub's
+  // thread without its locks.
   using TakeSnapshot = std::function<std::optional<Snapshot>(const std::string& prefix)>;
 
   // `latest` is the store's revision at the beginning.
@@ -46,6 +49,13 @@ class WatchHub {
   // nothing else.
   void end();
 
+  // Whether what was and will be told is current, from now on (true at the beginning). Watchers are told that it is not
+  // at once, and that it is again only once they have been told of everything before.
+  void live(bool live);
+
+  // Lets snapshots that could not be taken be taken now.
+  void look_again();
+
   // Ends the thread; no handler is called any more. Idempotent. Not from a handler.
   void stop();
 
@@ -58,6 +68,9 @@ class WatchHub {
 
   void run();
   bool serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher);
+  std::optional<WatchEvent> next_event(std::unique_lock<std::mutex>& lock, Watcher& watcher);
+  std::optional<WatchEvent> next_batch(Watcher& watcher);
+  std::optional<WatchEvent> next_snapshot(std::unique_lock<std::mutex>& lock, Watcher& watcher);
   bool needs_snapshot(const Watcher& watcher) const;
   void remove(const std::shared_ptr<Watcher>& watcher);
   static void drop_handler(std::unique_lock<std::mutex>& lock, Watcher& watcher);
@@ -72,6 +85,8 @@ class WatchHub {
   std::condition_variable handler_ended_;
   bool stopping_ = false;
   bool ended_ = false;
+  bool live_ = true;
+  std::uint64_t news_ = 0;  // how often there was a reason to look at the watchers again
   bool recording_ = false;
   Revision latest_;     // announced last
   Revision forgotten_;  // everything up to here is no longer in history_

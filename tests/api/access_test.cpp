@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "api/api_test.h"
 
 namespace sharedlock::test {
@@ -89,6 +91,29 @@ TEST_F(CrossSite, AChangingCallOfTheLeaseApiIs403InPlainText) {
     EXPECT_EQ(response.header("Content-Type"), "text/plain; charset=utf-8") << path;
   }
   EXPECT_EQ(post("/lease", R"({"key":"cross-site"})").status, 201) << "nothing happened";
+}
+
+// All that a browser sends to an address on plain HTTP.
+TEST_F(CrossSite, AChangingCallWithAnotherOriginIs403) {
+  for (const char* origin : {"http://evil.example", "null", "", "http://test:81", "http://test.evil.example",
+                             "https://evil.example/test", "test", "http://evil.example://test"}) {
+    auto headers = header_line("Content-Type", "text/plain") + header_line("Origin", origin);
+    EXPECT_EQ(post("/lease", R"({"key":"origin"})", headers).status, 403) << origin;
+    EXPECT_EQ(post("/v1/space/lock/origin/acquire", kAcquireBody, headers).status, 403) << origin;
+    EXPECT_EQ(ask("GET", "/v1/space/lock/origin", {}, headers).status, 200) << origin;
+  }
+  auto both = header_line("oRIGIN", "http://evil.example") + header_line("Sec-Fetch-Site", "same-origin");
+  EXPECT_EQ(post("/lease", R"({"key":"origin"})", both).status, 403);
+}
+
+TEST_F(CrossSite, AChangingCallWithTheServersOwnOriginIsAllowed) {
+  TestClient client = server().connect();
+  for (const char* origin : {"http://locks.example:8080", "https://Locks.Example:8080"}) {
+    client.send("POST /v1/space/lock/own-origin/acquire HTTP/1.1\r\nHost: locks.example:8080\r\nOrigin: " +
+                std::string(origin) + "\r\nContent-Length: " + std::to_string(std::strlen(kAcquireBody)) + "\r\n\r\n" +
+                kAcquireBody);
+    EXPECT_EQ(client.read_response().status, 200) << origin;
+  }
 }
 
 TEST_F(CrossSite, ReadingIsAllowed) {

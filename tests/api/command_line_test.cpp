@@ -36,12 +36,19 @@ Ended serve_with(const Environment& environment, const std::vector<std::string>&
   return run_program({.arguments = arguments, .environment = environment});
 }
 
-TEST(Serve, WithoutAStorageTypeNamesTheOthers) {
-  for (const Environment& environment : {Environment{}, Environment{{"SHARED_LOCK_STORAGE_TYPE", "etcd"}}}) {
-    auto ended = serve_with(environment);
-    EXPECT_EQ(ended.exit_code, 2);
-    EXPECT_THAT(ended.err, MatchesRegex("shared-lock: SHARED_LOCK_STORAGE_TYPE is etcd.*embedded.*memory.*\n"));
-    EXPECT_EQ(ended.out, "");
+TEST(Serve, WithoutEtcdItServesAndSaysWhatIsMissing) {
+  for (const Environment& more : {Environment{}, Environment{{"SHARED_LOCK_STORAGE_TYPE", "etcd"}}}) {
+    Environment environment = more;
+    environment["SHARED_LOCK_ETCD_ADDR_LIST"] = "http://127.0.0.1:1";
+    environment["AUTHENTICATION_DISABLED"] = "true";
+    ServerProcess server({.environment = environment});
+    EXPECT_EQ(server.ask("GET", "/health").status, 200);
+    auto ready = server.ask("GET", "/ready");
+    EXPECT_EQ(ready.status, 503);
+    EXPECT_THAT(ready.body, HasSubstr("etcd does not answer at http://127.0.0.1:1: "));
+    EXPECT_THAT(ready.body, HasSubstr("for one machine without etcd, set SHARED_LOCK_STORAGE_TYPE=embedded"));
+    EXPECT_EQ(server.ask("POST", "/lease", R"({"key":"value"})").status, 500);
+    EXPECT_EQ(server.stop(), 0);
   }
 }
 

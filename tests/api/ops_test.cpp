@@ -4,6 +4,7 @@ namespace sharedlock::test {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class Ops : public OnServer<OpenMemory> {
@@ -70,6 +71,40 @@ TEST_F(Ops, MetricsCountWhatHappened) {
 
   for (const Count& count : counts) EXPECT_EQ(metric(count.series), count.before + count.more) << count.series;
   EXPECT_GT(metric(durations + R"(sum{operation="get"})"), seconds);
+}
+
+TEST_F(Ops, MetricsShowTheProcess) {
+  EXPECT_GT(metric("process_cpu_seconds_total"), 0);
+  EXPECT_GT(metric("process_resident_memory_bytes"), 1e6);
+  EXPECT_GT(metric("process_open_fds"), 5);
+  EXPECT_GE(metric("process_max_fds"), metric("process_open_fds"));
+  EXPECT_GE(metric("process_threads"), 3);
+  EXPECT_NEAR(metric("process_start_time_seconds"), static_cast<double>(epoch_now()), 120);
+  EXPECT_EQ(metric("shared_lock_http_connections"), 1);
+}
+
+TEST_F(Ops, MetricsCountRequestsByThePatternOfTheirRoute) {
+  const std::string requests = R"(shared_lock_http_requests_total{route="/v1/{namespace}/lock/{lockName}/acquire",)";
+  const std::string took =
+      R"(shared_lock_http_request_duration_seconds_count{route="/v1/{namespace}/lock/{lockName}/acquire",method="POST"})";
+  const std::string operations = R"(shared_lock_lock_operations_total{operation="acquire",outcome=)";
+  double granted = metric(operations + "\"success\"}");
+  for (const char* name : {"one", "two"}) {
+    std::string target = std::string("/v1/counted/lock/lock-") + name + "/acquire";
+    EXPECT_EQ(post(target, R"({"instanceId":"instance-1","leaseDuration":60})").status, 200);
+    EXPECT_EQ(post(target, R"({"instanceId":"instance-2","leaseDuration":60})").status, 423);
+  }
+  EXPECT_EQ(post("/v1/counted/lock/lock-one/acquire", "{}").status, 400);
+  EXPECT_EQ(ask("GET", "/no/such/path").status, 404);
+
+  EXPECT_EQ(metric(requests + R"(method="POST",status="423"})"), 2);
+  EXPECT_EQ(metric(requests + R"(method="POST",status="400"})"), 1);
+  EXPECT_GE(metric(took), 5);
+  EXPECT_EQ(metric(operations + "\"success\"}"), granted + 2);
+  EXPECT_EQ(metric(operations + "\"refused\"}"), 2);
+  EXPECT_EQ(metric(operations + "\"invalid\"}"), 1);
+  EXPECT_GE(metric(R"(shared_lock_http_requests_total{route="none",method="GET",status="404"})"), 1);
+  EXPECT_THAT(ask("GET", "/metrics").body, Not(HasSubstr("lock-one")));
 }
 
 TEST_F(Ops, LocksAreNoLeasesInTheMetrics) {

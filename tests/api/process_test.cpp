@@ -75,8 +75,62 @@ TEST(ProcessEnd, SigtermTakesNoNewConnections) {
   EXPECT_EQ(client.read_response().status, 201);
 }
 
-TEST(ProcessEnd, ARequestThatNeverEndsIsCutOffAfterTheShutdownTimeout) {
-  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "200ms"}}));
+TEST(ProcessEnd, WithADrainDelayItServesOnButIsNotReady) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_DRAIN_DELAY", "2s"}}));
+  TestClient client = server.connect();
+  EXPECT_EQ(client.request("GET", "/ready").header("Connection"), std::nullopt);
+  auto begin = std::chrono::steady_clock::now();
+  server.process().signal(SIGTERM);
+  ASSERT_TRUE(server.says(R"("msg":"not ready")"));
+  TestResponse ready;
+  ASSERT_TRUE(eventually([&] {
+    ready = server.ask("GET", "/ready");
+    return ready.header("Connection") == "close";
+  }));
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(ready.body, "not ready: the server is about to stop");
+  EXPECT_EQ(server.ask("GET", "/health").status, 200);
+  EXPECT_EQ(server.ask("POST", "/lease", R"({"key":"late"})").status, 201) << "new connections are served";
+  auto last = client.request("POST", "/lease", R"({"key":"last"})");
+  EXPECT_EQ(last.status, 201) << "and those that were there";
+  EXPECT_EQ(last.header("Connection"), "close");
+  EXPECT_EQ(server.err().find(R"("msg":"draining")"), std::string::npos);
+  EXPECT_EQ(server.process().wait(), 0);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
+}
+
+TEST(ProcessEnd, ASecondSignalEndsADrainDelayAtOnce) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_DRAIN_DELAY", "1h"}}));
+  server.process().signal(SIGTERM);
+  ASSERT_TRUE(server.says(R"("msg":"not ready","seconds":3600)"));
+  EXPECT_EQ(server.ask("GET", "/health").status, 200);
+  server.process().signal(SIGTERM);
+  EXPECT_EQ(server.process().wait(), 128 + SIGTERM);
+}
+
+// While it drains, too: who is connected already may ask.
+TEST(ProcessEnd, WhileItDrainsItIsNotReady) {
+  ServerProcess server(memory_server());
+  TestClient silent = server.connect();
+  const std::string body = R"({"key":"half"})";
+  TestClient busy = half_sent_grant(server, body);
+  server.process().signal(SIGTERM);
+  ASSERT_TRUE(server.says(R"("msg":"draining")"));
+  EXPECT_EQ(silent.request("GET", "/ready").status, 503);
+  busy.send(body.substr(4));
+  EXPECT_EQ(busy.read_response().status, 201);
+}
+
+TEST(ProcessEnd, ARequestThatNeverEndsIsCutOffAtHalfOfTheShutdownTimeout) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "2s"}}));
+  TestClient client = half_sent_grant(server, R"({"key":"half"})");
+  EXPECT_EQ(server.stop(), 0);
+  EXPECT_EQ(client.read_response().status, 408);
+}
+
+// Less time than it takes to look for the last connections in the kernel's queue.
+TEST(ProcessEnd, WhatIsNotAnsweredWithinTheShutdownTimeoutIsExitCode1) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "5ms"}}));
   TestClient client = half_sent_grant(server, R"({"key":"half"})");
   EXPECT_EQ(server.stop(), 1);
   EXPECT_THAT(server.err(), HasSubstr("stopped with requests still under way"));
@@ -127,6 +181,31 @@ TEST(ProcessStart, SaysWhereItServes) {
   EXPECT_EQ(server.ask("GET", "/health").status, 200);
   EXPECT_EQ(server.stop(), 0);
   EXPECT_EQ(server.process().out(), "") << "nothing but results";
+}
+
+TEST(ProcessStart, ServesBothFamiliesUnlessToldOtherwise) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_ADDRESS", ""}}));
+  for (const char* address : {"127.0.0.1", "::1"}) {
+    TestClient client(address, server.port());
+    EXPECT_EQ(client.request("GET", "/health").status, 200) << address;
+  }
+}
+
+TEST(ProcessStart, TheLimitForEachAddressHasEffectAndSparesTrustedProxies) {
+  ServerProcess server(memory_server({{"SHARED_LOCK_MAX_CONNECTIONS_PER_ADDRESS", "1"},
+                                      {"SHARED_LOCK_TRUSTED_PROXIES", "127.0.0.8/29, ::1"},
+                                      {"SHARED_LOCK_LOG", "info"}}));
+  TestClient first = server.connect();
+  EXPECT_EQ(first.request("GET", "/health").status, 200);
+  EXPECT_EQ(server.connect().read_response().status, 429);
+  std::vector<TestClient> proxy;
+  for (int i = 0; i < 3; ++i) {
+    proxy.emplace_back("127.0.0.1", server.port(), "127.0.0.9");
+    EXPECT_EQ(proxy.back().request("POST", "/lease", R"({"key":"k"})", "X-Forwarded-For: 192.0.2.7\r\n").status,
+              i == 0 ? 201 : 202);
+  }
+  EXPECT_TRUE(server.says(R"("client":"192.0.2.7")"));
+  EXPECT_THAT(server.err(), HasSubstr(R"("peer":"127.0.0.9:)"));
 }
 
 TEST(ProcessStart, APortInUseIsExitCode1AndASentence) {

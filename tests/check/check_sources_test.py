@@ -124,13 +124,13 @@ class Libraries(CheckerTest):
     def test_each_library_is_clean_in_its_place(self):
         for path, header in (
             ("src/store/a.cpp", "rocksdb/db.h"),
-            ("src/store/a.cpp", "etcd.grpc.pb.h"),
+            ("src/store/etcd_a.cpp", "etcd.grpc.pb.h"),
             ("src/http/a.cpp", "boost/beast/http.hpp"),
             ("src/client/a.cpp", "boost/beast/http.hpp"),
             ("src/base/sha256.cpp", "openssl/evp.h"),
             ("src/auth/a.cpp", "openssl/evp.h"),
             ("src/base/log.cpp", "spdlog/spdlog.h"),
-            ("src/api/a.cpp", "prometheus/counter.h"),
+            ("src/base/metrics_text.cpp", "prometheus/counter.h"),
             ("src/lock/a.h", "boost/json/value.hpp"),
             ("src/cli/a.cpp", "CLI/CLI.hpp"),
         ):
@@ -169,6 +169,11 @@ class Files(CheckerTest):
         for word in ("TODO", "FIXME", "XXX"):
             self.assert_found("docs/a.md", 2, word, f"text\n{word}: later\n")
         self.assert_clean("script/a", "mktemp -d /tmp/a.XXXXXX\n")
+
+    def test_what_a_fuzzer_left_behind(self):
+        for path in ("crash-f83", "leak-1", "timeout-1", "oom-1", "slow-unit-1"):
+            self.assert_found(path, 1, "fuzzer", "\0")
+        self.assert_clean("tests/crash/crash_test.cpp", "int a;\n")
 
     def test_paths_of_one_machine(self):
         self.assert_found("docs/a.md", 1, "path of one machine", "see /" + "Users/me\n")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/semantics.md", "docs/safety.md", "docs/operations.md")
+PAGES = ("docs/semantics.md", "docs/safety.md", "docs/operations.md", "docs/performance.md", "docs/security.md")
 DECLARED = re.compile(r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)", re.MULTILINE)
 # `Suite.Case` or `*Case*`; not a file, not a member of a type.
 NAMED = re.compile(r"`([A-Z*][A-Za-z0-9*]*(?:\.[A-Z*][A-Za-z0-9_*]*)?)`")

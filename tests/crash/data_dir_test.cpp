@@ -4,8 +4,11 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include <boost/json.hpp>
 #include <csignal>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -98,6 +101,21 @@ TEST(DataDir, IsMadeWhenItIsMissing) {
   EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 0\n"));
 }
 
+TEST(DataDir, IsForItsOwnUserAlone) {
+  namespace fs = std::filesystem;
+  constexpr fs::perms kOthers = fs::perms::group_all | fs::perms::others_all;
+  DataDirectory data;
+  ServerProcess server(embedded_in(data.path() / "below"));
+  EXPECT_NE(grant(server, "key"), "");
+  int files = 0;
+  for (const auto& made : fs::recursive_directory_iterator(data.path())) {
+    EXPECT_EQ(made.status().permissions() & kOthers, fs::perms::none) << made;
+    files += made.is_regular_file();
+  }
+  EXPECT_GE(files, 4);
+  EXPECT_EQ(fs::status(data.path()).permissions() & kOthers, fs::perms::none);
+}
+
 TEST(DataDir, KeepsItsLocksOverACleanEndAndOverKill9) {
   DataDirectory data;
   std::string lease;
@@ -122,7 +140,41 @@ TEST(DataDir, KeepsItsLocksOverACleanEndAndOverKill9) {
 // Not even root may make a file there.
 TEST(DataDir, WhereNothingCanBeWrittenIsRefused) {
   expect_refused("/proc/shared-lock-data", "can't make the data directory");
-  expect_refused("/proc/self/fdinfo", "can't open the data directory");
+}
+
+TEST(DataDir, ADirectoryThatMayNotBeWrittenIsRefused) {
+  namespace fs = std::filesystem;
+  for (bool used_before : {false, true}) {
+    DataDirectory data;
+    fs::create_directory(data.path());
+    std::string lease;
+    if (used_before) {
+      ServerProcess server(embedded_in(data.path()));
+      lease = grant(server, "key");
+    }
+    auto modes = [&](fs::perms directory, fs::perms file) {
+      for (const auto& in : fs::directory_iterator(data.path())) fs::permissions(in.path(), file);
+      fs::permissions(data.path(), directory);
+    };
+    modes(fs::perms::owner_read | fs::perms::owner_exec, fs::perms::owner_read);
+    ProcessOptions options = embedded_in(data.path());
+    options.arguments = {"serve", "--port", "0"};
+    options.obeys_file_modes = true;
+    Ended ended = run_program(options);
+    EXPECT_EQ(ended.exit_code, 1);
+    EXPECT_THAT(ended.err, AllOf(HasSubstr(data.path().string()), HasSubstr("Permission denied")));
+
+    modes(fs::perms::owner_all, fs::perms::owner_read | fs::perms::owner_write);
+    ServerProcess server(embedded_in(data.path()));
+    EXPECT_EQ(held(server, {lease}), used_before ? 1 : 0);
+  }
+}
+
+TEST(DataDir, ADirectoryOfSomethingElseIsRefused) {
+  DataDirectory data;
+  std::filesystem::create_directory(data.path());
+  std::ofstream(data.path() / "app.log") << "mine";
+  expect_refused(data.path(), "is not one of shared-lock: it holds app.log");
 }
 
 TEST(DataDir, AFileInItsPlaceIsRefused) {
@@ -176,6 +228,77 @@ TEST(DataDir, SafetyR13_ATornTailOpensWithAllThatWasAcknowledged) {
   }
 }
 
+// Everything in a directory but the lock file.
+std::map<std::string, std::string> contents_of(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> contents;
+  for (const auto& file : std::filesystem::directory_iterator(directory)) {
+    std::ifstream in(file.path(), std::ios::binary);
+    std::string name = file.path().filename().string();
+    if (name != "LOCK") contents[name].assign(std::istreambuf_iterator<char>(in), {});
+  }
+  return contents;
+}
+
+// What the tests of the journal show for every byte.
+TEST(DataDir, SafetyR13_ALostOrFlippedFileIsRefusedAndNothingIsThrownAway) {
+  KilledData data;
+  data.expect_all_there();  // and now they are in a table
+  for (const auto& [name, bytes] : contents_of(data.path())) {
+    bool is_table = name.ends_with(".sst");
+    if (!is_table && !name.starts_with("MANIFEST-") && name != "CURRENT") continue;
+    std::filesystem::path file = data.path() / name;
+    std::string flipped = bytes;
+    flipped[is_table ? 100 : 10] = static_cast<char>(~flipped[is_table ? 100 : 10]);
+    std::ofstream(file, std::ios::binary) << flipped;
+    auto before = contents_of(data.path());
+    expect_refused(data.path(), "damaged");
+    EXPECT_EQ(contents_of(data.path()), before) << name;
+
+    std::filesystem::remove(file);
+    before = contents_of(data.path());
+    expect_refused(data.path(), "");
+    EXPECT_EQ(contents_of(data.path()), before) << name;
+    std::ofstream(file, std::ios::binary) << bytes;
+  }
+  data.expect_all_there();
+}
+
+// Step by step as the operations page says.
+TEST(DataDir, ABackupIsRestored) {
+  namespace fs = std::filesystem;
+  DataDirectory data;
+  const fs::path backup = data.path().string() + "-backup", aside = data.path().string() + "-aside";
+  auto acquire = [](const ServerProcess& server) {
+    auto answer = server.ask("POST", "/v1/space/lock/abc/acquire", R"({"instanceId":"i-1","leaseDuration":3600})");
+    return boost::json::parse(answer.body).at("fencingToken").as_int64();
+  };
+  std::string held_then;
+  {
+    ServerProcess server(embedded_in(data.path()));
+    held_then = grant(server, "then");
+    acquire(server);
+    EXPECT_EQ(server.stop(), 0);
+  }
+  fs::copy(data.path(), backup, fs::copy_options::recursive);
+
+  std::string held_since;
+  std::int64_t last_token = 0;
+  {
+    ServerProcess server(embedded_in(data.path()));
+    EXPECT_EQ(held(server, {held_then}), 1);
+    held_since = grant(server, "since");
+    last_token = acquire(server);
+    EXPECT_EQ(server.stop(), 0);
+  }
+  fs::rename(data.path(), aside);
+  fs::copy(backup, data.path(), fs::copy_options::recursive);
+
+  ServerProcess server(embedded_in(data.path()));
+  EXPECT_EQ(held(server, {held_then}), 1);
+  EXPECT_EQ(held(server, {held_since}), 0) << "forgotten, as the page warns";
+  EXPECT_GT(acquire(server), last_token);
+}
+
 // --- a disk that takes no more ---------------------------------------------------------------------------------------
 
 constexpr int kFillers = 20'000;
@@ -210,7 +333,8 @@ void expect_failed(const ServerProcess& server, const std::filesystem::path& dir
   EXPECT_EQ(server.ask("GET", "/health").status, 200);
   auto ready = server.ask("GET", "/ready");
   EXPECT_EQ(ready.status, 503);
-  EXPECT_THAT(ready.body, AllOf(StartsWith("not ready: "), HasSubstr(directory.string())));
+  EXPECT_THAT(ready.body,
+              AllOf(StartsWith("not ready: "), HasSubstr("see the log"), Not(HasSubstr(directory.string()))));
   EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 1\n"));
   EXPECT_TRUE(server.says("the store stops: nothing is written any more until a restart"));
 }

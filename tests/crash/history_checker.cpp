@@ -39,9 +39,9 @@ struct MayHold {
 
 class ResourceCheck {
  public:
-  ResourceCheck(std::string name, Operations operations, const std::vector<Moment>& ends,
+  ResourceCheck(std::string name, Operations operations, const std::vector<Moment>& ends, LostKeepAlive lost,
                 std::vector<std::string>& violations)
-      : name_(std::move(name)), operations_(std::move(operations)), ends_(ends), violations_(violations) {
+      : name_(std::move(name)), operations_(std::move(operations)), ends_(ends), lost_(lost), violations_(violations) {
     std::ranges::sort(operations_, {}, &Operation::asked);
   }
 
@@ -49,6 +49,7 @@ class ResourceCheck {
     collect_holdings();
     extend_by_renewals();
     bound_by_own_deeds();
+    bound_by_absences();
     order_holdings();
     check_order();
     check_absences();
@@ -131,6 +132,19 @@ class ResourceCheck {
     }
   }
 
+  // What was told to be over does not come back. A holding that was not seen before may have begun since.
+  void bound_by_absences() {
+    for (const Operation* operation : operations_) {
+      if (operation->answer != Answer::absent) continue;
+      bool of_lease = operation->kind == Kind::keep_alive;
+      if (of_lease && lost_ == LostKeepAlive::is_doubtful) continue;
+      for (auto& [token, holding] : by_token_) {
+        if (holding.seen > operation->asked || (of_lease && holding.lease != operation->lease)) continue;
+        holding.surely_over = std::min(holding.surely_over, operation->answered);
+      }
+    }
+  }
+
   void order_holdings() {
     Moment newer = kNever;
     for (auto at = by_token_.rbegin(); at != by_token_.rend(); ++at) {
@@ -149,7 +163,7 @@ class ResourceCheck {
       for (const Operation* operation : holding.evidence) {
         if (operation->asked <= holding.surely_over) continue;
         bool superseded = operation->asked > holding.newer_seen;
-        complain(text(holding) + " is held again after " + (superseded ? "a newer one was seen" : "its release"));
+        complain(text(holding) + " is held again after " + (superseded ? "a newer one was seen" : "its end"));
         break;
       }
     }
@@ -187,7 +201,8 @@ class ResourceCheck {
       if (operation->kind == Kind::look && operation->answer == Answer::absent && all.throughout(*operation)) {
         complain("nobody holds it, though a holding can't have ended: it was lost");
       }
-      if (operation->kind == Kind::keep_alive && operation->answer == Answer::absent) {
+      bool gone = operation->answer == Answer::absent && lost_ == LostKeepAlive::is_gone;
+      if (operation->kind == Kind::keep_alive && gone) {
         auto found = by_lease_.find(operation->lease);
         if (found != by_lease_.end() && operation->answered < found->second->may_end) {
           complain(text(*found->second) + ": its lease is gone before its time");
@@ -238,6 +253,7 @@ class ResourceCheck {
   const std::string name_;
   Operations operations_;  // by the time at which they were asked
   const std::vector<Moment>& ends_;
+  const LostKeepAlive lost_;
   std::vector<std::string>& violations_;
   std::map<std::int64_t, Holding> by_token_;
   std::map<std::int64_t, Holding*> by_lease_;
@@ -268,13 +284,13 @@ void check_numbers(const History& history, std::vector<std::string>& violations)
 
 }  // namespace
 
-std::vector<std::string> violations_in(const History& history) {
+std::vector<std::string> violations_in(const History& history, LostKeepAlive lost) {
   std::vector<std::string> violations;
   check_numbers(history, violations);
   std::map<std::string, Operations> by_resource;
   for (const Operation& operation : history.operations) by_resource[operation.resource].push_back(&operation);
   for (auto& [name, operations] : by_resource) {
-    ResourceCheck(name, std::move(operations), history.ends, violations).run();
+    ResourceCheck(name, std::move(operations), history.ends, lost, violations).run();
   }
   return violations;
 }

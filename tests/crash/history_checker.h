@@ -14,12 +14,17 @@ namespace sharedlock::test {
 //   a
 //     new acquire of its own holder, or by its ttl, counted from the asking of its latest renewal;
 //   - a holding is seen again after its acknowledged release, or after a newer one was seen;
+//   - a holding is seen again after an answer said that it is over;
 //   - a try is refused though nobody can have held the resource;
 //   - a holding changes its owner.
 // A request without an answer may have happened or not, until its server's life was over.
 //
 // The holdings of a resource are put in order by their tokens, which are unique. Each has a time until which it cannot
 // have ended and a time from which it surely has; every answer is compared with those.
-std::vector<std::string> violations_in(const History& history);
+enum class LostKeepAlive {
+  is_gone,      // a keepalive that is answered 204 says that the lease is over
+  is_doubtful,  // or that the server can't promise it any longer, as while etcd is away
+};
+std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
 
 }  // namespace sharedlock::test

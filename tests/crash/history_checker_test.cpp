@@ -95,7 +95,9 @@ class Story {
     return *this;
   }
 
-  std::vector<std::string> violations() const { return violations_in(history_); }
+  std::vector<std::string> violations(LostKeepAlive lost = LostKeepAlive::is_gone) const {
+    return violations_in(history_, lost);
+  }
 
  private:
   Story& add(Operation operation) {
@@ -202,9 +204,23 @@ TEST(HistoryChecker, FindsTokensThatFall) {
 
 TEST(HistoryChecker, FindsAReleaseThatWasUndone) {
   auto seen = Story().acquire(kAnna, 10).release(kAnna).crash().look_finds(10);
-  EXPECT_THAT(seen.violations(), says("token 10 is held again after its release"));
+  EXPECT_THAT(seen.violations(), says("token 10 is held again after its end"));
   auto renewed = Story().acquire(kAnna, 10).release(kAnna).crash().renew(kAnna, 10);
-  EXPECT_THAT(renewed.violations(), says("token 10 is held again after its release"));
+  EXPECT_THAT(renewed.violations(), says("token 10 is held again after its end"));
+}
+
+TEST(HistoryChecker, FindsAnEndByTtlThatWasUndone) {
+  std::chrono::seconds ttl{30};
+  auto lock = Story().acquire(kAnna, 10, ttl).pass(ttl).look_finds_nobody().crash().look_finds(10);
+  EXPECT_THAT(lock.violations(), says("token 10 is held again after its end"));
+  auto refusal = Story().acquire(kAnna, 10, ttl).pass(ttl).look_finds_nobody().crash().refused(Kind::acquire, kBert);
+  EXPECT_THAT(refusal.violations(), says("an end was undone"));
+  Story lease;
+  lease.grant("key", 10, 77, ttl).pass(ttl).keep_alive("key", 77, Answer::absent).crash();
+  lease.keep_alive("key", 77, Answer::done);
+  auto again = testing::Contains(HasSubstr("token 10 is held again after its end"));
+  EXPECT_THAT(lease.violations(), again);
+  EXPECT_THAT(lease.violations(LostKeepAlive::is_doubtful), testing::Not(again));
 }
 
 TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {

@@ -37,6 +37,8 @@ class FaultStore final : public LeaseStore {
   int commits() const { return commits_; }
   int settlements() const { return settlements_; }
 
+  std::int64_t token_base() const override { return real_.token_base(); }
+
   Task<Result<Found>> get(std::string key, Deadline deadline) override {
     if (reads_fail_) co_return away();
     co_return co_await real_.get(std::move(key), deadline);

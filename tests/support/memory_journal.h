@@ -132,7 +132,15 @@ class MemoryJournal final : public Journal {
   explicit MemoryJournal(std::shared_ptr<MemoryDisk> disk) : disk_(std::move(disk)) {}
 
   Result<JournalState> load() override { return disk_->replay().state(); }
-  Result<void> append(const JournalBatch& batch) override { return disk_->append(batch); }
+  // What is appended at once is one batch on the disk.
+  Result<void> append(const JournalGroup& group) override {
+    JournalBatch all;
+    for (const JournalBatch& batch : group) {
+      all.writes.insert(all.writes.end(), batch.writes.begin(), batch.writes.end());
+      if (batch.reserved) all.reserved = batch.reserved;
+    }
+    return disk_->append(all);
+  }
 
  private:
   std::shared_ptr<MemoryDisk> disk_;
@@ -142,7 +150,7 @@ class MemoryJournal final : public Journal {
 class NullJournal final : public Journal {
  public:
   Result<JournalState> load() override { return JournalState(); }
-  Result<void> append(const JournalBatch&) override { return {}; }
+  Result<void> append(const JournalGroup&) override { return {}; }
 };
 
 }  // namespace sharedlock::test

@@ -1,0 +1,33 @@
+#include "api/lock_metrics.h"
+
+#include <array>
+#include <string_view>
+
+namespace sharedlock {
+
+namespace {
+
+constexpr std::array<std::string_view, kLockOperations> kOperationNames = {"get", "acquire", "renew", "release"};
+constexpr std::array<std::string_view, 4> kOutcomeNames = {"success", "refused", "invalid", "error"};
+
+std::size_t outcome_of(int status) {
+  if (status < 400) return 0;
+  if (status == 423) return 1;
+  return status < 500 ? 2 : 3;
+}
+
+}  // namespace
+
+void LockMetrics::count(LockOperation operation, int status) {
+  counters_.add(static_cast<std::size_t>(operation) * kOutcomes + outcome_of(status));
+}
+
+void LockMetrics::write(MetricsText& text) const {
+  text.counters("shared_lock_lock_operations_total", "Operations of the lock API by how they ended.");
+  for (std::size_t i = 0; i < kLockOperations * kOutcomes; ++i) {
+    text.add(static_cast<double>(counters_.sum(i)),
+             {{"operation", kOperationNames[i / kOutcomes]}, {"outcome", kOutcomeNames[i % kOutcomes]}});
+  }
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/metrics_text.h"
+#include "base/thread_counters.h"
+
+namespace sharedlock {
+
+enum class LockOperation { get, acquire, renew, release };
+inline constexpr std::size_t kLockOperations = 4;
+
+// The operations of the lock API by how they ended. What was refused before it became an operation (no such path, not
+// admitted) is not one. Thread-safe.
+class LockMetrics {
+ public:
+  // The outcome follows from the status of the answer: 423 is `refused`, any other 4xx `invalid`, 5xx `error`, the rest
+  // `success`.
+  void count(LockOperation operation, int status);
+
+  // Adds all of them.
+  void write(MetricsText& text) const;
+
+ private:
+  static constexpr std::size_t kOutcomes = 4;
+
+  ThreadCounters<kLockOperations * kOutcomes> counters_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,50 @@
+#include "api/lock_metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace sharedlock {
+namespace {
+
+using testing::HasSubstr;
+
+std::string text_of(const LockMetrics& metrics) {
+  MetricsText text;
+  metrics.write(text);
+  return text.text();
+}
+
+std::string line(const std::string& operation, const std::string& outcome, int count) {
+  return "shared_lock_lock_operations_total{operation=\"" + operation + "\",outcome=\"" + outcome + "\"} " +
+         std::to_string(count) + "\n";
+}
+
+TEST(LockMetrics, ShowEverySeriesFromTheBeginning) {
+  std::string text = text_of(LockMetrics());
+  for (const char* operation : {"get", "acquire", "renew", "release"}) {
+    for (const char* outcome : {"success", "refused", "invalid", "error"}) {
+      EXPECT_THAT(text, HasSubstr(line(operation, outcome, 0)));
+    }
+  }
+}
+
+TEST(LockMetrics, TheOutcomeFollowsFromTheStatus) {
+  LockMetrics metrics;
+  metrics.count(LockOperation::acquire, 200);
+  metrics.count(LockOperation::acquire, 200);
+  metrics.count(LockOperation::acquire, 423);
+  metrics.count(LockOperation::renew, 400);
+  metrics.count(LockOperation::release, 503);
+  metrics.count(LockOperation::get, 500);
+  std::string text = text_of(metrics);
+  for (const std::string& expected :
+       {line("acquire", "success", 2), line("acquire", "refused", 1), line("renew", "invalid", 1),
+        line("release", "error", 1), line("get", "error", 1), line("get", "success", 0)}) {
+    EXPECT_THAT(text, HasSubstr(expected));
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock

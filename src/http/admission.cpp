@@ -1,0 +1,111 @@
+#include "http/admission.h"
+
+#include <algorithm>
+
+namespace sharedlock::http {
+
+namespace {
+
+// How many connections over the limit are told so at a time; any more are closed without a word, or there would be no
+// limit.
+constexpr std::size_t kTurnedAwayAtOnce = 64;
+
+// Longer than anybody waits, and short enough that now + this is a time.
+constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
+
+// No IPv6 network with clients begins with as many zeroes as an IPv4 address gets here.
+std::uint64_t key_of(const Address& address) {
+  if (address.is_v4()) return address.to_v4().to_uint();
+  std::uint64_t key = 0;
+  auto bytes = address.to_v6().to_bytes();
+  for (std::size_t i = 0; i < 8; ++i) key = key << 8 | bytes[i];
+  return key;
+}
+
+}  // namespace
+
+bool AddressCounts::add(const Address& address, std::size_t limit) {
+  std::size_t& count = counts_[key_of(address)];
+  if (count == limit) return false;
+  ++count;
+  return true;
+}
+
+void AddressCounts::remove(const Address& address) {
+  auto found = counts_.find(key_of(address));
+  if (--found->second == 0) counts_.erase(found);
+}
+
+void OpenCount::set_accepting(bool accepting) {
+  std::scoped_lock lock(mutex_);
+  accepting_ = accepting;
+  changed_.notify_all();
+}
+
+Admission OpenCount::add(const Peer& peer) {
+  std::scoped_lock lock(mutex_);
+  // Before the limit of all: for whoever has too many, nobody else's connection is closed.
+  if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
+    return turn_away(Admission::too_many_from_address);
+  }
+  if (limit_ > 0 && admitted_ >= limit_) {
+    if (counts_by_address(peer)) by_address_.remove(peer.address);
+    return turn_away(Admission::too_many);
+  }
+  ++admitted_;
+  return Admission::admitted;
+}
+
+Admission OpenCount::admit_instead(const Peer& peer) {
+  std::scoped_lock lock(mutex_);
+  if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
+    return Admission::too_many_from_address;
+  }
+  --turned_away_;
+  ++admitted_;
+  return Admission::admitted;
+}
+
+Admission OpenCount::turn_away(Admission why) {
+  if (turned_away_ == kTurnedAwayAtOnce) return Admission::dropped;
+  ++turned_away_;
+  return why;
+}
+
+void OpenCount::remove(Admission admission, const Peer& peer) {
+  // Notified under the lock: the waiter may destroy this.
+  std::scoped_lock lock(mutex_);
+  if (admission == Admission::admitted) {
+    --admitted_;
+    if (counts_by_address(peer)) by_address_.remove(peer.address);
+  } else {
+    --turned_away_;
+  }
+  --answered_;
+  if (admitted_ + turned_away_ == 0) changed_.notify_all();
+}
+
+void OpenCount::answered() {
+  std::scoped_lock lock(mutex_);
+  ++answered_;
+  if (admitted_ + turned_away_ == answered_) changed_.notify_all();
+}
+
+std::size_t OpenCount::admitted() const {
+  std::scoped_lock lock(mutex_);
+  return admitted_;
+}
+
+bool OpenCount::wait_for_answers(std::chrono::nanoseconds within) {
+  std::unique_lock lock(mutex_);
+  auto all = [this] { return admitted_ + turned_away_ == answered_ && !accepting_; };
+  return changed_.wait_for(lock, std::min(within, kLongestWait), all);
+}
+
+bool OpenCount::wait_for_none(std::chrono::nanoseconds within) {
+  std::unique_lock lock(mutex_);
+  auto none = [this] { return admitted_ + turned_away_ == 0 && !accepting_; };
+  return changed_.wait_for(lock, std::min(within, kLongestWait), none);
+}
+
+}  // namespace sharedlock::http

@@ -1,0 +1,143 @@
+// Who is let in: limits on connections, for each address, and on requests in flight.
+#include "http/admission.h"
+
+#include <gtest/gtest.h>
+
+#include "http/test_server.h"
+
+namespace sharedlock::http {
+namespace {
+
+using boost::asio::ip::make_address;
+
+TEST(AddressCounts, AnIpv6ClientCountsByItsNetwork) {
+  AddressCounts counts;
+  EXPECT_TRUE(counts.add(make_address("2001:db8:0:1::1"), 2));
+  EXPECT_TRUE(counts.add(make_address("2001:db8:0:1:ffff::2"), 2));
+  EXPECT_FALSE(counts.add(make_address("2001:db8:0:1::3"), 2));
+  EXPECT_TRUE(counts.add(make_address("2001:db8:0:2::1"), 2)) << "another /64";
+}
+
+TEST(AddressCounts, AnIpv4ClientCountsAlone) {
+  AddressCounts counts;
+  EXPECT_TRUE(counts.add(make_address("192.0.2.1"), 1));
+  EXPECT_FALSE(counts.add(make_address("192.0.2.1"), 1));
+  EXPECT_TRUE(counts.add(make_address("192.0.2.2"), 1));
+}
+
+TEST(AddressCounts, RememberNobodyWhoIsGone) {
+  AddressCounts counts;
+  for (const char* address : {"192.0.2.1", "2001:db8::1"}) {
+    EXPECT_TRUE(counts.add(make_address(address), 1));
+    counts.remove(make_address(address));
+  }
+  EXPECT_EQ(counts.addresses(), 0u);
+  EXPECT_TRUE(counts.add(make_address("192.0.2.1"), 1));
+}
+
+TEST(Admission, TooManyConnectionsFromOneAddressAreTurnedAway) {
+  TestServer server([](ServerOptions& options) { options.max_connections_per_address = 2; });
+  TestClient first(server.port());
+  EXPECT_EQ(first.request("GET", "/hello").status, 200);
+  {
+    TestClient second(server.port());
+    EXPECT_EQ(second.request("GET", "/hello").status, 200);
+    TestClient third(server.port());
+    auto refused = third.read_response();
+    EXPECT_EQ(refused.status, 429);
+    EXPECT_EQ(refused.header("Connection"), "close");
+    EXPECT_EQ(refused.header("Retry-After"), "1");
+    TestClient neighbour("127.0.0.1", server.port(), "127.0.0.2");
+    EXPECT_EQ(neighbour.request("GET", "/hello").status, 200);
+  }
+  ASSERT_TRUE(eventually([&] { return server.server.connections() == 1; }));
+  TestClient fourth(server.port());
+  EXPECT_EQ(fourth.request("GET", "/hello").status, 200);
+}
+
+TEST(Admission, TrustedProxiesMayHaveManyConnections) {
+  TestServer server([](ServerOptions& options) {
+    options.max_connections_per_address = 1;
+    options.trusted_proxies = Networks({"127.0.0.3"});
+  });
+  std::vector<TestClient> proxies;
+  for (int i = 0; i < 5; ++i) {
+    proxies.emplace_back("127.0.0.1", server.port(), "127.0.0.3");
+    EXPECT_EQ(proxies.back().request("GET", "/hello").status, 200);
+  }
+  TestClient first(server.port());
+  EXPECT_EQ(first.request("GET", "/hello").status, 200);
+  TestClient second(server.port());
+  EXPECT_EQ(second.read_response().status, 429);
+}
+
+// Or who has too many could have the connections of others closed.
+TEST(Admission, TheLimitForEachAddressComesFirst) {
+  TestServer server([](ServerOptions& options) { options.max_connections = options.max_connections_per_address = 1; });
+  TestClient first(server.port());
+  EXPECT_EQ(first.request("GET", "/hello").status, 200);
+  TestClient second(server.port());
+  auto refused = second.read_response();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_EQ(first.request("GET", "/hello").status, 200) << "not closed";
+}
+
+// Holds the two places that `server` has for requests at once.
+std::vector<TestClient> fill(TestServer& server) {
+  std::vector<TestClient> clients;
+  for (int i = 0; i < 2; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  EXPECT_TRUE(eventually([&] { return server.gate.entered == 2; }));
+  return clients;
+}
+
+TEST(InFlightLimit, MoreRequestsAre503AndKeepTheirConnection) {
+  TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
+  auto busy = fill(server);
+  TestClient client(server.port());
+  for (int i = 0; i < 2; ++i) {
+    auto refused = client.request("GET", "/hello");
+    EXPECT_EQ(refused.status, 503);
+    EXPECT_EQ(refused.header("Retry-After"), "1");
+    EXPECT_EQ(refused.header("Connection"), std::nullopt);
+    EXPECT_EQ(refused.body, R"({"message":"Too many requests in flight"})");
+  }
+  EXPECT_EQ(client.request("GET", "/plain").body, "Too many requests in flight\n");
+  server.gate.open = true;
+  for (auto& one : busy) EXPECT_EQ(one.read_response().body, "slow");
+  EXPECT_EQ(client.request("GET", "/hello").status, 200);
+}
+
+TEST(InFlightLimit, AnythingElseThatIsWrongIsSaidFirst) {
+  TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
+  auto busy = fill(server);
+  TestClient client(server.port());
+  EXPECT_EQ(client.request("GET", "/nowhere").status, 404);
+  EXPECT_EQ(client.request("DELETE", "/hello").status, 405);
+  EXPECT_EQ(client.request("POST", "/guarded", "body").status, 401);
+  EXPECT_EQ(client.request("POST", "/echo", std::string(70'000, 'b')).status, 413);
+}
+
+TEST(InFlightLimit, EssentialRoutesAreServedBeyond) {
+  TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
+  auto busy = fill(server);
+  TestClient client(server.port());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(client.request("GET", "/essential").status, 200);
+  EXPECT_EQ(client.request("GET", "/hello").status, 503) << "they gave nobody's place back";
+}
+
+TEST(InFlightLimit, APlaceIsGivenBackHoweverTheRequestEnds) {
+  TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 1; });
+  TestClient client(server.port());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(client.request("GET", "/throw").status, 500);
+    EXPECT_EQ(client.request("POST", "/guarded", "body").status, 401);
+    EXPECT_EQ(client.request("GET", "/hello").status, 200);
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock::http

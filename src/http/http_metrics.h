@@ -1,0 +1,47 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/latency.h"
+#include "base/metrics_text.h"
+#include "base/thread_counters.h"
+#include "http/router.h"
+
+namespace sharedlock::http {
+
+// The statuses that we send; any other is counted as 0, "other", so that there is never a series per odd number.
+inline constexpr std::array kCountedStatuses = {0,   200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 408,
+                                                409, 413, 417, 423, 426, 429, 431, 500, 501, 503, 504, 505};
+
+// What the sessions of one I/O thread have answered. That thread counts; any may read.
+class RequestCounts {
+ public:
+  struct Series {  // the requests of one route and method
+    std::array<Counter, kCountedStatuses.size()> statuses{};
+    std::array<Counter, kLatencyBuckets> latencies{};
+    Counter nanoseconds;
+  };
+
+  // `router` must outlive this.
+  explicit RequestCounts(const Router& router);
+
+  // `route` is one of the router's, or null for a request that fits none of them.
+  void count(const Route* route, Method method, int status, std::chrono::nanoseconds took);
+
+  const Series& series(std::size_t index) const { return series_[index]; }
+  std::size_t size() const { return series_.size(); }
+
+ private:
+  const Router& router_;
+  std::vector<Series> series_;  // per route two, for its method and HEAD; then one per method for what fits no route
+};
+
+// Adds requests by route, method and status, and how long they took by route and method; of each thread's counts the
+// sum. The route is the pattern; "none" where none fitted. Series that have not counted anything are left out.
+void write_request_metrics(MetricsText& text, const Router& router, std::span<const RequestCounts* const> threads);
+
+}  // namespace sharedlock::http

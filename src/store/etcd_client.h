@@ -1,0 +1,71 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+
+namespace etcdserverpb {
+class RangeRequest;
+class RangeResponse;
+class TxnRequest;
+class TxnResponse;
+class LeaseGrantRequest;
+class LeaseGrantResponse;
+class LeaseRevokeRequest;
+class LeaseTimeToLiveRequest;
+class LeaseTimeToLiveResponse;
+}  // namespace etcdserverpb
+
+namespace sharedlock {
+
+class EtcdConnections;
+
+// An answer of etcd. `unanswered`: an attempt of the call had no answer, so it may have been done, although the result
+// is an error or says that something was in the way (which that attempt may have put there).
+template <class Response>
+struct EtcdAnswer {
+  Result<Response> result;
+  bool unanswered = false;
+};
+
+// Single calls to etcd: each is tried at one endpoint after the other, with a deadline for each attempt, until it is
+// answered, its deadline has passed, or the attempts are used up. Thread-safe; must outlive its calls, and the
+// connections must outlive it.
+//
+// Errors: `unavailable` and `deadline_exceeded` leave open whether it was done; lease_not_found, lease_in_use (the
+// lease exists) and invalid_argument (etcd will not do that: the request makes no sense to it, or is too large) are as
+// etcd says them: nothing was done.
+class EtcdClient {
+ public:
+  explicit EtcdClient(EtcdConnections& connections) : connections_(connections) {}
+
+  // Linearizable, unless the request says otherwise.
+  Task<Result<etcdserverpb::RangeResponse>> range(etcdserverpb::RangeRequest request, Deadline deadline);
+
+  // `repeatable`: its own success makes its guards fail, so sending it twice does nothing twice.
+  Task<EtcdAnswer<etcdserverpb::TxnResponse>> txn(etcdserverpb::TxnRequest request, bool repeatable, Deadline deadline);
+
+  // Repeated like all others, so that lease_in_use where one was `unanswered` may be about this very grant.
+  Task<EtcdAnswer<etcdserverpb::LeaseGrantResponse>> grant(etcdserverpb::LeaseGrantRequest request, Deadline deadline);
+
+  // lease_not_found after an attempt without an answer counts as done.
+  Task<Result<void>> revoke(etcdserverpb::LeaseRevokeRequest request, Deadline deadline);
+
+  Task<Result<etcdserverpb::LeaseTimeToLiveResponse>> time_to_live(etcdserverpb::LeaseTimeToLiveRequest request,
+                                                                   Deadline deadline);
+
+ private:
+  template <class Call>
+  Task<EtcdAnswer<typename Call::Response>> run(typename Call::Request request, bool repeatable, Deadline deadline);
+
+  bool is_current(std::int64_t revision, std::int64_t seen_before);
+
+  EtcdConnections& connections_;
+  std::atomic<std::int64_t> highest_revision_{0};  // of what was answered; answers never fall behind it (R20)
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <grpcpp/completion_queue.h>
+
+#include <thread>
+#include <utility>
+
+#include "base/waiting.h"
+
+namespace sharedlock {
+
+// gRPC's completion queue and the thread that empties it: operations of gRPC as something that a coroutine can await.
+// Thread-safe. Every operation must have ended before it is destroyed.
+class EtcdCompletions {
+ public:
+  EtcdCompletions() : thread_([this] { run(); }) {}
+  EtcdCompletions(const EtcdCompletions&) = delete;
+  EtcdCompletions& operator=(const EtcdCompletions&) = delete;
+  ~EtcdCompletions();
+
+  grpc::CompletionQueue& queue() { return queue_; }
+
+  // Begins an operation by `start(tag)` and waits for its end, on `executor`; returns what gRPC calls `ok`. What
+  // `start` refers to must live until then.
+  template <class Start>
+  Task<bool> completed(Executor executor, Start start) {
+    auto begin = [start = std::move(start)](WaitingPtr<bool> waiting) mutable { start(hand_over(std::move(waiting))); };
+    return wait_on<bool>(executor, std::move(begin));
+  }
+
+ private:
+  static void* hand_over(WaitingPtr<bool> waiting);
+  static WaitingPtr<bool> take_back(void* tag);
+  void run();
+
+  grpc::CompletionQueue queue_;
+  std::thread thread_;
+};
+
+}  // namespace sharedlock

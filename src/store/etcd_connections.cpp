@@ -1,0 +1,256 @@
+#include <grpc/support/log.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "store/etcd_connections_grpc.h"
+#include "store/etcd_verdict.h"
+#include "store/etcd_version.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr std::chrono::nanoseconds kLongestAttempt = std::chrono::seconds(1);
+constexpr std::chrono::nanoseconds kShortestAttempt = std::chrono::milliseconds(1);
+constexpr std::chrono::seconds kBetweenFailedLogins{1};
+constexpr int kDeadlineExceeded = 4;  // gRPC's code
+
+// Where Debian keeps the authorities that it trusts; gRPC's own list is another one.
+constexpr const char* kMachinesAuthorities = "/etc/ssl/certs/ca-certificates.crt";
+
+std::string machines_authorities() {
+  std::ifstream file(kMachinesAuthorities, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return file ? text.str() : std::string();
+}
+
+// gRPC writes lines of its own to stderr, where only ours are expected. What they say comes with the failed call as
+// well, but for those who look for faults in gRPC; they set this variable.
+void silence_grpc() {
+  if (!std::getenv("GRPC_VERBOSITY")) gpr_set_log_function([](gpr_log_func_args*) {});
+}
+
+std::shared_ptr<grpc::ChannelCredentials> credentials_for(const EtcdEndpoint& endpoint, const EtcdOptions& options) {
+  if (!endpoint.tls) return grpc::InsecureChannelCredentials();
+  const EtcdTls& tls = options.tls ? *options.tls : options.https;
+  grpc::SslCredentialsOptions ssl;
+  ssl.pem_root_certs = tls.ca.empty() ? machines_authorities() : tls.ca;
+  ssl.pem_cert_chain = tls.certificate;
+  ssl.pem_private_key = tls.key;
+  return grpc::SslCredentials(ssl);
+}
+
+grpc::ChannelArguments channel_arguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the environment is not meant for etcd
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);     // what may be repeated is decided here
+  arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(-1);
+  // Its default waits up to two minutes before it tries again to connect.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
+  // etcd ends connections that ping more often than every 5 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+  return arguments;
+}
+
+}  // namespace
+
+EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel)
+    : endpoint(std::move(where)), kv(channel), lease(channel), watch(channel), auth(channel), maintenance(channel) {}
+
+EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
+    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()) {
+  silence_grpc();
+  for (EtcdEndpoint& endpoint : endpoints) {
+    auto channel = grpc::CreateCustomChannel(endpoint.target, credentials_for(endpoint, options_), channel_arguments());
+    members_.push_back(std::make_unique<EtcdMember>(std::move(endpoint), channel));
+    members_.back()->index = members_.size() - 1;
+  }
+}
+
+Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
+  EtcdMember* member = nullptr;
+  bool needs_token = false;
+  {
+    std::scoped_lock lock(mutex_);
+    member = members_[choice_.pick(clock_.boot_now())].get();
+    needs_token = !options_.username.empty() && token_.empty() && !open_;
+  }
+  if (needs_token) {
+    auto work = [this, member, deadline] { return authenticate(member, deadline); };
+    auto authenticated = co_await authenticating_.join(work);
+    if (!authenticated) co_return authenticated.error();
+  }
+  if (!member->verified) {
+    auto verified = co_await verify(member, deadline);
+    if (!verified) co_return verified.error();
+  }
+  co_return member;
+}
+
+Task<void> EtcdConnections::meet_all(Deadline deadline) {
+  for (const auto& member : members_) {
+    if (!member->verified) co_await verify(member.get(), deadline);
+  }
+}
+
+// Before anything is written through it: what is asked of a member of another cluster would be done there.
+Task<Result<void>> EtcdConnections::verify(EtcdMember* member, Deadline deadline) {
+  grpc::ClientContext context;
+  auto span = attempt_time(deadline);
+  prepare(context, span);
+  etcdserverpb::StatusRequest request;
+  etcdserverpb::StatusResponse response;
+  auto reader = member->maintenance.PrepareAsyncStatus(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  if (failure.code != 0) {
+    failed(*member, failure, span);
+    co_return unreachable(Errc::unavailable);
+  }
+  if (!is_ours(*member, response.header())) co_return unreachable(Errc::unavailable);
+  member->verified = true;
+  warn_about(*member, response.version());
+  co_return Result<void>();
+}
+
+Task<Result<void>> EtcdConnections::authenticate(EtcdMember* member, Deadline deadline) {
+  if (clock_.boot_now() < next_login()) co_return unreachable(Errc::unavailable);
+  grpc::ClientContext context;
+  auto span = attempt_time(deadline);
+  prepare(context, span);
+  etcdserverpb::AuthenticateRequest request;
+  request.set_name(options_.username);
+  request.set_password(options_.password);
+  etcdserverpb::AuthenticateResponse response;
+  auto reader = member->auth.PrepareAsyncAuthenticate(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  // Nobody needs a token as long as nobody turned authentication on.
+  bool open = failure.message.find("authentication is not enabled") != std::string::npos;
+  if (failure.code != 0 && !open) {
+    failure.message = "can't log in as " + options_.username + ": " + failure.message;
+    failed(*member, failure, span);
+    std::scoped_lock lock(mutex_);
+    next_login_ = clock_.boot_now() + kBetweenFailedLogins;
+    co_return unreachable_locked(Errc::unavailable);
+  }
+  std::scoped_lock lock(mutex_);
+  token_ = response.token();
+  open_ = open;
+  ++generation_;
+  co_return Result<void>();
+}
+
+void EtcdConnections::prepare(grpc::ClientContext& context, std::chrono::nanoseconds span) {
+  // By the monotonic clock: a step of the wall clock must not end a call.
+  auto now = gpr_now(GPR_CLOCK_MONOTONIC);
+  context.set_deadline(gpr_time_add(now, gpr_time_from_nanos(std::max<std::int64_t>(span.count(), 0), GPR_TIMESPAN)));
+  std::scoped_lock lock(mutex_);
+  if (!token_.empty()) context.AddMetadata("token", token_);
+}
+
+void EtcdConnections::prepare_stream(grpc::ClientContext& context) {
+  // etcd then ends the stream when its member has seen no leader for three election timeouts.
+  context.AddMetadata("hasleader", "true");
+  std::scoped_lock lock(mutex_);
+  if (!token_.empty()) context.AddMetadata("token", token_);
+}
+
+std::chrono::nanoseconds EtcdConnections::attempt_time(Deadline deadline) const {
+  auto longest = longest_attempt();
+  BootTime now = clock_.boot_now();
+  if (deadline.at <= now) return std::chrono::nanoseconds(0);
+  return deadline.at - now < longest ? deadline.at - now : longest;
+}
+
+std::chrono::nanoseconds EtcdConnections::longest_attempt() const {
+  std::chrono::nanoseconds third = options_.request_timeout / 3;
+  return std::clamp(third, kShortestAttempt, kLongestAttempt);
+}
+
+bool EtcdConnections::is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header) {
+  std::uint64_t known = 0;
+  if (cluster_.compare_exchange_strong(known, header.cluster_id()) || known == header.cluster_id()) return true;
+  member.verified = false;
+  blame(member, "it belongs to another cluster than the endpoint that answered first");
+  log_.write(LogLevel::error, "an etcd endpoint belongs to another cluster than the others: it is not used",
+             {{"endpoint", member.endpoint.name}});
+  return false;
+}
+
+void EtcdConnections::worked(const EtcdMember& member) {
+  std::scoped_lock lock(mutex_);
+  choice_.worked(member.index);
+}
+
+void EtcdConnections::failed(const EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
+  bool in_time = failure.code != kDeadlineExceeded;
+  std::string why = in_time ? failure.message : "no answer in time";
+  // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
+  bool maybe_refused = member.endpoint.tls && why.find("Endpoint read failed") != std::string::npos;
+  if (maybe_refused) why += " (it may not take our client certificate, or want one)";
+  if (in_time || span >= longest_attempt()) blame(member, std::move(why));
+}
+
+void EtcdConnections::blame(const EtcdMember& member, std::string why) {
+  std::scoped_lock lock(mutex_);
+  choice_.failed(member.index, clock_.boot_now());
+  why_ = "at " + member.endpoint.name + ": " + std::move(why);
+}
+
+BootTime EtcdConnections::next_login() const {
+  std::scoped_lock lock(mutex_);
+  return next_login_;
+}
+
+bool EtcdConnections::all_failed() const {
+  std::scoped_lock lock(mutex_);
+  return choice_.all_failed(clock_.boot_now());
+}
+
+void EtcdConnections::renew_token(std::uint64_t generation) {
+  std::scoped_lock lock(mutex_);
+  if (generation != generation_) return;
+  token_.clear();
+  open_ = false;
+}
+
+std::uint64_t EtcdConnections::token_generation() const {
+  std::scoped_lock lock(mutex_);
+  return generation_;
+}
+
+Error EtcdConnections::unreachable(Errc code) const {
+  std::scoped_lock lock(mutex_);
+  return unreachable_locked(code);
+}
+
+Error EtcdConnections::unreachable_locked(Errc code) const {
+  std::string message = "etcd does not answer";
+  if (!why_.empty()) message += " " + why_;
+  if (cluster_ == 0 && !options_.advice.empty()) message += "; " + options_.advice;
+  return {code, std::move(message)};
+}
+
+void EtcdConnections::warn_about(const EtcdMember& member, const std::string& version) {
+  std::string faults = faults_of_etcd(version);
+  {
+    std::scoped_lock lock(mutex_);
+    if (faults.empty() || std::exchange(warned_version_, version) == version) return;
+  }
+  log_.write(LogLevel::warn, "this version of etcd has known faults: " + faults,
+             {{"endpoint", member.endpoint.name}, {"version", version}});
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,196 @@
+#include "store/etcd_leases.h"
+
+#include <etcd.pb.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "store/etcd_client.h"
+#include "store/etcd_keepalive.h"
+#include "store/etcd_lease_ids.h"
+#include "store/etcd_token_base.h"
+
+namespace sharedlock {
+
+namespace {
+
+namespace pb = etcdserverpb;
+
+// A pooled lease is granted for more than its first entry needs, so that others may join it.
+constexpr Ttl kSpareTime{1};
+
+// etcd gives no lease less than one and a half election timeouts; with its default election timeout this.
+constexpr Ttl kShortestTtl{2};
+
+// How often a renewal is tried that says the lease is gone, although it is there.
+constexpr int kTries = 3;
+
+Error no_such_lease() {
+  return {Errc::lease_not_found, "no such lease"};
+}
+
+}  // namespace
+
+EtcdLeases::EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, const EtcdOptions& options, Clock& clock, Log& log,
+                       Executor executor, TaskGroup& background)
+    : client_(client),
+      keepalive_(keepalive),
+      options_(options),
+      clock_(clock),
+      log_(log),
+      executor_(executor),
+      background_(background) {}
+
+Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadline deadline) {
+  LeaseId id = wanted.id.value_or(random_lease_id());
+  auto granted = co_await grant(id, wanted.ttl, deadline);
+  bool exists = !granted && granted.error().code == Errc::lease_in_use;
+  if (exists) granted = co_await take_over(id, wanted.ttl, deadline);
+  co_return granted;
+}
+
+Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_pooled(Ttl ttl, Deadline deadline) {
+  // Of 2^39 ids one that is in use may be hit now and then.
+  for (int tries = 0; tries < 3; ++tries) {
+    auto granted = co_await grant(random_shared_lease_id(), ttl + kSpareTime, deadline);
+    if (granted || granted.error().code != Errc::lease_in_use) co_return granted;
+  }
+  co_return Error{Errc::unavailable, "etcd has every lease id that was tried"};
+}
+
+// lease_in_use: there is such a lease; perhaps made by an attempt of this call that had no answer.
+Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadline deadline) {
+  pb::LeaseGrantRequest request;
+  request.set_id(number_of(id));
+  request.set_ttl(ttl.count());
+  BootTime sent = clock_.boot_now();
+  auto answer = co_await client_.grant(std::move(request), deadline);
+  if (!answer.result) {
+    bool given_up = outcome_unknown(answer.result.error().code) || is_shared_lease(id);
+    if (answer.unanswered && given_up) revoke_unknown(id);
+    co_return answer.result.error();
+  }
+  Granted granted{id, Ttl(answer.result->ttl())};
+  if (!is_shared_lease(id)) safety_.renewed(id, sent, granted.ttl);
+  co_return granted;
+}
+
+// There is a lease with the id that is wanted. Where it has the right ttl it is just renewed, so that two servers which
+// are given the same request at once both find it, and one of them the entry. Commits of one server that want the same
+// id come one after the other; that two servers are given one id for different things is not defended against.
+Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Deadline deadline) {
+  auto present = co_await info(id, deadline);
+  if (!present) co_return present.error();
+  if (*present && !(*present)->keys.empty()) co_return Error{Errc::lease_in_use, "an entry hangs on that lease"};
+  Ttl granted = *present ? (*present)->granted : Ttl(0);
+  if (granted == ttl || (granted > ttl && granted <= kShortestTtl)) {
+    auto renewed = co_await keepalive_.renew(id, deadline);
+    if (!renewed) co_return renewed.error();
+    if (renewed->ttl > Ttl(0)) {
+      safety_.renewed(id, renewed->sent, renewed->ttl);
+      co_return Granted{id, renewed->ttl, /*made_here=*/false};
+    }
+  } else if (*present) {
+    pb::LeaseRevokeRequest request;
+    request.set_id(number_of(id));
+    auto revoked = co_await client_.revoke(std::move(request), deadline);
+    if (!revoked && revoked.error().code != Errc::lease_not_found) co_return revoked.error();
+    safety_.ended(id);
+  }
+  co_return co_await grant(id, ttl, deadline);
+}
+
+void EtcdLeases::revoke_unknown(LeaseId id) {
+  safety_.ended(id);
+  background_.spawn(executor_, revoke_in_background(id));
+}
+
+Task<void> EtcdLeases::revoke_in_background(LeaseId id) {
+  pb::LeaseRevokeRequest request;
+  request.set_id(number_of(id));
+  Deadline deadline{clock_.boot_now() + options_.request_timeout};
+  auto revoked = co_await client_.revoke(std::move(request), deadline);
+  if (!revoked && outcome_unknown(revoked.error().code)) {
+    log_.write(LogLevel::warn, "a lease that nobody knows could not be ended; it ends by itself",
+               {{"error", revoked.error().message}});
+  }
+}
+
+Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {
+  for (int tries = 0; tries < kTries; ++tries) {
+    auto found = co_await find_own(id, under, /*may_be_empty=*/false, deadline);
+    if (!found) co_return lost_or_unavailable(id, found.error());
+    // It lives; so a stream that said it does not leads to a member that is cut off and believes that it still leads.
+    if (tries > 0) keepalive_.distrust(id);
+    auto renewed = co_await keepalive_.renew(id, deadline);
+    if (!renewed) co_return lost_or_unavailable(id, renewed.error());
+    if (renewed->ttl > Ttl(0)) {
+      safety_.renewed(id, renewed->sent, renewed->ttl);
+      co_return renewed->ttl;
+    }
+  }
+  Error contradiction{Errc::unavailable, "members of etcd don't agree whether the lease lives"};
+  co_return lost_or_unavailable(id, contradiction);
+}
+
+// R8: what can no longer be promised to live counts as lost.
+Error EtcdLeases::lost_or_unavailable(LeaseId id, const Error& error) {
+  if (outcome_unknown(error.code) && safety_.surely_lives(id, clock_.boot_now())) return error;
+  if (!outcome_unknown(error.code)) safety_.ended(id);
+  return {Errc::lease_not_found, error.message};
+}
+
+Task<Result<void>> EtcdLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
+  bool may_be_empty = under.empty();
+  auto found = co_await find_own(id, std::move(under), may_be_empty, deadline);
+  if (!found) co_return found.error();
+  pb::LeaseRevokeRequest request;
+  request.set_id(number_of(id));
+  auto revoked = co_await client_.revoke(std::move(request), deadline);
+  if (revoked) safety_.ended(id);
+  co_return revoked;
+}
+
+// Whether there is a lease which keep_alive() and revoke() may touch.
+Task<Result<void>> EtcdLeases::find_own(LeaseId id, std::string under, bool may_be_empty, Deadline deadline) {
+  if (is_shared_lease(id)) co_return no_such_lease();
+  auto present = co_await info(id, deadline);
+  if (!present) co_return present.error();
+  if (!*present) co_return no_such_lease();
+  auto is_under = [&](const std::string& key) { return key.starts_with(under); };
+  const auto& keys = (*present)->keys;
+  bool fits = (may_be_empty && keys.empty()) || std::ranges::any_of(keys, is_under);
+  if (!fits) co_return no_such_lease();
+  co_return Result<void>();
+}
+
+// etcd answers for leases what its leader has applied by then, and a leader that has just been elected may be behind
+// what the one before it has acknowledged. So what seems to be gone, or empty, is looked for again after a linearizable
+// read, which waits until a leader has caught up.
+Task<Result<std::optional<LeaseInfo>>> EtcdLeases::info(LeaseId id, Deadline deadline) {
+  auto first = co_await look(id, deadline);
+  if (!first || (*first && !(*first)->keys.empty())) co_return first;
+  pb::RangeRequest request;
+  request.set_key(kTokenBaseKey);
+  request.set_count_only(true);
+  auto caught_up = co_await client_.range(std::move(request), deadline);
+  if (!caught_up) co_return caught_up.error();
+  co_return co_await look(id, deadline);
+}
+
+Task<Result<std::optional<LeaseInfo>>> EtcdLeases::look(LeaseId id, Deadline deadline) {
+  pb::LeaseTimeToLiveRequest request;
+  request.set_id(number_of(id));
+  request.set_keys(true);
+  auto answer = co_await client_.time_to_live(std::move(request), deadline);
+  if (!answer && answer.error().code == Errc::lease_not_found) co_return std::optional<LeaseInfo>();
+  if (!answer) co_return answer.error();
+  if (answer->grantedttl() == 0) co_return std::optional<LeaseInfo>();
+  LeaseInfo info{.granted = Ttl(answer->grantedttl()),
+                 .left = Ttl(std::max<std::int64_t>(answer->ttl(), 0)),
+                 .keys = {answer->keys().begin(), answer->keys().end()}};
+  std::ranges::sort(info.keys);
+  co_return std::optional(std::move(info));
+}
+
+}  // namespace sharedlock

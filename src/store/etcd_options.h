@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sharedlock {
+
+// Contents of PEM files, checked by whoever read them: gRPC says nothing about a bad one. Empty: none.
+struct EtcdTls {
+  std::string ca;  // empty: the machine's own authorities
+  std::string certificate;
+  std::string key;
+};
+
+// How to reach an etcd cluster.
+struct EtcdOptions {
+  std::vector<std::string> endpoints{"http://localhost:2379"};  // see parse_etcd_endpoint(); at least one
+  std::optional<EtcdTls> tls;                                   // given: no connection goes without TLS
+  EtcdTls https;                                                // for https endpoints where `tls` is not given
+  std::string username;                                         // empty: no authentication
+  std::string password;
+  std::chrono::milliseconds request_timeout{
+      5000};                               // of a whole request; one attempt has at most a third of it, and 1 s
+  int max_retries = 3;                     // attempts = max_retries + 1, where repeating is safe
+  std::string advice;                      // added to "etcd does not answer": what else could be done
+  std::optional<std::int64_t> token_base;  // the base of fencing tokens to set, or to insist on (R31)
+};
+
+}  // namespace sharedlock

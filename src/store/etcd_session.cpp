@@ -1,0 +1,79 @@
+#include "store/etcd_session.h"
+
+#include <etcd.pb.h>
+
+#include <boost/asio/post.hpp>
+
+#include "store/etcd_client.h"
+#include "store/etcd_keepalive.h"
+#include "store/etcd_lease_ids.h"
+#include "store/etcd_watches.h"
+
+namespace sharedlock {
+
+namespace {
+
+namespace pb = etcdserverpb;
+
+constexpr std::chrono::seconds kBetweenRenewals{2};
+// A server whose watches are deaf must not keep the places of its waiters (R23).
+constexpr std::chrono::seconds kMustHaveHeard{5};
+
+}  // namespace
+
+EtcdSession::EtcdSession(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, Clock& clock,
+                         Executor executor, TaskGroup& tasks)
+    : client_(client), keepalive_(keepalive), watches_(watches), clock_(clock), executor_(executor), wake_(executor) {
+  tasks.spawn(executor, renew_for_ever());
+}
+
+Task<Result<LeaseId>> EtcdSession::lease(Deadline deadline) {
+  LeaseId present = id_;
+  if (present != LeaseId{0}) co_return present;
+  auto work = [this, deadline] { return grant(deadline); };
+  co_return co_await granting_.join(work);
+}
+
+Task<Result<LeaseId>> EtcdSession::grant(Deadline deadline) {
+  LeaseId id = random_shared_lease_id();
+  pb::LeaseGrantRequest request;
+  request.set_id(number_of(id));
+  request.set_ttl(kTtl.count());
+  auto granted = co_await client_.grant(std::move(request), deadline);
+  bool ours = granted.result || (granted.result.error().code == Errc::lease_in_use && granted.unanswered);
+  if (!ours) co_return Error{Errc::unavailable, granted.result.error().message};
+  id_ = id;
+  co_return id;
+}
+
+void EtcdSession::lost(LeaseId id) {
+  id_.compare_exchange_strong(id, LeaseId{0});
+}
+
+Task<void> EtcdSession::end(Deadline deadline) {
+  LeaseId id = id_.exchange(LeaseId{0});
+  if (id == LeaseId{0}) co_return;
+  pb::LeaseRevokeRequest request;
+  request.set_id(number_of(id));
+  co_await client_.revoke(std::move(request), deadline);
+}
+
+Task<void> EtcdSession::renew_for_ever() {
+  while (!stopping_) {
+    co_await wake_.wait(kBetweenRenewals);
+    LeaseId id = id_;
+    if (stopping_ || id == LeaseId{0} || !watches_.all_heard_within(kMustHaveHeard)) continue;
+    Deadline deadline{clock_.boot_now() + kBetweenRenewals};
+    auto renewed = co_await keepalive_.renew(id, deadline);
+    if (renewed && renewed->ttl == Ttl{0}) lost(id);
+  }
+}
+
+void EtcdSession::stop() {
+  asio::post(executor_, [this] {
+    stopping_ = true;
+    wake_.raise();
+  });
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,271 @@
+#include "store/etcd_store.h"
+
+#include <etcd.pb.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/io_threads.h"
+#include "store/etcd_client.h"
+#include "store/etcd_connections_grpc.h"
+#include "store/etcd_keepalive.h"
+#include "store/etcd_leases.h"
+#include "store/etcd_messages_grpc.h"
+#include "store/etcd_session.h"
+#include "store/etcd_token_base.h"
+#include "store/etcd_watches.h"
+#include "store/lease_turns.h"
+
+namespace sharedlock {
+
+namespace {
+
+namespace pb = etcdserverpb;
+
+const OwnLease* own_lease_in(const Transaction& transaction) {
+  for (const Mutation& change : transaction.changes) {
+    if (auto* own = own_lease_of(change)) return own;
+  }
+  return nullptr;
+}
+
+class EtcdStore final : public LeaseStore {
+ public:
+  EtcdStore(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
+      : clock_(clock),
+        connections_(std::move(options), std::move(endpoints), clock, log),
+        client_(connections_),
+        token_base_(client_, connections_.options().token_base),
+        keepalive_(connections_, executor(), background_),
+        watches_(connections_, client_, executor(), background_),
+        leases_(client_, keepalive_, connections_.options(), clock, log, executor(), background_),
+        session_(client_, keepalive_, watches_, clock, executor(), background_) {
+    background_.spawn(executor(), meet());
+  }
+
+  ~EtcdStore() override {
+    background_.spawn(executor(), say_farewell());
+    background_.join();
+  }
+
+  std::int64_t token_base() const override { return token_base_.value(); }
+
+  Task<Result<Found>> get(std::string key, Deadline deadline) override {
+    auto ready = co_await token_base_.known(deadline);
+    if (!ready) co_return ready.error();
+    pb::RangeRequest request = range_of_key(std::move(key));
+    auto response = co_await client_.range(std::move(request), deadline);
+    if (!response) co_return response.error();
+    co_return Found{to_entry(*response), Revision{response->header().revision()}};
+  }
+
+  Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) override {
+    auto ready = co_await token_base_.known(deadline);
+    if (!ready) co_return ready.error();
+    pb::RangeRequest request = range_of_prefix(prefix, after);
+    request.set_limit(static_cast<std::int64_t>(limit));
+    auto response = co_await client_.range(std::move(request), deadline);
+    if (!response) co_return response.error();
+    Listing listing{.entries = {}, .more = response->more(), .as_of = Revision{response->header().revision()}};
+    for (pb::KeyValue& kv : *response->mutable_kvs()) listing.entries.emplace_back(kv.key(), to_entry(kv));
+    co_return listing;
+  }
+
+  Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
+    if (auto sound = check(transaction); !sound) co_return sound.error();
+    auto ready = co_await token_base_.known(deadline);
+    if (!ready) co_return ready.error();
+    const OwnLease* own = own_lease_in(transaction);
+    if (!own) co_return co_await grant_and_apply(std::move(transaction), deadline);
+
+    // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all.
+    auto refused = co_await look(transaction, deadline);
+    if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
+    if (!own->id) co_return co_await grant_and_apply(std::move(transaction), deadline);
+    auto turn = co_await turns_.take(*own->id);
+    co_return co_await grant_and_apply(std::move(transaction), deadline);
+  }
+
+  Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
+    return leases_.keep_alive(id, std::move(under), deadline);
+  }
+
+  Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) override {
+    return leases_.revoke(id, std::move(under), deadline);
+  }
+
+  Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) override {
+    return leases_.info(id, deadline);
+  }
+
+  // What etcd answers is committed by a quorum.
+  Task<Result<void>> settled(Revision, Deadline) override { co_return Result<void>(); }
+
+  Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) override {
+    return watches_.subscribe(std::move(prefix), after, std::move(handler));
+  }
+
+ private:
+  using Granted = EtcdLeases::Granted;
+
+  // The leases of one commit: [i] of changes[i].
+  struct Leases {
+    std::vector<LeaseId> ids;
+    std::vector<LeaseId> single_use;  // made for this commit alone
+    std::optional<Granted> own;
+  };
+
+  Executor executor() { return threads_.executor(0); }
+
+  Task<Result<std::optional<Conflict>>> look(const Transaction& transaction, Deadline deadline) {
+    if (transaction.expect.empty() && transaction.none_under.empty()) co_return std::optional<Conflict>();
+    pb::TxnRequest request = to_look(transaction);
+    auto answer = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
+    if (!answer.result) co_return answer.result.error();
+    if (answer.result->succeeded()) co_return std::optional<Conflict>();
+    co_return std::optional(to_conflict(transaction, *answer.result));
+  }
+
+  Task<Result<Outcome>> grant_and_apply(Transaction transaction, Deadline deadline) {
+    Error last{Errc::unavailable, "its leases ended before they were used"};
+    for (int attempt = 0; attempt <= connections_.options().max_retries; ++attempt) {
+      Leases leases;
+      auto granted = co_await grant_all(&transaction, &leases, deadline);
+      if (!granted) {
+        forget(leases);
+        co_return granted.error();
+      }
+      auto outcome = co_await apply(&transaction, &leases, deadline);
+      if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
+      // Nothing was done. Of ours one has ended in the meantime, or the session's.
+      last.message = outcome.error().message;
+      for (LeaseId id : leases.ids) session_.lost(id);
+    }
+    co_return last;
+  }
+
+  Task<Result<void>> grant_all(const Transaction* transaction, Leases* leases, Deadline deadline) {
+    for (const Mutation& change : transaction->changes) {
+      auto* put = std::get_if<Put>(&change);
+      if (!put) {
+        leases->ids.push_back(LeaseId{0});
+      } else if (std::holds_alternative<SessionLease>(put->lifetime)) {
+        auto id = co_await session_.lease(deadline);
+        if (!id) co_return id.error();
+        leases->ids.push_back(*id);
+      } else {
+        auto granted = co_await grant_one(put->lifetime, deadline);
+        if (!granted) co_return granted.error();
+        leases->ids.push_back(granted->id);
+        if (granted->made_here) leases->single_use.push_back(granted->id);
+        if (std::holds_alternative<OwnLease>(put->lifetime)) leases->own = *granted;
+      }
+    }
+    co_return Result<void>();
+  }
+
+  Task<Result<Granted>> grant_one(Lifetime lifetime, Deadline deadline) {
+    if (auto* own = std::get_if<OwnLease>(&lifetime)) return leases_.grant_own(*own, deadline);
+    return leases_.grant_pooled(std::get<PooledLease>(lifetime).ttl, deadline);
+  }
+
+  Task<Result<Outcome>> apply(const Transaction* transaction, const Leases* leases, Deadline deadline) {
+    pb::TxnRequest request = to_txn(*transaction, leases->ids);
+    auto answer = co_await client_.txn(std::move(request), guards_itself(*transaction), deadline);
+    auto outcome = read_outcome(*transaction, *leases, answer);
+    bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
+    if (!answer.unanswered && (!outcome || conflict)) {
+      forget(*leases);
+    } else if (!outcome) {
+      // A lease of its own whose id the caller did not choose is known to nobody; a pooled one is never revoked (R3).
+      const OwnLease* own = own_lease_in(*transaction);
+      if (own && !own->id) leases_.revoke_unknown(leases->own->id);
+    }
+    co_return outcome;
+  }
+
+  static Result<Outcome> read_outcome(const Transaction& transaction, const Leases& leases,
+                                      EtcdAnswer<pb::TxnResponse>& answer) {
+    if (!answer.result) {
+      Error error = answer.result.error();
+      if (answer.unanswered && !outcome_unknown(error.code)) error.code = Errc::unavailable;
+      return error;
+    }
+    if (answer.result->succeeded()) return committed(Revision{answer.result->header().revision()}, leases);
+    Conflict conflict = to_conflict(transaction, *answer.result);
+    if (!answer.unanswered) return conflict;
+    // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
+    // for this commit says which.
+    auto ours = revision_of_ours(transaction, leases, conflict);
+    if (ours) return committed(*ours, leases);
+    return Error{Errc::unavailable, "etcd did not answer at first, and then something else stood there"};
+  }
+
+  static Outcome committed(Revision revision, const Leases& leases) {
+    Committed committed{.revision = revision, .lease = {}, .ttl = {}};
+    if (leases.own) {
+      committed.lease = leases.own->id;
+      committed.ttl = leases.own->ttl;
+    }
+    return committed;
+  }
+
+  static std::optional<Revision> revision_of_ours(const Transaction& transaction, const Leases& leases,
+                                                  const Conflict& conflict) {
+    for (const auto& current : conflict.current) {
+      if (!current) continue;
+      bool ours = std::ranges::find(leases.single_use, current->lease) != leases.single_use.end();
+      if (ours && !transaction.changes.empty()) return current->revision;
+    }
+    return std::nullopt;
+  }
+
+  // What was granted for a commit that surely did not happen.
+  void forget(const Leases& leases) {
+    for (LeaseId id : leases.single_use) leases_.revoke_unknown(id);
+  }
+
+  // One try at the beginning, so that the log says early what is wrong with this etcd.
+  Task<void> meet() {
+    Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
+    co_await connections_.meet_all(soon);
+    auto known = co_await token_base_.known(soon);
+    if (!known) connections_.log().write(LogLevel::warn, "etcd can't be used yet", {{"error", known.error().message}});
+  }
+
+  Task<void> say_farewell() {
+    Deadline soon{clock_.boot_now() + std::chrono::seconds(1)};
+    co_await session_.end(soon);
+    session_.stop();
+    keepalive_.stop();
+    watches_.stop();
+  }
+
+  Clock& clock_;
+  EtcdConnections connections_;
+  EtcdClient client_;
+  EtcdTokenBase token_base_;
+  IoThreads threads_{1};
+  TaskGroup background_;
+  EtcdKeepalive keepalive_;
+  EtcdWatches watches_;
+  EtcdLeases leases_;
+  EtcdSession session_;
+  LeaseTurns turns_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LeaseStore>> make_etcd_store(EtcdOptions options, Clock& clock, Log& log) {
+  std::vector<EtcdEndpoint> endpoints;
+  for (const std::string& text : options.endpoints) {
+    auto endpoint = parse_etcd_endpoint(text, options.tls.has_value());
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(*std::move(endpoint));
+  }
+  if (endpoints.empty()) return Error{Errc::invalid_argument, "there is no etcd endpoint"};
+  return std::make_unique<EtcdStore>(std::move(options), std::move(endpoints), clock, log);
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,62 @@
+#include "store/etcd_token_base.h"
+
+#include <charconv>
+#include <string>
+
+#include "store/etcd_client.h"
+#include "store/etcd_messages_grpc.h"
+
+namespace sharedlock {
+
+namespace {
+
+namespace pb = etcdserverpb;
+
+pb::TxnRequest put_if_absent(std::int64_t value) {
+  pb::TxnRequest request;
+  pb::Compare& absent = *request.add_compare();
+  absent.set_key(kTokenBaseKey);
+  absent.set_target(pb::Compare::CREATE);
+  absent.set_create_revision(0);
+  pb::PutRequest& put = *request.add_success()->mutable_request_put();
+  put.set_key(kTokenBaseKey);
+  put.set_value(std::to_string(value));
+  return request;
+}
+
+}  // namespace
+
+Task<Result<void>> EtcdTokenBase::known(Deadline deadline) {
+  if (known_) co_return Result<void>();
+  auto work = [this, deadline] { return read(deadline); };
+  co_return co_await reading_.join(work);
+}
+
+Task<Result<void>> EtcdTokenBase::read(Deadline deadline) {
+  auto found = co_await client_.range(range_of_key(kTokenBaseKey), deadline);
+  if (found && found->kvs_size() == 0) {
+    auto written = co_await client_.txn(put_if_absent(wanted_.value_or(0)), true, deadline);
+    if (!written.result) co_return Error{Errc::unavailable, written.result.error().message};
+    found = co_await client_.range(range_of_key(kTokenBaseKey), deadline);
+  }
+  if (!found) co_return Error{Errc::unavailable, found.error().message};
+  if (found->kvs_size() == 0) co_return Error{Errc::unavailable, std::string(kTokenBaseKey) + " was deleted in etcd"};
+  co_return take(found->kvs(0).value());
+}
+
+Result<void> EtcdTokenBase::take(const std::string& text) {
+  std::int64_t stands = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), stands);
+  if (error != std::errc() || end != text.data() + text.size() || stands < 0) {
+    return Error{Errc::unavailable, std::string(kTokenBaseKey) + " in etcd is not a number"};
+  }
+  if (wanted_ && *wanted_ != stands) {
+    return Error{Errc::unavailable, "the base of fencing tokens is set to " + std::to_string(*wanted_) + ", but " +
+                                        kTokenBaseKey + " in etcd says " + text + ", and it never changes"};
+  }
+  value_ = stands;
+  known_ = true;
+  return {};
+}
+
+}  // namespace sharedlock

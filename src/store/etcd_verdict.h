@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+
+namespace sharedlock {
+
+// What an unsuccessful call to etcd means.
+struct EtcdVerdict {
+  enum class Next {
+    give_up,      // another try would end alike
+    try_again,    // at another endpoint, or a little later
+    renew_token,  // the token of authentication has expired, or etcd wants one now
+  };
+
+  Errc code;             // what the caller is told
+  bool surely_not_done;  // etcd changed nothing; otherwise that is not known
+  Next next;
+
+  bool operator==(const EtcdVerdict&) const = default;
+};
+
+// Reads the code and the message of a gRPC status that is not OK. etcd words its errors in the message; the codes alone
+// don't tell a lease that is gone from a member that is away.
+EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message);
+
+}  // namespace sharedlock

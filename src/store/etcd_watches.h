@@ -1,0 +1,51 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+class EtcdClient;
+class EtcdConnections;
+
+// One etcd watch per prefix, however many watch it here. A prefix that was watched once stays watched: there are few.
+//
+// A watch goes on after a break where it ended; when etcd has compacted away what happened meanwhile, watchers are sent
+// a Snapshot. It is asked for a sign of life every second; without one for three it is not live, and begins anew at
+// another endpoint. Thread-safe.
+class EtcdWatches {
+ public:
+  // The coroutines run on `executor`, in `tasks`. Connections and client must outlive it.
+  EtcdWatches(EtcdConnections& connections, EtcdClient& client, Executor executor, TaskGroup& tasks);
+  EtcdWatches(const EtcdWatches&) = delete;
+  EtcdWatches& operator=(const EtcdWatches&) = delete;
+  ~EtcdWatches();  // after stop(), and after the tasks have been joined; all subscriptions must be gone
+
+  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler);
+
+  // Whether every watch has shown a sign of life within `span`.
+  bool all_heard_within(std::chrono::nanoseconds span) const;
+
+  // Ends the coroutines soon.
+  void stop();
+
+ private:
+  class PrefixWatch;
+
+  EtcdConnections& connections_;
+  EtcdClient& client_;
+  Executor executor_;
+  TaskGroup& tasks_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<PrefixWatch>> watches_;
+};
+
+}  // namespace sharedlock

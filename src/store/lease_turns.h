@@ -1,0 +1,43 @@
+#pragma once
+
+#include <deque>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "base/waiting.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// Lets commits that name the same lease id go one after the other, in this process. Thread-safe; must outlive its
+// turns.
+class LeaseTurns {
+ public:
+  // The right to work with one id, until it is destroyed.
+  class Turn {
+   public:
+    Turn(LeaseTurns& turns, LeaseId id) : turns_(&turns), id_(id) {}
+    Turn(Turn&& other) noexcept : turns_(std::exchange(other.turns_, nullptr)), id_(other.id_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+      if (turns_) turns_->end(id_);
+    }
+
+   private:
+    LeaseTurns* turns_;
+    LeaseId id_;
+  };
+
+  // Waits for those who came before; each of them bounds its own time.
+  Task<Turn> take(LeaseId id);
+
+ private:
+  void enlist(LeaseId id, WaitingPtr<bool> waiting);
+  void end(LeaseId id);
+
+  std::mutex mutex_;
+  std::unordered_map<LeaseId, std::deque<WaitingPtr<bool>>> waiting_;  // an element per id that somebody works with
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,266 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cinttypes>
+#include <cstdio>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "contract/store_client.h"
+#include "contract/watch_log.h"
+#include "lock/lease_service.h"
+#include "lock/lock_service.h"
+#include "store/etcd_store.h"
+#include "support/embedded_fixture.h"
+#include "support/etcd_server.h"
+#include "support/eventually.h"
+#include "support/run_task.h"
+
+namespace sharedlock::test {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// What stands in etcd, and what other programs put there.
+class EtcdData : public ::testing::Test {
+ protected:
+  EtcdData() : EtcdData(EtcdServer::shared()) {}
+  explicit EtcdData(EtcdServer& used) : etcd(used) {}
+
+  std::unique_ptr<LeaseStore> make_store(std::optional<std::int64_t> token_base = {}) {
+    EtcdOptions options;
+    options.endpoints = etcd.urls();
+    options.token_base = token_base;
+    return make_etcd_store(std::move(options), clock, silent_log()).value();
+  }
+
+  Result<std::variant<LockGrant, Refused>> acquire(std::string instance, seconds duration = seconds(30)) {
+    return run_task(locks.acquire({lock, {"owner", std::move(instance)}, duration, clock.boot_now()}));
+  }
+  Result<LeaseService::Answer> grant(std::string key, Ttl ttl = Ttl{30}) {
+    return run_task(leases.grant({std::move(key), "value", ttl, clock.boot_now()}));
+  }
+  Result<Ttl> keep_alive(LeaseId id) { return run_task(leases.keep_alive(id, clock.boot_now())); }
+
+  // A record as the Java service writes them, of somebody else, `expiry_in` from now.
+  std::string foreign_record(seconds duration, seconds expiry_in) const {
+    auto expiry = std::chrono::floor<seconds>(clock.wall_now().time_since_epoch()) + expiry_in;
+    return R"({"namespace":"space","lockName":")" + lock.name + R"(","owner":"somebody","instanceId":"theirs",)" +
+           R"("leaseDuration":)" + std::to_string(duration.count()) + R"(,"expiry":)" + std::to_string(expiry.count()) +
+           R"(,"note":1.50})";
+  }
+  std::string record_key() const { return "locks/space:" + lock.name; }
+  std::string unique() const { return random_uuid(); }
+
+  static std::string hex(LeaseId id) {
+    char text[20];
+    std::snprintf(text, sizeof text, "%" PRIx64, static_cast<std::uint64_t>(number_of(id)));
+    return text;
+  }
+  // Grants a lease by another client, and returns its id in hexadecimal.
+  std::string foreign_lease(seconds ttl) {
+    std::string said = etcd.etcdctl({"lease", "grant", std::to_string(ttl.count())});  // "lease ID granted with …"
+    return said.substr(6, said.find(' ', 6) - 6);
+  }
+
+  EtcdServer& etcd;
+  SystemClock clock;
+  const LockName lock{"space", random_uuid()};
+  std::unique_ptr<LeaseStore> store = make_store();
+  StoreClient client{*store};
+  LockService locks{{}, *store, clock, silent_log()};
+  LeaseService leases{{}, *store, clock, silent_log()};
+};
+
+TEST_F(EtcdData, LeasesStandWhereTheSeedPutsThem) {
+  std::string key = unique();
+  auto granted = std::get<LeaseGrant>(grant(key).value());
+
+  EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", "/shared-lock/" + key}), "value\n");
+  EXPECT_THAT(etcd.etcdctl({"lease", "timetolive", hex(granted.id), "--keys"}), HasSubstr("/shared-lock/" + key));
+}
+
+TEST_F(EtcdData, LocksStandWhereTheSeedPutsThem) {
+  auto granted = std::get<LockGrant>(acquire("mine").value());
+
+  EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", record_key()}), to_json(granted.record) + "\n");
+  auto entry = client.get(record_key()).value();
+  EXPECT_THAT(etcd.etcdctl({"lease", "timetolive", hex(entry.lease), "--keys"}), HasSubstr(record_key()));
+}
+
+TEST_F(EtcdData, ARecordOfTheJavaServiceIsRespected) {
+  etcd.etcdctl(
+      {"put", "--lease=" + foreign_lease(seconds(60)), record_key(), foreign_record(seconds(60), seconds(60))});
+
+  auto refused = std::get<Refused>(acquire("mine").value());
+  EXPECT_EQ(refused.holder.value().owner, "somebody");
+}
+
+TEST_F(EtcdData, ARecordOfTheJavaServiceIsRenewedByItsOwnerWithAllItsMembers) {
+  etcd.etcdctl(
+      {"put", "--lease=" + foreign_lease(seconds(60)), record_key(), foreign_record(seconds(60), seconds(60))});
+
+  RenewRequest request{lock, {"somebody", "theirs"}, seconds(30), RenewFrom::expiry, {}, clock.boot_now()};
+  auto renewed = run_task(locks.renew(std::move(request)));
+
+  EXPECT_TRUE(std::holds_alternative<LockGrant>(renewed.value()));
+  EXPECT_THAT(etcd.etcdctl({"get", "--print-value-only", record_key()}),
+              AllOf(HasSubstr(R"("leaseDuration":90)"), HasSubstr(R"("note":1.50)")));
+}
+
+TEST_F(EtcdData, AGarbageRecordIsAnErrorForThatLockAlone) {
+  etcd.etcdctl({"put", record_key(), "garbage"});
+
+  EXPECT_EQ(error_of(acquire("mine")), Errc::corrupt);
+  EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", record_key()}), "garbage\n");
+}
+
+TEST_F(EtcdData, SafetyR10_ARecordWithoutALeaseIsTakenOverOnceItWasSeenForItsDuration) {
+  etcd.etcdctl({"put", record_key(), foreign_record(seconds(1), seconds(-100))});
+  auto begun = clock.boot_now();
+
+  ASSERT_TRUE(std::holds_alternative<Refused>(acquire("mine").value()));
+  ASSERT_TRUE(eventually([&] { return std::holds_alternative<LockGrant>(acquire("mine").value()); }));
+
+  EXPECT_GE(clock.boot_now() - begun, seconds(1));
+}
+
+TEST_F(EtcdData, SafetyR10_ARecordWhoseLeaseLivesIsNotTakenOverByTheWallClock) {
+  etcd.etcdctl(
+      {"put", "--lease=" + foreign_lease(seconds(60)), record_key(), foreign_record(seconds(1), seconds(-100))});
+  auto until = clock.boot_now() + seconds(2);
+
+  while (clock.boot_now() < until) ASSERT_TRUE(std::holds_alternative<Refused>(acquire("mine").value()));
+}
+
+TEST_F(EtcdData, ALeaseOfTheGoServiceIsRespectedAndKeptAlive) {
+  std::string key = unique(), id = foreign_lease(seconds(60));
+  etcd.etcdctl({"put", "--lease=" + id, "/shared-lock/" + key, "theirs"});
+
+  EXPECT_TRUE(std::holds_alternative<LeaseRefused>(grant(key).value()));
+  EXPECT_EQ(keep_alive(LeaseId{std::stoll(id, nullptr, 16)}).value(), Ttl{60});
+}
+
+TEST_F(EtcdData, SafetyR04_AKeyThatWasDeletedByHandEndsItsHolding) {
+  std::string key = unique();
+  auto granted = std::get<LeaseGrant>(grant(key).value());
+  ASSERT_TRUE(keep_alive(granted.id));
+
+  etcd.etcdctl({"del", "/shared-lock/" + key});
+
+  EXPECT_EQ(error_of(keep_alive(granted.id)), Errc::lease_not_found);
+}
+
+TEST_F(EtcdData, ALeaseThatWasRevokedByHandIsLost) {
+  auto granted = std::get<LeaseGrant>(grant(unique()).value());
+
+  etcd.etcdctl({"lease", "revoke", hex(granted.id)});
+
+  EXPECT_EQ(error_of(keep_alive(granted.id)), Errc::lease_not_found);
+}
+
+TEST_F(EtcdData, SafetyR03_ATryThatLostLeavesNoLease) {
+  std::string key = unique();
+  grant(key).value();
+  auto before = etcd.leases();
+
+  ASSERT_TRUE(std::holds_alternative<LeaseRefused>(grant(key).value()));
+  client.lose({.expect = {{"/shared-lock/" + key, kAbsent}}, .none_under = {}, .changes = {Put{key, "", kLasting}}});
+
+  EXPECT_TRUE(eventually([&] { return etcd.leases() == before; }));
+}
+
+TEST_F(EtcdData, PlacesInLineEndWithTheirServer) {
+  std::string place = "/shared-lock.queue/" + unique() + "/1";
+  {
+    auto other = make_store();
+    StoreClient(*other).put(place, "", SessionLease());
+    EXPECT_TRUE(client.get(place));
+  }
+  EXPECT_EQ(client.get(place), std::nullopt);
+}
+
+TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
+  std::string place = "/shared-lock.queue/" + unique() + "/1";
+  client.put(place, "", SessionLease());
+  auto until = clock.boot_now() + seconds(11);
+
+  while (clock.boot_now() < until) ASSERT_TRUE(client.get(place));
+}
+
+// An etcd for one test: what it does would disturb the others.
+class OwnEtcdServer {
+ protected:
+  EtcdServer own;
+};
+class EtcdDataAlone : public OwnEtcdServer, public EtcdData {
+ protected:
+  EtcdDataAlone() : EtcdData(own) {}
+};
+
+TEST_F(EtcdDataAlone, SafetyR31_TheFirstServersTokenBaseStandsForEver) {
+  constexpr std::int64_t kBase = 5'000'000'000;
+  store.reset();  // it has written a base of its own
+  etcd.etcdctl({"del", "/shared-lock.meta/token-base"});
+  store = make_store(kBase);
+  StoreClient(*store).put("a", "");
+  auto second = make_store();
+  auto other = make_store(kBase + 1);
+
+  EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", "/shared-lock.meta/token-base"}), "5000000000\n");
+  EXPECT_EQ(store->token_base(), kBase);
+  StoreClient(*second).put("a", "");
+  EXPECT_EQ(second->token_base(), kBase);
+  auto refused = run_task(other->get("a", Deadline::never()));
+  EXPECT_EQ(error_of(refused), Errc::unavailable);
+  EXPECT_THAT(refused.error().message, HasSubstr("5000000000"));
+}
+
+TEST_F(EtcdDataAlone, AWatchGoesOnAfterARestartOfEtcd) {
+  WatchLog watch(*store, "/a/");
+  client.put("/a/1", "");
+  ASSERT_TRUE(watch.reaches(client.state_under("/a/")));
+
+  etcd.member(0).kill();
+  etcd.member(0).start();
+  etcd.etcdctl({"put", "/a/2", "by another program"});
+  etcd.etcdctl({"del", "/a/1"});
+
+  EXPECT_TRUE(watch.reaches(client.state_under("/a/")));
+  EXPECT_THAT(watch.state(), ::testing::SizeIs(1));
+  EXPECT_THAT(watch.faults(), IsEmpty());
+}
+
+TEST_F(EtcdDataAlone, AWatchSaysThatItIsNotLiveWhileEtcdIsStopped) {
+  std::atomic<bool> live = true, begun = false;
+  Subscription watch = store->watch("/a/", std::nullopt, [&](const WatchEvent& event) {
+    if (std::holds_alternative<Snapshot>(event)) begun = true;
+    if (auto* liveness = std::get_if<Liveness>(&event)) live = liveness->live;
+  });
+  ASSERT_TRUE(eventually([&] { return begun.load(); }));
+
+  etcd.member(0).stop();
+  EXPECT_TRUE(eventually([&] { return !live; }));
+  etcd.member(0).resume();
+  EXPECT_TRUE(eventually([&] { return live.load(); }));
+}
+
+TEST_F(EtcdDataAlone, SafetyR08_WithoutEtcdALeaseIsLostOnlyOnceItMayHaveEnded) {
+  auto granted = std::get<LeaseGrant>(grant("key", Ttl{4}).value());
+  auto sent = clock.boot_now();
+
+  etcd.member(0).kill();
+
+  auto known = keep_alive(granted.id);
+  ASSERT_LT(clock.boot_now() - sent, seconds(4));
+  EXPECT_TRUE(outcome_unknown(*error_of(known)));
+  EXPECT_EQ(error_of(keep_alive(LeaseId{12345})), Errc::lease_not_found) << "nothing is known of it";
+  EXPECT_TRUE(eventually([&] { return error_of(keep_alive(granted.id)) == Errc::lease_not_found; }));
+  EXPECT_GE(clock.boot_now() - sent, seconds(4) - std::chrono::milliseconds(500));
+}
+
+}  // namespace
+}  // namespace sharedlock::test

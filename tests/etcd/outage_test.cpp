@@ -1,0 +1,219 @@
+// An etcd of one member that is away, full, compacted, or another one: each gives a clear error in time, and all is
+// well again without a restart.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "etcd/service_on_etcd.h"
+#include "etcd/stored.h"
+
+namespace sharedlock::test {
+namespace {
+
+using std::chrono::seconds;
+using testing::AllOf;
+using testing::AnyOf;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Le;
+
+class EtcdOutage : public testing::Test {
+ protected:
+  // One member has no elections to wait for, so requests need not wait long.
+  static Environment prompt(const Environment& more = {}) {
+    Environment environment{{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "1000"}};
+    environment.insert(more.begin(), more.end());
+    return environment;
+  }
+  static constexpr std::chrono::milliseconds kPromptly{2500};
+
+  // Everything that a client can ask is answered, in time, and not as if it were known.
+  static void expect_unavailable(ServiceOnEtcd& service) {
+    EXPECT_EQ(service.ask("GET", "/health").status, 200);
+    auto ready = service.ready();
+    EXPECT_EQ(ready.status, 503);
+    EXPECT_THAT(ready.body, HasSubstr("not ready: "));
+    auto granted = service.grant("outage-key");
+    EXPECT_EQ(granted.status, 500);
+    EXPECT_EQ(granted.body, "Failed to create lease");
+    for (const auto& answer : {service.acquire("outage", "instance-1"), service.renew("outage", "instance-1"),
+                               service.release("outage", "instance-1"), service.look("outage")}) {
+      EXPECT_EQ(answer.status, 503);
+      EXPECT_THAT(answer.body, HasSubstr("Lock store unavailable"));
+      EXPECT_TRUE(answer.header("Retry-After"));
+    }
+    EXPECT_EQ(service.keep_alive("1530347234591243342").status, 204) << "of a lease that we know nothing of (R8)";
+    EXPECT_THAT(service.slowest(), Le(kPromptly));
+  }
+
+  static void expect_service(ServiceOnEtcd& service, const std::string& name) {
+    EXPECT_TRUE(service.becomes_ready()) << service.ready().body << service.server().err();
+    auto granted = service.grant(name);
+    EXPECT_EQ(granted.status, 201) << granted.body << service.server().err();
+    EXPECT_EQ(service.grant(name).status, 202);
+    EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+    EXPECT_EQ(service.acquire(name, "instance-1").status, 200);
+    EXPECT_EQ(service.acquire(name, "instance-2").status, 423);
+    EXPECT_EQ(service.release(name, "instance-1").status, 200);
+  }
+};
+
+TEST_F(EtcdOutage, AwayAtTheStart) {
+  EtcdServer etcd;
+  etcd.member(0).kill();
+  ServiceOnEtcd service(etcd, prompt());
+  expect_unavailable(service);
+  EXPECT_THAT(service.ready().body, AllOf(HasSubstr(etcd.endpoints()), HasSubstr("SHARED_LOCK_STORAGE_TYPE=embedded")));
+  etcd.member(0).start();
+  expect_service(service, "after-start");
+}
+
+TEST_F(EtcdOutage, DiesInTheMiddle) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  auto granted = service.grant("held", 60);
+  ASSERT_EQ(service.acquire("held", "instance-1").status, 200);
+  etcd.member(0).kill();
+  EXPECT_EQ(service.keep_alive(granted.body).status, 500) << "it surely lives: the holder may go on (R8)";
+  expect_unavailable(service);
+  etcd.member(0).start();
+  expect_service(service, "after-death");
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+  EXPECT_EQ(service.grant("held").status, 202);
+  EXPECT_EQ(service.acquire("held", "instance-2").status, 423);
+  EXPECT_EQ(service.renew("held", "instance-1").status, 200);
+}
+
+TEST_F(EtcdOutage, Hangs) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  etcd.member(0).stop();
+  expect_unavailable(service);
+  etcd.member(0).resume();
+  expect_service(service, "after-hanging");
+  // What was asked meanwhile may have happened; it ends by itself.
+  EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(70)));
+}
+
+TEST_F(EtcdOutage, SafetyR08_AKeepaliveIs500AsLongAsTheLeaseSurelyLivesAndThen204) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  auto begin = std::chrono::steady_clock::now();
+  auto granted = service.grant("short", 4);
+  ASSERT_EQ(granted.status, 201);
+  etcd.member(0).kill();
+  auto answer = service.keep_alive(granted.body);
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.body, "Failed to prolong lease");
+  EXPECT_TRUE(eventually([&] { return service.keep_alive(granted.body).status == 204; }));
+  EXPECT_THAT(std::chrono::steady_clock::now() - begin, AllOf(Ge(seconds(3)), Le(seconds(6))));
+}
+
+TEST_F(EtcdOutage, AFullQuotaRefusesGrantsAndLetsGo) {
+  EtcdServer etcd({.quota_bytes = std::uint64_t{512} * 1024});
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  auto granted = service.grant("before", 600);
+  ASSERT_EQ(service.acquire("before", "instance-1", 600).status, 200);
+  const std::string filler(static_cast<std::size_t>(32) * 1024, 'x');
+  ASSERT_TRUE(eventually([&] { return etcd.try_etcdctl({"put", "filler", filler}).exit_code != 0; }));
+
+  EXPECT_EQ(service.grant("full").status, 500);
+  EXPECT_EQ(service.acquire("full", "instance-1").status, 503);
+  EXPECT_TRUE(service.server().says("database space exceeded")) << "the log says why";
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200) << "costs no space";
+  EXPECT_EQ(service.look("before").status, 200);
+  EXPECT_EQ(service.acquire("before", "instance-2").status, 423);
+  EXPECT_EQ(service.release("before", "instance-1").status, 200);
+  EXPECT_THAT(service.slowest(), Le(kPromptly));
+
+  // As docs/operations.md says.
+  auto filled = stored(etcd, "filler").mod_revision;
+  etcd.etcdctl({"del", "filler"});
+  etcd.etcdctl({"compact", "--physical", std::to_string(filled + 1)});
+  etcd.etcdctl({"defrag"});
+  etcd.etcdctl({"alarm", "disarm"});
+  expect_service(service, "after-full");
+}
+
+TEST_F(EtcdOutage, HistoryThatWasCompactedUnderTheWatchIsReadAgain) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt({{"SHARED_LOCK_CACHE_ENABLED", "true"}}));
+  ASSERT_TRUE(service.becomes_ready());
+  auto deleted = service.grant("deleted", 600);
+  auto kept = service.grant("kept", 600);
+  ASSERT_EQ(service.grant("deleted").status, 202);
+  ASSERT_EQ(service.keep_alive(deleted.body).status, 200);
+
+  // While etcd is away from us our watch falls behind what etcd remembers.
+  service.process().signal(SIGSTOP);
+  etcd.etcdctl({"del", "/shared-lock/deleted"});
+  for (int i = 0; i < 10; ++i) etcd.etcdctl({"put", "other", std::to_string(i)});
+  etcd.etcdctl({"compact", std::to_string(stored(etcd, "other").mod_revision)});
+  etcd.member(0).kill();  // or the watch would still be fed from the old connection
+  etcd.member(0).start();
+  service.process().signal(SIGCONT);
+
+  EXPECT_TRUE(eventually([&] { return service.keep_alive(deleted.body).status == 204; }));
+  EXPECT_TRUE(eventually([&] { return service.grant("deleted").status == 201; })) << "the cache knows that it is free";
+  EXPECT_EQ(service.keep_alive(kept.body).status, 200);
+  auto hits = [&] { return service.metric(R"(shared_lock_cache_operations_total{operation="get",status="hit"})"); };
+  double before = hits();
+  EXPECT_TRUE(eventually([&] { return service.grant("kept").status == 202 && hits() > before; }))
+      << "the watch is live";
+  expect_service(service, "after-compaction");
+}
+
+TEST_F(EtcdOutage, SafetyR20_TwoClustersInOneListNeverServeTwoTruths) {
+  EtcdServer one;
+  EtcdServer other;
+  ServiceOnEtcd service(one.endpoints() + "," + other.endpoints(), prompt());
+  ASSERT_TRUE(service.becomes_ready()) << service.server().err();
+  bool first = service.grant("whose").status == 201 && stored(one, "/shared-lock/whose").found;
+  EtcdServer& ours = first ? one : other;
+  EtcdServer& foreign = first ? other : one;
+  ASSERT_TRUE(stored(ours, "/shared-lock/whose").found);
+
+  // It is further than ours, so that its answers don't look like old ones.
+  for (int i = 0; i < 30; ++i) foreign.etcdctl({"put", "other", std::to_string(i)});
+  ours.member(0).kill();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(service.grant("whose").status, 500);
+    EXPECT_EQ(service.acquire("whose", "instance-1").status, 503);
+  }
+  EXPECT_TRUE(service.server().says(foreign.endpoints())) << "the log names the one that is refused";
+  EXPECT_FALSE(stored(foreign, "/shared-lock/whose").found);
+  EXPECT_FALSE(stored(foreign, "locks/space:whose").found);
+  EXPECT_THAT(service.slowest(), Le(kPromptly));
+
+  ours.member(0).start();
+  ASSERT_TRUE(service.becomes_ready());
+  EXPECT_EQ(service.grant("whose").status, 202);
+}
+
+TEST_F(EtcdOutage, TheServerEndsWhileEtcdHangs) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  ASSERT_EQ(service.grant("end").status, 201);
+  etcd.member(0).stop();
+  auto begin = std::chrono::steady_clock::now();
+  service.process().signal(SIGTERM);
+  EXPECT_EQ(service.process().wait(), 0) << service.server().err();
+  EXPECT_THAT(std::chrono::steady_clock::now() - begin, Le(seconds(15)));
+}
+
+TEST_F(EtcdOutage, AnOldEtcdIsWarnedOf) {
+  ServiceOnEtcd service(EtcdServer::shared());
+  ASSERT_TRUE(service.becomes_ready());
+  EXPECT_TRUE(service.server().says("3.4.23"));
+  EXPECT_THAT(service.server().err(), HasSubstr(R"("level":"warn")"));
+}
+
+}  // namespace
+}  // namespace sharedlock::test

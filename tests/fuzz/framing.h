@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sharedlock::fuzz {
+
+struct Framed {
+  std::string target;  // what stands between the first and the last space of the request line
+  std::string body;    // decoded
+};
+
+struct Framing {
+  std::vector<Framed> requests;  // those that are whole, and about whose ends nobody can disagree
+  bool rest_is_unclear = false;  // behind them: a server has to refuse it, once, and to close
+};
+
+// Where requests begin and end in what a client sent, by RFC 9112 alone and with nothing of the server's: a second
+// opinion, since request smuggling is a server that finds another request than the one before it. Knows no limits.
+Framing frame(std::string_view input);
+
+}  // namespace sharedlock::fuzz
