@@ -75,6 +75,14 @@ Task<void> pause(std::chrono::nanoseconds span) {
 
 }  // namespace
 
+Clock& EtcdClient::clock() const {
+  return connections_.clock();
+}
+
+Error EtcdClient::unreachable() const {
+  return connections_.unreachable(Errc::deadline_exceeded);
+}
+
 template <class Call>
 Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request request, bool repeatable,
                                                           Deadline deadline) {

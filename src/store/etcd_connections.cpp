@@ -71,7 +71,7 @@ EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>&
     : endpoint(std::move(where)), kv(channel), lease(channel), watch(channel), auth(channel), maintenance(channel) {}
 
 EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
-    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()) {
+    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()), authenticating_(clock) {
   silence_grpc();
   for (EtcdEndpoint& endpoint : endpoints) {
     auto channel = grpc::CreateCustomChannel(endpoint.target, credentials_for(endpoint, options_), channel_arguments());
@@ -90,8 +90,9 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
   }
   if (needs_token) {
     auto work = [this, member, deadline] { return authenticate(member, deadline); };
-    auto authenticated = co_await authenticating_.join(work);
-    if (!authenticated) co_return authenticated.error();
+    auto authenticated = co_await authenticating_.join(work, deadline);
+    if (!authenticated) co_return unreachable(Errc::deadline_exceeded);
+    if (!*authenticated) co_return authenticated->error();
   }
   if (!member->verified) {
     auto verified = co_await verify(member, deadline);
