@@ -9,8 +9,6 @@
 #include <utility>
 
 #include "store/etcd_connections_grpc.h"
-#include "store/etcd_verdict.h"
-#include "store/etcd_version.h"
 
 namespace sharedlock {
 
@@ -18,7 +16,6 @@ namespace {
 
 // For how long a member may leave everything unanswered before another one is used; less where requests have less.
 constexpr std::chrono::nanoseconds kBearable = std::chrono::milliseconds(300);
-constexpr std::chrono::seconds kBetweenFailedLogins{1};
 constexpr int kDeadlineExceeded = 4;  // gRPC's code
 
 // Where Debian keeps the authorities that it trusts; gRPC's own list is another one.
@@ -65,98 +62,67 @@ grpc::ChannelArguments channel_arguments() {
   return arguments;
 }
 
+std::vector<std::string> names_of(const std::vector<EtcdEndpoint>& endpoints) {
+  std::vector<std::string> names;
+  for (const EtcdEndpoint& endpoint : endpoints) names.push_back(endpoint.name);
+  return names;
+}
+
 }  // namespace
 
-EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel)
-    : endpoint(std::move(where)), kv(channel), lease(channel), watch(channel), auth(channel), maintenance(channel) {}
+EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel, Clock& clock)
+    : endpoint(std::move(where)),
+      kv(channel),
+      lease(channel),
+      watch(channel),
+      auth(channel),
+      maintenance(channel),
+      meeting(clock) {}
 
 EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
-    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()), authenticating_(clock) {
+    : options_(std::move(options)),
+      clock_(clock),
+      log_(log),
+      choice_(endpoints.size()),
+      clusters_(names_of(endpoints)),
+      looking_(clock) {
   silence_grpc();
   for (EtcdEndpoint& endpoint : endpoints) {
     auto channel = grpc::CreateCustomChannel(endpoint.target, credentials_for(endpoint, options_), channel_arguments());
-    members_.push_back(std::make_unique<EtcdMember>(std::move(endpoint), channel));
+    members_.push_back(std::make_unique<EtcdMember>(std::move(endpoint), channel, clock));
     members_.back()->index = members_.size() - 1;
   }
 }
 
 Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
+  if (!all_asked_) {
+    auto work = [this, deadline] { return look_at_all(deadline); };
+    auto looked = co_await looking_.join(work, deadline);
+    if (!looked) co_return unreachable(Errc::deadline_exceeded);
+    if (!*looked) co_return looked->error();
+  }
+  if (in_conflict_) co_return unreachable(Errc::unavailable);
   EtcdMember* member = nullptr;
-  bool needs_token = false;
   {
     std::scoped_lock lock(mutex_);
     member = members_[choice_.pick(clock_.boot_now())].get();
-    needs_token = !options_.username.empty() && token_.empty() && !open_;
   }
-  if (needs_token) {
-    auto work = [this, member, deadline] { return authenticate(member, deadline); };
-    auto authenticated = co_await authenticating_.join(work, deadline);
-    if (!authenticated) co_return unreachable(Errc::deadline_exceeded);
-    if (!*authenticated) co_return authenticated->error();
-  }
-  if (!member->verified) {
-    auto verified = co_await verify(member, deadline);
-    if (!verified) co_return verified.error();
+  if (!member->verified || needs_token()) {
+    auto met = co_await meet(member, deadline);
+    if (!met) co_return met.error();
+    if (!member->verified) co_return unreachable(Errc::unavailable);
   }
   co_return member;
 }
 
-Task<void> EtcdConnections::meet_all(Deadline deadline) {
-  for (const auto& member : members_) {
-    if (!member->verified) co_await verify(member.get(), deadline);
-  }
-}
-
-// Before anything is written through it: what is asked of a member of another cluster would be done there.
-Task<Result<void>> EtcdConnections::verify(EtcdMember* member, Deadline deadline) {
-  grpc::ClientContext context;
-  auto span = first_attempt(time_left(deadline));
-  prepare(context, span);
-  etcdserverpb::StatusRequest request;
-  etcdserverpb::StatusResponse response;
-  auto reader = member->maintenance.PrepareAsyncStatus(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
-  if (failure.code != 0) {
-    failed(*member, failure, span);
-    co_return unreachable(Errc::unavailable);
-  }
-  if (!is_ours(*member, response.header())) co_return unreachable(Errc::unavailable);
-  member->verified = true;
-  warn_about(*member, response.version());
-  co_return Result<void>();
-}
-
-Task<Result<void>> EtcdConnections::authenticate(EtcdMember* member, Deadline deadline) {
-  if (clock_.boot_now() < next_login()) co_return unreachable(Errc::unavailable);
-  grpc::ClientContext context;
-  auto span = first_attempt(time_left(deadline));
-  prepare(context, span);
-  etcdserverpb::AuthenticateRequest request;
-  request.set_name(options_.username);
-  request.set_password(options_.password);
-  etcdserverpb::AuthenticateResponse response;
-  auto reader = member->auth.PrepareAsyncAuthenticate(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
-  // Nobody needs a token as long as nobody turned authentication on.
-  bool open = failure.message.find("authentication is not enabled") != std::string::npos;
-  if (failure.code != 0 && !open) {
-    failure.message = "can't log in as " + options_.username + ": " + failure.message;
-    failed(*member, failure, span);
-    std::scoped_lock lock(mutex_);
-    next_login_ = clock_.boot_now() + kBetweenFailedLogins;
-    co_return unreachable_locked(Errc::unavailable);
-  }
-  std::scoped_lock lock(mutex_);
-  token_ = response.token();
-  open_ = open;
-  ++generation_;
-  co_return Result<void>();
-}
-
-void EtcdConnections::prepare(grpc::ClientContext& context, std::chrono::nanoseconds span) {
+void EtcdConnections::set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span) {
   // By the monotonic clock: a step of the wall clock must not end a call.
   auto now = gpr_now(GPR_CLOCK_MONOTONIC);
   context.set_deadline(gpr_time_add(now, gpr_time_from_nanos(std::max<std::int64_t>(span.count(), 0), GPR_TIMESPAN)));
+}
+
+void EtcdConnections::prepare(grpc::ClientContext& context, std::chrono::nanoseconds span) {
+  set_deadline(context, span);
   std::scoped_lock lock(mutex_);
   if (!token_.empty()) context.AddMetadata("token", token_);
 }
@@ -181,13 +147,25 @@ std::chrono::nanoseconds EtcdConnections::first_attempt(std::chrono::nanoseconds
 }
 
 bool EtcdConnections::is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header) {
-  std::uint64_t known = 0;
-  if (cluster_.compare_exchange_strong(known, header.cluster_id()) || known == header.cluster_id()) return true;
-  member.verified = false;
-  failed(member, EtcdFailure{0, "it belongs to another cluster than the endpoint that answered first"}, {});
-  log_.write(LogLevel::error, "an etcd endpoint belongs to another cluster than the others: it is not used",
-             {{"endpoint", member.endpoint.name}});
-  return false;
+  std::uint64_t id = header.cluster_id();
+  if (id == 0) return false;
+  if (id == member.cluster && !in_conflict_) return true;
+  EtcdClusters::News news;
+  std::string conflict;
+  {
+    std::scoped_lock lock(mutex_);
+    news = clusters_.answered(member.index, id);
+    conflict = clusters_.conflict();
+    member.cluster = id;
+    in_conflict_ = !conflict.empty();
+    all_asked_ = clusters_.all_asked();
+  }
+  if (news == EtcdClusters::News::foreign) {
+    log_.write(LogLevel::error, "nothing is served: " + conflict, {{"endpoint", member.endpoint.name}});
+  } else if (news == EtcdClusters::News::returned) {
+    log_.write(LogLevel::warn, "an etcd endpoint belongs to the cluster again", {{"endpoint", member.endpoint.name}});
+  }
+  return conflict.empty();
 }
 
 void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took) {
@@ -196,7 +174,8 @@ void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono
   if (took) pace_.answered(*took);
 }
 
-void EtcdConnections::failed(const EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
+// Who is at an address may be another one when the connection to it broke.
+void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
   bool in_time = failure.code != kDeadlineExceeded;
   std::string why = in_time ? failure.message : "no answer in time";
   // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
@@ -206,16 +185,14 @@ void EtcdConnections::failed(const EtcdMember& member, const EtcdFailure& failur
   auto bearable = std::min<std::chrono::nanoseconds>(kBearable, options_.request_timeout / 3);
   std::scoped_lock lock(mutex_);
   if (in_time) {
+    member.verified = false;
     choice_.failed(member.index, now);
   } else if (!choice_.silent(member.index, now - span, now, bearable)) {
     return;
   }
+  clusters_.missed(member.index);
+  all_asked_ = clusters_.all_asked();
   why_ = "at " + member.endpoint.name + ": " + std::move(why);
-}
-
-BootTime EtcdConnections::next_login() const {
-  std::scoped_lock lock(mutex_);
-  return next_login_;
 }
 
 bool EtcdConnections::all_failed() const {
@@ -241,20 +218,22 @@ Error EtcdConnections::unreachable(Errc code) const {
 }
 
 Error EtcdConnections::unreachable_locked(Errc code) const {
+  if (!clusters_.conflict().empty()) return {code, clusters_.conflict()};
   std::string message = "etcd does not answer";
   if (!why_.empty()) message += " " + why_;
-  if (cluster_ == 0 && !options_.advice.empty()) message += "; " + options_.advice;
+  if (!clusters_.any_answered() && !options_.advice.empty()) message += "; " + options_.advice;
   return {code, std::move(message)};
 }
 
-void EtcdConnections::warn_about(const EtcdMember& member, const std::string& version) {
-  std::string faults = faults_of_etcd(version);
-  {
-    std::scoped_lock lock(mutex_);
-    if (faults.empty() || std::exchange(warned_version_, version) == version) return;
-  }
-  log_.write(LogLevel::warn, "this version of etcd has known faults: " + faults,
-             {{"endpoint", member.endpoint.name}, {"version", version}});
+bool EtcdConnections::needs_token() const {
+  if (options_.username.empty()) return false;
+  std::scoped_lock lock(mutex_);
+  return token_.empty() && !open_;
+}
+
+bool EtcdConnections::was_asked(const EtcdMember& member) const {
+  std::scoped_lock lock(mutex_);
+  return clusters_.asked(member.index);
 }
 
 }  // namespace sharedlock

@@ -17,16 +17,18 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "store/etcd_clusters.h"
 #include "store/etcd_completions_grpc.h"
 #include "store/etcd_endpoint.h"
 #include "store/etcd_options.h"
 #include "store/shared_work.h"
+#include "store/signal.h"
 
 namespace sharedlock {
 
 // One endpoint: its channel, which connects by itself, and the services on it.
 struct EtcdMember {
-  EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel);
+  EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel, Clock& clock);
 
   EtcdEndpoint endpoint;
   std::size_t index = 0;
@@ -35,7 +37,11 @@ struct EtcdMember {
   etcdserverpb::Watch::Stub watch;
   etcdserverpb::Auth::Stub auth;
   etcdserverpb::Maintenance::Stub maintenance;
-  std::atomic<bool> verified = false;  // it has shown that it belongs to our cluster
+  SharedWork<Result<void>> meeting;
+  std::atomic<bool> verified = false;      // it has said of which cluster it is, and its connection held since
+  std::atomic<std::uint64_t> cluster = 0;  // as it said last
+  BootTime next_login;                     // not before: etcd makes each one cost it much time
+  bool warned = false;                     // of its version, if need be
 };
 
 // What a call to a member ended with, when it was not OK.
@@ -44,9 +50,14 @@ struct EtcdFailure {
   std::string message;
 };
 
-// The members of one cluster: which to use now, whether it is really of that cluster (R20), who we are there. It is
+// The members of one cluster: which to use now, whether all are really of one cluster (R20), who we are there. It is
 // used by everything that talks to etcd. Thread-safe. Clock and log must outlive it; calls must have ended before it
 // dies.
+//
+// Before the first call every member is asked once of which cluster it is; from then on each one again before it is
+// used after its connection broke. That is a read; where there is a user, he logs in before anything else is asked. As
+// long as any endpoint is known to be of another cluster than the one that answered first, nothing works:
+// `unavailable`.
 class EtcdConnections {
  public:
   // Throws nothing and connects to nothing: that happens with the first call. The endpoints must be sound.
@@ -56,9 +67,10 @@ class EtcdConnections {
   // where there is a user. Fails with what is in the way.
   Task<Result<EtcdMember*>> use(Deadline deadline);
 
-  // Looks at every member once, the first in the list first: so what is wrong with one is in the log early, and the
-  // cluster is that of the first one that answers.
-  Task<void> meet_all(Deadline deadline);
+  // Looks at every member again and again, whether anybody uses it or not, until stop_looking(), which is to be called
+  // on the same executor.
+  Task<void> keep_looking();
+  void stop_looking();
 
   // Makes a context for one call: its deadline is `span` from now, and it carries the token and, for streams,
   // `hasleader`.
@@ -83,13 +95,13 @@ class EtcdConnections {
     co_return EtcdFailure{status.error_code(), status.error_message()};
   }
 
-  // The answer of a member. False: it is of another cluster, and is not used any more for a while.
+  // The answer of a member. False: it must not be believed, since there is an endpoint of another cluster.
   bool is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header);
 
   // It did what was asked; in how long, where that says how long others may take.
   void worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took = std::nullopt);
   // An attempt that had `span` failed: the member is left alone for a while, unless it only had too little time.
-  void failed(const EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span);
+  void failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span);
   bool all_failed() const;
 
   // Forgets the token of this generation, so that the next call fetches another one.
@@ -105,29 +117,38 @@ class EtcdConnections {
   Log& log() { return log_; }
 
  private:
-  Task<Result<void>> verify(EtcdMember* member, Deadline deadline);
-  Task<Result<void>> authenticate(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> look_at_all(Deadline deadline);
+  Task<Result<void>> meet(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> introduce(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> identify(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> log_in(EtcdMember* member, Deadline deadline);
+  static void set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span);
+  Task<void> look_at_version(EtcdMember* member, Deadline deadline);
+  bool was_asked(const EtcdMember& member) const;
+  bool needs_token() const;
   void warn_about(const EtcdMember& member, const std::string& version);
-  BootTime next_login() const;
   Error unreachable_locked(Errc code) const;
 
   const EtcdOptions options_;
   Clock& clock_;
   Log& log_;
   std::vector<std::unique_ptr<EtcdMember>> members_;
-  std::atomic<std::uint64_t> cluster_{0};  // 0: not known yet
+  std::atomic<bool> all_asked_ = false;
+  std::atomic<bool> in_conflict_ = false;
 
   mutable std::mutex mutex_;
   EtcdEndpointChoice choice_;
   EtcdPace pace_;
+  EtcdClusters clusters_;
   std::string why_;               // the last failure
   std::string token_;             // empty: none
   bool open_ = false;             // etcd asks nobody who he is
   std::uint64_t generation_ = 0;  // of the token
-  BootTime next_login_;           // not before: etcd makes each one cost it much time
-  std::string warned_version_;
 
-  SharedWork<Result<void>> authenticating_;
+  SharedWork<Result<void>> looking_;
+  std::optional<Signal> wake_;  // for keep_looking()
+  bool stopping_ = false;       // on its executor
+  std::string warned_version_;  // on its executor
   EtcdCompletions completions_;
 };
 

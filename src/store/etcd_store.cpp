@@ -226,18 +226,19 @@ class EtcdStore final : public LeaseStore {
     for (LeaseId id : leases.single_use) leases_.revoke_unknown(id);
   }
 
-  // One try at the beginning, so that the log says early what is wrong with this etcd.
+  // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
   Task<void> meet() {
     Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
-    co_await connections_.meet_all(soon);
     auto known = co_await token_base_.known(soon);
     if (!known) connections_.log().write(LogLevel::warn, "etcd can't be used yet", {{"error", known.error().message}});
+    co_await connections_.keep_looking();
   }
 
   Task<void> say_farewell() {
     Deadline soon{clock_.boot_now() + std::chrono::seconds(1)};
     co_await session_.end(soon);
     session_.stop();
+    connections_.stop_looking();
     keepalive_.stop();
     watches_.stop();
   }

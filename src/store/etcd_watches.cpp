@@ -157,7 +157,7 @@ class EtcdWatches::PrefixWatch {
     ended(member, failure, generation);
   }
 
-  void ended(const EtcdMember& member, const EtcdFailure& failure, std::uint64_t generation) {
+  void ended(EtcdMember& member, const EtcdFailure& failure, std::uint64_t generation) {
     bool deaf = std::exchange(deaf_, false);
     if (stopping_ || failure.code == 0 || (failure.code == kCancelled && !deaf)) return;
     if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {

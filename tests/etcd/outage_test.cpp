@@ -102,9 +102,7 @@ TEST_F(EtcdOutage, Hangs) {
 
 TEST_F(EtcdOutage, WhatIsSlowIsWaitedFor) {
   EtcdServer etcd;
-  std::string url = etcd.endpoints();
-  auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
-  SlowLink link(EtcdServer::address(), port);
+  SlowLink link(EtcdServer::address(), etcd.member(0).port());
   ServiceOnEtcd service(link.url(), {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "20000"}});
   ASSERT_TRUE(service.becomes_ready());
   // Each answer takes longer than the first attempt of any call waits.
@@ -187,31 +185,83 @@ TEST_F(EtcdOutage, HistoryThatWasCompactedUnderTheWatchIsReadAgain) {
   expect_service(service, "after-compaction");
 }
 
-TEST_F(EtcdOutage, SafetyR20_TwoClustersInOneListNeverServeTwoTruths) {
-  EtcdServer one;
-  EtcdServer other;
-  ServiceOnEtcd service(one.endpoints() + "," + other.endpoints(), prompt());
-  ASSERT_TRUE(service.becomes_ready()) << service.server().err();
-  bool first = service.grant("whose").status == 201 && stored(one, "/shared-lock/whose").found;
-  EtcdServer& ours = first ? one : other;
-  EtcdServer& foreign = first ? other : one;
-  ASSERT_TRUE(stored(ours, "/shared-lock/whose").found);
+// Nothing is served; and nothing is written into either of them.
+class TwoClusters : public EtcdOutage {
+ protected:
+  static std::string list(const std::string& first, const std::string& second) { return first + "," + second; }
 
-  // It is further than ours, so that its answers don't look like old ones.
-  for (int i = 0; i < 30; ++i) foreign.etcdctl({"put", "other", std::to_string(i)});
-  ours.member(0).kill();
-  for (int i = 0; i < 3; ++i) {
+  static bool says_why(ServiceOnEtcd& service) {
+    auto ready = service.ready();
+    return ready.status == 503 && ready.body.find("belong to two clusters") != std::string::npos;
+  }
+  static void expect_nothing_served(ServiceOnEtcd& service) {
+    EXPECT_TRUE(says_why(service)) << service.ready().body;
     EXPECT_EQ(service.grant("whose").status, 500);
     EXPECT_EQ(service.acquire("whose", "instance-1").status, 503);
+    EXPECT_EQ(service.look("whose").status, 503);
   }
-  EXPECT_TRUE(service.server().says(foreign.endpoints())) << "the log names the one that is refused";
-  EXPECT_FALSE(stored(foreign, "/shared-lock/whose").found);
-  EXPECT_FALSE(stored(foreign, "locks/space:whose").found);
-  EXPECT_THAT(service.slowest(), Le(kPromptly));
+  static int lines_about(ServiceOnEtcd& service, const std::string& words) {
+    const std::string log = service.server().err();
+    int lines = 0;
+    for (auto at = log.find(words); at != std::string::npos; at = log.find(words, at + 1)) ++lines;
+    return lines;
+  }
 
-  ours.member(0).start();
+  EtcdServer one;
+  EtcdServer other;
+};
+
+TEST_F(TwoClusters, SafetyR20_InOneListInEitherOrderAreNeverServed) {
+  ServiceOnEtcd first(list(one.endpoints(), other.endpoints()), prompt());
+  ServiceOnEtcd second(list(other.endpoints(), one.endpoints()), prompt());
+  for (int i = 0; i < 5; ++i) {
+    for (ServiceOnEtcd* service : {&first, &second}) expect_nothing_served(*service);
+  }
+  EXPECT_THAT(second.ready().body, HasSubstr(one.endpoints())) << "the reason names the endpoint";
+  for (EtcdServer* etcd : {&one, &other}) {
+    EXPECT_THAT(etcd->etcdctl({"get", "--prefix", "--keys-only", ""}), IsEmpty());
+    EXPECT_THAT(etcd->leases(), IsEmpty());
+  }
+}
+
+TEST_F(TwoClusters, SafetyR20_OneThatAppearsLaterStopsTheServerUntilAllAgree) {
+  SlowLink link(EtcdServer::address(), other.member(0).port());
+  other.member(0).kill();
+  ServiceOnEtcd service(list(one.endpoints(), link.url()), prompt());
+  ASSERT_TRUE(service.becomes_ready()) << "one that is away holds nobody up";
+  auto granted = service.grant("held", 60);
+  ASSERT_EQ(granted.status, 201);
+
+  other.member(0).start();
+  EXPECT_TRUE(eventually([&] { return says_why(service); }, seconds(10)));
+  expect_nothing_served(service);
+  EXPECT_EQ(service.keep_alive(granted.body).status, 500) << "it surely lives";
+
+  // Away again it is still known to be of another cluster.
+  other.member(0).kill();
+  auto two_looks = std::chrono::steady_clock::now() + seconds(7);
+  (void)eventually([&] { return std::chrono::steady_clock::now() >= two_looks; });
+  expect_nothing_served(service);
+  EXPECT_EQ(lines_about(service, "nothing is served: "), 1);
+  link.lead_to(one.member(0).port());
+  ASSERT_TRUE(service.becomes_ready()) << service.ready().body;
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+  EXPECT_EQ(service.grant("held").status, 202);
+}
+
+TEST_F(TwoClusters, SafetyR20_OneThatTakesThePlaceOfAnotherIsNotWrittenTo) {
+  SlowLink link(EtcdServer::address(), one.member(0).port());
+  ServiceOnEtcd service(link.url(), prompt());
   ASSERT_TRUE(service.becomes_ready());
-  EXPECT_EQ(service.grant("whose").status, 202);
+  ASSERT_EQ(service.grant("before").status, 201);
+  // It is further than ours, so that its answers don't look like old ones.
+  for (int i = 0; i < 30; ++i) other.etcdctl({"put", "other", std::to_string(i)});
+  link.lead_to(other.member(0).port());
+  EXPECT_EQ(service.grant("whose").status, 500);
+  EXPECT_TRUE(eventually([&] { return says_why(service); }));
+  expect_nothing_served(service);
+  EXPECT_FALSE(stored(other, "/shared-lock/whose").found);
+  EXPECT_THAT(other.leases(), IsEmpty());
 }
 
 TEST_F(EtcdOutage, TheServerEndsWhileEtcdHangs) {

@@ -48,6 +48,7 @@ class EtcdMember {
 
   const std::string& name() const { return name_; }
   const std::string& url() const { return client_url_; }  // for clients
+  std::uint16_t port() const { return static_cast<std::uint16_t>(std::stoi(url().substr(url().rfind(':') + 1))); }
   const std::string& peer_url() const { return peer_url_; }
   std::uint64_t id() const { return id_; }  // etcd's own
   pid_t pid() const { return process_->pid(); }

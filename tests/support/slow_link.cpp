@@ -56,15 +56,30 @@ SlowLink::SlowLink(const std::string& address, std::uint16_t port)
 }
 
 SlowLink::~SlowLink() {
-  tasks_.spawn(threads_.executor(0), close());
+  tasks_.spawn(threads_.executor(0), end());
   tasks_.join();
 }
 
-Task<void> SlowLink::close() {
+void SlowLink::lead_to(std::uint16_t port) {
+  tasks_.spawn(threads_.executor(0), turn_to(port));
+}
+
+Task<void> SlowLink::end() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
-  for (const auto& connection : connections_) connection->close();
+  cut();
   co_return;
+}
+
+Task<void> SlowLink::turn_to(std::uint16_t port) {
+  server_.port(port);
+  cut();
+  co_return;
+}
+
+void SlowLink::cut() {
+  for (const auto& connection : connections_) connection->close();
+  connections_.clear();
 }
 
 std::string SlowLink::url() const {

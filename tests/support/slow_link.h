@@ -14,7 +14,7 @@
 namespace sharedlock::test {
 
 // A way to a server on `address` that may be slow: what the server sends arrives later by what delay() says; what is
-// sent to it arrives at once. Ends with its connections when destroyed.
+// sent to it arrives at once. It may come to lead to another one. Ends with its connections when destroyed.
 class SlowLink {
  public:
   SlowLink(const std::string& address, std::uint16_t port);
@@ -27,10 +27,15 @@ class SlowLink {
 
   void delay(std::chrono::milliseconds by) { delay_ = by; }
 
+  // Cuts all connections; from then on it leads to that port.
+  void lead_to(std::uint16_t port);
+
  private:
   struct Connection;
   Task<void> accept_all();
-  Task<void> close();
+  Task<void> end();
+  Task<void> turn_to(std::uint16_t port);
+  void cut();
   Task<void> pass_to_server(std::shared_ptr<Connection> connection);
   Task<void> take_from_server(std::shared_ptr<Connection> connection);
   Task<void> pass_to_client(std::shared_ptr<Connection> connection);

@@ -1,0 +1,135 @@
+// How EtcdConnections gets to know its members: of which cluster they are, and who we are there.
+#include <utility>
+
+#include "store/etcd_connections_grpc.h"
+#include "store/etcd_token_base.h"
+#include "store/etcd_verdict.h"
+#include "store/etcd_version.h"
+
+namespace sharedlock {
+
+namespace {
+
+namespace pb = etcdserverpb;
+
+constexpr std::chrono::seconds kBetweenLooks{3};
+constexpr std::chrono::seconds kBetweenFailedLogins{1};
+
+}  // namespace
+
+Task<void> EtcdConnections::keep_looking() {
+  wake_.emplace(co_await asio::this_coro::executor);
+  while (!stopping_) {
+    for (const auto& member : members_) {
+      if (stopping_) break;
+      Deadline deadline{clock_.boot_now() + options_.request_timeout};
+      auto met = co_await meet(member.get(), deadline);
+      if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
+    }
+    if (!stopping_) co_await wake_->wait(kBetweenLooks);
+  }
+}
+
+void EtcdConnections::stop_looking() {
+  stopping_ = true;
+  if (wake_) wake_->raise();
+}
+
+// So that two servers which have the same endpoints in another order don't begin with two clusters.
+Task<Result<void>> EtcdConnections::look_at_all(Deadline deadline) {
+  for (const auto& member : members_) {
+    if (was_asked(*member)) continue;
+    auto met = co_await meet(member.get(), deadline);
+    if (!was_asked(*member)) co_return met ? unreachable(Errc::deadline_exceeded) : met.error();
+  }
+  co_return Result<void>();
+}
+
+Task<Result<void>> EtcdConnections::meet(EtcdMember* member, Deadline deadline) {
+  auto work = [this, member, deadline] { return introduce(member, deadline); };
+  auto met = co_await member->meeting.join(work, deadline);
+  if (!met) co_return unreachable(Errc::deadline_exceeded);
+  co_return *std::move(met);
+}
+
+Task<Result<void>> EtcdConnections::introduce(EtcdMember* member, Deadline deadline) {
+  if (needs_token()) {
+    auto logged_in = co_await log_in(member, deadline);
+    if (!logged_in || member->verified) co_return logged_in;
+  }
+  co_return co_await identify(member, deadline);
+}
+
+// By a read that it answers alone, of a key that every user of ours may read: Status, which would do as well, is for
+// some versions of etcd only there for administrators.
+Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadline) {
+  grpc::ClientContext context;
+  auto span = first_attempt(time_left(deadline));
+  prepare(context, span);
+  pb::RangeRequest request;
+  request.set_key(kTokenBaseKey);
+  request.set_serializable(true);
+  request.set_count_only(true);
+  pb::RangeResponse response;
+  auto reader = member->kv.PrepareAsyncRange(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  if (failure.code == 0) {
+    if (!is_ours(*member, response.header())) co_return unreachable(Errc::unavailable);
+    member->verified = true;
+    co_return Result<void>();
+  }
+  // Our token has expired, or is none there: what is told at the login says whether it is of our cluster.
+  auto next = judge_etcd_error(failure.code, failure.message).next;
+  if (next == EtcdVerdict::Next::renew_token && !options_.username.empty()) {
+    co_return co_await log_in(member, deadline);
+  }
+  failed(*member, failure, span);
+  co_return unreachable(Errc::unavailable);
+}
+
+Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline) {
+  if (clock_.boot_now() < member->next_login) co_return unreachable(Errc::unavailable);
+  grpc::ClientContext context;
+  auto span = first_attempt(time_left(deadline));
+  set_deadline(context, span);  // a token that has expired would be refused also here
+  pb::AuthenticateRequest request;
+  request.set_name(options_.username);
+  request.set_password(options_.password);
+  pb::AuthenticateResponse response;
+  auto reader = member->auth.PrepareAsyncAuthenticate(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  // Nobody needs a token as long as nobody turned authentication on.
+  bool open = failure.message.find("authentication is not enabled") != std::string::npos;
+  if (failure.code != 0 && !open) {
+    failure.message = "can't log in as " + options_.username + ": " + failure.message;
+    failed(*member, failure, span);
+    member->next_login = clock_.boot_now() + kBetweenFailedLogins;
+    co_return unreachable(Errc::unavailable);
+  }
+  if (!open && !is_ours(*member, response.header())) co_return unreachable(Errc::unavailable);
+  if (!open) member->verified = true;
+  std::scoped_lock lock(mutex_);
+  token_ = response.token();
+  open_ = open;
+  ++generation_;
+  co_return Result<void>();
+}
+
+Task<void> EtcdConnections::look_at_version(EtcdMember* member, Deadline deadline) {
+  grpc::ClientContext context;
+  prepare(context, first_attempt(time_left(deadline)));
+  pb::StatusRequest request;
+  pb::StatusResponse response;
+  auto reader = member->maintenance.PrepareAsyncStatus(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  if (failure.code == 0) warn_about(*member, response.version());
+}
+
+void EtcdConnections::warn_about(const EtcdMember& member, const std::string& version) {
+  std::string faults = faults_of_etcd(version);
+  if (faults.empty() || std::exchange(warned_version_, version) == version) return;
+  log_.write(LogLevel::warn, "this version of etcd has known faults: " + faults,
+             {{"endpoint", member.endpoint.name}, {"version", version}});
+}
+
+}  // namespace sharedlock
