@@ -151,13 +151,13 @@ TEST_F(EtcdOutage, HistoryThatWasCompactedUnderTheWatchIsReadAgain) {
   ASSERT_EQ(service.keep_alive(deleted.body).status, 200);
 
   // While etcd is away from us our watch falls behind what etcd remembers.
-  service.process().signal(SIGSTOP);
+  service.process().stop();
   etcd.etcdctl({"del", "/shared-lock/deleted"});
   for (int i = 0; i < 10; ++i) etcd.etcdctl({"put", "other", std::to_string(i)});
   etcd.etcdctl({"compact", std::to_string(stored(etcd, "other").mod_revision)});
   etcd.member(0).kill();  // or the watch would still be fed from the old connection
   etcd.member(0).start();
-  service.process().signal(SIGCONT);
+  service.process().resume();
 
   EXPECT_TRUE(eventually([&] { return service.keep_alive(deleted.body).status == 204; }));
   EXPECT_TRUE(eventually([&] { return service.grant("deleted").status == 201; })) << "the cache knows that it is free";
