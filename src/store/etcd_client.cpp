@@ -75,6 +75,14 @@ Task<void> pause(std::chrono::nanoseconds span) {
 
 }  // namespace
 
+Clock& EtcdClient::clock() const {
+  return connections_.clock();
+}
+
+Error EtcdClient::unreachable() const {
+  return connections_.unreachable(Errc::deadline_exceeded);
+}
+
 template <class Call>
 Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request request, bool repeatable,
                                                           Deadline deadline) {
@@ -82,12 +90,13 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
   bool unanswered = false;
   bool logged_in_again = false;
   Error last = connections_.unreachable(Errc::deadline_exceeded);
-  for (int attempt = 0; attempt <= connections_.options().max_retries; ++attempt) {
+  const auto first = connections_.first_attempt(connections_.time_left(deadline));
+  const int most = connections_.options().max_retries;
+  for (int attempt = 0; attempt <= most; ++attempt) {
     if (attempt > 0 && connections_.all_failed()) {
-      co_await pause(std::min<std::chrono::nanoseconds>(pause_before(attempt), connections_.attempt_time(deadline)));
+      co_await pause(std::min<std::chrono::nanoseconds>(pause_before(attempt), connections_.time_left(deadline)));
     }
-    auto span = connections_.attempt_time(deadline);
-    if (span.count() <= 0) {
+    if (connections_.time_left(deadline).count() == 0) {
       last.code = Errc::deadline_exceeded;
       break;
     }
@@ -100,7 +109,8 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     auto generation = connections_.token_generation();
     std::int64_t seen_before = highest_revision_;
     grpc::ClientContext context;
-    span = connections_.attempt_time(deadline);
+    auto span = attempt_span(first, connections_.time_left(deadline), attempt, attempt == most || !repeatable);
+    BootTime sent = connections_.clock().boot_now();
     connections_.prepare(context, span);
     typename Call::Response response;
     auto reader = Call::prepare(member, &context, request, &connections_.completions().queue());
@@ -113,7 +123,7 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
         usable = false;
       }
       if (usable) {
-        connections_.worked(member);
+        connections_.worked(member, connections_.clock().boot_now() - sent);
         co_return Answer{std::move(response), unanswered};
       }
       last = connections_.unreachable(Errc::unavailable);

@@ -43,6 +43,11 @@ class EtcdClient {
  public:
   explicit EtcdClient(EtcdConnections& connections) : connections_(connections) {}
 
+  Clock& clock() const;
+
+  // What is told when the time is up before anything could be asked.
+  Error unreachable() const;
+
   // Linearizable, unless the request says otherwise.
   Task<Result<etcdserverpb::RangeResponse>> range(etcdserverpb::RangeRequest request, Deadline deadline);
 

@@ -16,8 +16,8 @@ namespace sharedlock {
 
 namespace {
 
-constexpr std::chrono::nanoseconds kLongestAttempt = std::chrono::seconds(1);
-constexpr std::chrono::nanoseconds kShortestAttempt = std::chrono::milliseconds(1);
+// For how long a member may leave everything unanswered before another one is used; less where requests have less.
+constexpr std::chrono::nanoseconds kBearable = std::chrono::milliseconds(300);
 constexpr std::chrono::seconds kBetweenFailedLogins{1};
 constexpr int kDeadlineExceeded = 4;  // gRPC's code
 
@@ -71,7 +71,7 @@ EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>&
     : endpoint(std::move(where)), kv(channel), lease(channel), watch(channel), auth(channel), maintenance(channel) {}
 
 EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
-    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()) {
+    : options_(std::move(options)), clock_(clock), log_(log), choice_(endpoints.size()), authenticating_(clock) {
   silence_grpc();
   for (EtcdEndpoint& endpoint : endpoints) {
     auto channel = grpc::CreateCustomChannel(endpoint.target, credentials_for(endpoint, options_), channel_arguments());
@@ -90,8 +90,9 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
   }
   if (needs_token) {
     auto work = [this, member, deadline] { return authenticate(member, deadline); };
-    auto authenticated = co_await authenticating_.join(work);
-    if (!authenticated) co_return authenticated.error();
+    auto authenticated = co_await authenticating_.join(work, deadline);
+    if (!authenticated) co_return unreachable(Errc::deadline_exceeded);
+    if (!*authenticated) co_return authenticated->error();
   }
   if (!member->verified) {
     auto verified = co_await verify(member, deadline);
@@ -109,7 +110,7 @@ Task<void> EtcdConnections::meet_all(Deadline deadline) {
 // Before anything is written through it: what is asked of a member of another cluster would be done there.
 Task<Result<void>> EtcdConnections::verify(EtcdMember* member, Deadline deadline) {
   grpc::ClientContext context;
-  auto span = attempt_time(deadline);
+  auto span = first_attempt(time_left(deadline));
   prepare(context, span);
   etcdserverpb::StatusRequest request;
   etcdserverpb::StatusResponse response;
@@ -128,7 +129,7 @@ Task<Result<void>> EtcdConnections::verify(EtcdMember* member, Deadline deadline
 Task<Result<void>> EtcdConnections::authenticate(EtcdMember* member, Deadline deadline) {
   if (clock_.boot_now() < next_login()) co_return unreachable(Errc::unavailable);
   grpc::ClientContext context;
-  auto span = attempt_time(deadline);
+  auto span = first_attempt(time_left(deadline));
   prepare(context, span);
   etcdserverpb::AuthenticateRequest request;
   request.set_name(options_.username);
@@ -167,31 +168,32 @@ void EtcdConnections::prepare_stream(grpc::ClientContext& context) {
   if (!token_.empty()) context.AddMetadata("token", token_);
 }
 
-std::chrono::nanoseconds EtcdConnections::attempt_time(Deadline deadline) const {
-  auto longest = longest_attempt();
+std::chrono::nanoseconds EtcdConnections::time_left(Deadline deadline) const {
+  std::chrono::nanoseconds most = options_.request_timeout;
   BootTime now = clock_.boot_now();
   if (deadline.at <= now) return std::chrono::nanoseconds(0);
-  return deadline.at - now < longest ? deadline.at - now : longest;
+  return std::min(deadline.at - now, most);
 }
 
-std::chrono::nanoseconds EtcdConnections::longest_attempt() const {
-  std::chrono::nanoseconds third = options_.request_timeout / 3;
-  return std::clamp(third, kShortestAttempt, kLongestAttempt);
+std::chrono::nanoseconds EtcdConnections::first_attempt(std::chrono::nanoseconds whole) const {
+  std::scoped_lock lock(mutex_);
+  return pace_.first_attempt(whole);
 }
 
 bool EtcdConnections::is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header) {
   std::uint64_t known = 0;
   if (cluster_.compare_exchange_strong(known, header.cluster_id()) || known == header.cluster_id()) return true;
   member.verified = false;
-  blame(member, "it belongs to another cluster than the endpoint that answered first");
+  failed(member, EtcdFailure{0, "it belongs to another cluster than the endpoint that answered first"}, {});
   log_.write(LogLevel::error, "an etcd endpoint belongs to another cluster than the others: it is not used",
              {{"endpoint", member.endpoint.name}});
   return false;
 }
 
-void EtcdConnections::worked(const EtcdMember& member) {
+void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took) {
   std::scoped_lock lock(mutex_);
   choice_.worked(member.index);
+  if (took) pace_.answered(*took);
 }
 
 void EtcdConnections::failed(const EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
@@ -200,12 +202,14 @@ void EtcdConnections::failed(const EtcdMember& member, const EtcdFailure& failur
   // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
   bool maybe_refused = member.endpoint.tls && why.find("Endpoint read failed") != std::string::npos;
   if (maybe_refused) why += " (it may not take our client certificate, or want one)";
-  if (in_time || span >= longest_attempt()) blame(member, std::move(why));
-}
-
-void EtcdConnections::blame(const EtcdMember& member, std::string why) {
+  BootTime now = clock_.boot_now();
+  auto bearable = std::min<std::chrono::nanoseconds>(kBearable, options_.request_timeout / 3);
   std::scoped_lock lock(mutex_);
-  choice_.failed(member.index, clock_.boot_now());
+  if (in_time) {
+    choice_.failed(member.index, now);
+  } else if (!choice_.silent(member.index, now - span, now, bearable)) {
+    return;
+  }
   why_ = "at " + member.endpoint.name + ": " + std::move(why);
 }
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,10 @@ class EtcdConnections {
   void prepare(grpc::ClientContext& context, std::chrono::nanoseconds span);
   void prepare_stream(grpc::ClientContext& context);
 
-  // What is left for one attempt of a call with this deadline; zero or less: nothing.
-  std::chrono::nanoseconds attempt_time(Deadline deadline) const;
+  // What is left for a call with this deadline, of a request's time at most; zero: nothing.
+  std::chrono::nanoseconds time_left(Deadline deadline) const;
+  // How long the first attempt of a call may take that has `whole`.
+  std::chrono::nanoseconds first_attempt(std::chrono::nanoseconds whole) const;
 
   // Runs one unary call, prepared by `prepare(context, queue)`, to its end.
   template <class Response, class Reader>
@@ -83,8 +86,9 @@ class EtcdConnections {
   // The answer of a member. False: it is of another cluster, and is not used any more for a while.
   bool is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header);
 
-  void worked(const EtcdMember& member);
-  // An attempt that had `span` failed: the member is left alone for a while, unless it had too little time.
+  // It did what was asked; in how long, where that says how long others may take.
+  void worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took = std::nullopt);
+  // An attempt that had `span` failed: the member is left alone for a while, unless it only had too little time.
   void failed(const EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span);
   bool all_failed() const;
 
@@ -104,8 +108,6 @@ class EtcdConnections {
   Task<Result<void>> verify(EtcdMember* member, Deadline deadline);
   Task<Result<void>> authenticate(EtcdMember* member, Deadline deadline);
   void warn_about(const EtcdMember& member, const std::string& version);
-  void blame(const EtcdMember& member, std::string why);
-  std::chrono::nanoseconds longest_attempt() const;
   BootTime next_login() const;
   Error unreachable_locked(Errc code) const;
 
@@ -117,6 +119,7 @@ class EtcdConnections {
 
   mutable std::mutex mutex_;
   EtcdEndpointChoice choice_;
+  EtcdPace pace_;
   std::string why_;               // the last failure
   std::string token_;             // empty: none
   bool open_ = false;             // etcd asks nobody who he is

@@ -6,6 +6,8 @@ namespace sharedlock {
 
 namespace {
 
+constexpr std::chrono::nanoseconds kFirstAttempt = std::chrono::seconds(1);
+
 bool take(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
@@ -40,6 +42,20 @@ Result<EtcdEndpoint> parse_etcd_endpoint(std::string_view text, bool always_tls)
   return EtcdEndpoint{std::string(text), "dns:///" + std::string(rest), https || always_tls};
 }
 
+std::chrono::nanoseconds EtcdPace::first_attempt(std::chrono::nanoseconds whole) const {
+  std::chrono::nanoseconds usual = std::min(kFirstAttempt, whole / 3);
+  return std::clamp(2 * slow_, usual, std::max(usual, whole / 2));
+}
+
+void EtcdPace::answered(std::chrono::nanoseconds took) {
+  slow_ = std::max(took, slow_ - slow_ / 32);
+}
+
+std::chrono::nanoseconds attempt_span(std::chrono::nanoseconds first, std::chrono::nanoseconds left, int attempt,
+                                      bool last) {
+  return last ? left : std::min(left, first * (1 << std::min(attempt, 16)));
+}
+
 std::size_t EtcdEndpointChoice::pick(BootTime now) {
   for (std::size_t step = 0; step < avoided_until_.size(); ++step) {
     std::size_t index = (current_ + step) % avoided_until_.size();
@@ -47,6 +63,24 @@ std::size_t EtcdEndpointChoice::pick(BootTime now) {
   }
   auto first_to_end = std::ranges::min_element(avoided_until_);
   return current_ = static_cast<std::size_t>(first_to_end - avoided_until_.begin());
+}
+
+void EtcdEndpointChoice::failed(std::size_t index, BootTime now) {
+  avoided_until_[index] = now + kAvoided;
+  silent_since_[index].reset();
+}
+
+void EtcdEndpointChoice::worked(std::size_t index) {
+  avoided_until_[index] = BootTime();
+  silent_since_[index].reset();
+}
+
+bool EtcdEndpointChoice::silent(std::size_t index, BootTime began, BootTime now, std::chrono::nanoseconds bearable) {
+  auto& since = silent_since_[index];
+  if (!since) since = began;
+  if (now - *since < bearable) return false;
+  failed(index, now);
+  return true;
 }
 
 bool EtcdEndpointChoice::all_failed(BootTime now) const {

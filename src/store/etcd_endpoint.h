@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +25,26 @@ struct EtcdEndpoint {
 // the end. TLS: for https, and for all where `always_tls`. invalid_argument: it is none of these.
 Result<EtcdEndpoint> parse_etcd_endpoint(std::string_view text, bool always_tls);
 
+// How long attempts may take: a member that hangs shall not cost much, and what is slow shall not be sent again and
+// again and never awaited. Not thread-safe.
+class EtcdPace {
+ public:
+  // For the first attempt of a call that has `whole`: a second, or a third of a short call; longer where answers take
+  // long, up to half of the call.
+  std::chrono::nanoseconds first_attempt(std::chrono::nanoseconds whole) const;
+
+  // An answer came after `took`.
+  void answered(std::chrono::nanoseconds took);
+
+ private:
+  std::chrono::nanoseconds slow_{0};  // the slowest answer of late
+};
+
+// For each attempt of a call that has `left`: each has twice the time of the one before it, the last one all that is
+// left.
+std::chrono::nanoseconds attempt_span(std::chrono::nanoseconds first, std::chrono::nanoseconds left, int attempt,
+                                      bool last);
+
 // Which endpoint to use: one that works is kept; one that failed is left alone for a while, and the next in turn takes
 // over. Not thread-safe.
 class EtcdEndpointChoice {
@@ -30,19 +52,25 @@ class EtcdEndpointChoice {
   // How long an endpoint that failed is left alone.
   static constexpr std::chrono::seconds kAvoided{5};
 
-  explicit EtcdEndpointChoice(std::size_t count) : avoided_until_(count) {}
+  explicit EtcdEndpointChoice(std::size_t count) : avoided_until_(count), silent_since_(count) {}
 
   // The one to use now; where all have failed, the one whose failure is the longest ago.
   std::size_t pick(BootTime now);
 
-  void failed(std::size_t index, BootTime now) { avoided_until_[index] = now + kAvoided; }
-  void worked(std::size_t index) { avoided_until_[index] = BootTime(); }
+  void failed(std::size_t index, BootTime now);
+  void worked(std::size_t index);
+
+  // An attempt that began at `began` has no answer by now. That has failed once there was none for as long as
+  // `bearable`, over one attempt or several: many callers have little time, and none of them alone would show that it
+  // hangs. Returns whether it has.
+  bool silent(std::size_t index, BootTime began, BootTime now, std::chrono::nanoseconds bearable);
 
   // True when every endpoint failed a short while ago.
   bool all_failed(BootTime now) const;
 
  private:
   std::vector<BootTime> avoided_until_;
+  std::vector<std::optional<BootTime>> silent_since_;
   std::size_t current_ = 0;
 };
 

@@ -6,6 +6,7 @@
 namespace sharedlock {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 EtcdEndpoint parsed(std::string_view text, bool always_tls = false) {
@@ -64,6 +65,54 @@ TEST_F(EndpointChoice, WhereAllFailedTheLongestAgoIsTried) {
   choice.failed(2, now + seconds(1));
   EXPECT_TRUE(choice.all_failed(now + seconds(2)));
   EXPECT_EQ(choice.pick(now + seconds(2)), 1u);
+}
+
+TEST_F(EndpointChoice, OneThatIsSilentForLongEnoughHasFailed) {
+  EXPECT_FALSE(choice.silent(0, now, now + milliseconds(299), milliseconds(300)));
+  EXPECT_EQ(choice.pick(now), 0u);
+  EXPECT_TRUE(choice.silent(1, now, now + milliseconds(300), milliseconds(300)));
+}
+
+TEST_F(EndpointChoice, ShortSilencesAddUp) {
+  EXPECT_FALSE(choice.silent(0, now, now + milliseconds(100), milliseconds(300)));
+  now += milliseconds(200);
+  EXPECT_TRUE(choice.silent(0, now, now + milliseconds(100), milliseconds(300)));
+  EXPECT_EQ(choice.pick(now), 1u);
+}
+
+TEST_F(EndpointChoice, AnAnswerEndsASilence) {
+  EXPECT_FALSE(choice.silent(0, now, now + milliseconds(200), milliseconds(300)));
+  choice.worked(0);
+  now += milliseconds(200);
+  EXPECT_FALSE(choice.silent(0, now, now + milliseconds(200), milliseconds(300)));
+}
+
+TEST(EtcdAttempt, EachHasTwiceTheTimeOfTheOneBefore) {
+  EXPECT_EQ(attempt_span(seconds(1), seconds(10), 0, false), seconds(1));
+  EXPECT_EQ(attempt_span(seconds(1), seconds(9), 1, false), seconds(2));
+  EXPECT_EQ(attempt_span(seconds(1), seconds(7), 2, false), seconds(4));
+}
+
+TEST(EtcdAttempt, TheLastHasAllThatIsLeftAndNoneHasMore) {
+  EXPECT_EQ(attempt_span(seconds(1), seconds(53), 3, true), seconds(53));
+  EXPECT_EQ(attempt_span(seconds(1), seconds(2), 2, false), seconds(2));
+  EXPECT_EQ(attempt_span(seconds(1), seconds(2), 1000, false), seconds(2));
+}
+
+TEST(EtcdPace, TheFirstAttemptHasASecondOrAThirdOfAShortCall) {
+  EXPECT_EQ(EtcdPace().first_attempt(seconds(10)), seconds(1));
+  EXPECT_EQ(EtcdPace().first_attempt(milliseconds(900)), milliseconds(300));
+}
+
+TEST(EtcdPace, WhatIsSlowIsWaitedForAtOnce) {
+  EtcdPace pace;
+  pace.answered(milliseconds(1500));
+  EXPECT_EQ(pace.first_attempt(seconds(10)), seconds(3));
+  EXPECT_EQ(pace.first_attempt(seconds(4)), seconds(2)) << "half, so that another member can be tried";
+  pace.answered(milliseconds(1));
+  EXPECT_GT(pace.first_attempt(seconds(10)), milliseconds(2900)) << "one fast answer says little";
+  for (int i = 0; i < 200; ++i) pace.answered(milliseconds(1));
+  EXPECT_EQ(pace.first_attempt(seconds(10)), seconds(1));
 }
 
 TEST_F(EndpointChoice, OneThatWorksAgainIsNotAvoided) {

@@ -20,8 +20,8 @@ namespace pb = etcdserverpb;
 
 // A renewal of a lease that has just expired holds up those behind it on its stream, so there are several.
 constexpr std::size_t kLanes = 4;
-// How long a stream may leave a request unanswered.
-constexpr std::chrono::seconds kLongestAnswer{1};
+// How long a stream may leave a request unanswered, as long as nothing shows that answers are slow.
+constexpr std::chrono::nanoseconds kLongestAnswer = std::chrono::seconds(1);
 // How often deadlines are looked at; how long a lane rests after a stream that failed.
 constexpr std::chrono::milliseconds kTick{50};
 
@@ -102,7 +102,10 @@ class EtcdKeepalive::Lane {
     }
     auto failure = co_await stream_->finish();
     stream_.reset();
-    if (std::exchange(silent_, false)) failure = EtcdFailure{kDeadlineExceeded, {}};
+    if (std::exchange(silent_, false)) {
+      failure = EtcdFailure{kDeadlineExceeded, {}};
+      be_patient(2 * longest_answer_);
+    }
     bool distrusted = std::exchange(distrusted_, false);
     if (distrusted) failure.message = "it does not know what the others know";
     if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
@@ -128,6 +131,11 @@ class EtcdKeepalive::Lane {
     while (reading_) co_await wake_.wait();
   }
 
+  void be_patient(std::chrono::nanoseconds span) {
+    std::chrono::nanoseconds most = connections_.options().request_timeout / 2;
+    longest_answer_ = std::max(kLongestAnswer, std::min(span, most));
+  }
+
   Task<void> read_answers(EtcdMember* member) {
     while (true) {
       pb::LeaseKeepAliveResponse response;
@@ -136,6 +144,7 @@ class EtcdKeepalive::Lane {
       auto settled = slots_.answered(LeaseId{response.id()});
       if (!settled) continue;
       connections_.worked(*member);
+      be_patient(2 * (connections_.clock().boot_now() - settled->sent));
       Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), settled->sent};
       for (auto& waiting : settled->waiters) waiting->resume(renewal);
     }
@@ -152,7 +161,7 @@ class EtcdKeepalive::Lane {
         waiting->resume(connections_.unreachable(Errc::deadline_exceeded));
       }
       auto oldest = slots_.oldest_sent();
-      bool silent = oldest ? *oldest + kLongestAnswer <= now : !reading_ && started_at_ + kLongestAnswer <= now;
+      bool silent = oldest ? *oldest + longest_answer_ <= now : !reading_ && started_at_ + longest_answer_ <= now;
       if (!stream_ || !silent) continue;
       silent_ = true;
       stream_->cancel();
@@ -167,6 +176,7 @@ class EtcdKeepalive::Lane {
   Signal watchdog_;  // for watch_deadlines()
   std::shared_ptr<Stream> stream_;
   BootTime started_at_;
+  std::chrono::nanoseconds longest_answer_ = kLongestAnswer;
   bool reading_ = false;
   bool silent_ = false;  // the stream was given up because it left a request unanswered
   bool distrusted_ = false;

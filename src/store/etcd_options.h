@@ -22,11 +22,10 @@ struct EtcdOptions {
   EtcdTls https;                                                // for https endpoints where `tls` is not given
   std::string username;                                         // empty: no authentication
   std::string password;
-  std::chrono::milliseconds request_timeout{
-      5000};                               // of a whole request; one attempt has at most a third of it, and 1 s
-  int max_retries = 3;                     // attempts = max_retries + 1, where repeating is safe
-  std::string advice;                      // added to "etcd does not answer": what else could be done
-  std::optional<std::int64_t> token_base;  // the base of fencing tokens to set, or to insist on (R31)
+  std::chrono::milliseconds request_timeout{5000};  // of a whole request, which is tried more than once
+  int max_retries = 3;                              // attempts = max_retries + 1, where repeating is safe
+  std::string advice;                               // added to "etcd does not answer": what else could be done
+  std::optional<std::int64_t> token_base;           // the base of fencing tokens to set, or to insist on (R31)
 };
 
 }  // namespace sharedlock

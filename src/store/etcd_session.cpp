@@ -23,7 +23,13 @@ constexpr std::chrono::seconds kMustHaveHeard{5};
 
 EtcdSession::EtcdSession(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, Clock& clock,
                          Executor executor, TaskGroup& tasks)
-    : client_(client), keepalive_(keepalive), watches_(watches), clock_(clock), executor_(executor), wake_(executor) {
+    : client_(client),
+      keepalive_(keepalive),
+      watches_(watches),
+      clock_(clock),
+      executor_(executor),
+      granting_(clock),
+      wake_(executor) {
   tasks.spawn(executor, renew_for_ever());
 }
 
@@ -31,7 +37,8 @@ Task<Result<LeaseId>> EtcdSession::lease(Deadline deadline) {
   LeaseId present = id_;
   if (present != LeaseId{0}) co_return present;
   auto work = [this, deadline] { return grant(deadline); };
-  co_return co_await granting_.join(work);
+  auto granted = co_await granting_.join(work, deadline);
+  co_return granted ? *std::move(granted) : client_.unreachable();
 }
 
 Task<Result<LeaseId>> EtcdSession::grant(Deadline deadline) {

@@ -26,10 +26,14 @@ pb::TxnRequest put_if_absent(std::int64_t value) {
 
 }  // namespace
 
+EtcdTokenBase::EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted)
+    : client_(client), wanted_(wanted), reading_(client.clock()) {}
+
 Task<Result<void>> EtcdTokenBase::known(Deadline deadline) {
   if (known_) co_return Result<void>();
   auto work = [this, deadline] { return read(deadline); };
-  co_return co_await reading_.join(work);
+  auto known = co_await reading_.join(work, deadline);
+  co_return known ? *std::move(known) : client_.unreachable();
 }
 
 Task<Result<void>> EtcdTokenBase::read(Deadline deadline) {

@@ -21,7 +21,7 @@ inline constexpr const char* kTokenBaseKey = "/shared-lock.meta/token-base";
 class EtcdTokenBase {
  public:
   // `wanted`: to be written where there is none, and insisted on where there is one.
-  EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted) : client_(client), wanted_(wanted) {}
+  EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted);
 
   // Ends when it is known. `unavailable`: etcd did not answer, or what stands there is not what was wanted.
   Task<Result<void>> known(Deadline deadline);

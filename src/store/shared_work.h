@@ -1,66 +1,108 @@
 #pragma once
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "base/waiting.h"
+#include "base/clock.h"
+#include "store/signal.h"
 
 namespace sharedlock {
 
 // Work of which one run is enough for everybody who asks for it meanwhile: the first does it, the others wait and are
-// given a copy of its result. Thread-safe.
+// given a copy of its result, which is a Result. Nobody waits past his own deadline, and a run that failed when its
+// caller's time was up says nothing to those who have more: whoever has the most does it again. Thread-safe. The clock
+// must outlive it, and it must outlive its calls.
 template <class T>
 class SharedWork {
  public:
-  // `work()` returns the Task<T> that does it; the work must bound its own time.
+  explicit SharedWork(Clock& clock) : clock_(clock) {}
+
+  // `work()` returns the Task<T> that does it and that ends by `deadline`. Nothing: by then somebody else was still
+  // doing it.
   template <class Work>
-  Task<T> join(Work work) {
+  Task<std::optional<T>> join(Work work, Deadline deadline) {
     auto executor = co_await asio::this_coro::executor;
-    bool mine = begin();
-    if (!mine) {
-      auto enlist = [this](WaitingPtr<std::optional<T>> waiting) { this->enlist(std::move(waiting)); };
-      auto shared = co_await wait_on<std::optional<T>>(executor, enlist);
-      if (shared) co_return *std::move(shared);
-      mine = begin();  // it ended just before; whoever is in front now bounds the time of both
+    auto seat = std::make_shared<Seat>(executor, deadline);
+    if (!begin(seat)) {
+      co_await seat->called.wait(patience(deadline));
+      leave(seat);
+      if (seat->result) co_return std::move(seat->result);
+      if (!seat->runs) co_return std::nullopt;
     }
     T result = co_await work();
-    if (mine) end(result);
+    end(result, deadline);
     co_return result;
   }
 
  private:
-  bool begin() {
+  struct Seat {
+    Seat(Executor on, Deadline until) : executor(on), deadline(until), called(on) {}
+
+    Executor executor;
+    Deadline deadline;
+    Signal called;  // to the one who sits here, on his executor
+    bool runs = false;
+    std::optional<T> result;
+  };
+
+  // True: the caller does it. Otherwise he sits.
+  bool begin(const std::shared_ptr<Seat>& seat) {
     std::scoped_lock lock(mutex_);
+    if (running_) waiting_.push_back(seat);
     return !std::exchange(running_, true);
   }
 
-  void enlist(WaitingPtr<std::optional<T>> waiting) {
-    {
-      std::scoped_lock lock(mutex_);
-      if (running_) {
-        waiting_.push_back(std::move(waiting));
-        return;
-      }
-    }
-    waiting->resume(std::nullopt);
+  // Afterwards nobody touches what is in the seat.
+  void leave(const std::shared_ptr<Seat>& seat) {
+    std::scoped_lock lock(mutex_);
+    std::erase(waiting_, seat);
   }
 
-  void end(const T& result) {
-    std::vector<WaitingPtr<std::optional<T>>> waiting;
-    {
-      std::scoped_lock lock(mutex_);
-      running_ = false;
-      waiting.swap(waiting_);
+  void end(const T& result, Deadline deadline) {
+    BootTime now = clock_.boot_now();
+    std::scoped_lock lock(mutex_);
+    if (!result.has_value() && deadline.at <= now && hand_over(now)) return;
+    running_ = false;
+    for (const auto& seat : waiting_) {
+      seat->result = result;
+      call(seat);
     }
-    for (auto& one : waiting) one->resume(result);
+    waiting_.clear();
   }
 
+  bool hand_over(BootTime now) {
+    auto has_less = [](const auto& a, const auto& b) { return a->deadline.at < b->deadline.at; };
+    auto next = std::ranges::max_element(waiting_, has_less);
+    if (next == waiting_.end() || (*next)->deadline.at <= now) return false;
+    (*next)->runs = true;
+    call(*next);
+    waiting_.erase(next);
+    return true;
+  }
+
+  // With the mutex held: who sits there can't leave meanwhile, so his executor lives.
+  static void call(const std::shared_ptr<Seat>& seat) {
+    asio::post(seat->executor, [seat] { seat->called.raise(); });
+  }
+
+  std::chrono::milliseconds patience(Deadline deadline) const {
+    BootTime now = clock_.boot_now();
+    if (deadline.at <= now) return std::chrono::milliseconds(0);
+    return std::min<std::chrono::milliseconds>(std::chrono::ceil<std::chrono::milliseconds>(deadline.at - now),
+                                               std::chrono::hours(24));
+  }
+
+  Clock& clock_;
   std::mutex mutex_;
   bool running_ = false;
-  std::vector<WaitingPtr<std::optional<T>>> waiting_;
+  std::vector<std::shared_ptr<Seat>> waiting_;
 };
 
 }  // namespace sharedlock

@@ -63,6 +63,19 @@ TEST_F(EtcdCluster, OneOfThreeIsStopped) {
   }
 }
 
+TEST_F(EtcdCluster, ReadinessAloneMovesOffAMemberThatHangs) {
+  std::size_t used = etcd.follower();
+  std::string endpoints = etcd.member(used).url();
+  for (std::size_t i = 1; i < etcd.size(); ++i) endpoints += "," + etcd.member((used + i) % etcd.size()).url();
+  ServiceOnEtcd other(endpoints);
+  ASSERT_TRUE(other.becomes_ready());
+  etcd.member(used).stop();
+  auto ready = other.ready();
+  EXPECT_EQ(ready.status, 200) << ready.body;
+  EXPECT_EQ(other.ready().status, 200);
+  EXPECT_THAT(other.latest(), Le(milliseconds(300))) << "it is not asked again";
+}
+
 TEST_F(EtcdCluster, TheLeaderIsKilled) {
   auto granted = service.grant("held", 60);
   ASSERT_EQ(service.acquire("held", "instance-1").status, 200);

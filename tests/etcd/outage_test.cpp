@@ -7,6 +7,7 @@
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
+#include "support/slow_link.h"
 
 namespace sharedlock::test {
 namespace {
@@ -97,6 +98,23 @@ TEST_F(EtcdOutage, Hangs) {
   expect_service(service, "after-hanging");
   // What was asked meanwhile may have happened; it ends by itself.
   EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(70)));
+}
+
+TEST_F(EtcdOutage, WhatIsSlowIsWaitedFor) {
+  EtcdServer etcd;
+  std::string url = etcd.endpoints();
+  auto port = static_cast<std::uint16_t>(std::stoi(url.substr(url.rfind(':') + 1)));
+  SlowLink link(EtcdServer::address(), port);
+  ServiceOnEtcd service(link.url(), {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "20000"}});
+  ASSERT_TRUE(service.becomes_ready());
+  // Each answer takes longer than the first attempt of any call waits.
+  link.delay(std::chrono::milliseconds(1200));
+  auto granted = service.grant("slow");
+  EXPECT_EQ(granted.status, 201) << granted.body;
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+  EXPECT_EQ(service.acquire("slow", "instance-1").status, 200);
+  EXPECT_EQ(service.acquire("slow", "instance-2").status, 423);
+  EXPECT_EQ(service.release("slow", "instance-1").status, 200);
 }
 
 TEST_F(EtcdOutage, SafetyR08_AKeepaliveIs500AsLongAsTheLeaseSurelyLivesAndThen204) {
