@@ -25,12 +25,13 @@ def cores():
 
 
 class Child:
-    """A program on one core. It ends with the `with` block, and with this process whatever happens to it."""
+    """A program on one core, or on all where that is None. It ends with the `with` block, and with this process whatever happens to it."""
 
     def __init__(self, command, core, log, environment=None):
         def prepare():
             LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-            os.sched_setaffinity(0, {core})
+            if core is not None:
+                os.sched_setaffinity(0, {core})
 
         self.log = Path(log)
         with open(self.log, "wb") as output:

@@ -22,12 +22,16 @@ void LockMetrics::count(LockOperation operation, int status) {
   counters_.add(static_cast<std::size_t>(operation) * kOutcomes + outcome_of(status));
 }
 
-void LockMetrics::write(MetricsText& text) const {
+void LockMetrics::write(MetricsText& text, std::chrono::seconds clock_difference) const {
   text.counters("shared_lock_lock_operations_total", "Operations of the lock API by how they ended.");
   for (std::size_t i = 0; i < kLockOperations * kOutcomes; ++i) {
     text.add(static_cast<double>(counters_.sum(i)),
              {{"operation", kOperationNames[i / kOutcomes]}, {"outcome", kOutcomeNames[i % kOutcomes]}});
   }
+  text.gauges(
+      "shared_lock_clock_difference_seconds",
+      "How far the clocks of those who write lock records are ahead of ours, as their records show; 0 below 2 s.");
+  text.add(static_cast<double>(clock_difference.count()));
 }
 
 }  // namespace sharedlock

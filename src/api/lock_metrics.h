@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 
 #include "base/metrics_text.h"
@@ -18,8 +19,8 @@ class LockMetrics {
   // `success`.
   void count(LockOperation operation, int status);
 
-  // Adds all of them.
-  void write(MetricsText& text) const;
+  // Adds all of them, and LockService::clock_difference().
+  void write(MetricsText& text, std::chrono::seconds clock_difference) const;
 
  private:
   static constexpr std::size_t kOutcomes = 4;

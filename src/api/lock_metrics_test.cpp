@@ -10,9 +10,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string text_of(const LockMetrics& metrics) {
+std::string text_of(const LockMetrics& metrics, std::chrono::seconds clock_difference = {}) {
   MetricsText text;
-  metrics.write(text);
+  metrics.write(text, clock_difference);
   return text.text();
 }
 
@@ -28,6 +28,11 @@ TEST(LockMetrics, ShowEverySeriesFromTheBeginning) {
       EXPECT_THAT(text, HasSubstr(line(operation, outcome, 0)));
     }
   }
+}
+
+TEST(LockMetrics, ShowTheDifferenceOfClocks) {
+  EXPECT_THAT(text_of(LockMetrics(), std::chrono::seconds(-7)),
+              HasSubstr("\nshared_lock_clock_difference_seconds -7\n"));
 }
 
 TEST(LockMetrics, TheOutcomeFollowsFromTheStatus) {

@@ -25,7 +25,10 @@ Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId i
 }  // namespace
 
 LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
-    : options_(options), store_(store), clock_(clock), log_(log) {
+    : options_(options),
+      store_(store),
+      clock_(clock),
+      undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {
   if (options_.cache_size == 0) return;
   cache_.emplace(options_.cache_size);
   cache_feed_ = cache_->follow(store_, std::string(kPrefix));
@@ -60,7 +63,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   }
   if (!granted) {
     auto executor = co_await asio::this_coro::executor;
-    background_.spawn(executor, end_unknown_lease(id, std::move(key)));
+    end_in_background(executor, id, std::move(key), request.ttl);
   }
   co_return answer;
 }
@@ -76,14 +79,17 @@ Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, Le
   co_return LeaseGrant{id, request.ttl, token_at(found->entry->created, store_.token_base())};
 }
 
-// Only ever for a lease whose id this server chose and told nobody.
-Task<void> LeaseService::end_unknown_lease(LeaseId id, std::string key) {
+// Only ever for a lease whose id this server chose and told nobody. It is tried again for as long as that may live.
+void LeaseService::end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl) {
+  BootTime now = clock_.boot_now();
+  undone_.add(
+      executor, [this, id, key = std::move(key)] { return end_unknown_lease(id, key); }, now, saturating_add(now, ttl));
+}
+
+Task<bool> LeaseService::end_unknown_lease(LeaseId id, std::string key) {
   auto ended = co_await store_.revoke(id, "", deadline_for(clock_.boot_now()));
   if (cache_) cache_->drop(key);
-  if (!ended && outcome_unknown(ended.error().code)) {
-    log_.write(LogLevel::warn, "a lease that nobody knows could not be ended; it ends by itself",
-               {{"error", ended.error().message}});
-  }
+  co_return ended || !outcome_unknown(ended.error().code);
 }
 
 std::optional<LeaseId> LeaseService::holder_by_cache(const std::string& key) {

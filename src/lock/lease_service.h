@@ -9,8 +9,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/retries.h"
 #include "base/task.h"
-#include "base/task_group.h"
 #include "lock/refusal_cache.h"
 #include "lock/types.h"
 #include "store/lease_store.h"
@@ -48,7 +48,7 @@ class LeaseService {
   using Answer = std::variant<LeaseGrant, LeaseRefused>;
 
   LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
-  ~LeaseService();  // waits for what runs in the background; the store must still answer
+  ~LeaseService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
   // Takes the key, if nobody has it. `unavailable` and `deadline_exceeded`: whether it was taken is
   // not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the background.
@@ -67,16 +67,16 @@ class LeaseService {
  private:
   Task<Result<Answer>> settle(GrantRequest request, LeaseId id, Error unknown);
   std::optional<LeaseId> holder_by_cache(const std::string& key);
-  Task<void> end_unknown_lease(LeaseId id, std::string key);
+  void end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl);
+  Task<bool> end_unknown_lease(LeaseId id, std::string key);
   Deadline deadline_for(BootTime received) const;
 
   const LeaseServiceOptions options_;
   LeaseStore& store_;
   Clock& clock_;
-  Log& log_;
   std::optional<RefusalCache> cache_;
   Subscription cache_feed_;
-  TaskGroup background_;
+  Retries undone_;
 };
 
 }  // namespace sharedlock

@@ -124,6 +124,7 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
     auto& conflict = std::get<Conflict>(*result);
     unanswered.reset();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
+    note_winner(found->entry);
   }
 }
 
@@ -142,10 +143,19 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
     log_.write(LogLevel::error, lock.error().message, {{"key", key}});
     return lock.error();
   }
-  if (entry->lease == LeaseId{0}) {
+  bool leased = entry->lease != LeaseId{0};
+  clock_difference_.read(lock->record, leased, epoch_now(), clock_.boot_now());
+  if (!leased) {
     lock->leaseless_for = leaseless_.seen(key, entry->revision, clock_.boot_now());
   }
   return std::optional(*std::move(lock));
+}
+
+// Of a lost race: what stands there was written while we tried.
+void LockService::note_winner(const std::optional<Entry>& entry) {
+  if (!entry) return;
+  auto lock = read_held_lock(*entry, store_.token_base());
+  if (lock) clock_difference_.just_written(lock->record, epoch_now(), clock_.boot_now());
 }
 
 std::variant<LockGrant, Refused> LockService::to_answer(Outcome outcome) const {

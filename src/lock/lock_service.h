@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "base/task_group.h"
+#include "lock/clock_difference.h"
 #include "lock/leaseless_records.h"
 #include "lock/rules.h"
 #include "lock/types.h"
@@ -52,6 +53,9 @@ class LockService {
   // Ends a holding; Refused when another holds the lock.
   Task<Result<std::optional<Refused>>> release(ReleaseRequest request);
 
+  // By how much the clocks of those who write records seem to differ from ours: see ClockDifference.
+  std::chrono::seconds clock_difference() const { return clock_difference_.largest(clock_.boot_now()); }
+
   // Who holds the lock; nothing when nobody does.
   Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
 
@@ -69,6 +73,7 @@ class LockService {
   Task<Result<Outcome>> decide_durably(std::string key, Decide decide, Deadline deadline);
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
+  void note_winner(const std::optional<Entry>& entry);
   std::variant<LockGrant, Refused> to_answer(Outcome outcome) const;
   Task<void> take_back(std::string key, Revision grant);
 
@@ -81,6 +86,7 @@ class LockService {
   Clock& clock_;
   Log& log_;
   LeaselessRecords leaseless_;
+  ClockDifference clock_difference_;
   TaskGroup background_;
 };
 

@@ -14,10 +14,14 @@ bool is_past(const HeldLock& lock, EpochSeconds now) {
   return lock.record.expiry < now;
 }
 
+// A record need not say a duration that makes sense: whoever writes it anew must have time to be seen doing so.
+constexpr std::chrono::seconds kShortestSighting{10};
+
 // No lease will ever end it, so the clock has to; but only after it stood there for as long as it was meant to, so that
 // a wall clock that is ahead takes nothing fresh.
 bool is_abandoned(const HeldLock& lock, EpochSeconds now) {
-  return lock.leaseless_for && is_past(lock, now) && *lock.leaseless_for >= lock.record.duration;
+  return lock.leaseless_for && is_past(lock, now) &&
+         *lock.leaseless_for >= std::max(lock.record.duration, kShortestSighting);
 }
 
 bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lock) {

@@ -33,7 +33,7 @@ struct Refused {
 using Decision = std::variant<WriteRecord, EraseRecord, NothingToDo, Refused>;
 
 // Free, or mine already: a new holding that begins now, with a fresh record. Another's: refused; unless it hangs on no
-// lease, is past its expiry, and was seen unchanged for its whole duration.
+// lease, is past its expiry, and was seen unchanged for its whole duration, and for 10 s.
 Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldLock>& current, EpochSeconds now);
 
 // Mine, with the token asked for, and not past its expiry: extended, with token and unknown members carried on. The

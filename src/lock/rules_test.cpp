@@ -85,6 +85,16 @@ TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsNotTakenOverBefore) {
   EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), not_past, kNow)).holder);
 }
 
+TEST(LockRules, SafetyR10_ARecordWithoutALeaseAndWithoutADurationIsNotTakenOverAtSight) {
+  HeldLock odd = held_by({"other", "other"}, kNow - std::chrono::hours(1), seconds(0));
+  for (auto seen : {std::chrono::nanoseconds(0), seconds(10) - std::chrono::nanoseconds(1)}) {
+    odd.leaseless_for = seen;
+    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kNow)).holder);
+  }
+  odd.leaseless_for = seconds(10);
+  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), odd, kNow)).record.holder, kMe);
+}
+
 // R10: only the lease ends a lock; as long as the entry is there, no clock frees it.
 TEST(LockRules, SafetyR10_AcquireOfAnothersLockPastItsExpiryIsRefused) {
   HeldLock past = held_by({"other", "other"}, kNow - std::chrono::hours(1000));

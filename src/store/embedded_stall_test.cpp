@@ -57,41 +57,42 @@ Task<void> put_lock(LeaseStore* store, int i) {
   std::get<Committed>(outcome.value());
 }
 
-TEST(EmbeddedStall, TimingSensitiveNoOperationStallsOnTheWayToAMillionLocks) {
+// The longest step while each lock was put, of a store that grows to kLocks of them. A step is what keeps an I/O thread
+// from its next one: a commit up to where it waits for the journal, or waking some of those who waited.
+std::vector<nanoseconds> longest_steps() {
   ManualClock clock;
   auto store = make_embedded_store(std::make_unique<NullJournal>(), clock, silent_log()).value();
   asio::io_context context(1);
-  std::vector<nanoseconds> steps;
-  steps.reserve(std::size_t{3} * kLocks);
+  std::vector<nanoseconds> longest(kLocks);
   int ended = 0;
-  // A step is what keeps an I/O thread from its next one: a commit up to where it waits for the journal, or waking some
-  // of those who waited.
-  auto run_steps = [&] {
-    while (true) {
-      nanoseconds begun = run_time();
-      if (context.poll_one() == 0) break;
-      steps.push_back(run_time() - begun);
-    }
-  };
-
   for (int i = 0; i < kLocks; ++i) {
     asio::co_spawn(context.get_executor(), put_lock(store.get(), i), [&](std::exception_ptr failed) {
       EXPECT_FALSE(failed);
       ++ended;
     });
-    run_steps();
+    nanoseconds begun = run_time();
+    while (context.poll_one() > 0) {
+      nanoseconds end = run_time();
+      longest[static_cast<std::size_t>(i)] = std::max(longest[static_cast<std::size_t>(i)], end - begun);
+      begun = end;
+    }
     context.restart();
   }
   context.run();
-
-  std::ranges::sort(steps);
-  auto p9999 = duration_cast<microseconds>(steps[steps.size() - 1 - steps.size() / 10'000]);
-  auto longest = duration_cast<microseconds>(steps.back());
-  std::cout << steps.size() << " steps on the way to " << kLocks << " locks: p99.99 " << p9999.count()
-            << " us, longest " << longest.count() << " us\n";
-  RecordProperty("p9999_us", static_cast<int>(p9999.count()));
-  RecordProperty("longest_us", static_cast<int>(longest.count()));
   EXPECT_EQ(ended, kLocks);
+  return longest;
+}
+
+// What the store does, it does in each round at the same lock; a moment that the host of this machine took away, and
+// that counts as run time here, comes at another one each time.
+TEST(EmbeddedStall, TimingSensitiveNoOperationStallsOnTheWayToAMillionLocks) {
+  std::vector<nanoseconds> least = longest_steps();
+  for (int round = 1; round < 3 && std::ranges::max(least) >= kLongest; ++round) {
+    std::ranges::transform(least, longest_steps(), least.begin(), std::ranges::min);
+  }
+  auto longest = duration_cast<microseconds>(std::ranges::max(least));
+  std::cout << "longest step on the way to " << kLocks << " locks: " << longest.count() << " us\n";
+  RecordProperty("longest_us", static_cast<int>(longest.count()));
   EXPECT_LT(longest, kLongest);
 }
 
@@ -124,12 +125,12 @@ class Asker {
 
 class EmbeddedBlocking : public EmbeddedFixture {
  protected:
-  // The machine can stop the one who holds a lock, whatever he does under it: one good round of a few is enough, since
-  // what takes long under a lock does so in each.
+  // The machine can stop the one who holds a lock, whatever he does under it, and on a busy one it often does: one good
+  // round is enough, since what takes long under a lock does so in each.
   template <class Round>
   void expect_not_blocked(Round round) {
     nanoseconds best = nanoseconds::max();
-    for (int tries = 0; tries < 4 && best >= kLongest; ++tries) best = std::min(best, round());
+    for (int tries = 0; tries < 12 && best >= kLongest; ++tries) best = std::min(best, round());
     std::cout << "blocked for " << duration_cast<microseconds>(best).count() << " us at most\n";
     EXPECT_LT(best, kLongest);
   }

@@ -22,6 +22,12 @@ constexpr Ttl kSpareTime{1};
 // etcd gives no lease less than one and a half election timeouts; with its default election timeout this.
 constexpr Ttl kShortestTtl{2};
 
+// A member that hung may carry out a grant late: etcd gives up on its own requests after seven seconds.
+constexpr std::chrono::seconds kLateGrant{10};
+
+// How long one try to end a lease in the background may take.
+constexpr std::chrono::nanoseconds kLongestTry = std::chrono::seconds(2);
+
 // How often a renewal is tried that says the lease is gone, although it is there.
 constexpr int kTries = 3;
 
@@ -32,44 +38,49 @@ Error no_such_lease() {
 }  // namespace
 
 EtcdLeases::EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, const EtcdOptions& options, Clock& clock, Log& log,
-                       Executor executor, TaskGroup& background)
+                       Executor executor)
     : client_(client),
       keepalive_(keepalive),
       options_(options),
       clock_(clock),
-      log_(log),
       executor_(executor),
-      background_(background) {}
+      undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
 
 Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadline deadline) {
   LeaseId id = wanted.id.value_or(random_lease_id());
-  auto granted = co_await grant(id, wanted.ttl, deadline);
+  bool unanswered = false;
+  auto granted = co_await grant(id, wanted.ttl, deadline, &unanswered);
   bool exists = !granted && granted.error().code == Errc::lease_in_use;
-  if (exists) granted = co_await take_over(id, wanted.ttl, deadline);
+  if (exists) {
+    granted = co_await take_over(id, wanted.ttl, deadline, &unanswered);
+    // The lease that exists may be of the attempt that had no answer.
+    if (granted && unanswered) granted->made_here = true;
+  }
+  if (!granted && unanswered && granted.error().code != Errc::lease_in_use) revoke_unanswered(id);
   co_return granted;
 }
 
 Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_pooled(Ttl ttl, Deadline deadline) {
   // Of 2^39 ids one that is in use may be hit now and then.
   for (int tries = 0; tries < 3; ++tries) {
-    auto granted = co_await grant(random_shared_lease_id(), ttl + kSpareTime, deadline);
+    LeaseId id = random_shared_lease_id();
+    bool unanswered = false;
+    auto granted = co_await grant(id, ttl + kSpareTime, deadline, &unanswered);
+    if (!granted && unanswered) revoke_unanswered(id);
     if (granted || granted.error().code != Errc::lease_in_use) co_return granted;
   }
   co_return Error{Errc::unavailable, "etcd has every lease id that was tried"};
 }
 
-// lease_in_use: there is such a lease; perhaps made by an attempt of this call that had no answer.
-Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadline deadline) {
+// lease_in_use: there is such a lease; where one was `unanswered`, perhaps made by that attempt of this call.
+Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered) {
   pb::LeaseGrantRequest request;
   request.set_id(number_of(id));
   request.set_ttl(ttl.count());
   BootTime sent = clock_.boot_now();
   auto answer = co_await client_.grant(std::move(request), deadline);
-  if (!answer.result) {
-    bool given_up = outcome_unknown(answer.result.error().code) || is_shared_lease(id);
-    if (answer.unanswered && given_up) revoke_unknown(id);
-    co_return answer.result.error();
-  }
+  *unanswered = *unanswered || answer.unanswered;
+  if (!answer.result) co_return answer.result.error();
   Granted granted{id, Ttl(answer.result->ttl())};
   if (!is_shared_lease(id)) safety_.renewed(id, sent, granted.ttl);
   co_return granted;
@@ -78,7 +89,7 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadlin
 // There is a lease with the id that is wanted. Where it has the right ttl it is just renewed, so that two servers which
 // are given the same request at once both find it, and one of them the entry. Commits of one server that want the same
 // id come one after the other; that two servers are given one id for different things is not defended against.
-Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Deadline deadline) {
+Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered) {
   auto present = co_await info(id, deadline);
   if (!present) co_return present.error();
   if (*present && !(*present)->keys.empty()) co_return Error{Errc::lease_in_use, "an entry hangs on that lease"};
@@ -97,23 +108,30 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Dea
     if (!revoked && revoked.error().code != Errc::lease_not_found) co_return revoked.error();
     safety_.ended(id);
   }
-  co_return co_await grant(id, ttl, deadline);
+  co_return co_await grant(id, ttl, deadline, unanswered);
 }
 
 void EtcdLeases::revoke_unknown(LeaseId id) {
-  safety_.ended(id);
-  background_.spawn(executor_, revoke_in_background(id));
+  revoke_in_background(id, clock_.boot_now());
 }
 
-Task<void> EtcdLeases::revoke_in_background(LeaseId id) {
+// Perhaps it was not granted yet: so it is ended now, and again when that can no longer happen.
+void EtcdLeases::revoke_unanswered(LeaseId id) {
+  revoke_in_background(id, clock_.boot_now());
+  revoke_in_background(id, clock_.boot_now() + kLateGrant);
+}
+
+void EtcdLeases::revoke_in_background(LeaseId id, BootTime from) {
+  safety_.ended(id);
+  undone_.add(executor_, [this, id] { return try_to_revoke(id); }, from, BootTime::max());
+}
+
+Task<bool> EtcdLeases::try_to_revoke(LeaseId id) {
   pb::LeaseRevokeRequest request;
   request.set_id(number_of(id));
-  Deadline deadline{clock_.boot_now() + options_.request_timeout};
+  Deadline deadline{clock_.boot_now() + std::min<std::chrono::nanoseconds>(options_.request_timeout, kLongestTry)};
   auto revoked = co_await client_.revoke(std::move(request), deadline);
-  if (!revoked && outcome_unknown(revoked.error().code)) {
-    log_.write(LogLevel::warn, "a lease that nobody knows could not be ended; it ends by itself",
-               {{"error", revoked.error().message}});
-  }
+  co_return revoked || !outcome_unknown(revoked.error().code);
 }
 
 Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {

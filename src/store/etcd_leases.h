@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/retries.h"
 #include "base/task.h"
-#include "base/task_group.h"
 #include "store/etcd_options.h"
 #include "store/lease_safety.h"
 #include "store/lease_store.h"
@@ -19,19 +19,20 @@ class EtcdClient;
 class EtcdKeepalive;
 
 // The leases of the etcd store: what of LeaseStore is about them, and what a commit needs. Thread-safe; client and
-// keepalive must outlive it; the background must be joined before it dies.
+// keepalive must outlive it.
 class EtcdLeases {
  public:
-  // As it was granted, not yet with an entry. `made_here`: by this call; nobody else knows it.
+  // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer;
+  // nobody else knows it.
   struct Granted {
     LeaseId id;
     Ttl ttl;
     bool made_here = true;
   };
 
-  // Background work runs on `executor`, in `background`.
+  // Background work runs on `executor`.
   EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, const EtcdOptions& options, Clock& clock, Log& log,
-             Executor executor, TaskGroup& background);
+             Executor executor);
 
   // A new lease, or one without entries that has the id asked for. lease_in_use: an entry hangs on that.
   Task<Result<Granted>> grant_own(OwnLease wanted, Deadline deadline);
@@ -39,8 +40,11 @@ class EtcdLeases {
   // A lease for one entry of the lock API, under which that surely lives for `ttl` from now on (R17).
   Task<Result<Granted>> grant_pooled(Ttl ttl, Deadline deadline);
 
-  // Ends, in the background, a lease that nobody knows (R3).
+  // Ends, in the background, a lease that nobody knows (R3): tries until etcd answers.
   void revoke_unknown(LeaseId id);
+
+  // Ends the background work soon; what is tried again and again is given up.
+  void stop() { undone_.stop(); }
 
   // See LeaseStore.
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline);
@@ -48,21 +52,22 @@ class EtcdLeases {
   Task<Result<std::optional<LeaseInfo>>> info(LeaseId id, Deadline deadline);
 
  private:
-  Task<Result<Granted>> grant(LeaseId id, Ttl ttl, Deadline deadline);
-  Task<Result<Granted>> take_over(LeaseId id, Ttl ttl, Deadline deadline);
+  Task<Result<Granted>> grant(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered);
+  Task<Result<Granted>> take_over(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered);
   Task<Result<std::optional<LeaseInfo>>> look(LeaseId id, Deadline deadline);
   Task<Result<void>> find_own(LeaseId id, std::string under, bool may_be_empty, Deadline deadline);
-  Task<void> revoke_in_background(LeaseId id);
+  void revoke_unanswered(LeaseId id);
+  void revoke_in_background(LeaseId id, BootTime from);
+  Task<bool> try_to_revoke(LeaseId id);
   Error lost_or_unavailable(LeaseId id, const Error& error);
 
   EtcdClient& client_;
   EtcdKeepalive& keepalive_;
   const EtcdOptions& options_;
   Clock& clock_;
-  Log& log_;
   Executor executor_;
-  TaskGroup& background_;
   LeaseSafety safety_;
+  Retries undone_;
 };
 
 }  // namespace sharedlock

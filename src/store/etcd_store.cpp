@@ -39,12 +39,13 @@ class EtcdStore final : public LeaseStore {
         token_base_(client_, connections_.options().token_base),
         keepalive_(connections_, executor(), background_),
         watches_(connections_, client_, executor(), background_),
-        leases_(client_, keepalive_, connections_.options(), clock, log, executor(), background_),
+        leases_(client_, keepalive_, connections_.options(), clock, log, executor()),
         session_(client_, keepalive_, watches_, clock, executor(), background_) {
     background_.spawn(executor(), meet());
   }
 
   ~EtcdStore() override {
+    leases_.stop();
     background_.spawn(executor(), say_farewell());
     background_.join();
   }

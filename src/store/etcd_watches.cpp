@@ -11,6 +11,7 @@
 #include "store/etcd_client.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_stream_grpc.h"
+#include "store/etcd_token_base.h"
 #include "store/etcd_verdict.h"
 #include "store/signal.h"
 #include "store/watch_hub.h"
@@ -25,8 +26,8 @@ constexpr std::chrono::seconds kSignOfLife{1};   // how often one is asked for
 constexpr std::chrono::seconds kDeaf{3};         // without one for so long, a stream is given up
 constexpr std::chrono::milliseconds kRest{100};  // between two streams
 constexpr std::chrono::milliseconds kRestAfterRefusal{2000};
-// etcd before 3.4.25 and 3.5.8 may give a sign of life for a stream before it has sent what that is behind with, which
-// it does every 100 ms.
+// etcd before 3.4.25 and 3.5.8 may tell its revision on a stream before it has sent what that is behind with, which it
+// does every 100 ms.
 constexpr std::chrono::milliseconds kCatchingUp{300};
 constexpr int kCancelled = 1;           // gRPC's code: by us
 constexpr std::int64_t kPage = 10'000;  // entries that are read at once for a snapshot
@@ -105,11 +106,12 @@ class EtcdWatches::PrefixWatch {
 
  private:
   Task<void> run() {
+    hub_.live(false);
     while (!stopping_) {
       if (!told_) co_await begin_history();
       if (told_ && !stopping_) co_await follow();
       streaming_ = false;
-      hub_.live(false);
+      doubt();
       if (!stopping_) co_await wake_.wait(std::exchange(rest_, kRest));
     }
   }
@@ -134,8 +136,8 @@ class EtcdWatches::PrefixWatch {
     EtcdMember& member = **used;
     auto generation = connections_.token_generation();
     stream_ = std::make_shared<Stream>(connections_);
-    caught_up_ = false;
-    created_at_.reset();
+    created_ = false;
+    to_reach_.reset();
     heard_ = connections_.clock().boot_now();
     ticking_ = true;
     reading_ = true;
@@ -192,17 +194,14 @@ class EtcdWatches::PrefixWatch {
       return false;
     }
     if (response.created()) {
-      created_at_ = now;
-      created_revision_ = Revision{response.header().revision()};
-      bool nothing_missed = created_revision_ <= *told_ || !was_live_;
-      if (nothing_missed) catch_up();
+      created_ = true;
       streaming_ = true;
       hub_.look_again();
       tick_.raise();
     } else if (response.events_size() > 0) {
       return publish(response);
-    } else if (created_at_ && now - *created_at_ >= kCatchingUp && response.header().revision() > 0) {
-      catch_up();
+    } else if (to_reach_ && now - to_reach_->asked >= kCatchingUp) {
+      reached(Revision{response.header().revision()});
       hub_.look_again();
     }
     return true;
@@ -226,15 +225,34 @@ class EtcdWatches::PrefixWatch {
       told_ = batch.revision;
       hub_.publish(batch.revision, std::move(batch.changes));
     }
-    if (*told_ >= created_revision_) catch_up();
+    reached(*told_);
     return true;
   }
 
-  // Everything that happened before the stream was created has been told.
-  void catch_up() {
-    if (std::exchange(caught_up_, true)) return;
-    was_live_ = true;
-    hub_.live(true);
+  // Everything up to here was told. It is live when that is as far as the cluster was a short time ago: a member that
+  // is cut off from the others, or behind them, creates streams and shows signs of life too.
+  void reached(Revision revision) {
+    if (!to_reach_ || revision < to_reach_->revision) return;
+    current_at_ = to_reach_->asked;
+    to_reach_.reset();
+    if (!std::exchange(live_, true)) hub_.live(true);
+  }
+
+  void doubt() {
+    if (std::exchange(live_, false)) hub_.live(false);
+  }
+  void doubt_what_is_old() {
+    if (connections_.clock().boot_now() - current_at_ > kDeaf) doubt();
+  }
+
+  // How far the cluster is: by a linearizable read, since only a majority knows.
+  Task<void> learn_revision() {
+    BootTime now = connections_.clock().boot_now();
+    Deadline soon{now + kSignOfLife};
+    pb::RangeRequest request = range_of_key(kTokenBaseKey);
+    request.set_count_only(true);
+    auto found = co_await client_.range(std::move(request), soon);
+    if (found) to_reach_ = ToReach{Revision{found->header().revision()}, now};
   }
 
   Task<void> ask_for_signs_of_life() {
@@ -242,9 +260,14 @@ class EtcdWatches::PrefixWatch {
     while (!stopping_) {
       co_await tick_.wait(kSignOfLife);
       if (stopping_ || !reading_) break;
+      doubt_what_is_old();
       deaf_ = connections_.clock().boot_now() - heard_.load() > kDeaf;
       if (deaf_) break;
-      if (!created_at_) continue;
+      if (!created_) continue;
+      co_await learn_revision();
+      co_await tick_.wait(kCatchingUp);
+      if (stopping_ || !reading_) break;
+      doubt_what_is_old();
       pb::WatchRequest request;
       request.mutable_progress_request();
       bool written = co_await stream->write(std::move(request));
@@ -278,6 +301,11 @@ class EtcdWatches::PrefixWatch {
     }
   }
 
+  struct ToReach {
+    Revision revision;
+    BootTime asked;
+  };
+
   const std::string prefix_;
   EtcdConnections& connections_;
   EtcdClient& client_;
@@ -286,10 +314,10 @@ class EtcdWatches::PrefixWatch {
   std::atomic<bool> streaming_ = false;  // changes arrive, so a snapshot that is taken now will be continued
   std::atomic<BootTime> heard_;          // the last sign of life
   std::optional<Revision> told_;         // everything up to here was published
-  Revision created_revision_{};
-  std::optional<BootTime> created_at_;
-  bool caught_up_ = false;
-  bool was_live_ = false;
+  bool created_ = false;                 // the stream is
+  std::optional<ToReach> to_reach_;      // what the stream must tell, to be live
+  BootTime current_at_;                  // what was told is all that had happened by then
+  bool live_ = false;
   std::chrono::milliseconds rest_ = kRest;  // before the next stream
   bool reading_ = false;
   bool ticking_ = false;

@@ -19,8 +19,9 @@ class EtcdConnections;
 // One etcd watch per prefix, however many watch it here. A prefix that was watched once stays watched: there are few.
 //
 // A watch goes on after a break where it ended; when etcd has compacted away what happened meanwhile, watchers are sent
-// a Snapshot. It is asked for a sign of life every second; without one for three it is not live, and begins anew at
-// another endpoint. Thread-safe.
+// a Snapshot. It is asked for a sign of life every second; without one for three it begins anew at another endpoint.
+// It is live as long as it has told everything that, by a linearizable read, had happened three seconds ago.
+// Thread-safe.
 class EtcdWatches {
  public:
   // The coroutines run on `executor`, in `tasks`. Connections and client must outlive it.

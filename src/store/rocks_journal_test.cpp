@@ -441,13 +441,13 @@ class RocksJournalLog : public RocksJournal {
   void SetUp() override {
     journal_ = open_rocks_journal(at).value();
     journal_->load().value();
+    ASSERT_TRUE(eventually([&] { return is_at_rest(at); }));  // RocksDB removes in the background what it has replaced
     for (std::size_t i = 0; i < kBatches; ++i) {
       journal_->append({batch({kLease, entry(std::to_string(100 + i), std::string(40, 'v'))})}).value();
       ends_.push_back(bytes_of(log_of(at)).size());
     }
     log_ = bytes_of(log_of(at));
     ASSERT_EQ(log_.size(), ends_.back());
-    ASSERT_TRUE(eventually([&] { return is_at_rest(at); }));
   }
 
   static fs::path log_of(const fs::path& data) {

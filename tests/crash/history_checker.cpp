@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <set>
+#include <tuple>
 
 namespace sharedlock::test {
 
@@ -53,6 +54,7 @@ class ResourceCheck {
     order_holdings();
     check_order();
     check_absences();
+    if (lost_ == LostKeepAlive::is_doubtful) check_promises();
     check_refusals();
   }
 
@@ -213,6 +215,22 @@ class ResourceCheck {
           of_client.at(operation->client).throughout(*operation)) {
         complain("its own holder is refused");
       }
+    }
+  }
+
+  // What a server has granted or renewed it knows to live for the ttl: it must not call it lost before.
+  void check_promises() {
+    std::map<std::tuple<std::int64_t, Client, int>, Moment> promised;  // by lease, client, and life of the server
+    for (const Operation* operation : operations_) {
+      auto known = std::tuple(operation->lease, operation->client, operation->life);
+      if (operation->kind == Kind::keep_alive && operation->answer == Answer::absent && promised.contains(known) &&
+          operation->answered < promised.at(known)) {
+        complain("its lease is called lost before its ttl has passed");
+      }
+      bool alive = operation->kind == Kind::grant || operation->kind == Kind::keep_alive;
+      if (!alive || operation->answer != Answer::done) continue;
+      Moment& until = promised.try_emplace(known, kAlways).first->second;
+      until = std::max(until, operation->asked + operation->ttl);
     }
   }
 

@@ -23,7 +23,8 @@ namespace sharedlock::test {
 // have ended and a time from which it surely has; every answer is compared with those.
 enum class LostKeepAlive {
   is_gone,      // a keepalive that is answered 204 says that the lease is over
-  is_doubtful,  // or that the server can't promise it any longer, as while etcd is away
+  is_doubtful,  // or that the server can't promise it any longer, as while etcd is away: but only once its ttl has
+                // passed since its last grant or renewal through that server (each client keeps to one)
 };
 std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
 

@@ -68,10 +68,11 @@ class Story {
                 .lease = lease,
                 .ttl = ttl});
   }
-  Story& keep_alive(std::string key, std::int64_t lease, Answer answer, std::chrono::seconds ttl = kLong) {
+  Story& keep_alive(std::string key, std::int64_t lease, Answer answer, std::chrono::seconds ttl = kLong,
+                    Client client = kObserver) {
     return add({.kind = Kind::keep_alive,
                 .resource = std::move(key),
-                .client = kObserver,
+                .client = client,
                 .answer = answer,
                 .lease = lease,
                 .ttl = ttl});
@@ -221,6 +222,20 @@ TEST(HistoryChecker, FindsAnEndByTtlThatWasUndone) {
   auto again = testing::Contains(HasSubstr("token 10 is held again after its end"));
   EXPECT_THAT(lease.violations(), again);
   EXPECT_THAT(lease.violations(LostKeepAlive::is_doubtful), testing::Not(again));
+}
+
+// R8: the server that granted or renewed it knows better.
+TEST(HistoryChecker, FindsALeaseThatIsCalledLostBeforeItsTtl) {
+  auto doubtful = LostKeepAlive::is_doubtful;
+  std::chrono::seconds ttl{30};
+  auto lost = says("called lost before its ttl");
+  auto granted = Story().grant("key", 10, 77, ttl);
+  EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful), lost);
+  EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kBert).violations(doubtful), IsEmpty());
+  EXPECT_THAT(Story(granted).pass(ttl).keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful),
+              IsEmpty());
+  auto renewed = granted.pass(ttl / 2).keep_alive("key", 77, Answer::done, ttl, kAnna).pass(ttl * 2 / 3);
+  EXPECT_THAT(renewed.keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful), lost);
 }
 
 TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {

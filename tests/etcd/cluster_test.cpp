@@ -213,6 +213,24 @@ TEST_F(EtcdNetwork, ALeaderThatLostTheOthersIsLeft) {
   EXPECT_EQ(service->keep_alive(granted.body).status, 200);
 }
 
+TEST_F(EtcdNetwork, SafetyR29_AMemberThatIsCutOffFeedsNoCacheForLong) {
+  std::size_t member = etcd->follower();
+  ServiceOnEtcd cached(etcd->member(member).url(), {{"SHARED_LOCK_CACHE_ENABLED", "true"}});
+  ASSERT_TRUE(cached.becomes_ready());
+  auto hits = [&] { return cached.metric(R"(shared_lock_cache_operations_total{operation="get",status="hit"})"); };
+  ASSERT_EQ(cached.grant("freed", 600).status, 201);
+  ASSERT_TRUE(eventually([&] { return cached.grant("freed").status == 202 && hits() > 0; }));
+
+  lan->cut_from_members(member);
+  auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(eventually([&] { return cached.grant("freed").status != 202; }, seconds(60)));
+  EXPECT_THAT(std::chrono::steady_clock::now() - begin, Le(seconds(8))) << "a watch of it is not live any more";
+  lan->join_to_members(member);
+  ASSERT_TRUE(cached.becomes_ready());
+  double before = hits();
+  EXPECT_TRUE(eventually([&] { return cached.grant("freed").status == 202 && hits() > before; })) << "live again";
+}
+
 TEST_F(EtcdNetwork, AllCutOffIsSaidInTimeAndMendsItself) {
   auto granted = service->grant("held", 60);
   for (std::size_t member = 0; member < 3; ++member) lan->cut_from_us(member);

@@ -123,9 +123,9 @@ TEST_F(EtcdData, SafetyR10_ARecordWithoutALeaseIsTakenOverOnceItWasSeenForItsDur
   auto begun = clock.boot_now();
 
   ASSERT_TRUE(std::holds_alternative<Refused>(acquire("mine").value()));
-  ASSERT_TRUE(eventually([&] { return std::holds_alternative<LockGrant>(acquire("mine").value()); }));
+  ASSERT_TRUE(eventually([&] { return std::holds_alternative<LockGrant>(acquire("mine").value()); }, seconds(30)));
 
-  EXPECT_GE(clock.boot_now() - begun, seconds(1));
+  EXPECT_GE(clock.boot_now() - begun, seconds(10));
 }
 
 TEST_F(EtcdData, SafetyR10_ARecordWhoseLeaseLivesIsNotTakenOverByTheWallClock) {
@@ -235,12 +235,11 @@ TEST_F(EtcdDataAlone, AWatchGoesOnAfterARestartOfEtcd) {
 }
 
 TEST_F(EtcdDataAlone, AWatchSaysThatItIsNotLiveWhileEtcdIsStopped) {
-  std::atomic<bool> live = true, begun = false;
+  std::atomic<bool> live = false;
   Subscription watch = store->watch("/a/", std::nullopt, [&](const WatchEvent& event) {
-    if (std::holds_alternative<Snapshot>(event)) begun = true;
     if (auto* liveness = std::get_if<Liveness>(&event)) live = liveness->live;
   });
-  ASSERT_TRUE(eventually([&] { return begun.load(); }));
+  ASSERT_TRUE(eventually([&] { return live.load(); })) << "once it has shown that it is caught up";
 
   etcd.member(0).stop();
   EXPECT_TRUE(eventually([&] { return !live; }));

@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
+#include <thread>
+#include <vector>
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
@@ -96,8 +99,35 @@ TEST_F(EtcdOutage, Hangs) {
   expect_unavailable(service);
   etcd.member(0).resume();
   expect_service(service, "after-hanging");
-  // What was asked meanwhile may have happened; it ends by itself.
-  EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(70)));
+  // What was asked meanwhile may have happened; then it is undone.
+  EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(30)));
+}
+
+TEST_F(EtcdOutage, SafetyR03_GrantsOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd, prompt());
+  ASSERT_TRUE(service.becomes_ready());
+  std::atomic<std::size_t> granted = 0;
+  auto grant_until_told_otherwise = [&](int client) {
+    for (int i = 0;; ++i) {
+      std::string body = R"({"key":"ghost-)" + std::to_string(client) + "-" + std::to_string(i) + "\"}";
+      if (service.server().ask("POST", "/lease", body, "x-lease-ttl: 600s\r\n").status != 201) return;
+      ++granted;
+    }
+  };
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 16; ++client) clients.emplace_back(grant_until_told_otherwise, client);
+  EXPECT_TRUE(eventually([&] { return granted >= 100; }));
+  etcd.member(0).stop();
+  for (std::thread& client : clients) client.join();
+  // For longer than a request, and the first try to undo it, take.
+  auto back = std::chrono::steady_clock::now() + seconds(3);
+  ASSERT_TRUE(eventually([&] { return std::chrono::steady_clock::now() >= back; }));
+  etcd.member(0).resume();
+
+  EXPECT_TRUE(eventually([&] { return etcd.leases().size() == granted; }, seconds(30)))
+      << granted << " are held, and of leases there are " << etcd.leases().size();
+  EXPECT_EQ(service.server().stop(), 0) << service.server().err();
 }
 
 TEST_F(EtcdOutage, WhatIsSlowIsWaitedFor) {
@@ -167,13 +197,13 @@ TEST_F(EtcdOutage, HistoryThatWasCompactedUnderTheWatchIsReadAgain) {
   ASSERT_EQ(service.keep_alive(deleted.body).status, 200);
 
   // While etcd is away from us our watch falls behind what etcd remembers.
-  service.process().signal(SIGSTOP);
+  service.process().stop();
   etcd.etcdctl({"del", "/shared-lock/deleted"});
   for (int i = 0; i < 10; ++i) etcd.etcdctl({"put", "other", std::to_string(i)});
   etcd.etcdctl({"compact", std::to_string(stored(etcd, "other").mod_revision)});
   etcd.member(0).kill();  // or the watch would still be fed from the old connection
   etcd.member(0).start();
-  service.process().signal(SIGCONT);
+  service.process().resume();
 
   EXPECT_TRUE(eventually([&] { return service.keep_alive(deleted.body).status == 204; }));
   EXPECT_TRUE(eventually([&] { return service.grant("deleted").status == 201; })) << "the cache knows that it is free";

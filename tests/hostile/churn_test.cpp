@@ -55,10 +55,11 @@ class Churn : public UnderAttack {
   }
 };
 
-// What many at a time have needed is kept for the next, so memory may grow in one round or another; what is never given
-// back shows in most of them. (Where sanitizers keep what is freed, they look for leaks themselves.)
+// What many at a time have needed is kept for the next, so memory may grow in some rounds; what is never given back
+// shows in all of them, but where just then something else was given back. (Where sanitizers keep what is freed, they
+// look for leaks themselves.)
 TEST_F(Churn, ConnectionsLeaveNothingBehind) {
-  constexpr int kRounds = 5;
+  constexpr int kRounds = 7;
   constexpr int kTimes = kFullSpeed ? 20'000 : 4'000;
   constexpr std::int64_t kSlack = 8 * kTimes;  // bytes: far less than the least that each could leave behind
   come_and_go_often(kTimes / 4);
@@ -73,10 +74,10 @@ TEST_F(Churn, ConnectionsLeaveNothingBehind) {
     before = after;
   }
   std::ranges::sort(growth);
-  auto median = growth[kRounds / 2];
-  RecordProperty("median_growth", static_cast<int>(median));
+  auto second_least = growth[1];
+  RecordProperty("second_least_growth", static_cast<int>(second_least));
   if (kFullSpeed) {
-    EXPECT_LE(median, kSlack);
+    EXPECT_LE(second_least, kSlack);
   }
 }
 

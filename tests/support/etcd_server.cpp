@@ -91,12 +91,12 @@ void EtcdMember::kill() {
 }
 
 void EtcdMember::stop() {
-  process_->signal(SIGSTOP);
+  process_->stop();
   stopped_ = true;
 }
 
 void EtcdMember::resume() {
-  process_->signal(SIGCONT);
+  process_->resume();
   stopped_ = false;
 }
 

@@ -146,6 +146,16 @@ void Process::signal(int number) {
   if (::kill(pid_, number) != 0) fail("kill");
 }
 
+void Process::stop() {
+  signal(SIGSTOP);
+  // On a busy machine its threads may run on for a while.
+  reap(WUNTRACED);
+}
+
+void Process::resume() {
+  signal(SIGCONT);
+}
+
 std::optional<int> Process::wait(std::chrono::milliseconds limit) {
   (void)eventually([this] { return !running(); }, limit);
   return exit_code_;
@@ -160,7 +170,7 @@ void Process::reap(int wait_options) {
   if (exit_code_) return;
   int status = 0;
   pid_t ended = ::waitpid(pid_, &status, wait_options);
-  if (ended != pid_) return;
+  if (ended != pid_ || WIFSTOPPED(status)) return;
   exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

@@ -37,6 +37,8 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void signal(int number);
+  void stop();    // SIGSTOP; when it returns, every thread of the process stands still
+  void resume();  // SIGCONT
 
   // Waits for the end. The exit code, or 128 + the signal that ended it; nothing when it still runs after `limit`.
   std::optional<int> wait(std::chrono::milliseconds limit = std::chrono::seconds(30));
