@@ -146,9 +146,8 @@ const Option kTable[] = {
      .properties = {"locker.etcd.requestTimeoutMs"},
      .group = Group::etcd,
      .field = &S::etcd_request_timeout,
-     .help =
-         "How long a request to the store may take with all its attempts, in milliseconds. One attempt at etcd has a "
-         "third of it, and at most 1 s.",
+     .help = "How long a request to the store may take with all its attempts, in milliseconds. The first attempt at "
+             "etcd has a part of it, each further one twice the time of the one before, the last all that is left.",
      .bounds = kMilliseconds},
     {.flag = "etcd-username",
      .properties = {"locker.etcd.auth.username"},
