@@ -64,6 +64,7 @@ grpc::ChannelArguments channel_arguments() {
 
 std::vector<std::string> names_of(const std::vector<EtcdEndpoint>& endpoints) {
   std::vector<std::string> names;
+  names.reserve(endpoints.size());
   for (const EtcdEndpoint& endpoint : endpoints) names.push_back(endpoint.name);
   return names;
 }
