@@ -78,14 +78,13 @@ std::optional<Entry> LeaseTable::get(std::string_view key) const {
 Listing LeaseTable::list(std::string_view prefix, std::string_view after, std::size_t limit) const {
   Listing listing;
   listing.as_of = revision_;
-  auto next = after < prefix ? in_order_.lower_bound(prefix) : in_order_.upper_bound(after);
-  for (; next != in_order_.end() && next->key.starts_with(prefix); ++next) {
-    if (listing.entries.size() == limit) {
-      listing.more = true;
-      break;
-    }
-    listing.entries.emplace_back(next->key, next->entry());
-  }
+  in_order_.walk(std::max(after, prefix), [&](const EntryNode& node) {
+    if (!node.key.starts_with(prefix)) return false;
+    if (node.key == after) return true;
+    listing.more = listing.entries.size() == limit;
+    if (!listing.more) listing.entries.emplace_back(node.key, node.entry());
+    return !listing.more;
+  });
   return listing;
 }
 
@@ -103,8 +102,12 @@ std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
 }
 
 bool LeaseTable::any_under(std::string_view prefix) const {
-  auto first = in_order_.lower_bound(prefix);
-  return first != in_order_.end() && first->key.starts_with(prefix);
+  bool any = false;
+  in_order_.walk(prefix, [&](const EntryNode& first) {
+    any = first.key.starts_with(prefix);
+    return false;
+  });
+  return any;
 }
 
 bool LeaseTable::holds_under(const LeaseNode& lease, std::string_view prefix) {
@@ -290,7 +293,7 @@ void LeaseTable::erase(EntryNode& node, std::vector<Change>* changes) {
   if (changes) changes->push_back({.key = node.key, .now = std::nullopt, .previous = node.entry()});
   detach(node);
   by_key_.erase(node);
-  in_order_.erase(in_order_.iterator_to(node));
+  in_order_.erase(node);
   delete &node;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <boost/intrusive/list.hpp>
-#include <boost/intrusive/set.hpp>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -12,6 +11,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/lease_store.h"
+#include "store/ordered_index.h"
 #include "store/sharded_index.h"
 
 namespace sharedlock {
@@ -76,10 +76,8 @@ class LeaseTable {
   struct LeaseNode;
   struct EntryNode;
 
-  using ByOrder = boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>,
-                                                  boost::intrusive::optimize_size<true>>;
   using InList = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
-  struct EntryNode : ByOrder, InList {  // in the list of its lease
+  struct EntryNode : InList {  // in the list of its lease
     std::string key;
     std::string value;
     LeaseNode* lease = nullptr;
@@ -88,18 +86,12 @@ class LeaseTable {
 
     Entry entry() const;
   };
-  struct KeyOfEntry {
-    using type = std::string_view;
-    type operator()(const EntryNode& node) const { return node.key; }
-  };
   struct EntryTraits {
     using Key = std::string_view;
     static Key key_of(const EntryNode& node) { return node.key; }
     static std::size_t hash(Key key);
   };
   using EntryList = boost::intrusive::list<EntryNode, boost::intrusive::constant_time_size<false>>;
-  using OrderedEntries = boost::intrusive::set<EntryNode, boost::intrusive::key_of_value<KeyOfEntry>,
-                                               boost::intrusive::constant_time_size<false>>;
 
   struct LeaseNode : InList {  // in the list of those that end in the same tick
     LeaseId id{};
@@ -140,7 +132,7 @@ class LeaseTable {
   FreshId fresh_id_;
   LeaseObserver* observer_;
   ShardedIndex<EntryNode, EntryTraits> by_key_;
-  OrderedEntries in_order_;
+  OrderedIndex<EntryNode, EntryTraits> in_order_;
   ShardedIndex<LeaseNode, LeaseTraits> leases_;
   std::map<std::int64_t, LeaseList> ending_;  // by tick
   LeaseNode* session_ = nullptr;              // made when first asked for

@@ -20,42 +20,51 @@ class ShardedIndex {
     Probe probe{key, Traits::hash(key)};
     const Shard& shard = shards_[shard_of(probe.hash)];
     auto found = shard.find(probe);
-    return found == shard.end() ? nullptr : *found;
+    return found == shard.end() ? nullptr : found->node;
   }
 
   // No node of that key may be in.
   void insert(Node& node) {
-    shards_[shard_of(Traits::hash(Traits::key_of(node)))].insert(&node);
+    std::size_t hash = Traits::hash(Traits::key_of(node));
+    shards_[shard_of(hash)].insert(Slot{hash, &node});
     ++size_;
   }
 
   // The node must be in.
   void erase(Node& node) {
-    Key key = Traits::key_of(node);
-    Probe probe{key, Traits::hash(key)};
-    size_ -= shards_[shard_of(probe.hash)].erase(probe);
+    Slot slot{Traits::hash(Traits::key_of(node)), &node};
+    size_ -= shards_[shard_of(slot.hash)].erase(slot);
   }
 
   std::size_t size() const { return size_; }
 
  private:
-  struct Probe {  // a key whose hash is known
+  // With the hash at hand a growing table doesn't read its nodes, which no cache holds.
+  struct Slot {
+    std::size_t hash;
+    Node* node;
+  };
+  struct Probe {
     Key key;
     std::size_t hash;
   };
   struct Hash {
     using is_transparent = void;
     using is_avalanching = void;
-    std::size_t operator()(const Probe& probe) const { return probe.hash; }
-    std::size_t operator()(const Node* node) const { return Traits::hash(Traits::key_of(*node)); }
+    template <class SlotOrProbe>
+    std::size_t operator()(const SlotOrProbe& what) const {
+      return what.hash;
+    }
   };
   struct Equal {
     using is_transparent = void;
-    bool operator()(const Node* a, const Node* b) const { return a == b; }
-    bool operator()(const Probe& probe, const Node* node) const { return probe.key == Traits::key_of(*node); }
-    bool operator()(const Node* node, const Probe& probe) const { return probe.key == Traits::key_of(*node); }
+    bool operator()(const Slot& a, const Slot& b) const { return a.node == b.node; }
+    bool operator()(const Probe& probe, const Slot& slot) const {
+      return probe.hash == slot.hash && probe.key == Traits::key_of(*slot.node);
+    }
+    bool operator()(const Slot& slot, const Probe& probe) const { return (*this)(probe, slot); }
   };
-  using Shard = boost::unordered_flat_set<Node*, Hash, Equal>;
+  using Shard = boost::unordered_flat_set<Slot, Hash, Equal>;
 
   static constexpr std::size_t kShards = 1024;
   // The tables use the hash's low and high bits themselves; the shard goes by some in between.
