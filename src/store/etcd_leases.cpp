@@ -37,14 +37,20 @@ Error no_such_lease() {
 
 }  // namespace
 
-EtcdLeases::EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, const EtcdOptions& options, Clock& clock, Log& log,
-                       Executor executor)
+EtcdLeases::EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options,
+                       Clock& clock, Log& log, Executor executor)
     : client_(client),
       keepalive_(keepalive),
       options_(options),
       clock_(clock),
       executor_(executor),
+      keys_(watches),
       undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
+
+void EtcdLeases::stop() {
+  keys_.stop();
+  undone_.stop();
+}
 
 Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadline deadline) {
   LeaseId id = wanted.id.value_or(random_lease_id());
@@ -134,10 +140,15 @@ Task<bool> EtcdLeases::try_to_revoke(LeaseId id) {
   co_return revoked || !outcome_unknown(revoked.error().code);
 }
 
+// What the watch knows saves the look, once: a renewal that then says the lease is gone is looked into.
 Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {
   for (int tries = 0; tries < kTries; ++tries) {
-    auto found = co_await find_own(id, under, /*may_be_empty=*/false, deadline);
-    if (!found) co_return lost_or_unavailable(id, found.error());
+    bool known = tries == 0 && !is_shared_lease(id) && keys_.hangs(id, under);
+    if (!known) {
+      auto found = co_await find_own(id, under, /*may_be_empty=*/false, deadline);
+      if (!found) co_return lost_or_unavailable(id, found.error());
+      keys_.follow(under);
+    }
     // It lives; so a stream that said it does not leads to a member that is cut off and believes that it still leads.
     if (tries > 0) keepalive_.distrust(id);
     auto renewed = co_await keepalive_.renew(id, deadline);
@@ -164,6 +175,7 @@ Task<Result<void>> EtcdLeases::revoke(LeaseId id, std::string under, Deadline de
   if (!found) co_return found.error();
   pb::LeaseRevokeRequest request;
   request.set_id(number_of(id));
+  keys_.forget(id);
   auto revoked = co_await client_.revoke(std::move(request), deadline);
   if (revoked) safety_.ended(id);
   co_return revoked;

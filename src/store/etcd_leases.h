@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "store/etcd_lease_keys.h"
 #include "store/etcd_options.h"
 #include "store/lease_safety.h"
 #include "store/lease_store.h"
@@ -17,9 +18,10 @@ namespace sharedlock {
 
 class EtcdClient;
 class EtcdKeepalive;
+class EtcdWatches;
 
-// The leases of the etcd store: what of LeaseStore is about them, and what a commit needs. Thread-safe; client and
-// keepalive must outlive it.
+// The leases of the etcd store: what of LeaseStore is about them, and what a commit needs. Thread-safe; client,
+// keepalive and watches must outlive it.
 class EtcdLeases {
  public:
   // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer;
@@ -31,8 +33,8 @@ class EtcdLeases {
   };
 
   // Background work runs on `executor`.
-  EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, const EtcdOptions& options, Clock& clock, Log& log,
-             Executor executor);
+  EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options,
+             Clock& clock, Log& log, Executor executor);
 
   // A new lease, or one without entries that has the id asked for. lease_in_use: an entry hangs on that.
   Task<Result<Granted>> grant_own(OwnLease wanted, Deadline deadline);
@@ -44,7 +46,7 @@ class EtcdLeases {
   void revoke_unknown(LeaseId id);
 
   // Ends the background work soon; what is tried again and again is given up.
-  void stop() { undone_.stop(); }
+  void stop();
 
   // See LeaseStore.
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline);
@@ -67,6 +69,7 @@ class EtcdLeases {
   Clock& clock_;
   Executor executor_;
   LeaseSafety safety_;
+  EtcdLeaseKeys keys_;
   Retries undone_;
 };
 

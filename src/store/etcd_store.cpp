@@ -39,7 +39,7 @@ class EtcdStore final : public LeaseStore {
         token_base_(client_, connections_.options().token_base),
         keepalive_(connections_, executor(), background_),
         watches_(connections_, client_, executor(), background_),
-        leases_(client_, keepalive_, connections_.options(), clock, log, executor()),
+        leases_(client_, keepalive_, watches_, connections_.options(), clock, log, executor()),
         session_(client_, keepalive_, watches_, clock, executor(), background_) {
     background_.spawn(executor(), meet());
   }

@@ -52,20 +52,21 @@ T run_here(Task<T> task) {
   return *std::move(result);
 }
 
-// The changes of one answer, in batches by revision; nothing when etcd no longer has an entry that is gone.
+// The changes of one answer, in batches by revision; nothing when etcd no longer has an entry that is gone or was
+// overwritten.
 std::optional<std::vector<ChangeBatch>> to_batches(pb::WatchResponse& response) {
   std::vector<ChangeBatch> batches;
   for (pb::Event& event : *response.mutable_events()) {
     Revision revision{event.kv().mod_revision()};
     if (batches.empty() || batches.back().revision != revision) batches.push_back({revision, {}});
     Change change{.key = event.kv().key(), .now = std::nullopt, .previous = std::nullopt};
-    if (event.type() == pb::Event::PUT) {
-      change.now = to_entry(*event.mutable_kv());
-    } else if (event.has_prev_kv()) {
+    bool put = event.type() == pb::Event::PUT;
+    bool had_previous = !put || event.kv().create_revision() != event.kv().mod_revision();
+    if (had_previous && !event.has_prev_kv()) return std::nullopt;
+    if (had_previous && (!put || event.prev_kv().lease() != event.kv().lease())) {
       change.previous = to_entry(*event.mutable_prev_kv());
-    } else {
-      return std::nullopt;
     }
+    if (put) change.now = to_entry(*event.mutable_kv());
     batches.back().changes.push_back(std::move(change));
   }
   return batches;
@@ -94,6 +95,7 @@ class EtcdWatches::PrefixWatch {
   }
 
   BootTime heard() const { return heard_; }
+  bool is_current() const { return connections_.clock().boot_now() - current_at_.load() <= kDeaf; }
 
   // On the executor.
   void stop() {
@@ -239,10 +241,11 @@ class EtcdWatches::PrefixWatch {
   }
 
   void doubt() {
+    current_at_ = BootTime{};
     if (std::exchange(live_, false)) hub_.live(false);
   }
   void doubt_what_is_old() {
-    if (connections_.clock().boot_now() - current_at_ > kDeaf) doubt();
+    if (connections_.clock().boot_now() - current_at_.load() > kDeaf) doubt();
   }
 
   // How far the cluster is: by a linearizable read, since only a majority knows.
@@ -316,7 +319,7 @@ class EtcdWatches::PrefixWatch {
   std::optional<Revision> told_;         // everything up to here was published
   bool created_ = false;                 // the stream is
   std::optional<ToReach> to_reach_;      // what the stream must tell, to be live
-  BootTime current_at_;                  // what was told is all that had happened by then
+  std::atomic<BootTime> current_at_{};   // what was told is all that had happened by then
   bool live_ = false;
   std::chrono::milliseconds rest_ = kRest;  // before the next stream
   bool reading_ = false;
@@ -342,6 +345,12 @@ Subscription EtcdWatches::subscribe(std::string prefix, std::optional<Revision> 
     watch->begin();
   }
   return watch->subscribe(after, std::move(handler));
+}
+
+bool EtcdWatches::is_current(const std::string& prefix) const {
+  std::scoped_lock lock(mutex_);
+  auto watch = watches_.find(prefix);
+  return watch != watches_.end() && watch->second->is_current();
 }
 
 bool EtcdWatches::all_heard_within(std::chrono::nanoseconds span) const {

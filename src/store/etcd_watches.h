@@ -35,6 +35,9 @@ class EtcdWatches {
   // Whether every watch has shown a sign of life within `span`.
   bool all_heard_within(std::chrono::nanoseconds span) const;
 
+  // Whether the watch of that prefix has told its hub everything that had happened three seconds ago.
+  bool is_current(const std::string& prefix) const;
+
   // Ends the coroutines soon.
   void stop();
 

@@ -125,7 +125,7 @@ struct Snapshot {
 struct Change {
   std::string key;
   std::optional<Entry> now;       // put: the entry as it is now
-  std::optional<Entry> previous;  // gone (now is empty): the entry as it was
+  std::optional<Entry> previous;  // gone, or (etcd) put under another lease: the entry as it was
 };
 struct ChangeBatch {  // everything under the prefix that one revision changed
   Revision revision;
