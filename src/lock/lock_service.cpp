@@ -48,8 +48,10 @@ LockService::~LockService() = default;
 Task<Result<std::variant<LockGrant, Refused>>> LockService::acquire(AcquireRequest request) {
   std::string key = key_of(request.lock);
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); };
-  auto outcome = co_await decide_and_commit(key, std::move(decide), deadline_for(request.received));
+  First first = hints_.is_held(key) ? First::look : First::guess;
+  auto outcome = co_await decide_and_commit(key, std::move(decide), first, deadline_for(request.received));
   if (!outcome) co_return outcome.error();
+  hints_.held(key);
 
   bool granted = std::holds_alternative<WriteRecord>(outcome->decision);
   if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
@@ -71,9 +73,11 @@ Task<Result<std::variant<LockGrant, Refused>>> LockService::renew(RenewRequest r
 
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); };
-  auto outcome = co_await decide_durably(key_of(request.lock), std::move(decide), deadline_for(request.received));
+  std::string key = key_of(request.lock);
+  auto outcome = co_await decide_durably(key, std::move(decide), deadline_for(request.received));
   if (!outcome) co_return outcome.error();
   auto* refused = std::get_if<Refused>(&outcome->decision);
+  if (!refused) hints_.free(key);
   co_return refused ? std::optional(*refused) : std::nullopt;
 }
 
@@ -86,7 +90,7 @@ Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime r
 
 // For answers that may not run ahead of the disk: all but a refused acquire.
 Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
-  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), deadline);
+  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, deadline);
   if (!outcome || is_write(outcome->decision)) co_return outcome;
   auto settled = co_await store_.settled(outcome->revision, deadline);
   if (!settled) co_return settled.error();
@@ -94,8 +98,11 @@ Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, 
 }
 
 // The one retry loop.
-Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, Deadline deadline) {
-  auto found = co_await store_.get(key, deadline);
+Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, First first,
+                                                                  Deadline deadline) {
+  Result<Found> found = Found{};
+  if (first == First::look) found = co_await store_.get(key, deadline);
+  bool guessed = first == First::guess;
   std::optional<Error> unanswered;  // why the last try had no answer
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
@@ -124,7 +131,11 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
     auto& conflict = std::get<Conflict>(*result);
     unanswered.reset();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
-    note_winner(found->entry);
+    if (std::exchange(guessed, false)) {
+      ++retries_left;
+    } else {
+      note_winner(found->entry);
+    }
   }
 }
 

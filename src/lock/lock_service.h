@@ -12,6 +12,7 @@
 #include "base/task.h"
 #include "base/task_group.h"
 #include "lock/clock_difference.h"
+#include "lock/held_hints.h"
 #include "lock/leaseless_records.h"
 #include "lock/rules.h"
 #include "lock/types.h"
@@ -33,7 +34,8 @@ struct LockGrant {
 };
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
-// what the winner left. Thread-safe. The store, the clock and the log must outlive it.
+// what the winner left. An acquire of a lock that is probably free spares the look. Thread-safe. The store, the clock
+// and the log must outlive it.
 //
 // Errors of all calls: `unavailable` and `deadline_exceeded` leave the outcome unknown, also when every retry lost its
 // race; `corrupt` when the record can't be read (it is left alone, its key is in the log).
@@ -69,7 +71,10 @@ class LockService {
     Revision revision;
   };
 
-  Task<Result<Outcome>> decide_and_commit(std::string key, Decide decide, Deadline deadline);
+  // How the loop begins: with a look, or with the guess that nothing stands there.
+  enum class First { look, guess };
+
+  Task<Result<Outcome>> decide_and_commit(std::string key, Decide decide, First first, Deadline deadline);
   Task<Result<Outcome>> decide_durably(std::string key, Decide decide, Deadline deadline);
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
@@ -87,6 +92,7 @@ class LockService {
   Log& log_;
   LeaselessRecords leaseless_;
   ClockDifference clock_difference_;
+  HeldHints hints_;
   TaskGroup background_;
 };
 

@@ -207,11 +207,49 @@ TEST_F(LockServiceTest, UnknownStaysUnknownWhenTheReadFailsToo) {
 }
 
 TEST_F(LockServiceTest, AStoreThatIsAwayIsNeverARefusal) {
+  EXPECT_TRUE(acquire("one"));
   faults_.fail_reads(true);
-  EXPECT_TRUE(is_unknown(acquire("one")));
+  EXPECT_TRUE(is_unknown(acquire("two")));
   EXPECT_TRUE(is_unknown(renew("one")));
   EXPECT_FALSE(release("one"));
   EXPECT_FALSE(run_task(locks_.get(kLock, clock_.boot_now())));
+}
+
+TEST_F(LockServiceTest, AnAcquireOfAFreeLockSparesTheLook) {
+  grant_of(acquire("one"));
+  EXPECT_EQ(faults_.reads(), 0);
+  EXPECT_EQ(faults_.commits(), 1);
+}
+
+TEST_F(LockServiceTest, ATryThatIsRefusedAgainIsNoWrite) {
+  grant_of(acquire("one"));
+  EXPECT_TRUE(is_refused(acquire("two")));
+  EXPECT_TRUE(is_refused(acquire("two")));
+  EXPECT_EQ(faults_.commits(), 1);
+  EXPECT_EQ(faults_.reads(), 2);
+}
+
+// Another server's grant is not known here: the first try is a commit that loses, and tells who holds it.
+TEST_F(LockServiceTest, AWrongGuessIsPutRightWithoutARetry) {
+  LockService other({.key_prefix = "locks/", .max_retries = 0}, faults_, clock_, log_);
+  auto acquire_there = [&](std::string instance) {
+    return run_task(other.acquire({kLock, {"owner", std::move(instance)}, seconds(30), clock_.boot_now()}));
+  };
+  auto first = grant_of(acquire("one"));
+  EXPECT_TRUE(is_refused(acquire_there("two")));
+  EXPECT_EQ(faults_.reads(), 0);
+
+  LockService another({.key_prefix = "locks/", .max_retries = 0}, faults_, clock_, log_);
+  auto again = run_task(another.acquire({kLock, {"owner", "one"}, seconds(30), clock_.boot_now()}));
+  EXPECT_GT(grant_of(again).token, first.token) << "it is mine: a new holding";
+}
+
+TEST_F(LockServiceTest, AReleasedLockIsThoughtFree) {
+  grant_of(acquire("one"));
+  EXPECT_TRUE(release("one"));
+  int reads = faults_.reads();
+  grant_of(acquire("two"));
+  EXPECT_EQ(faults_.reads(), reads);
 }
 
 TEST_F(LockServiceTest, ADefiniteErrorIsNotRetried) {

@@ -34,12 +34,14 @@ class FaultStore final : public LeaseStore {
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
 
+  int reads() const { return reads_; }
   int commits() const { return commits_; }
   int settlements() const { return settlements_; }
 
   std::int64_t token_base() const override { return real_.token_base(); }
 
   Task<Result<Found>> get(std::string key, Deadline deadline) override {
+    ++reads_;
     if (reads_fail_) co_return away();
     co_return co_await real_.get(std::move(key), deadline);
   }
@@ -94,6 +96,7 @@ class FaultStore final : public LeaseStore {
   std::mutex mutex_;
   std::deque<Fault> faults_;
   std::atomic<bool> reads_fail_{false};
+  std::atomic<int> reads_{0};
   std::atomic<int> commits_{0};
   std::atomic<int> settlements_{0};
 };

@@ -1,0 +1,40 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <vector>
+
+namespace sharedlock {
+
+// Which locks were held when this server last heard of them: a hint and no more. Who is wrong about it pays a round
+// trip to the store: an acquire of a lock that is thought free goes without a look first, one that is thought held
+// looks, so that being refused again and again costs no write. Bounded: locks that share a place forget each other.
+// Thread-safe.
+class HeldHints {
+ public:
+  bool is_held(std::string_view key) const { return place_of(key) == mark_of(key); }
+
+  void held(std::string_view key) { place_of(key) = mark_of(key); }
+
+  void free(std::string_view key) {
+    std::uint32_t mark = mark_of(key);
+    place_of(key).compare_exchange_strong(mark, 0);
+  }
+
+ private:
+  using Place = std::atomic<std::uint32_t>;
+
+  static constexpr std::size_t kPlaces = 1 << 15;
+
+  static std::size_t hash(std::string_view key) { return std::hash<std::string_view>()(key); }
+  static std::uint32_t mark_of(std::string_view key) { return static_cast<std::uint32_t>(hash(key) >> 32) | 1; }
+  Place& place_of(std::string_view key) { return places_[hash(key) % kPlaces]; }
+  const Place& place_of(std::string_view key) const { return places_[hash(key) % kPlaces]; }
+
+  std::vector<Place> places_ = std::vector<Place>(kPlaces);
+};
+
+}  // namespace sharedlock
