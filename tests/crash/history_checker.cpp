@@ -278,21 +278,14 @@ class ResourceCheck {
 };
 
 void check_numbers(const History& history, std::vector<std::string>& violations) {
-  std::map<std::int64_t, const std::string*> owner_of_token;
-  std::set<std::int64_t> granted;
+  std::set<std::pair<std::string, std::int64_t>> granted;
   std::set<std::int64_t> leases;
   for (const Operation& operation : history.operations) {
-    if (operation.token != 0) {
-      auto [at, fresh] = owner_of_token.try_emplace(operation.token, &operation.resource);
-      if (!fresh && *at->second != operation.resource) {
-        violations.push_back("token " + std::to_string(operation.token) + " belongs to " + *at->second + " and to " +
-                             operation.resource);
-      }
-    }
     bool is_grant = operation.kind == Kind::acquire || operation.kind == Kind::grant;
     if (!is_grant || operation.answer != Answer::done) continue;
-    if (!granted.insert(operation.token).second) {
-      violations.push_back("token " + std::to_string(operation.token) + " is given twice");
+    if (!granted.emplace(operation.resource, operation.token).second) {
+      violations.push_back("token " + std::to_string(operation.token) + " of " + operation.resource +
+                           " is given twice");
     }
     if (operation.kind == Kind::grant && !leases.insert(operation.lease).second) {
       violations.push_back("a lease id of " + operation.resource + " is given twice");

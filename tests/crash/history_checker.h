@@ -8,11 +8,10 @@
 namespace sharedlock::test {
 
 // What in a history must never happen, a sentence each; empty when all is well:
-//   - a fencing token or a lease id is given twice, or a token belongs to two resources;
+//   - a lease id is given twice, or a fencing token is for one resource (two may share one: a batch has one revision);
 //   - tokens of one resource do not grow in the order of its holdings;
 //   - a holding that a client was told of is lost, or another one begins, before it can have ended: by its release, by
-//   a
-//     new acquire of its own holder, or by its ttl, counted from the asking of its latest renewal;
+//     a new acquire of its own holder, or by its ttl, counted from the asking of its latest renewal;
 //   - a holding is seen again after its acknowledged release, or after a newer one was seen;
 //   - a holding is seen again after an answer said that it is over;
 //   - a try is refused though nobody can have held the resource;

@@ -168,7 +168,9 @@ TEST_F(EtcdData, SafetyR03_ATryThatLostLeavesNoLease) {
   auto before = etcd.leases();
 
   ASSERT_TRUE(std::holds_alternative<LeaseRefused>(grant(key).value()));
-  client.lose({.expect = {{"/shared-lock/" + key, kAbsent}}, .none_under = {}, .changes = {Put{key, "", kLasting}}});
+  client.lose({.expect = {{"/shared-lock/" + key, kAbsent}},
+               .none_under = {},
+               .changes = {Put{key, "", OwnLease{.ttl = Ttl{60}, .id = std::nullopt}}}});
 
   EXPECT_TRUE(eventually([&] { return etcd.leases() == before; }));
 }
