@@ -143,8 +143,9 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     unanswered = unanswered || !verdict.surely_not_done;
     if (verdict.next == EtcdVerdict::Next::give_up) {
       connections_.worked(member);
-      std::string message = "etcd at " + member.endpoint.name + " says: " + failure.message;
-      co_return Answer{Error{verdict.code, std::move(message)}, unanswered};
+      bool no_space = says_no_space(failure.message);
+      Error refusal{verdict.code, "etcd at " + member.endpoint.name + " says: " + failure.message};
+      co_return Answer{std::move(refusal), unanswered, /*refused=*/true, no_space};
     }
     connections_.failed(member, failure, span);
     last = connections_.unreachable(verdict.code);

@@ -24,12 +24,15 @@ namespace sharedlock {
 
 class EtcdConnections;
 
-// An answer of etcd. `unanswered`: an attempt of the call had no answer, so it may have been done, although the result
-// is an error or says that something was in the way (which that attempt may have put there).
+// An answer of etcd.
 template <class Response>
 struct EtcdAnswer {
   Result<Response> result;
+  // An attempt of the call had no answer, so it may have been done, although the result is an error or says that
+  // something was in the way (which that attempt may have put there).
   bool unanswered = false;
+  bool refused = false;   // the error is etcd's own answer to this very request
+  bool no_space = false;  // and says that its database is full
 };
 
 // Single calls to etcd: each is tried at one endpoint after the other, with a deadline for each attempt, until it is

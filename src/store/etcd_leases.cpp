@@ -16,9 +16,6 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// A pooled lease is granted for more than its first entry needs, so that others may join it.
-constexpr Ttl kSpareTime{1};
-
 // etcd gives no lease less than one and a half election timeouts; with its default election timeout this.
 constexpr Ttl kShortestTtl{2};
 
@@ -66,16 +63,12 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadlin
   co_return granted;
 }
 
-Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_pooled(Ttl ttl, Deadline deadline) {
-  // Of 2^39 ids one that is in use may be hit now and then.
-  for (int tries = 0; tries < 3; ++tries) {
-    LeaseId id = random_shared_lease_id();
-    bool unanswered = false;
-    auto granted = co_await grant(id, ttl + kSpareTime, deadline, &unanswered);
-    if (!granted && unanswered) revoke_unanswered(id);
-    if (granted || granted.error().code != Errc::lease_in_use) co_return granted;
-  }
-  co_return Error{Errc::unavailable, "etcd has every lease id that was tried"};
+Task<Result<Ttl>> EtcdLeases::grant_pooled(LeaseId id, Ttl ttl, Deadline deadline) {
+  bool unanswered = false;
+  auto granted = co_await grant(id, ttl, deadline, &unanswered);
+  if (granted) co_return granted->ttl;
+  if (unanswered && granted.error().code != Errc::lease_in_use) revoke_unanswered(id);
+  co_return granted.error();
 }
 
 // lease_in_use: there is such a lease; where one was `unanswered`, perhaps made by that attempt of this call.

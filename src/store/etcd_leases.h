@@ -39,8 +39,8 @@ class EtcdLeases {
   // A new lease, or one without entries that has the id asked for. lease_in_use: an entry hangs on that.
   Task<Result<Granted>> grant_own(OwnLease wanted, Deadline deadline);
 
-  // A lease for one entry of the lock API, under which that surely lives for `ttl` from now on (R17).
-  Task<Result<Granted>> grant_pooled(Ttl ttl, Deadline deadline);
+  // A lease for entries of the lock API; returns the ttl it got. lease_in_use: there is one of that id.
+  Task<Result<Ttl>> grant_pooled(LeaseId id, Ttl ttl, Deadline deadline);
 
   // Ends, in the background, a lease that nobody knows (R3): tries until etcd answers.
   void revoke_unknown(LeaseId id);

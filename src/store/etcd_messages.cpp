@@ -36,18 +36,6 @@ void add_comparisons(const Transaction& transaction, pb::TxnRequest& request) {
   }
 }
 
-void add_present_state(const Transaction& transaction, pb::TxnRequest& request) {
-  for (const Expect& expect : transaction.expect) {
-    *request.add_failure()->mutable_request_range() = range_of_key(expect.key);
-  }
-  for (const std::string& prefix : transaction.none_under) {
-    pb::RangeRequest& range = *request.add_failure()->mutable_request_range();
-    range = range_of_prefix(prefix);
-    range.set_limit(1);
-    range.set_keys_only(true);
-  }
-}
-
 }  // namespace
 
 std::string end_of_prefix(const std::string& prefix) {
@@ -84,15 +72,43 @@ std::optional<Entry> to_entry(pb::RangeResponse& of_key) {
   return to_entry(*of_key.mutable_kvs(0));
 }
 
-pb::TxnRequest to_look(const Transaction& transaction) {
-  pb::TxnRequest request;
-  add_comparisons(transaction, request);
-  add_present_state(transaction, request);
-  return request;
+std::vector<pb::RangeRequest> to_look(const Transaction& transaction) {
+  std::vector<pb::RangeRequest> ranges;
+  ranges.reserve(transaction.expect.size() + transaction.none_under.size());
+  for (const Expect& expect : transaction.expect) ranges.push_back(range_of_key(expect.key));
+  for (const std::string& prefix : transaction.none_under) {
+    pb::RangeRequest& range = ranges.emplace_back(range_of_prefix(prefix));
+    range.set_limit(1);
+    range.set_keys_only(true);
+  }
+  return ranges;
+}
+
+bool holds(const Transaction& transaction, const std::vector<pb::RangeResponse>& found) {
+  std::size_t next = 0;
+  for (const Expect& expect : transaction.expect) {
+    const pb::RangeResponse& present = found[next++];
+    Revision revision = present.kvs_size() == 0 ? kAbsent : Revision{present.kvs(0).mod_revision()};
+    if (revision != expect.at) return false;
+  }
+  return std::all_of(found.begin() + static_cast<std::ptrdiff_t>(next), found.end(),
+                     [](const pb::RangeResponse& under) { return under.kvs_size() == 0; });
+}
+
+Conflict to_conflict(const Transaction& transaction, std::vector<pb::RangeResponse> found, Revision as_of) {
+  Conflict conflict{.as_of = as_of, .current = {}, .occupied = {}};
+  std::size_t next = 0;
+  for (; next < transaction.expect.size(); ++next) conflict.current.push_back(to_entry(found[next]));
+  for (; next < found.size(); ++next) conflict.occupied.push_back(found[next].kvs_size() > 0);
+  return conflict;
 }
 
 pb::TxnRequest to_txn(const Transaction& transaction, const std::vector<LeaseId>& leases) {
-  pb::TxnRequest request = to_look(transaction);
+  pb::TxnRequest request;
+  add_comparisons(transaction, request);
+  for (pb::RangeRequest& range : to_look(transaction)) {
+    *request.add_failure()->mutable_request_range() = std::move(range);
+  }
   for (std::size_t i = 0; i < transaction.changes.size(); ++i) {
     pb::RequestOp* change = request.add_success();
     if (auto* put = std::get_if<Put>(&transaction.changes[i])) {
@@ -107,15 +123,10 @@ pb::TxnRequest to_txn(const Transaction& transaction, const std::vector<LeaseId>
 }
 
 Conflict to_conflict(const Transaction& transaction, pb::TxnResponse& response) {
-  Conflict conflict{.as_of = Revision{response.header().revision()}, .current = {}, .occupied = {}};
-  int next = 0;
-  for (std::size_t i = 0; i < transaction.expect.size(); ++i) {
-    conflict.current.push_back(to_entry(*response.mutable_responses(next++)->mutable_response_range()));
-  }
-  for (std::size_t i = 0; i < transaction.none_under.size(); ++i) {
-    conflict.occupied.push_back(response.responses(next++).response_range().kvs_size() > 0);
-  }
-  return conflict;
+  std::vector<pb::RangeResponse> found;
+  found.reserve(static_cast<std::size_t>(response.responses_size()));
+  for (pb::ResponseOp& of : *response.mutable_responses()) found.push_back(std::move(*of.mutable_response_range()));
+  return to_conflict(transaction, std::move(found), Revision{response.header().revision()});
 }
 
 bool guards_itself(const Transaction& transaction) {

@@ -21,13 +21,16 @@ etcdserverpb::RangeRequest range_of_prefix(const std::string& prefix, const std:
 Entry to_entry(etcdserverpb::KeyValue& kv);  // takes the value out
 std::optional<Entry> to_entry(etcdserverpb::RangeResponse& of_key);
 
-// What leads to a Conflict: the comparisons, and in the else-branch what tells the present state.
-etcdserverpb::TxnRequest to_look(const Transaction& transaction);
+// What a Conflict tells: the expected keys, then what stands under the prefixes.
+std::vector<etcdserverpb::RangeRequest> to_look(const Transaction& transaction);
 
-// The whole transaction; leases[i] is the lease of changes[i], where that is a put.
+// Whether the transaction would be applied where that look found this; and the Conflict if not, which takes the values
+// out.
+bool holds(const Transaction& transaction, const std::vector<etcdserverpb::RangeResponse>& found);
+Conflict to_conflict(const Transaction& transaction, std::vector<etcdserverpb::RangeResponse> found, Revision as_of);
+
+// The whole transaction; leases[i] is the lease of changes[i], where that is a put. The look is its else-branch.
 etcdserverpb::TxnRequest to_txn(const Transaction& transaction, const std::vector<LeaseId>& leases);
-
-// The else-branch of either.
 Conflict to_conflict(const Transaction& transaction, etcdserverpb::TxnResponse& response);
 
 // Whether the transaction's own success makes its expectations fail, so that it is never applied twice.

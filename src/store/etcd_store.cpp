@@ -7,9 +7,12 @@
 #include <vector>
 
 #include "base/io_threads.h"
+#include "store/etcd_batch_queue.h"
+#include "store/etcd_batches_grpc.h"
 #include "store/etcd_client.h"
 #include "store/etcd_connections_grpc.h"
 #include "store/etcd_keepalive.h"
+#include "store/etcd_lease_pool.h"
 #include "store/etcd_leases.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_session.h"
@@ -22,6 +25,9 @@ namespace sharedlock {
 namespace {
 
 namespace pb = etcdserverpb;
+
+// So many batches at once, the second and further ones only when they are full.
+constexpr std::size_t kBatchesUnderWay = 4;
 
 const OwnLease* own_lease_in(const Transaction& transaction) {
   for (const Mutation& change : transaction.changes) {
@@ -36,10 +42,15 @@ class EtcdStore final : public LeaseStore {
       : clock_(clock),
         connections_(std::move(options), std::move(endpoints), clock, log),
         client_(connections_),
+        etcd_reads_(client_),
+        etcd_writes_(client_),
+        reads_(etcd_reads_, kBatchesUnderWay, clock, executor(), background_),
+        writes_(etcd_writes_, kBatchesUnderWay, clock, executor(), background_),
         token_base_(client_, connections_.options().token_base),
         keepalive_(connections_, executor(), background_),
         watches_(connections_, client_, executor(), background_),
         leases_(client_, keepalive_, watches_, connections_.options(), clock, log, executor()),
+        pool_(leases_, clock, executor(), background_),
         session_(client_, keepalive_, watches_, clock, executor(), background_) {
     background_.spawn(executor(), meet());
   }
@@ -55,10 +66,11 @@ class EtcdStore final : public LeaseStore {
   Task<Result<Found>> get(std::string key, Deadline deadline) override {
     auto ready = co_await token_base_.known(deadline);
     if (!ready) co_return ready.error();
-    pb::RangeRequest request = range_of_key(std::move(key));
-    auto response = co_await client_.range(std::move(request), deadline);
-    if (!response) co_return response.error();
-    co_return Found{to_entry(*response), Revision{response->header().revision()}};
+    EtcdReads::Item read;
+    read.ranges.push_back(range_of_key(std::move(key)));
+    auto found = co_await reads_.submit(std::move(read), deadline);
+    if (!found) co_return found.error();
+    co_return Found{to_entry(found->ranges[0]), found->as_of};
   }
 
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) override {
@@ -74,18 +86,19 @@ class EtcdStore final : public LeaseStore {
   }
 
   Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
+    BootTime called = clock_.boot_now();
     if (auto sound = check(transaction); !sound) co_return sound.error();
     auto ready = co_await token_base_.known(deadline);
     if (!ready) co_return ready.error();
     const OwnLease* own = own_lease_in(transaction);
-    if (!own) co_return co_await grant_and_apply(std::move(transaction), deadline);
+    if (!own) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
 
     // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all.
     auto refused = co_await look(transaction, deadline);
     if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
-    if (!own->id) co_return co_await grant_and_apply(std::move(transaction), deadline);
+    if (!own->id) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
     auto turn = co_await turns_.take(*own->id);
-    co_return co_await grant_and_apply(std::move(transaction), deadline);
+    co_return co_await grant_and_apply(std::move(transaction), called, deadline);
   }
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
@@ -113,7 +126,6 @@ class EtcdStore final : public LeaseStore {
   // The leases of one commit: [i] of changes[i].
   struct Leases {
     std::vector<LeaseId> ids;
-    std::vector<LeaseId> single_use;  // made for this commit alone
     std::optional<Granted> own;
   };
 
@@ -121,18 +133,18 @@ class EtcdStore final : public LeaseStore {
 
   Task<Result<std::optional<Conflict>>> look(const Transaction& transaction, Deadline deadline) {
     if (transaction.expect.empty() && transaction.none_under.empty()) co_return std::optional<Conflict>();
-    pb::TxnRequest request = to_look(transaction);
-    auto answer = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
-    if (!answer.result) co_return answer.result.error();
-    if (answer.result->succeeded()) co_return std::optional<Conflict>();
-    co_return std::optional(to_conflict(transaction, *answer.result));
+    EtcdReads::Item read{to_look(transaction)};
+    auto found = co_await reads_.submit(std::move(read), deadline);
+    if (!found) co_return found.error();
+    if (holds(transaction, found->ranges)) co_return std::optional<Conflict>();
+    co_return std::optional(to_conflict(transaction, std::move(found->ranges), found->as_of));
   }
 
-  Task<Result<Outcome>> grant_and_apply(Transaction transaction, Deadline deadline) {
+  Task<Result<Outcome>> grant_and_apply(Transaction transaction, BootTime called, Deadline deadline) {
     Error last{Errc::unavailable, "its leases ended before they were used"};
     for (int attempt = 0; attempt <= connections_.options().max_retries; ++attempt) {
       Leases leases;
-      auto granted = co_await grant_all(&transaction, &leases, deadline);
+      auto granted = co_await grant_all(&transaction, &leases, called, deadline);
       if (!granted) {
         forget(leases);
         co_return granted.error();
@@ -141,39 +153,39 @@ class EtcdStore final : public LeaseStore {
       if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
       // Nothing was done. Of ours one has ended in the meantime, or the session's.
       last.message = outcome.error().message;
-      for (LeaseId id : leases.ids) session_.lost(id);
+      for (LeaseId id : leases.ids) {
+        session_.lost(id);
+        pool_.drop(id);
+      }
     }
     co_return last;
   }
 
-  Task<Result<void>> grant_all(const Transaction* transaction, Leases* leases, Deadline deadline) {
+  Task<Result<void>> grant_all(const Transaction* transaction, Leases* leases, BootTime called, Deadline deadline) {
     for (const Mutation& change : transaction->changes) {
       auto* put = std::get_if<Put>(&change);
-      if (!put) {
-        leases->ids.push_back(LeaseId{0});
-      } else if (std::holds_alternative<SessionLease>(put->lifetime)) {
-        auto id = co_await session_.lease(deadline);
-        if (!id) co_return id.error();
-        leases->ids.push_back(*id);
-      } else {
-        auto granted = co_await grant_one(put->lifetime, deadline);
-        if (!granted) co_return granted.error();
-        leases->ids.push_back(granted->id);
-        if (granted->made_here) leases->single_use.push_back(granted->id);
-        if (std::holds_alternative<OwnLease>(put->lifetime)) leases->own = *granted;
-      }
+      Result<LeaseId> id(LeaseId{0});
+      if (put) id = co_await lease_for(&put->lifetime, leases, called, deadline);
+      if (!id) co_return id.error();
+      leases->ids.push_back(*id);
     }
     co_return Result<void>();
   }
 
-  Task<Result<Granted>> grant_one(Lifetime lifetime, Deadline deadline) {
-    if (auto* own = std::get_if<OwnLease>(&lifetime)) return leases_.grant_own(*own, deadline);
-    return leases_.grant_pooled(std::get<PooledLease>(lifetime).ttl, deadline);
+  Task<Result<LeaseId>> lease_for(const Lifetime* lifetime, Leases* leases, BootTime called, Deadline deadline) {
+    if (std::holds_alternative<SessionLease>(*lifetime)) co_return co_await session_.lease(deadline);
+    if (auto* pooled = std::get_if<PooledLease>(lifetime)) {
+      co_return co_await pool_.join(saturating_add(called, pooled->ttl), deadline);
+    }
+    auto granted = co_await leases_.grant_own(std::get<OwnLease>(*lifetime), deadline);
+    if (!granted) co_return granted.error();
+    leases->own = *granted;
+    co_return granted->id;
   }
 
   Task<Result<Outcome>> apply(const Transaction* transaction, const Leases* leases, Deadline deadline) {
-    pb::TxnRequest request = to_txn(*transaction, leases->ids);
-    auto answer = co_await client_.txn(std::move(request), guards_itself(*transaction), deadline);
+    EtcdWrites::Item write(*transaction, to_txn(*transaction, leases->ids));
+    auto answer = co_await writes_.submit(std::move(write), deadline);
     auto outcome = read_outcome(*transaction, *leases, answer);
     bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
     if (!answer.unanswered && (!outcome || conflict)) {
@@ -198,7 +210,7 @@ class EtcdStore final : public LeaseStore {
     if (!answer.unanswered) return conflict;
     // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
     // for this commit says which.
-    auto ours = revision_of_ours(transaction, leases, conflict);
+    auto ours = revision_of_ours(leases, conflict);
     if (ours) return committed(*ours, leases);
     return Error{Errc::unavailable, "etcd did not answer at first, and then something else stood there"};
   }
@@ -212,19 +224,18 @@ class EtcdStore final : public LeaseStore {
     return committed;
   }
 
-  static std::optional<Revision> revision_of_ours(const Transaction& transaction, const Leases& leases,
-                                                  const Conflict& conflict) {
+  // Entries under shared leases tell nothing: their owners look again.
+  static std::optional<Revision> revision_of_ours(const Leases& leases, const Conflict& conflict) {
+    if (!leases.own || !leases.own->made_here) return std::nullopt;
     for (const auto& current : conflict.current) {
-      if (!current) continue;
-      bool ours = std::ranges::find(leases.single_use, current->lease) != leases.single_use.end();
-      if (ours && !transaction.changes.empty()) return current->revision;
+      if (current && current->lease == leases.own->id) return current->revision;
     }
     return std::nullopt;
   }
 
   // What was granted for a commit that surely did not happen.
   void forget(const Leases& leases) {
-    for (LeaseId id : leases.single_use) leases_.revoke_unknown(id);
+    if (leases.own && leases.own->made_here) leases_.revoke_unknown(leases.own->id);
   }
 
   // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
@@ -247,12 +258,17 @@ class EtcdStore final : public LeaseStore {
   Clock& clock_;
   EtcdConnections connections_;
   EtcdClient client_;
-  EtcdTokenBase token_base_;
   IoThreads threads_{1};
   TaskGroup background_;
+  EtcdReads etcd_reads_;
+  EtcdWrites etcd_writes_;
+  EtcdBatchQueue<EtcdReads> reads_;
+  EtcdBatchQueue<EtcdWrites> writes_;
+  EtcdTokenBase token_base_;
   EtcdKeepalive keepalive_;
   EtcdWatches watches_;
   EtcdLeases leases_;
+  EtcdLeasePool pool_;
   EtcdSession session_;
   LeaseTurns turns_;
 };

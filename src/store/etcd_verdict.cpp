@@ -46,6 +46,10 @@ EtcdVerdict judge_unavailable(std::string_view message) {
 
 }  // namespace
 
+bool says_no_space(std::string_view message) {
+  return says(message, "database space exceeded");
+}
+
 EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message) {
   if (is_about_the_token(grpc_code, message)) return {Errc::unavailable, true, Next::renew_token};
   if (is_about_permission(grpc_code, message)) return {Errc::unavailable, true, Next::give_up};

@@ -25,4 +25,7 @@ struct EtcdVerdict {
 // don't tell a lease that is gone from a member that is away.
 EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message);
 
+// Whether etcd's quota is used up: it takes nothing more in until an operator has made room.
+bool says_no_space(std::string_view message);
+
 }  // namespace sharedlock

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <chrono>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,7 +30,7 @@ class SharedWork {
     auto executor = co_await asio::this_coro::executor;
     auto seat = std::make_shared<Seat>(executor, deadline);
     if (!begin(seat)) {
-      co_await seat->called.wait(patience(deadline));
+      co_await seat->called.wait(time_left(clock_, deadline));
       leave(seat);
       if (seat->result) co_return std::move(seat->result);
       if (!seat->runs) co_return std::nullopt;
@@ -90,13 +89,6 @@ class SharedWork {
   // With the mutex held: who sits there can't leave meanwhile, so his executor lives.
   static void call(const std::shared_ptr<Seat>& seat) {
     asio::post(seat->executor, [seat] { seat->called.raise(); });
-  }
-
-  std::chrono::milliseconds patience(Deadline deadline) const {
-    BootTime now = clock_.boot_now();
-    if (deadline.at <= now) return std::chrono::milliseconds(0);
-    return std::min<std::chrono::milliseconds>(std::chrono::ceil<std::chrono::milliseconds>(deadline.at - now),
-                                               std::chrono::hours(24));
   }
 
   Clock& clock_;

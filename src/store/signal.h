@@ -1,13 +1,23 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 
+#include "base/clock.h"
 #include "base/task.h"
 
 namespace sharedlock {
+
+// How long whoever has this deadline may wait, for timers: rounded up, and no more than a day.
+inline std::chrono::milliseconds time_left(const Clock& clock, Deadline deadline) {
+  BootTime now = clock.boot_now();
+  if (deadline.at <= now) return std::chrono::milliseconds(0);
+  return std::min<std::chrono::milliseconds>(std::chrono::ceil<std::chrono::milliseconds>(deadline.at - now),
+                                             std::chrono::hours(24));
+}
 
 // Lets one coroutine wait until others, on the same executor, have something for it. A signal raised before the wait is
 // not lost. Not thread-safe.

@@ -1,0 +1,137 @@
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "store/etcd_batches_grpc.h"
+#include "store/etcd_messages_grpc.h"
+
+namespace sharedlock {
+
+namespace pb = etcdserverpb;
+
+namespace {
+
+// What a transaction may hold so that a full batch stays below what etcd allows; sets of locks hold more.
+constexpr std::size_t kMostParts = 8;
+
+constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
+
+bool puts_anything(const Transaction& transaction) {
+  return std::ranges::any_of(transaction.changes,
+                             [](const auto& change) { return std::holds_alternative<Put>(change); });
+}
+
+// Equal for ranges that are answered alike.
+std::string identity(const pb::RangeRequest& range) {
+  return range.SerializeAsString();
+}
+
+// The ranges of all items, each once, and which item is answered by which.
+struct SharedRanges {
+  explicit SharedRanges(const std::vector<EtcdReads::Item*>& items) {
+    std::unordered_map<std::string, int> known;
+    for (const EtcdReads::Item* item : items) {
+      for (const pb::RangeRequest& range : item->ranges) {
+        auto [place, is_new] = known.try_emplace(identity(range), request.success_size());
+        if (is_new) *request.add_success()->mutable_request_range() = range;
+        places.push_back(place->second);
+      }
+    }
+  }
+
+  pb::TxnRequest request;
+  std::vector<int> places;  // in the request, of each range of each item
+};
+
+}  // namespace
+
+bool EtcdReads::Plan::take(const Item& item) {
+  if (items_ == kFull || (items_ > 0 && ranges_ + item.ranges.size() > kMostRanges)) return false;
+  ++items_;
+  ranges_ += item.ranges.size();
+  return true;
+}
+
+Task<EtcdReads::Answer> EtcdReads::send_alone(Item* item, Deadline deadline) {
+  if (item->ranges.size() != 1) {
+    std::vector<Item*> one(1, item);
+    auto answers = co_await send(&one, deadline);
+    co_return answers ? std::move(answers->front()) : Answer(client_.unreachable());
+  }
+  pb::RangeRequest request = item->ranges[0];
+  auto answer = co_await client_.range(std::move(request), deadline);
+  if (!answer) co_return answer.error();
+  Found found{.ranges = {}, .as_of = Revision{answer->header().revision()}};
+  found.ranges.push_back(*std::move(answer));
+  co_return found;
+}
+
+Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::vector<Item*>* items,
+                                                                    Deadline deadline) {
+  SharedRanges shared(*items);
+  auto answer = co_await client_.txn(std::move(shared.request), /*repeatable=*/true, deadline);
+  std::vector<Answer> answers;
+  answers.reserve(items->size());
+  if (!answer.result) {
+    // One that etcd refuses must not spoil the others.
+    if (answer.refused && items->size() > 1) co_return std::nullopt;
+    answers.assign(items->size(), answer.result.error());
+    co_return answers;
+  }
+  Revision as_of{answer.result->header().revision()};
+  auto place = shared.places.begin();
+  for (const Item* item : *items) {
+    Found found{.ranges = {}, .as_of = as_of};
+    found.ranges.reserve(item->ranges.size());
+    for (std::size_t i = 0; i < item->ranges.size(); ++i) {
+      found.ranges.push_back(answer.result->responses(*place++).response_range());
+    }
+    answers.emplace_back(std::move(found));
+  }
+  co_return answers;
+}
+
+EtcdWrites::Item::Item(const Transaction& of, pb::TxnRequest as)
+    : transaction(&of),
+      request(std::move(as)),
+      bytes(request.ByteSizeLong()),
+      puts(puts_anything(of)),
+      repeatable(guards_itself(of)),
+      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
+
+Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
+  auto answer = co_await client_.txn(std::move(item->request), item->repeatable, deadline);
+  if (answer.no_space) no_space_ = true;
+  if (item->puts && answer.result && answer.result->succeeded()) no_space_ = false;
+  answer.unanswered = answer.unanswered || item->unanswered;
+  co_return answer;
+}
+
+Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
+                                                                      Deadline deadline) {
+  pb::TxnRequest batch;
+  for (const Item* item : *items) *batch.add_success()->mutable_request_txn() = item->request;
+  auto answer = co_await client_.txn(std::move(batch), /*repeatable=*/true, deadline);
+  if (answer.no_space) no_space_ = true;
+  if (!answer.result && answer.refused) {
+    // One whose lease has ended spoils them all.
+    for (Item* item : *items) item->unanswered = item->unanswered || answer.unanswered;
+    co_return std::nullopt;
+  }
+  std::vector<Answer> answers;
+  answers.reserve(items->size());
+  for (std::size_t i = 0; i < items->size(); ++i) {
+    bool unanswered = answer.unanswered || (*items)[i]->unanswered;
+    if (answer.result) {
+      pb::TxnResponse& response = *answer.result->mutable_responses(static_cast<int>(i))->mutable_response_txn();
+      response.mutable_header()->set_revision(answer.result->header().revision());
+      answers.push_back(Answer{std::move(response), unanswered});
+    } else {
+      answers.push_back(Answer{answer.result.error(), unanswered});
+    }
+  }
+  co_return answers;
+}
+
+}  // namespace sharedlock

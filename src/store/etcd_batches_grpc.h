@@ -1,0 +1,93 @@
+#pragma once
+
+#include <etcd.pb.h>
+
+#include <atomic>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "store/etcd_batch_plan.h"
+#include "store/etcd_client.h"
+#include "store/lease_store.h"
+
+// What EtcdBatchQueue sends to etcd. All thread-safe; the client must outlive them.
+namespace sharedlock {
+
+// Reads, as one transaction of ranges: etcd would take one with transactions in it for a change, which costs a write.
+// Those that ask for the same share one range: all of them were waiting when it was sent (R19).
+class EtcdReads {
+ public:
+  struct Item {
+    std::vector<etcdserverpb::RangeRequest> ranges;
+  };
+  struct Found {
+    std::vector<etcdserverpb::RangeResponse> ranges;  // [i] for Item::ranges[i]; without headers
+    Revision as_of;
+  };
+  using Answer = Result<Found>;
+  static constexpr std::size_t kFull = 64;
+  class Plan {
+   public:
+    bool take(const Item& item);
+
+   private:
+    std::size_t items_ = 0;
+    std::size_t ranges_ = 0;
+  };
+
+  explicit EtcdReads(EtcdClient& client) : client_(client) {}
+
+  static bool goes_alone(const Item&) { return false; }
+  Task<Answer> send_alone(Item* item, Deadline deadline);
+  Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
+  Answer late(const Item&, bool) const { return client_.unreachable(); }
+
+ private:
+  EtcdClient& client_;
+};
+
+// Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
+// told here too, but that its answer may show what others in the same batch have done (R16).
+class EtcdWrites {
+ public:
+  struct Item {
+    // `transaction` must live until the call has ended: afterwards nobody looks at it.
+    Item(const Transaction& of, etcdserverpb::TxnRequest as);
+
+    const Transaction* transaction;
+    etcdserverpb::TxnRequest request;
+    std::size_t bytes;  // of the request
+    bool puts;
+    bool repeatable;
+    bool large;
+    bool unanswered = false;  // may have been done in a batch before
+  };
+  using Answer = EtcdAnswer<etcdserverpb::TxnResponse>;
+  static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
+  class Plan {
+   public:
+    bool take(const Item& item) { return plan_.take(*item.transaction, item.bytes); }
+
+   private:
+    EtcdBatchPlan plan_;
+  };
+
+  explicit EtcdWrites(EtcdClient& client) : client_(client) {}
+
+  bool goes_alone(const Item& item) const { return item.large || !item.repeatable || (item.puts && no_space_); }
+  Task<Answer> send_alone(Item* item, Deadline deadline);
+  Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
+  Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
+
+ private:
+  EtcdClient& client_;
+  // etcd has no space left. Old versions don't notice puts that are nested in a transaction and let their quota be
+  // exceeded, so puts go alone until one succeeds (R18).
+  std::atomic<bool> no_space_{false};
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "store/lease_store.h"
+#include "store/pooled_leases.h"
+
+namespace sharedlock {
+
+class EtcdLeases;
+
+// Leases for the entries of the lock API, shared as PooledLeases says and never kept alive. Thread-safe. Everything
+// that is handed in must outlive it, and it must outlive its calls and the tasks that it spawns.
+class EtcdLeasePool {
+ public:
+  // Background work runs on `executor`.
+  EtcdLeasePool(EtcdLeases& leases, Clock& clock, Executor executor, TaskGroup& background)
+      : leases_(leases), clock_(clock), executor_(executor), background_(background) {}
+
+  // A lease under which an entry surely lives until `end`. Errors: those of a grant.
+  Task<Result<LeaseId>> join(BootTime end, Deadline deadline);
+
+  // It has ended before its time: nobody joins it any more. Any lease id may be named.
+  void drop(LeaseId id);
+
+ private:
+  struct Seat;
+  using SeatPtr = std::shared_ptr<Seat>;
+  using Order = PooledLeases::Order;
+
+  PooledLeases::Place take(BootTime end, const SeatPtr& seat);
+  void leave(LeaseId id, const SeatPtr& seat);
+  Task<Result<void>> grant(Order order, Deadline deadline);
+  Task<void> grant_ahead(Order order);
+  void end(LeaseId id, const Result<Ttl>& granted);
+
+  EtcdLeases& leases_;
+  Clock& clock_;
+  Executor executor_;
+  TaskGroup& background_;
+  std::mutex mutex_;
+  PooledLeases pool_;
+  std::map<LeaseId, std::vector<SeatPtr>> waiting_;  // for leases that are being granted
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,103 @@
+#include "store/pooled_leases.h"
+
+#include <algorithm>
+
+#include "store/etcd_lease_ids.h"
+
+namespace sharedlock {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+// For so much longer than its first entry needs a lease is granted, so that others may join it.
+constexpr std::chrono::seconds kSpare{1};
+// No entry ends later than that, unless etcd grants for longer than it is asked.
+constexpr std::chrono::seconds kLatest{2};
+// Clocks that moved apart by more say that a machine slept or was moved: what was counted on one of them is doubtful.
+constexpr std::chrono::seconds kMostDrift{1};
+// So much of what is joined in a second is kept free: while a grant is under way, others go on.
+constexpr std::size_t kShareAhead = 50;
+constexpr std::size_t kMostAhead = 8;  // orders at once
+// A lease that nobody can join any more within this time is no reserve.
+constexpr milliseconds kSoon{100};
+constexpr std::size_t kMostOpen = 256;
+
+}  // namespace
+
+PooledLeases::Place PooledLeases::join(BootTime end, Moment now) {
+  forget_useless(now);
+  count(now.boot);
+  std::optional<Order> to_grant;
+  Lease* lease = find(end);
+  if (lease == nullptr) {
+    to_grant = order(end, now);
+    lease = &open_.back();
+  }
+  --lease->places;
+  Place place{lease->id, lease->granted, to_grant, {}};
+  place.ahead = order_ahead(end, now);
+  return place;
+}
+
+void PooledLeases::granted(LeaseId id, Ttl ttl) {
+  for (Lease& lease : open_) {
+    if (lease.id != id) continue;
+    lease.safe_end = saturating_add(lease.sent.boot, ttl);
+    lease.granted = true;
+  }
+}
+
+void PooledLeases::drop(LeaseId id) {
+  std::erase_if(open_, [id](const Lease& lease) { return lease.id == id; });
+}
+
+// Of those that are granted the one that ends first; where none is, one that will be.
+PooledLeases::Lease* PooledLeases::find(BootTime end) {
+  Lease* best = nullptr;
+  for (Lease& lease : open_) {
+    if (lease.places == 0 || lease.safe_end < end || lease.safe_end > saturating_add(end, kLatest)) continue;
+    bool better = !best || (lease.granted != best->granted ? lease.granted : lease.safe_end < best->safe_end);
+    if (better) best = &lease;
+  }
+  return best;
+}
+
+PooledLeases::Order PooledLeases::order(BootTime end, Moment now) {
+  Ttl needed = end > now.boot ? std::chrono::ceil<Ttl>(end - now.boot) : Ttl(0);
+  Order order{random_shared_lease_id(), needed + kSpare};
+  open_.push_back(Lease{.id = order.id, .sent = now, .safe_end = saturating_add(now.boot, order.ttl)});
+  return order;
+}
+
+std::vector<PooledLeases::Order> PooledLeases::order_ahead(BootTime end, Moment now) {
+  std::vector<Order> orders;
+  std::size_t wanted = std::max(joined_, joined_before_) / kShareAhead;
+  std::size_t free = 0;
+  for (const Lease& lease : open_) {
+    if (lease.safe_end >= end + kSoon && lease.safe_end <= saturating_add(end, kLatest)) free += lease.places;
+  }
+  for (; free < wanted && orders.size() < kMostAhead; free += kMostEntries) orders.push_back(order(end, now));
+  return orders;
+}
+
+void PooledLeases::forget_useless(Moment now) {
+  std::erase_if(open_, [&](const Lease& lease) {
+    auto drift = (now.wall - lease.sent.wall) - (now.boot - lease.sent.boot);
+    return lease.places == 0 || lease.safe_end <= now.boot || std::chrono::abs(drift) > kMostDrift;
+  });
+  if (open_.size() < kMostOpen) return;
+  open_.erase(std::ranges::min_element(open_, {}, &Lease::safe_end));
+}
+
+void PooledLeases::count(BootTime now) {
+  auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
+  if (second != second_) {
+    joined_before_ = second == second_ + std::chrono::seconds(1) ? joined_ : 0;
+    joined_ = 0;
+    second_ = second;
+  }
+  ++joined_;
+}
+
+}  // namespace sharedlock

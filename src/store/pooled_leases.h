@@ -1,0 +1,73 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// Both clocks at one moment.
+struct Moment {
+  BootTime boot;
+  WallTime wall;
+};
+
+// Which entries may share a lease, so that one grant serves many: those that end at about the same time. Pure. An entry
+// that must live until `end` may join a lease only if that surely lives until then: its safe end is the moment of the
+// first sending of its grant plus its ttl (R17); never does `expiry` decide, which knows whole seconds only. And only
+// if the lease ends no more than 2 s later. Not thread-safe.
+class PooledLeases {
+ public:
+  // How many entries may ever be put under one lease: revoking it, etcd erases them all at once.
+  static constexpr std::size_t kMostEntries = 200;
+
+  struct Order {  // a lease that is to be granted
+    LeaseId id;
+    Ttl ttl;
+  };
+  struct Place {
+    LeaseId id;
+    bool granted;                // otherwise it is being granted
+    std::optional<Order> order;  // what the caller is to grant: this very lease
+    std::vector<Order> ahead;    // and these, so that others need not wait when this one is full
+  };
+
+  // Takes a place for an entry that must live until `end`.
+  Place join(BootTime end, Moment now);
+
+  // What became of an order: the ttl that was answered, or nothing.
+  void granted(LeaseId id, Ttl ttl);
+
+  // It could not be granted, or has ended: nobody joins it any more.
+  void drop(LeaseId id);
+
+  // Leases that may still be joined.
+  std::size_t size() const { return open_.size(); }
+
+ private:
+  struct Lease {
+    LeaseId id;
+    Moment sent;  // not later than the first sending of its grant
+    BootTime safe_end;
+    std::size_t places = kMostEntries;  // that are left
+    bool granted = false;
+  };
+
+  Lease* find(BootTime end);
+  Order order(BootTime end, Moment now);
+  std::vector<Order> order_ahead(BootTime end, Moment now);
+  void forget_useless(Moment now);
+  void count(BootTime now);
+
+  std::vector<Lease> open_;
+  // How many joined in the present second of the clock, and in the one before.
+  std::chrono::seconds second_{0};
+  std::size_t joined_ = 0;
+  std::size_t joined_before_ = 0;
+};
+
+}  // namespace sharedlock

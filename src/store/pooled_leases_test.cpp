@@ -1,0 +1,159 @@
+#include "store/pooled_leases.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace sharedlock {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Time that moves by hand, on both clocks or on one.
+class PooledLeasesTest : public testing::Test {
+ protected:
+  using Place = PooledLeases::Place;
+
+  Place join(milliseconds ttl) { return pool_.join(now_.boot + ttl, now_); }
+
+  // Joins, and grants at once what is ordered, as it was ordered.
+  Place join_and_grant(milliseconds ttl) {
+    Place place = join(ttl);
+    if (place.order) pool_.granted(place.order->id, place.order->ttl);
+    for (const auto& order : place.ahead) pool_.granted(order.id, order.ttl);
+    return place;
+  }
+
+  void advance(milliseconds span) {
+    now_.boot += span;
+    now_.wall += span;
+  }
+
+  PooledLeases pool_;
+  Moment now_{BootTime(seconds(1000)), WallTime(seconds(1'800'000'000))};
+};
+
+TEST_F(PooledLeasesTest, TheFirstEntryOrdersALeaseForASecondMore) {
+  auto place = join(seconds(10));
+  ASSERT_TRUE(place.order);
+  EXPECT_EQ(place.order->id, place.id);
+  EXPECT_EQ(place.order->ttl, Ttl(11));
+  EXPECT_FALSE(place.granted);
+  EXPECT_TRUE(place.ahead.empty());
+}
+
+TEST_F(PooledLeasesTest, OthersWaitForTheSameGrant) {
+  auto first = join(seconds(10));
+  auto second = join(seconds(10));
+  EXPECT_EQ(second.id, first.id);
+  EXPECT_FALSE(second.order);
+  EXPECT_FALSE(second.granted);
+
+  pool_.granted(first.id, Ttl(11));
+  auto third = join(seconds(10));
+  EXPECT_EQ(third.id, first.id);
+  EXPECT_TRUE(third.granted);
+}
+
+// Two acquires in one second of the wall clock have one `expiry`, and yet one may have to live 0.95 s longer.
+TEST_F(PooledLeasesTest, SafetyR17_AnEntryJoinsOnlyWhatSurelyOutlivesIt) {
+  auto first = join_and_grant(seconds(10));
+  advance(milliseconds(950));
+  EXPECT_EQ(join(seconds(10)).id, first.id);
+  advance(milliseconds(50));
+  EXPECT_EQ(join(seconds(10)).id, first.id) << "safe until exactly then";
+  advance(milliseconds(1));
+  auto late = join(seconds(10));
+  EXPECT_NE(late.id, first.id);
+  EXPECT_TRUE(late.order);
+}
+
+TEST_F(PooledLeasesTest, SafetyR17_SafeEndCountsFromTheSendingOfTheGrant) {
+  auto first = join(seconds(10));
+  advance(seconds(3));
+  pool_.granted(first.id, Ttl(11));
+  EXPECT_EQ(join(milliseconds(8000)).id, first.id);
+  EXPECT_NE(join(milliseconds(8001)).id, first.id) << "the lease may have begun three seconds ago";
+}
+
+TEST_F(PooledLeasesTest, AnEntryJoinsNothingThatOutlivesItByMoreThanTwoSeconds) {
+  auto first = join_and_grant(seconds(10));
+  EXPECT_EQ(join(milliseconds(9000)).id, first.id);
+  EXPECT_NE(join(milliseconds(8999)).id, first.id);
+}
+
+TEST_F(PooledLeasesTest, OfTwoThatFitItJoinsTheOneThatEndsFirst) {
+  auto shorter = join_and_grant(milliseconds(10'000));
+  auto longer = join_and_grant(milliseconds(11'500));
+  ASSERT_NE(shorter.id, longer.id);
+  EXPECT_EQ(join(milliseconds(11'000)).id, shorter.id);
+}
+
+TEST_F(PooledLeasesTest, ItJoinsWhatIsGrantedRatherThanWhatWillBe) {
+  auto longer = join_and_grant(milliseconds(11'500));
+  auto shorter = join(milliseconds(10'000));
+  ASSERT_NE(shorter.id, longer.id);
+  EXPECT_EQ(join(milliseconds(11'000)).id, longer.id);
+}
+
+TEST_F(PooledLeasesTest, SafetyR17_TwoHundredEntriesAreTheMost) {
+  auto first = join_and_grant(seconds(10));
+  for (int i = 1; i < 200; ++i) ASSERT_EQ(join_and_grant(seconds(10)).id, first.id);
+  EXPECT_NE(join(seconds(10)).id, first.id);
+}
+
+TEST_F(PooledLeasesTest, SafetyR17_NobodyJoinsAcrossAJumpOfTheClocks) {
+  for (milliseconds jump : {milliseconds(1001), milliseconds(-1001)}) {
+    auto before = join_and_grant(seconds(10));
+    now_.wall += jump;
+    EXPECT_NE(join(seconds(10)).id, before.id);
+  }
+  auto before = join_and_grant(seconds(10));
+  now_.wall += seconds(1);
+  EXPECT_EQ(join(seconds(10)).id, before.id) << "small steps of the wall clock are ordinary";
+}
+
+TEST_F(PooledLeasesTest, NobodyJoinsWhatWasDropped) {
+  auto gone = join_and_grant(seconds(10));
+  pool_.drop(gone.id);
+  EXPECT_NE(join(seconds(10)).id, gone.id);
+}
+
+// etcd gives no lease less than some ttl of its own.
+TEST_F(PooledLeasesTest, WhatWasGrantedForLongerIsJoinedByThoseWhoNeedThat) {
+  auto first = join(seconds(1));
+  pool_.granted(first.id, Ttl(5));
+  EXPECT_NE(join(seconds(1)).id, first.id);
+  EXPECT_EQ(join(seconds(4)).id, first.id);
+}
+
+TEST_F(PooledLeasesTest, WhenManyComeLeasesAreOrderedAhead) {
+  std::set<LeaseId> waited_for;
+  for (int i = 0; i < 20'000; ++i) {
+    auto place = join_and_grant(seconds(10));
+    if (!place.granted) waited_for.insert(place.id);
+    if (i % 100 == 0) advance(milliseconds(1));
+  }
+  EXPECT_LE(waited_for.size(), 2u);
+}
+
+TEST_F(PooledLeasesTest, WhenFewComeNoneIsOrderedAhead) {
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(join_and_grant(seconds(10)).ahead.empty());
+    advance(milliseconds(100));
+  }
+}
+
+TEST_F(PooledLeasesTest, RemembersNoMoreThanMayStillBeJoined) {
+  for (int i = 0; i < 1000; ++i) {
+    join_and_grant(seconds(10 + i * 5));
+    EXPECT_LE(pool_.size(), 257u);
+  }
+  advance(seconds(10'000));
+  join_and_grant(seconds(10));
+  EXPECT_EQ(pool_.size(), 1u);
+}
+
+}  // namespace
+}  // namespace sharedlock
