@@ -187,8 +187,9 @@ std::optional<WatchEvent> WatchHub::next_event(std::unique_lock<std::mutex>& loc
     watcher.told_the_end = true;
     return Liveness{false};
   }
-  // What a watcher was never told can't be out of date.
-  if (!live_ && watcher.told_live && watcher.told) {
+  // What a watcher was never told can't be out of date. One that has fallen behind waits for a snapshot, maybe long.
+  bool out_of_date = !live_ || needs_snapshot(watcher);
+  if (out_of_date && watcher.told_live && watcher.told) {
     watcher.told_live = false;
     return Liveness{false};
   }

@@ -88,6 +88,27 @@ TEST_F(WatchHubLiveness, ASnapshotIsToldBeforeTheStateIsSaidNotToBeCurrent) {
   EXPECT_TRUE(told.becomes({"snapshot", "not live"}));
 }
 
+// Until it has its snapshot, which may take long, it must not believe what it was told before.
+TEST_F(WatchHubLiveness, WhoFellBehindIsToldSoBeforeItsSnapshot) {
+  std::atomic<Revision> latest{Revision{10}};
+  WatchHub forgetful(Revision{1}, [&](const std::string&) { return std::optional(Snapshot{latest.load(), {}}); },
+                     {.batches = 2});
+  std::atomic<bool> may_go_on = false;
+  auto slow = [&, tell = told.handler()](const WatchEvent& event) {
+    tell(event);
+    bool waits = std::holds_alternative<ChangeBatch>(event) && !may_go_on;
+    EXPECT_TRUE(!waits || test::eventually([&] { return may_go_on.load(); }));
+  };
+  auto subscription = forgetful.subscribe("", std::nullopt, slow);
+  ASSERT_TRUE(told.becomes({"snapshot"}));
+  forgetful.publish(Revision{11}, a_change());
+  ASSERT_TRUE(told.becomes({"snapshot", "11"}));
+  for (int revision = 12; revision < 20; ++revision) forgetful.publish(Revision{revision}, a_change());
+  latest = Revision{19};
+  may_go_on = true;
+  EXPECT_TRUE(told.becomes({"snapshot", "11", "not live", "snapshot", "live"}));
+}
+
 TEST_F(WatchHubLiveness, ASnapshotThatCanNotBeHadIsAskedForAgainWhenThereIsNews) {
   can_snapshot = false;
   Subscription subscription = hub.subscribe("", std::nullopt, told.handler());
