@@ -35,6 +35,7 @@ PooledLeases::Place PooledLeases::join(BootTime end, Moment now) {
     lease = &open_.back();
   }
   --lease->places;
+  lease->joined = now.boot;
   Place place{lease->id, lease->granted, to_grant, {}};
   place.ahead = order_ahead(end, now);
   return place;
@@ -66,7 +67,8 @@ PooledLeases::Lease* PooledLeases::find(BootTime end) {
 PooledLeases::Order PooledLeases::order(BootTime end, Moment now) {
   Ttl needed = end > now.boot ? std::chrono::ceil<Ttl>(end - now.boot) : Ttl(0);
   Order order{random_shared_lease_id(), needed + kSpare};
-  open_.push_back(Lease{.id = order.id, .sent = now, .safe_end = saturating_add(now.boot, order.ttl)});
+  open_.push_back(
+      Lease{.id = order.id, .sent = now, .safe_end = saturating_add(now.boot, order.ttl), .joined = now.boot});
   return order;
 }
 
@@ -87,7 +89,7 @@ void PooledLeases::forget_useless(Moment now) {
     return lease.places == 0 || lease.safe_end <= now.boot || std::chrono::abs(drift) > kMostDrift;
   });
   if (open_.size() < kMostOpen) return;
-  open_.erase(std::ranges::min_element(open_, {}, &Lease::safe_end));
+  open_.erase(std::ranges::min_element(open_, {}, &Lease::joined));
 }
 
 void PooledLeases::count(BootTime now) {

@@ -53,6 +53,7 @@ class PooledLeases {
     LeaseId id;
     Moment sent;  // not later than the first sending of its grant
     BootTime safe_end;
+    BootTime joined;                    // last
     std::size_t places = kMostEntries;  // that are left
     bool granted = false;
   };

@@ -145,6 +145,18 @@ TEST_F(PooledLeasesTest, WhenFewComeNoneIsOrderedAhead) {
   }
 }
 
+// Locks for an hour, one now and then, leave leases behind that nobody joins: those make room.
+TEST_F(PooledLeasesTest, WhatIsJoinedOftenIsNotForgottenForWhatIsNot) {
+  auto often = join_and_grant(seconds(900));
+  for (int i = 0; i < 600; ++i) {
+    join_and_grant(seconds(4000 + 5 * i));
+    if (i % 4 == 0) {
+      EXPECT_EQ(join(seconds(900)).id, often.id);
+    }
+    advance(milliseconds(1));
+  }
+}
+
 TEST_F(PooledLeasesTest, RemembersNoMoreThanMayStillBeJoined) {
   for (int i = 0; i < 1000; ++i) {
     join_and_grant(seconds(10 + i * 5));
