@@ -93,7 +93,9 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Dea
   if (!present) co_return present.error();
   if (*present && !(*present)->keys.empty()) co_return Error{Errc::lease_in_use, "an entry hangs on that lease"};
   Ttl granted = *present ? (*present)->granted : Ttl(0);
-  if (granted == ttl || (granted > ttl && granted <= kShortestTtl)) {
+  // One that may have been made by this very call is not revoked: its revocation, too, could come late, and end the
+  // next lease of that id. etcd may have given it more than was asked for.
+  if (granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered))) {
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return renewed.error();
     if (renewed->ttl > Ttl(0)) {

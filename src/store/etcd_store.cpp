@@ -151,7 +151,9 @@ class EtcdStore final : public LeaseStore {
       }
       auto outcome = co_await apply(&transaction, &leases, deadline);
       if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
-      // Nothing was done. Of ours one has ended in the meantime, or the session's.
+      // Nothing was done. A lease of its own is being revoked by now, so its id can't be used again.
+      if (leases.own) co_return Error{Errc::unavailable, outcome.error().message};
+      // Of ours one has ended in the meantime, or the session's.
       last.message = outcome.error().message;
       for (LeaseId id : leases.ids) {
         session_.lost(id);
