@@ -8,7 +8,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,10 @@ namespace sharedlock {
 //   Task<optional<vector<Answer>>> send(const vector<Item*>*, Deadline)   [i] for items[i]; nothing: each is to be sent
 //                                                  again, alone (Kind has marked those that may have been done)
 //   Answer late(const Item&, bool sent)            what a caller is told whose time is up
+//   string_view look(const Item&)                  those who don't fit, but look for the same as one that goes, wait
+//   for
+//                                                  its answer; empty: never
+//   optional<Answer> share(const Answer&)          what that answer says to them; nothing: they go after it
 template <class Kind>
 class EtcdBatchQueue {
  public:
@@ -70,6 +75,7 @@ class EtcdBatchQueue {
     bool gone = false;  // the caller has not waited
     bool alone = false;
     std::optional<Answer> answer;
+    std::vector<std::shared_ptr<Seat>> followers;  // who were waiting when it left, and look for the same
   };
   using SeatPtr = std::shared_ptr<Seat>;
   using Seats = std::vector<SeatPtr>;
@@ -106,7 +112,9 @@ class EtcdBatchQueue {
   }
 
   // With the lock held, of one that would be under way beside the others.
-  bool may_leave() const { return under_way_ == 0 || waiting_.size() >= Kind::kFull; }
+  bool may_leave() const {
+    return under_way_ == 0 || waiting_.size() >= Kind::kFull || (!waiting_.empty() && waiting_.front()->alone);
+  }
 
   // What was answered by now; afterwards nobody touches the caller's things.
   Answer leave(const SeatPtr& seat) {
@@ -136,7 +144,7 @@ class EtcdBatchQueue {
       if (answers) {
         tell(seats, *answers);
       } else {
-        queue_again(seats);
+        for (std::size_t more = queue_again(seats); more > 0; --more) background_.spawn(executor_, run());
       }
     }
   }
@@ -149,18 +157,23 @@ class EtcdBatchQueue {
     if (!may_leave()) return seats;
     typename Kind::Plan plan;
     std::deque<SeatPtr> left;
+    std::unordered_map<std::string_view, Seat*> leaders;
     while (!waiting_.empty() && left.size() < kMostPassedOver) {
-      SeatPtr& next = waiting_.front();
+      SeatPtr next = std::move(waiting_.front());
+      waiting_.pop_front();
       bool alone = next->alone || kind_.goes_alone(next->item);
       bool goes = alone ? seats.empty() : plan.take(next->item);
-      if (goes) next->sent = true;
+      auto leader = leaders.find(kind_.look(next->item));
       if (goes) {
+        next->sent = true;
+        if (!kind_.look(next->item).empty()) leaders.emplace(kind_.look(next->item), next.get());
         seats.push_back(std::move(next));
+        if (alone) break;
+      } else if (leader != leaders.end()) {
+        leader->second->followers.push_back(std::move(next));
       } else {
         left.push_back(std::move(next));
       }
-      waiting_.pop_front();
-      if (goes && alone) break;
     }
     // Who was passed over is the first next time.
     waiting_.insert(waiting_.begin(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
@@ -168,11 +181,27 @@ class EtcdBatchQueue {
     return seats;
   }
 
+  // With the lock held. The followers of one that has its answer: those who share it come to `told`, others wait again.
+  void tell_followers(Seat& leader, const std::optional<Answer>& shared, Seats& told) {
+    for (SeatPtr& follower : std::exchange(leader.followers, {})) {
+      if (follower->gone) continue;
+      if (shared.has_value()) {
+        follower->answer.emplace(*shared);
+        told.push_back(std::move(follower));
+      } else {
+        waiting_.push_front(std::move(follower));
+      }
+    }
+  }
+
   void tell(Seats& seats, std::vector<Answer>& answers) {
     std::scoped_lock lock(mutex_);
+    Seats followers;
     for (std::size_t i = 0; i < seats.size(); ++i) {
+      if (!seats[i]->followers.empty()) tell_followers(*seats[i], kind_.share(answers[i]), followers);
       if (!seats[i]->gone) seats[i]->answer = std::move(answers[i]);
     }
+    seats.insert(seats.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
     std::erase_if(seats, [](const SeatPtr& seat) { return seat->gone; });
     // One post to each executor. With the mutex held: who sits there can't leave meanwhile, so his executor lives.
     auto place = [](const SeatPtr& seat) { return &seat->executor.context(); };
@@ -189,14 +218,20 @@ class EtcdBatchQueue {
     }
   }
 
-  void queue_again(Seats& seats) {
+  // Returns how many more may be under way, so that those who now go alone go side by side.
+  std::size_t queue_again(Seats& seats) {
     std::scoped_lock lock(mutex_);
+    Seats nobody;
+    for (const SeatPtr& seat : seats) tell_followers(*seat, std::nullopt, nobody);
     std::erase_if(seats, [](const SeatPtr& seat) { return seat->gone; });
     for (const SeatPtr& seat : seats) {
       seat->alone = true;
       seat->sent = false;
     }
     waiting_.insert(waiting_.begin(), seats.begin(), seats.end());
+    std::size_t more = seats.empty() ? 0 : std::min(seats.size() - 1, most_ - under_way_);
+    under_way_ += more;
+    return more;
   }
 
   // A long queue of what can't go together is not searched to its end.

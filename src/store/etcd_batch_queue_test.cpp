@@ -60,10 +60,17 @@ class Words {
   }
 
   static Answer late(const Item& item, bool sent) { return item + (sent ? " may have arrived" : " never left"); }
+  static std::string_view look(const Item& item) {
+    return item.find('=') == std::string::npos ? std::string_view() : std::string_view(item).substr(0, 1);
+  }
+  static std::optional<Answer> share(const Answer& answer) {
+    return answer.ends_with('*') ? std::nullopt : std::optional("as one who " + answer);
+  }
 
   void come_back(const std::string& what) { under_way_.at(what)->raise(); }
   std::vector<std::string> under_way() const {
     std::vector<std::string> all;
+    all.reserve(under_way_.size());
     for (const auto& [what, signal] : under_way_) all.push_back(what);
     return all;
   }
@@ -187,16 +194,33 @@ TEST_F(EtcdBatchQueueTest, WhatMustGoAloneGoesAlone) {
 
 TEST_F(EtcdBatchQueueTest, AfterAFailureEachIsSentAlone) {
   submit("a");
+  for (const char* word : {"b", "c", "?"}) submit(word);
+  EXPECT_THAT(under_way(), ElementsAre("a", "b+c+?"));
+  come_back("b+c+?");
+  EXPECT_THAT(under_way(), ElementsAre("a", "b"));
+  come_back("a");
+  EXPECT_THAT(under_way(), ElementsAre("b", "c")) << "side by side";
+  submit("d");
+  come_back("b");
+  EXPECT_EQ(answers_["b"], "got b");
+  EXPECT_THAT(under_way(), ElementsAre("?", "c"));
+  come_back("?");
+  EXPECT_THAT(under_way(), ElementsAre("c")) << "d goes with others, or alone when nothing is under way";
+  come_back("c");
+  come_back("d");
+  EXPECT_EQ(answers_.size(), 5u);
+}
+
+TEST_F(EtcdBatchQueueTest, AfterAFailureAllFreePlacesAreUsed) {
+  submit("a");
   submit("b");
   submit("?");
   come_back("a");
   come_back("b+?");
-  EXPECT_THAT(under_way(), ElementsAre("b"));
-  submit("c");
-  come_back("b");
-  EXPECT_EQ(answers_["b"], "got b");
-  EXPECT_THAT(under_way(), ElementsAre("?"));
+  EXPECT_THAT(under_way(), ElementsAre("?", "b"));
   come_back("?");
+  come_back("b");
+  submit("c");
   EXPECT_THAT(under_way(), ElementsAre("c"));
   come_back("c");
 }
@@ -237,6 +261,72 @@ TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpOnTheWayLeavesTheOthersAlone) {
   EXPECT_THAT(under_way(), IsEmpty());
 }
 
+TEST_F(EtcdBatchQueueTest, WhoLooksForTheSameSharesTheAnswer) {
+  submit("a");
+  submit("b=1");
+  submit("b=2");
+  come_back("a");
+  EXPECT_THAT(under_way(), ElementsAre("b=1"));
+  submit("b=3");
+  come_back("b=1");
+  EXPECT_EQ(answers_["b=1"], "got b=1");
+  EXPECT_EQ(answers_["b=2"], "as one who got b=1");
+  EXPECT_FALSE(answers_.contains("b=3")) << "it came after that had left";
+  EXPECT_THAT(under_way(), ElementsAre("b=3"));
+  come_back("b=3");
+}
+
+TEST_F(EtcdBatchQueueTest, WhoLooksForSomethingElseSharesNothing) {
+  submit("a");
+  submit("b=1");
+  submit("b2");
+  come_back("a");
+  come_back("b=1");
+  EXPECT_FALSE(answers_.contains("b2"));
+  EXPECT_THAT(under_way(), ElementsAre("b2"));
+  come_back("b2");
+}
+
+TEST_F(EtcdBatchQueueTest, WhoCanNotShareGoesNext) {
+  submit("a");
+  for (const char* word : {"b=1*", "b=2", "b=3"}) submit(word);
+  come_back("a");
+  come_back("b=1*");
+  EXPECT_EQ(answers_["b=1*"], "got b=1*");
+  ASSERT_EQ(under_way().size(), 1u);
+  EXPECT_EQ(answers_.size(), 2u);
+  come_back(under_way()[0]);
+  EXPECT_EQ(answers_.size(), 4u) << "one of them went, and the other shares";
+}
+
+TEST_F(EtcdBatchQueueTest, WhoFollowsOneThatFailsIsNotForgotten) {
+  submit("a");
+  for (const char* word : {"b=1", "b=2", "?"}) submit(word);
+  EXPECT_THAT(under_way(), ElementsAre("a", "b=1+?"));
+  come_back("a");
+  come_back("b=1+?");
+  EXPECT_THAT(under_way(), ElementsAre("?", "b=1"));
+  come_back("b=1");
+  EXPECT_THAT(under_way(), ElementsAre("?"));
+  come_back("?");
+  EXPECT_THAT(under_way(), ElementsAre("b=2"));
+  come_back("b=2");
+  EXPECT_EQ(answers_.size(), 4u);
+}
+
+TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpWhileFollowingNeverLeft) {
+  submit("a");
+  submit("b=1");
+  submit("b=2", milliseconds(20));
+  come_back("a");
+  ASSERT_THAT(under_way(), ElementsAre("b=1"));
+  context_.restart();
+  while (!answers_.contains("b=2")) context_.run_one();
+  EXPECT_EQ(answers_["b=2"], "b=2 never left");
+  come_back("b=1");
+  EXPECT_THAT(under_way(), IsEmpty());
+}
+
 // Sends without delay, from threads of its own.
 class Echo {
  public:
@@ -258,6 +348,8 @@ class Echo {
     co_return answers;
   }
   static Answer late(const Item&, bool) { return -1; }
+  static std::string_view look(const Item&) { return {}; }
+  static std::optional<Answer> share(const Answer&) { return std::nullopt; }
 };
 
 Task<void> ask_often(EtcdBatchQueue<Echo>* queue, int first, int* right) {

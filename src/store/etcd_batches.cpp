@@ -98,12 +98,19 @@ EtcdWrites::Item::Item(const Transaction& of, pb::TxnRequest as)
       bytes(request.ByteSizeLong()),
       puts(puts_anything(of)),
       repeatable(guards_itself(of)),
-      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
+      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {
+  if (large || !repeatable) return;
+  for (const pb::Compare& compare : request.compare()) compare.AppendToString(&look);
+}
+
+std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
+  bool lost = answer.result && !answer.result->succeeded() && !answer.unanswered;
+  return lost ? std::optional(answer) : std::nullopt;
+}
 
 Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
   auto answer = co_await client_.txn(std::move(item->request), item->repeatable, deadline);
-  if (answer.no_space) no_space_ = true;
-  if (item->puts && answer.result && answer.result->succeeded()) no_space_ = false;
+  if (item->puts && answer.result && answer.result->succeeded()) client_.found_space();
   answer.unanswered = answer.unanswered || item->unanswered;
   co_return answer;
 }
@@ -113,7 +120,6 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   pb::TxnRequest batch;
   for (const Item* item : *items) *batch.add_success()->mutable_request_txn() = item->request;
   auto answer = co_await client_.txn(std::move(batch), /*repeatable=*/true, deadline);
-  if (answer.no_space) no_space_ = true;
   if (!answer.result && answer.refused) {
     // One whose lease has ended spoils them all.
     for (Item* item : *items) item->unanswered = item->unanswered || answer.unanswered;

@@ -2,9 +2,10 @@
 
 #include <etcd.pb.h>
 
-#include <atomic>
 #include <cstddef>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -45,6 +46,8 @@ class EtcdReads {
   Task<Answer> send_alone(Item* item, Deadline deadline);
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
   Answer late(const Item&, bool) const { return client_.unreachable(); }
+  static std::string_view look(const Item&) { return {}; }
+  static std::optional<Answer> share(const Answer&) { return std::nullopt; }
 
  private:
   EtcdClient& client_;
@@ -61,6 +64,7 @@ class EtcdWrites {
     const Transaction* transaction;
     etcdserverpb::TxnRequest request;
     std::size_t bytes;  // of the request
+    std::string look;   // what it compares with; empty where it is never batched
     bool puts;
     bool repeatable;
     bool large;
@@ -78,16 +82,21 @@ class EtcdWrites {
 
   explicit EtcdWrites(EtcdClient& client) : client_(client) {}
 
-  bool goes_alone(const Item& item) const { return item.large || !item.repeatable || (item.puts && no_space_); }
+  // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
+  // without space puts go alone, until one succeeds (R18).
+  bool goes_alone(const Item& item) const {
+    return item.large || !item.repeatable || (item.puts && client_.lacks_space());
+  }
   Task<Answer> send_alone(Item* item, Deadline deadline);
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
   Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
 
+  // Of many who want one key in the same moment one goes, and when it finds something else there, so do the others.
+  static std::string_view look(const Item& item) { return item.look; }
+  static std::optional<Answer> share(const Answer& answer);
+
  private:
   EtcdClient& client_;
-  // etcd has no space left. Old versions don't notice puts that are nested in a transaction and let their quota be
-  // exceeded, so puts go alone until one succeeds (R18).
-  std::atomic<bool> no_space_{false};
 };
 
 }  // namespace sharedlock

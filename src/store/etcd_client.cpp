@@ -143,9 +143,9 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     unanswered = unanswered || !verdict.surely_not_done;
     if (verdict.next == EtcdVerdict::Next::give_up) {
       connections_.worked(member);
-      bool no_space = says_no_space(failure.message);
+      if (says_no_space(failure.message)) lacks_space_ = true;
       Error refusal{verdict.code, "etcd at " + member.endpoint.name + " says: " + failure.message};
-      co_return Answer{std::move(refusal), unanswered, /*refused=*/true, no_space};
+      co_return Answer{std::move(refusal), unanswered, /*refused=*/true};
     }
     connections_.failed(member, failure, span);
     last = connections_.unreachable(verdict.code);

@@ -31,8 +31,7 @@ struct EtcdAnswer {
   // An attempt of the call had no answer, so it may have been done, although the result is an error or says that
   // something was in the way (which that attempt may have put there).
   bool unanswered = false;
-  bool refused = false;   // the error is etcd's own answer to this very request
-  bool no_space = false;  // and says that its database is full
+  bool refused = false;  // the error is etcd's own answer to this very request
 };
 
 // Single calls to etcd: each is tried at one endpoint after the other, with a deadline for each attempt, until it is
@@ -50,6 +49,10 @@ class EtcdClient {
 
   // What is told when the time is up before anything could be asked.
   Error unreachable() const;
+
+  // Whether an answer said that etcd's database is full, and nobody has found space since.
+  bool lacks_space() const { return lacks_space_; }
+  void found_space() { lacks_space_ = false; }
 
   // Linearizable, unless the request says otherwise.
   Task<Result<etcdserverpb::RangeResponse>> range(etcdserverpb::RangeRequest request, Deadline deadline);
@@ -73,6 +76,7 @@ class EtcdClient {
   bool is_current(std::int64_t revision, std::int64_t seen_before);
 
   EtcdConnections& connections_;
+  std::atomic<bool> lacks_space_{false};
   std::atomic<std::int64_t> highest_revision_{0};  // of what was answered; answers never fall behind it (R20)
 };
 

@@ -180,6 +180,19 @@ TEST_F(EtcdBatches, SafetyR15_OfTwoWhoWantOneKeyOneWins) {
   }
 }
 
+TEST_F(EtcdBatches, OfManyWhoWantOneKeyOneWinsAndAllAreToldWho) {
+  std::vector<Result<Outcome>> outcomes(300, Error{Errc::unavailable, "never ended"});
+  all_at_once(300, [&](int i) { return create(prefix_ + "one", std::to_string(i), Ttl{60}, &outcomes, i); });
+  auto winner = client_.get(prefix_ + "one");
+  ASSERT_TRUE(winner);
+  EXPECT_EQ(committed(outcomes), 1);
+  for (const auto& outcome : outcomes) {
+    ASSERT_TRUE(outcome);
+    auto* conflict = std::get_if<Conflict>(&*outcome);
+    EXPECT_TRUE(!conflict || conflict->current.at(0) == winner);
+  }
+}
+
 // This version of etcd takes nested puts in when it has no space left.
 TEST_F(EtcdBatches, SafetyR18_WithoutSpaceNothingSlipsInBetweenOthers) {
   EtcdServer full({.quota_bytes = 8 << 20});
