@@ -147,19 +147,21 @@ Task<http::Response> PprofApi::profile(const http::Request& request) {
   if (!length) co_return plain(400, "seconds: a number from 1 to 300 expected\n");
   if (busy_.exchange(true)) co_return plain(409, "A CPU profile is being taken already\n");
   ReleaseOnExit release(busy_);
-  http::Response answer = co_await take_profile(*length);
+  auto gone = std::make_shared<bool>(false);
+  request.caller->on_hang_up([gone] { *gone = true; });
+  http::Response answer = co_await take_profile(*length, gone);
   co_return answer;
 }
 
 // Steady time is that of the machine, as the profiler's is; nothing here is decided by it.
-Task<http::Response> PprofApi::take_profile(seconds length) {
+Task<http::Response> PprofApi::take_profile(seconds length, std::shared_ptr<const bool> gone) {
   auto started = profiler_.start_cpu();
   if (!started) co_return plain(409, started.error().message + "\n");
   Executor executor = co_await asio::this_coro::executor;
   Timer timer(executor);
   auto end = steady_clock::now() + length;
   try {
-    while (!stopping_ && steady_clock::now() < end) {
+    while (!stopping_ && !*gone && steady_clock::now() < end) {
       timer.expires_at(std::min(end, steady_clock::now() + kLookAgain));
       co_await timer.async_wait(use_task);
     }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,7 +33,7 @@ class PprofApi {
   Task<http::Response> heap(const http::Request& request);
   Task<http::Response> command_line(const http::Request& request);
   Task<http::Response> symbol(const http::Request& request);
-  Task<http::Response> take_profile(std::chrono::seconds length);
+  Task<http::Response> take_profile(std::chrono::seconds length, std::shared_ptr<const bool> gone);
 
   Profiler profiler_;
   const Symbols symbols_;

@@ -1,7 +1,12 @@
 #include "http/connection.h"
 
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>
+#include <utility>
 
 #include "http/connections.h"
 
@@ -13,6 +18,26 @@ namespace {
 
 constexpr std::chrono::nanoseconds kLingerTime = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
+
+// A peer that vanished is noticed after 4 s of silence and three questions 4 s apart.
+constexpr int kSilence = 4;
+constexpr int kBetweenQuestions = 4;
+constexpr int kQuestions = 3;
+constexpr int kVanished = 1000 * (kSilence + kQuestions * kBetweenQuestions);
+
+template <int level, int name>
+void set(Socket& socket, int value) {
+  error_code ignored;  // a socket that is dead already shows that by itself
+  socket.set_option(asio::detail::socket_option::integer<level, name>(value), ignored);
+}
+
+void notice_who_vanishes(Socket& socket) {
+  set<IPPROTO_TCP, TCP_KEEPIDLE>(socket, kSilence);
+  set<IPPROTO_TCP, TCP_KEEPINTVL>(socket, kBetweenQuestions);
+  set<IPPROTO_TCP, TCP_KEEPCNT>(socket, kQuestions);
+  set<IPPROTO_TCP, TCP_USER_TIMEOUT>(socket, kVanished);
+  set<SOL_SOCKET, SO_KEEPALIVE>(socket, 1);
+}
 
 std::size_t left_of(const Output& output) {
   return output[0].size() + output[1].size();
@@ -27,6 +52,12 @@ void advance(Output& output, std::size_t sent) {
 }
 
 }  // namespace
+
+// Outlives its connection where the kernel's word comes late.
+struct Connection::HangUp {
+  Connection* connection;  // null: nobody asks any more
+  std::function<void()> told;
+};
 
 Connection::Connection(Socket socket, Connections& all) : socket_(std::move(socket)), all_(all) {
   error_code ignored;  // whatever is wrong with the socket shows at the first read
@@ -115,6 +146,42 @@ Task<void> Connection::linger() {
     input_.clear();
     total += co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
   }
+}
+
+void Connection::on_hang_up(std::function<void()> told) {
+  notice_who_vanishes(socket_);
+  hang_up_ = std::make_shared<HangUp>(HangUp{this, std::move(told)});
+  watch_for_hang_up();
+}
+
+// Asio wakes us for whatever comes next, but not for what has come before.
+void Connection::watch_for_hang_up() {
+  socket_.async_wait(Socket::wait_read, [watched = hang_up_](error_code failed) {
+    if (!watched->connection) return;
+    if (failed) {
+      std::exchange(watched->connection, nullptr)->hang_up_.reset();
+      watched->told();
+    } else {
+      watched->connection->watch_for_hang_up();
+    }
+  });
+  if (!has_hung_up()) return;
+  auto watched = std::exchange(hang_up_, nullptr);
+  watched->connection = nullptr;
+  watched->told();
+}
+
+void Connection::forget_hang_up() {
+  if (!hang_up_) return;
+  hang_up_->connection = nullptr;
+  hang_up_.reset();
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+bool Connection::has_hung_up() {
+  pollfd peer{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
+  return ::poll(&peer, 1, 0) != 0;
 }
 
 void Connection::expire() {

@@ -5,11 +5,12 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/intrusive/list_hook.hpp>
 #include <chrono>
-#include <string>
-#include <string_view>
+#include <functional>
+#include <memory>
 
 #include "base/clock.h"
 #include "base/task.h"
+#include "http/message.h"
 #include "http/read_buffer.h"
 
 namespace sharedlock::http {
@@ -27,7 +28,9 @@ using Output = std::array<asio::const_buffer, 2>;
 //
 // There is no timer per connection: setting a time is one store, and the Connections look at all of them now and then.
 // An operation that is out of time is cancelled, with the socket left open, so that a 408 can still be sent.
-class Connection : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+class Connection final
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
+      public Caller {
  public:
   enum class Fill { data, ended, timed_out };
   enum class Written { all, blocked, failed };
@@ -35,6 +38,7 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   Connection(Socket socket, Connections& all);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
+  ~Connection() { forget_hang_up(); }
 
   ReadBuffer& input() { return input_; }
 
@@ -60,6 +64,13 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   // make the kernel send a reset, and the peer might never see the answer.
   Task<void> linger();
 
+  // Nothing may be read or written until forget_hang_up(), which is to follow when the handler has ended.
+  void on_hang_up(std::function<void()> told) override;
+  void forget_hang_up();
+
+  // Whether the peer has closed, or its sending side: as far as the kernel knows now, whatever lies unread.
+  bool has_hung_up();
+
   // For Connections.
   BootTime deadline() const { return deadline_; }
   void expire();                // the deadline has passed
@@ -68,6 +79,9 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   bool can_be_dropped() const;  // idle, open, and nothing has come
 
  private:
+  struct HangUp;
+
+  void watch_for_hang_up();
   void begin_exchange();
   void set_deadline(std::chrono::nanoseconds timeout);
 
@@ -79,6 +93,7 @@ class Connection : public boost::intrusive::list_base_hook<boost::intrusive::lin
   bool fresh_ = true;           // no request has begun yet
   bool waits_for_peer_ = true;  // not for a handler
   bool timed_out_ = false;
+  std::shared_ptr<HangUp> hang_up_;  // while it is watched for
 };
 
 }  // namespace sharedlock::http

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,6 +24,18 @@ struct Header {
   std::string_view value;  // without the white space around it
 };
 
+// Who waits for the answer, for handlers that work for long.
+class Caller {
+ public:
+  // Has `told` called as soon as nobody waits any more: the peer has closed the connection, or its sending side, or has
+  // vanished (within 20 s), or the server stops. Once, on the session's thread, and never after the handler has ended;
+  // maybe before this returns.
+  virtual void on_hang_up(std::function<void()> told) = 0;
+
+ protected:
+  ~Caller() = default;
+};
+
 // One request as the session read it. A plain view: everything it points to belongs to the session and stays valid
 // until the handler's coroutine has ended. Not thread-safe; it never leaves its session's thread.
 struct Request {
@@ -35,6 +48,7 @@ struct Request {
   std::string_view id;                  // what goes out as X-Request-Id
   BootTime received;                    // when the server began to handle it: its header was complete
   const Peer* peer = nullptr;           // who is connected; for client_of() of client_address.h
+  Caller* caller = nullptr;
 
   // The value of the first header of that name (compared without regard to case), if there is one.
   std::optional<std::string_view> header(std::string_view name) const;
@@ -61,6 +75,11 @@ class Response {
   // The lines added so far, each ended by CR LF.
   const std::string& header_lines() const { return header_lines_; }
 
+  // Has `undo` called, on the session's thread, where the peer surely never gets this answer: it had hung up, or the
+  // connection broke, before the kernel had taken all of it.
+  void if_undelivered(std::function<void()> undo) { undo_ = std::move(undo); }
+  const std::function<void()>& undo() const { return undo_; }
+
  private:
   void add_line(std::string_view name, std::string_view value);
 
@@ -68,6 +87,7 @@ class Response {
   std::string_view content_type_;
   std::string body_;
   std::string header_lines_;
+  std::function<void()> undo_;
 };
 
 inline constexpr std::string_view kPlainText = "text/plain; charset=utf-8";

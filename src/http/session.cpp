@@ -93,14 +93,18 @@ Task<bool> Session::serve_one() {
       answer_exception("not a std::exception");
     }
     if (!route_->essential) context_.in_flight.leave();
+    connection_.forget_hang_up();
   }
   Output output = build_answer();
   count_request();
-  auto written = connection_.write_now(output);
+  // Who has gone is known from a look just before; what is handed to the kernel counts as delivered.
+  auto written = Connection::Written::failed;
+  if (!response_.undo() || !connection_.has_hung_up()) written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
     connection_.limit(context_.options.write_timeout);
     written = co_await connection_.write_rest(output);
   }
+  if (written != Connection::Written::all && response_.undo()) response_.undo()();
   log_request();
   forget_request();
   co_return written == Connection::Written::all && !close_;
@@ -109,6 +113,7 @@ Task<bool> Session::serve_one() {
 void Session::begin_request() {
   route_ = nullptr;
   request_.peer = &peer_;
+  request_.caller = &connection_;
   answered_ = close_ = linger_ = false;
 }
 

@@ -6,6 +6,7 @@
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
@@ -58,6 +59,24 @@ Task<Response> wait_at(Gate* gate) {
   co_return Response(200, kPlainText, "slow");
 }
 
+Task<Response> wait_for_gate_or_hang_up(const Request& request, Gate* gate) {
+  ++gate->entered;
+  auto gone = std::make_shared<bool>(false);
+  request.caller->on_hang_up([gone, gate] {
+    *gone = true;
+    ++gate->hung_up;
+  });
+  Executor executor = co_await asio::this_coro::executor;
+  Timer timer(executor);
+  while (!gate->open && !*gone) {
+    timer.expires_after(std::chrono::microseconds(100));
+    co_await timer.async_wait(use_task);
+  }
+  Response response(200, kPlainText, "waited");
+  response.if_undelivered([gate] { ++gate->undelivered; });
+  co_return response;
+}
+
 std::optional<Response> needs_key(const Request& request) {
   if (!request.header("x-key")) return Response(401, kPlainText, "no key");
   for (const std::string& name : request.params) {
@@ -100,6 +119,7 @@ std::string LogFile::text() const {
 
 std::vector<Route> test_routes(Gate& gate) {
   Handler slow = [&gate](const Request&) { return wait_at(&gate); };
+  Handler waiting = [&gate](const Request& request) { return wait_for_gate_or_hang_up(request, &gate); };
   std::vector<Route> routes;
   routes.push_back({Method::get, "/hello", hello});
   routes.push_back({Method::get, "/quiet", hello});
@@ -113,6 +133,7 @@ std::vector<Route> test_routes(Gate& gate) {
   routes.push_back({Method::post, "/guarded", echo, needs_key});
   routes.push_back({Method::post, "/v1/{a}/guarded", echo, needs_key});
   routes.push_back({Method::get, "/slow", slow});
+  routes.push_back({Method::get, "/waiting", waiting});
   routes.push_back({Method::get, "/large", large});
   routes.push_back({Method::get, "/plain", hello});
   routes.back().plain_text = true;

@@ -64,6 +64,22 @@ TEST_F(Profiles, TakeNoPlaceInFlight) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
+TEST_F(Profiles, ALongOneEndsWithItsClient) {
+  ServerProcess server({.environment = enabled()});
+  auto client = server.connect();
+  send_get(client, "/debug/pprof/profile?seconds=300", "Host: localhost\r\n");
+  EXPECT_TRUE(eventually([&] {
+    int second = get(server, "/debug/pprof/profile?seconds=1").status;
+    return second == 409 || second == 501;
+  }));
+  client.finish_sending();
+  EXPECT_TRUE(eventually([&] {
+    int next = get(server, "/debug/pprof/profile?seconds=1").status;
+    return next == 200 || next == 501;
+  }));
+  EXPECT_EQ(server.stop(), 0) << server.err();
+}
+
 TEST_F(Profiles, TheProgramKeepsItsArgumentsWhenItStartsAnew) {
   ServerProcess server({.arguments = {"--idle-timeout", "77s"}, .environment = enabled()});
   auto arguments = get(server, "/debug/pprof/cmdline").body;

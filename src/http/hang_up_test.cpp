@@ -1,0 +1,129 @@
+// Who hangs up while a handler works is noticed, and what was made for him is undone.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <random>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "http/test_server.h"
+
+namespace sharedlock::http {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string kWait = "GET /waiting HTTP/1.1\r\nHost: h\r\n\r\n";
+const std::string kGet = "GET /hello HTTP/1.1\r\nHost: h\r\n\r\n";
+
+struct Waiting {
+  Waiting() : client(server.port()) {
+    client.send(kWait);
+    if (!eventually([this] { return server.gate.entered == 1; })) throw std::runtime_error("no handler began");
+  }
+  bool noticed() {
+    return eventually([this] { return server.gate.hung_up == 1 && server.gate.undelivered == 1; });
+  }
+
+  TestServer server;
+  TestClient client;
+};
+
+TEST(HangUp, IsNoticedWhenThePeerStopsSending) {
+  Waiting waiting;
+  waiting.client.finish_sending();
+  EXPECT_TRUE(waiting.noticed());
+  EXPECT_EQ(waiting.client.read_to_end(), "") << "nothing is sent to who is taken for gone";
+}
+
+TEST(HangUp, IsNoticedWhenThePeerResets) {
+  Waiting waiting;
+  waiting.client.reset();
+  EXPECT_TRUE(waiting.noticed());
+}
+
+TEST(HangUp, IsNoticedBehindBytesThatNobodyHasRead) {
+  Waiting waiting;
+  waiting.client.send(kGet);
+  EXPECT_EQ(waiting.client.read_for(50), "");
+  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+  waiting.client.finish_sending();
+  EXPECT_TRUE(waiting.noticed());
+}
+
+TEST(HangUp, IsNoticedWhereItHasComeBeforeTheHandlerBegan) {
+  TestServer server;
+  TestClient client(server.port());
+  client.send(kWait);
+  client.finish_sending();
+  EXPECT_TRUE(eventually([&] { return server.gate.hung_up == 1 && server.gate.undelivered == 1; }));
+}
+
+TEST(HangUp, IsNotWhatASecondRequestIs) {
+  Waiting waiting;
+  waiting.client.send(kGet);
+  waiting.client.send(kWait);
+  EXPECT_EQ(waiting.client.read_for(50), "");
+  waiting.server.gate.open = true;
+  EXPECT_EQ(waiting.client.read_response().body, "waited");
+  EXPECT_EQ(waiting.client.read_response().body, "hello");
+  EXPECT_EQ(waiting.client.read_response().body, "waited");
+  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+  EXPECT_EQ(waiting.server.gate.undelivered, 0);
+}
+
+TEST(HangUp, OfAnotherRequestBeforeIsNone) {
+  Waiting waiting;
+  waiting.server.gate.open = true;
+  EXPECT_EQ(waiting.client.read_response().body, "waited");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(waiting.client.request("GET", "/waiting").body, "waited");
+  EXPECT_EQ(waiting.client.request("GET", "/hello").body, "hello");
+  waiting.client.finish_sending();
+  EXPECT_EQ(waiting.client.read_to_end(), "");
+  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+}
+
+TEST(HangUp, IsWhatAServerThatStopsSays) {
+  Waiting waiting;
+  waiting.server.server.stop();
+  EXPECT_EQ(waiting.server.gate.hung_up, 1);
+}
+
+// Whatever the moment: either all of the answer was handed over, or it was undone; and never handed over to who was
+// seen gone before.
+TEST(HangUp, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
+  TestServer server;
+  std::mt19937 random(7);
+  constexpr int kClients = 1500;
+  int entered = 0;
+  for (int i = 0; i < kClients; ++i) {
+    TestClient client(server.port());
+    client.send(kWait);
+    ASSERT_TRUE(eventually([&] { return server.gate.entered == i + 1; }));
+    int undelivered = server.gate.undelivered;
+    auto pause = std::chrono::microseconds(random() % 300);
+    std::jthread opener([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(150));
+      server.gate.open = true;
+    });
+    std::this_thread::sleep_for(pause);
+    bool answered = false;
+    if (i % 2 == 0) {
+      client.finish_sending();
+      answered = !client.read_to_end().empty();
+      EXPECT_EQ(server.gate.undelivered == undelivered, answered);
+    } else {
+      client.reset();
+    }
+    opener.join();
+    ASSERT_TRUE(eventually([&] { return server.server.connections() == 0; }));
+    server.gate.open = false;
+    entered += answered ? 1 : 0;
+  }
+  EXPECT_GT(entered, kClients / 50) << "some came too late";
+  EXPECT_GT(server.gate.undelivered, kClients / 50) << "some came in time";
+}
+
+}  // namespace
+}  // namespace sharedlock::http
