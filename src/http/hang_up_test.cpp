@@ -104,10 +104,10 @@ TEST(HangUp, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
     int undelivered = server.gate.undelivered;
     auto pause = std::chrono::microseconds(random() % 300);
     std::jthread opener([&] {
-      std::this_thread::sleep_for(std::chrono::microseconds(150));
+      std::this_thread::sleep_for(std::chrono::microseconds(150));  // real time: both moments are drawn
       server.gate.open = true;
     });
-    std::this_thread::sleep_for(pause);
+    std::this_thread::sleep_for(pause);  // real time: see above
     bool answered = false;
     if (i % 2 == 0) {
       client.finish_sending();
