@@ -42,7 +42,8 @@ struct Gate {
 // GET /hello, GET /quiet, GET /essential: 200 "hello" · POST /echo: 201 with the body · GET /v1/{a}/lock/{b}:
 // "a|b|path|query" · GET /empty: 204 · GET /throw: an exception · POST /guarded, POST /v1/{a}/guarded: 401 without
 // `X-Key`, 400 for the parameter "bad" or one with a slash, else 201 with the body · GET /slow: waits for the gate,
-// then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16 MiB · GET /plain: plain text errors · GET /headers: as many header lines as came
+// then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16 MiB · GET /plain: plain text
+// errors · GET /headers: as many header lines as came
 std::vector<Route> test_routes(Gate& gate);
 
 // A server with these routes on a free port of 127.0.0.1, two I/O threads and a clock that stands still.
