@@ -1,5 +1,7 @@
 #include "api/lock_api.h"
 
+#include <boost/asio/this_coro.hpp>
+
 #include "api/lock_codec.h"
 #include "api/problem.h"
 
@@ -17,6 +19,12 @@ http::Response invalid_body(const ValidationErrors& errors) {
 
 http::Response refused(const http::Request& request) {
   return {423, http::kJson, success_json(false, lock_name(request))};
+}
+
+http::Response draining() {
+  http::Response response = message_problem(503, "Server is draining");
+  response.add_header("Retry-After", 1);
+  return response;
 }
 
 constexpr std::string_view kTokenHeader = "X-Fencing-Token";
@@ -47,7 +55,12 @@ std::optional<http::Response> LockApi::admit(const http::Request& request) const
 Task<http::Response> LockApi::get(const http::Request& request) {
   auto lock = co_await locks_.get(lock_name(request), request.received);
   if (!lock) co_return counted(LockOperation::get, store_problem(lock.error(), request, log_));
-  http::Response response(200, http::kJson, to_json(lock_name(request), *lock));
+  Result<std::size_t> waiters = std::size_t{0};
+  bool counts = *lock && !strict_;
+  if (counts) waiters = co_await locks_.count_waiters(lock_name(request), request.received);
+  if (!waiters) co_return counted(LockOperation::get, store_problem(waiters.error(), request, log_));
+  std::string json = strict_ ? to_strict_json(lock_name(request), *lock) : to_json(lock_name(request), *lock, *waiters);
+  http::Response response(200, http::kJson, std::move(json));
   if (*lock) response.add_header(kTokenHeader, number_of((*lock)->token));
   co_return counted(LockOperation::get, std::move(response));
 }
@@ -60,9 +73,22 @@ Task<http::Response> LockApi::acquire(const http::Request& request) {
   AcquireRequest acquire{.lock = lock_name(request),
                          .holder = {access_.owner(request), std::move(asked.instance)},
                          .duration = asked.duration,
-                         .received = request.received};
+                         .received = request.received,
+                         .wait = asked.wait,
+                         .when_hung_up = nullptr};
+  if (asked.wait.count() > 0) {
+    acquire.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
+  }
   auto outcome = co_await locks_.acquire(std::move(acquire));
-  co_return counted(LockOperation::acquire, answer(outcome, request));
+  auto* grant = outcome ? std::get_if<LockGrant>(&*outcome) : nullptr;
+  http::Response response = grant ? answer(outcome, request) : refusal(outcome, request);
+  if (grant && grant->waited) {
+    auto executor = co_await asio::this_coro::executor;
+    response.if_undelivered([this, executor, lock = lock_name(request), revision = grant->revision] {
+      locks_.take_back(executor, lock, revision);
+    });
+  }
+  co_return counted(LockOperation::acquire, std::move(response));
 }
 
 Task<http::Response> LockApi::renew(const http::Request& request) {
@@ -95,12 +121,23 @@ Task<http::Response> LockApi::release(const http::Request& request) {
   co_return counted(LockOperation::release, http::Response(200, http::kJson, success_json(true, lock_name(request))));
 }
 
-http::Response LockApi::answer(const Result<std::variant<LockGrant, Refused>>& outcome,
-                               const http::Request& request) const {
+// Of an acquire.
+http::Response LockApi::refusal(const Result<LockAnswer>& outcome, const http::Request& request) const {
+  if (!outcome) return store_problem(outcome.error(), request, log_);
+  if (auto* end = std::get_if<WaitEnd>(&*outcome)) {
+    // Who has hung up is sent nothing.
+    if (*end != WaitEnd::superseded) return draining();
+    return message_problem(409, "A newer request of this instance waits for the lock");
+  }
+  auto& why = std::get<Refused>(*outcome);
+  return strict_ ? refused(request) : http::Response(423, http::kJson, to_json(lock_name(request), why));
+}
+
+http::Response LockApi::answer(const Result<LockAnswer>& outcome, const http::Request& request) const {
   if (!outcome) return store_problem(outcome.error(), request, log_);
   auto* grant = std::get_if<LockGrant>(&*outcome);
   if (!grant) return refused(request);
-  http::Response response(200, http::kJson, to_json(*grant));
+  http::Response response(200, http::kJson, strict_ ? to_strict_json(*grant) : to_json(*grant));
   response.add_header(kTokenHeader, number_of(grant->token));
   return response;
 }

@@ -14,8 +14,9 @@ namespace sharedlock {
 // Everything handed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
-  LockApi(LockService& locks, const Access& access, LockMetrics& metrics, Log& log)
-      : locks_(locks), access_(access), metrics_(metrics), log_(log) {}
+  // `strict`: refusals say no more than those of LockServiceCentral do.
+  LockApi(LockService& locks, const Access& access, LockMetrics& metrics, Log& log, bool strict)
+      : locks_(locks), access_(access), metrics_(metrics), log_(log), strict_(strict) {}
 
   std::vector<http::Route> routes();
 
@@ -26,13 +27,15 @@ class LockApi {
   Task<http::Response> renew(const http::Request& request);
   Task<http::Response> release(const http::Request& request);
 
-  http::Response answer(const Result<std::variant<LockGrant, Refused>>& outcome, const http::Request& request) const;
+  http::Response answer(const Result<LockAnswer>& outcome, const http::Request& request) const;
+  http::Response refusal(const Result<LockAnswer>& outcome, const http::Request& request) const;
   http::Response counted(LockOperation operation, http::Response response) const;
 
   LockService& locks_;
   const Access& access_;
   LockMetrics& metrics_;
   Log& log_;
+  const bool strict_;
 };
 
 }  // namespace sharedlock

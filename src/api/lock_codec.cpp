@@ -38,6 +38,7 @@ class BodyReader {
     read_instance();
     if (schema_.from) read_from();
     if (schema_.token) read_token();
+    if (schema_.wait) read_wait();
     if (!errors_.empty()) return std::move(errors_);
     return std::move(result_);
   }
@@ -45,7 +46,7 @@ class BodyReader {
  private:
   bool is_allowed(std::string_view name) const {
     return name == "instanceId" || (schema_.duration && name == "leaseDuration") || (schema_.from && name == "from") ||
-           (schema_.token && name == "fencingToken");
+           (schema_.token && name == "fencingToken") || (schema_.wait && name == "wait");
   }
 
   const JsonMember* find(std::string_view name) const {
@@ -115,6 +116,14 @@ class BodyReader {
     result_.token = FencingToken{member->integer};
   }
 
+  void read_wait() {
+    const JsonMember* member = of_kind("wait", JsonKind::integer);
+    if (!member) return;
+    if (member->integer < 0) fail("wait", "must have a minimum value of 0");
+    if (member->integer > kLongestWait.count()) fail("wait", "must have a maximum value of 3600");
+    result_.wait = std::chrono::seconds(member->integer);
+  }
+
   const JsonBody& body_;
   LockBodySchema schema_;
   LockBody result_;
@@ -159,29 +168,59 @@ std::string validation_json(std::string_view message, const ValidationErrors& de
   return JsonObject().text("message", message).raw("details", list + ']').take();
 }
 
-std::string to_json(const LockGrant& grant) {
-  return JsonObject()
-      .boolean("success", true)
+namespace {
+
+JsonObject lock_members(const LockGrant& grant) {
+  JsonObject json;
+  json.boolean("success", true)
       .text("namespace", grant.record.lock.space)
       .text("lockName", grant.record.lock.name)
       .text("owner", grant.record.holder.owner)
       .text("instanceId", grant.record.holder.instance)
       .number("leaseDuration", grant.record.duration.count())
-      .number("expiry", grant.record.expiry.time_since_epoch().count())
-      .number("fencingToken", number_of(grant.token))
-      .number("ttl", grant.ttl.count())
-      .take();
+      .number("expiry", grant.record.expiry.time_since_epoch().count());
+  return json;
 }
 
-std::string to_json(const LockName& name, const std::optional<HeldLock>& lock) {
+JsonObject state_members(const LockName& name, const std::optional<HeldLock>& lock) {
   JsonObject json;
   json.text("namespace", name.space).text("lockName", name.name);
   if (lock) {
-    json.text("owner", lock->record.holder.owner)
-        .number("expiry", lock->record.expiry.time_since_epoch().count())
-        .number("fencingToken", number_of(lock->token));
+    json.text("owner", lock->record.holder.owner).number("expiry", lock->record.expiry.time_since_epoch().count());
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string to_json(const LockGrant& grant) {
+  return lock_members(grant).number("fencingToken", number_of(grant.token)).number("ttl", grant.ttl.count()).take();
+}
+
+std::string to_strict_json(const LockGrant& grant) {
+  return lock_members(grant).take();
+}
+
+std::string to_json(const LockName& name, const Refused& refused) {
+  JsonObject json;
+  json.boolean("success", false).text("namespace", name.space).text("lockName", name.name);
+  if (refused.holder) {
+    json.text("owner", refused.holder->owner).number("expiry", refused.holder->expiry.time_since_epoch().count());
+  }
+  if (refused.ahead) json.number("ahead", static_cast<std::int64_t>(*refused.ahead));
+  return json.take();
+}
+
+std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, std::size_t waiters) {
+  JsonObject json = state_members(name, lock);
+  if (lock) {
+    json.number("fencingToken", number_of(lock->token)).number("waiters", static_cast<std::int64_t>(waiters));
   }
   return json.take();
+}
+
+std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock) {
+  return state_members(name, lock).take();
 }
 
 std::string success_json(bool success, const LockName& name) {

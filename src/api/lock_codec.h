@@ -21,17 +21,19 @@ struct LockBody {
   std::chrono::seconds duration{};  // acquire and renew
   RenewFrom from = RenewFrom::expiry;
   std::optional<FencingToken> token;  // renew and release
+  std::chrono::seconds wait{};        // acquire
 };
 
 // Which members a body may have: instanceId always; the duration is required where it is allowed.
 struct LockBodySchema {
-  bool duration;
-  bool from;
-  bool token;
+  bool duration = false;
+  bool from = false;
+  bool token = false;
+  bool wait = false;
 };
-inline constexpr LockBodySchema kAcquireBody{.duration = true, .from = false, .token = false};
+inline constexpr LockBodySchema kAcquireBody{.duration = true, .wait = true};
 inline constexpr LockBodySchema kRenewBody{.duration = true, .from = true, .token = true};
-inline constexpr LockBodySchema kReleaseBody{.duration = false, .from = false, .token = true};
+inline constexpr LockBodySchema kReleaseBody{.token = true};
 
 // Reads a body, or says everything that is wrong with it.
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
@@ -42,10 +44,14 @@ ValidationErrors check_lock_path(std::string_view space, std::string_view name);
 // {"message":…,"details":[…]}
 std::string validation_json(std::string_view message, const ValidationErrors& details);
 
-// The answer to acquire and renew.
+// The answer to acquire and renew; the strict one has the members that LockServiceCentral's has, and no others.
 std::string to_json(const LockGrant& grant);
+std::string to_strict_json(const LockGrant& grant);
+// The refusal of an acquire, which says who is in the way, and of one that waited also how many were before it.
+std::string to_json(const LockName& name, const Refused& refused);
 // The answer to GET: who holds the lock, if anybody does. Never the instance.
-std::string to_json(const LockName& name, const std::optional<HeldLock>& lock);
+std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, std::size_t waiters);
+std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock);
 // {"success":…,"namespace":…,"lockName":…}
 std::string success_json(bool success, const LockName& name);
 

@@ -263,7 +263,10 @@ LockRecord record() {
 }
 
 TEST(LockAnswers, AGrantTellsTheHolderEverything) {
-  LockGrant grant{record(), FencingToken{9007199254740991}, 29s};
+  LockGrant grant{.record = record(), .token = FencingToken{9007199254740991}, .ttl = 29s, .revision = {}};
+  EXPECT_EQ(to_strict_json(grant),
+            R"({"success":true,"namespace":"space","lockName":"name","owner":"anonymous","instanceId":"instance-1",)"
+            R"("leaseDuration":30,"expiry":1700000030})");
   EXPECT_EQ(to_json(grant),
             R"({"success":true,"namespace":"space","lockName":"name","owner":"anonymous","instanceId":"instance-1",)"
             R"("leaseDuration":30,"expiry":1700000030,"fencingToken":9007199254740991,"ttl":29})");
@@ -271,9 +274,26 @@ TEST(LockAnswers, AGrantTellsTheHolderEverything) {
 
 TEST(LockAnswers, OthersAreNotToldTheInstance) {
   HeldLock held{.record = record(), .token = FencingToken{7}, .revision = {}};
-  EXPECT_EQ(to_json(LockName{"space", "name"}, held),
-            R"({"namespace":"space","lockName":"name","owner":"anonymous","expiry":1700000030,"fencingToken":7})");
-  EXPECT_EQ(to_json(LockName{"space", "name"}, std::nullopt), R"({"namespace":"space","lockName":"name"})");
+  LockName name{"space", "name"};
+  EXPECT_EQ(to_json(name, held, 3),
+            R"({"namespace":"space","lockName":"name","owner":"anonymous","expiry":1700000030,"fencingToken":7,)"
+            R"("waiters":3})");
+  EXPECT_EQ(to_strict_json(name, held),
+            R"({"namespace":"space","lockName":"name","owner":"anonymous","expiry":1700000030})");
+  EXPECT_EQ(to_json(name, std::nullopt, 0), R"({"namespace":"space","lockName":"name"})");
+  EXPECT_EQ(to_strict_json(name, std::nullopt), R"({"namespace":"space","lockName":"name"})");
+}
+
+TEST(LockAnswers, ARefusalSaysWhoIsInTheWay) {
+  LockName name{"space", "name"};
+  Refused refused;
+  EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name"})");
+  refused.holder = Refused::Obstacle{"anonymous", EpochSeconds(1'700'000'030s)};
+  EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name","owner":"anonymous",)"
+                                    R"("expiry":1700000030})");
+  refused.ahead = 2;
+  EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name","owner":"anonymous",)"
+                                    R"("expiry":1700000030,"ahead":2})");
 }
 
 }  // namespace

@@ -50,7 +50,7 @@ App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clo
       locks_(lock_options(settings), *store_, clock, log),
       leases_(lease_options(settings), *store_, clock, log),
       access_({.authentication_disabled = settings.authentication_disabled}),
-      lock_api_(locks_, access_, lock_metrics_, log),
+      lock_api_(locks_, access_, lock_metrics_, log, settings.strict_compatibility),
       lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock, log),
       ops_api_(leases_, metrics_sources()),
       pprof_api_(settings.pprof_enabled ? std::make_unique<PprofApi>() : nullptr),
@@ -63,6 +63,7 @@ App::~App() {
 
 bool App::drain(std::chrono::nanoseconds within) {
   if (pprof_api_) pprof_api_->stop();
+  locks_.drain();
   return server_.drain(within);
 }
 

@@ -238,8 +238,8 @@ const Option kTable[] = {
      .properties = {"compat.strict"},
      .group = Group::locks,
      .field = &S::strict_compatibility,
-     .help = "Leave out the members that this server adds to answers, for clients that refuse unknown ones.",
-     .planned = true},
+     .help = "Leave out the members that this server adds to the answers of the lock API, for clients that refuse "
+             "unknown ones; the headers stay."},
     {.flag = "authentication-disabled",
      .properties = {"authentication.disabled"},
      .group = Group::access,

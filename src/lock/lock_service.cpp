@@ -3,26 +3,16 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "lock/decided.h"
 #include "lock/token.h"
 
 namespace sharedlock {
 
 namespace {
 
-// The transaction that carries out a decision on an entry as it was seen.
-Transaction transaction_for(const std::string& key, const Decision& decision, const std::optional<HeldLock>& seen) {
-  Transaction transaction;
-  transaction.expect.push_back({key, seen ? seen->revision : kAbsent});
-  if (auto* write = std::get_if<WriteRecord>(&decision)) {
-    transaction.changes.emplace_back(Put{key, to_json(write->record), PooledLease{write->ttl}});
-  } else {
-    transaction.changes.emplace_back(Erase{key});
-  }
-  return transaction;
-}
-
-bool is_write(const Decision& decision) {
-  return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
+bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen) {
+  auto* write = std::get_if<WriteRecord>(&decision);
+  return write && (!seen || seen->record.holder != write->record.holder);
 }
 
 // After a commit with unknown outcome: does what stands there now show that it happened? An acquire is never taken for
@@ -41,30 +31,42 @@ Error ran_out_of_retries() {
 }  // namespace
 
 LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
-    : options_(std::move(options)), store_(store), clock_(clock), log_(log) {}
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      log_(log),
+      lines_({.followed = {options_.key_prefix},
+              .part_of = [this](const std::string& name) { return part_of(name); },
+              .see_lock = [this](const Entry& entry) { return see(entry); },
+              .request_timeout = options_.request_timeout},
+             store, clock, log) {}
 
 LockService::~LockService() = default;
 
-Task<Result<std::variant<LockGrant, Refused>>> LockService::acquire(AcquireRequest request) {
+Task<Result<LockAnswer>> LockService::acquire(AcquireRequest request) {
   std::string key = key_of(request.lock);
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); };
-  First first = hints_.is_held(key) ? First::look : First::guess;
-  auto outcome = co_await decide_and_commit(key, std::move(decide), first, deadline_for(request.received));
+  std::string name = name_of(request.lock);
+  First first = hints_.is_held(key) || lines_.is_occupied(name) ? First::look : First::guess;
+  std::string line = part_of(name).line;
+  Deadline deadline = deadline_for(request.received);
+  auto outcome = co_await decide_and_commit(key, std::move(decide), first, std::move(line), deadline);
   if (!outcome) co_return outcome.error();
   hints_.held(key);
 
   bool granted = std::holds_alternative<WriteRecord>(outcome->decision);
+  if (!granted && request.wait > std::chrono::seconds(0)) co_return co_await acquire_in_line(std::move(request));
+  auto executor = co_await asio::this_coro::executor;
   if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
     // A re-acquire is not taken back: its owner may still count on the holding that it replaced.
-    bool fresh = !outcome->seen;
-    auto executor = co_await asio::this_coro::executor;
-    if (fresh) background_.spawn(executor, take_back(std::move(key), outcome->revision));
+    if (!outcome->seen) take_back(executor, request.lock, outcome->revision);
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
+  if (!granted && !outcome->seen) lines_.refused_by_line(executor, name);
   co_return to_answer(*std::move(outcome));
 }
 
-Task<Result<std::variant<LockGrant, Refused>>> LockService::renew(RenewRequest request) {
+Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); };
   auto outcome = co_await decide_durably(key_of(request.lock), std::move(decide), deadline_for(request.received));
   if (!outcome) co_return outcome.error();
@@ -90,7 +92,7 @@ Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime r
 
 // For answers that may not run ahead of the disk: all but a refused acquire.
 Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
-  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, deadline);
+  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, "", deadline);
   if (!outcome || is_write(outcome->decision)) co_return outcome;
   auto settled = co_await store_.settled(outcome->revision, deadline);
   if (!settled) co_return settled.error();
@@ -99,20 +101,24 @@ Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, 
 
 // The one retry loop.
 Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, First first,
-                                                                  Deadline deadline) {
+                                                                  std::string line, Deadline deadline) {
   Result<Found> found = Found{};
   if (first == First::look) found = co_await store_.get(key, deadline);
   bool guessed = first == First::guess;
+  bool line_refused = false;
   std::optional<Error> unanswered;  // why the last try had no answer
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto seen = read(key, found->entry);
     if (!seen) co_return seen.error();
     Decision decision = decide(*seen, epoch_now());
+    bool newcomer = !line.empty() && changes_hands(decision, *seen);
+    if (newcomer && line_refused) decision = Refused{};
     if (!is_write(decision)) co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
     Transaction transaction = transaction_for(key, decision, *seen);
+    if (newcomer) transaction.none_under.push_back(line);
     auto result = co_await store_.commit(std::move(transaction), deadline);
     if (!result && !outcome_unknown(result.error().code)) co_return result.error();
     if (!result) {
@@ -130,6 +136,7 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
     }
     auto& conflict = std::get<Conflict>(*result);
     unanswered.reset();
+    line_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {
       ++retries_left;
@@ -169,30 +176,41 @@ void LockService::note_winner(const std::optional<Entry>& entry) {
   if (lock) clock_difference_.just_written(lock->record, epoch_now(), clock_.boot_now());
 }
 
-std::variant<LockGrant, Refused> LockService::to_answer(Outcome outcome) const {
+LockAnswer LockService::to_answer(Outcome outcome) const {
   auto* write = std::get_if<WriteRecord>(&outcome.decision);
   if (!write) return std::get<Refused>(std::move(outcome.decision));
   FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
-  return LockGrant{std::move(write->record), token, write->ttl};
+  return LockGrant{std::move(write->record), token, write->ttl, outcome.revision};
 }
 
-// Undoes a grant that nobody was told of, unless it has changed since.
-Task<void> LockService::take_back(std::string key, Revision grant) {
+void LockService::take_back(Executor executor, const LockName& lock, Revision grant) {
+  background_.spawn(executor, undo(key_of(lock), grant));
+}
+
+// Unless it has changed since.
+Task<void> LockService::undo(std::string key, Revision grant) {
   Transaction transaction;
   transaction.expect.push_back({key, grant});
   transaction.changes.emplace_back(Erase{key});
   auto result = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
-  if (!result) log_.write(LogLevel::warn, "a late grant could not be taken back; it ends by itself", {{"key", key}});
+  if (!result) log_.write(LogLevel::warn, "a grant could not be taken back; it ends by itself", {{"key", key}});
+}
+
+std::string LockService::name_of(const LockName& lock) {
+  std::string name;
+  name.reserve(lock.space.size() + lock.name.size() + 1);
+  name += lock.space;
+  name += ':';
+  name += lock.name;
+  return name;
 }
 
 std::string LockService::key_of(const LockName& lock) const {
-  std::string key;
-  key.reserve(options_.key_prefix.size() + lock.space.size() + lock.name.size() + 1);
-  key += options_.key_prefix;
-  key += lock.space;
-  key += ':';
-  key += lock.name;
-  return key;
+  return options_.key_prefix + name_of(lock);
+}
+
+LinePart LockService::part_of(const std::string& name) const {
+  return {.lock = options_.key_prefix + name, .line = options_.key_prefix + ".queue/" + name + '/'};
 }
 
 Deadline LockService::deadline_for(BootTime received) const {

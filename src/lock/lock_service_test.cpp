@@ -21,7 +21,7 @@ using std::chrono::seconds;
 using test::eventually;
 using test::FaultStore;
 using test::run_task;
-using Answer = Result<std::variant<LockGrant, Refused>>;
+using Answer = Result<LockAnswer>;
 
 class LockServiceTest : public testing::Test {
  protected:

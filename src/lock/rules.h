@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -29,6 +30,7 @@ struct Refused {
     EpochSeconds expiry;
   };
   std::optional<Obstacle> holder;
+  std::optional<std::size_t> ahead = std::nullopt;  // of one who waited in line: how many were before it
 };
 using Decision = std::variant<WriteRecord, EraseRecord, NothingToDo, Refused>;
 

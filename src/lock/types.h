@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -36,12 +37,21 @@ struct Holder {
 // The longest that a lock may be held without being renewed.
 inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
 
+// The longest that anybody may wait in line.
+inline constexpr std::chrono::seconds kLongestWait{3600};
+
+// Has what it is given called when the client that waits has hung up: on the executor of the request's coroutine, maybe
+// at once.
+using WhenHungUp = std::function<void(std::function<void()> told)>;
+
 // `received`: when the server began to handle the request; deadlines and the answered ttl count from there.
 struct AcquireRequest {
   LockName lock;
   Holder holder;
   std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
   BootTime received;
+  std::chrono::seconds wait{};  // in line, at most kLongestWait
+  WhenHungUp when_hung_up = nullptr;
 };
 
 enum class RenewFrom {

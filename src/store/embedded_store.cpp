@@ -130,6 +130,10 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return hub_.subscribe(std::move(prefix), after, std::move(handler));
   }
 
+  Subscription follow(std::string prefix, WatchHandler handler) override {
+    return hub_.subscribe(std::move(prefix), std::nullopt, std::move(handler), WatchHub::Snapshots::empty);
+  }
+
  private:
   struct Applied {
     Result<Outcome> outcome;

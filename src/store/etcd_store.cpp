@@ -120,6 +120,10 @@ class EtcdStore final : public LeaseStore {
     return watches_.subscribe(std::move(prefix), after, std::move(handler));
   }
 
+  Subscription follow(std::string prefix, WatchHandler handler) override {
+    return watches_.subscribe(std::move(prefix), std::nullopt, std::move(handler), WatchHub::Snapshots::empty);
+  }
+
  private:
   using Granted = EtcdLeases::Granted;
 

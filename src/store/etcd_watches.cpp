@@ -90,8 +90,8 @@ class EtcdWatches::PrefixWatch {
 
   void begin() { tasks_.spawn(executor_, run()); }
 
-  Subscription subscribe(std::optional<Revision> after, WatchHandler handler) {
-    return hub_.subscribe(prefix_, after, std::move(handler));
+  Subscription subscribe(std::optional<Revision> after, WatchHandler handler, WatchHub::Snapshots snapshots) {
+    return hub_.subscribe(prefix_, after, std::move(handler), snapshots);
   }
 
   BootTime heard() const { return heard_; }
@@ -337,14 +337,15 @@ EtcdWatches::EtcdWatches(EtcdConnections& connections, EtcdClient& client, Execu
 
 EtcdWatches::~EtcdWatches() = default;
 
-Subscription EtcdWatches::subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler) {
+Subscription EtcdWatches::subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler,
+                                    WatchHub::Snapshots snapshots) {
   std::scoped_lock lock(mutex_);
   auto& watch = watches_[prefix];
   if (!watch) {
     watch = std::make_unique<PrefixWatch>(prefix, *this);
     watch->begin();
   }
-  return watch->subscribe(after, std::move(handler));
+  return watch->subscribe(after, std::move(handler), snapshots);
 }
 
 bool EtcdWatches::is_current(const std::string& prefix) const {

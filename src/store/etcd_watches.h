@@ -10,6 +10,7 @@
 #include "base/task.h"
 #include "base/task_group.h"
 #include "store/lease_store.h"
+#include "store/watch_hub.h"
 
 namespace sharedlock {
 
@@ -30,7 +31,8 @@ class EtcdWatches {
   EtcdWatches& operator=(const EtcdWatches&) = delete;
   ~EtcdWatches();  // after stop(), and after the tasks have been joined; all subscriptions must be gone
 
-  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler);
+  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler,
+                         WatchHub::Snapshots snapshots = WatchHub::Snapshots::full);
 
   // Whether every watch has shown a sign of life within `span`.
   bool all_heard_within(std::chrono::nanoseconds span) const;

@@ -198,6 +198,10 @@ class LeaseStore {
   // still remembered), then each change in the order of revisions, once it is durable. The handler is called on a
   // thread of the store, one event at a time and without locks held, and must not block for long.
   virtual Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) = 0;
+
+  // The same for who needs no more than to hear of changes: its Snapshots are empty, and so cost nothing, however much
+  // lies under the prefix. Each says that changes up to it may not have been told, and those after it will be.
+  virtual Subscription follow(std::string prefix, WatchHandler handler) = 0;
 };
 
 }  // namespace sharedlock

@@ -70,6 +70,10 @@ class MemoryStore final : public LeaseStore {
     return hub_.subscribe(std::move(prefix), after, std::move(handler));
   }
 
+  Subscription follow(std::string prefix, WatchHandler handler) override {
+    return hub_.subscribe(std::move(prefix), std::nullopt, std::move(handler), WatchHub::Snapshots::empty);
+  }
+
  private:
   // Runs one change of the table, lock held, and announces what it changed.
   template <class ChangeTable>

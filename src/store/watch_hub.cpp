@@ -29,6 +29,7 @@ ChangeBatch only_under(const ChangeBatch& batch, const std::string& prefix) {
 struct WatchHub::Watcher {
   std::string prefix;
   WatchHandler handler;
+  Snapshots snapshots = Snapshots::full;
   std::optional<Revision> told;                  // everything up to here was told; nothing: a snapshot is due
   std::optional<std::uint64_t> snapshot_failed;  // the news at which it could not be had
   bool told_live = true;
@@ -116,10 +117,12 @@ void WatchHub::forget_all() {
   history_bytes_ = 0;
 }
 
-Subscription WatchHub::subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler) {
+Subscription WatchHub::subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler,
+                                 Snapshots snapshots) {
   auto watcher = std::make_shared<Watcher>();
   watcher->prefix = std::move(prefix);
   watcher->handler = std::move(handler);
+  watcher->snapshots = snapshots;
   std::scoped_lock lock(mutex_);
   // A revision that was never announced is from another life of the store: its history is not ours.
   if (after && *after <= latest_) watcher->told = after;
@@ -203,6 +206,10 @@ std::optional<WatchEvent> WatchHub::next_event(std::unique_lock<std::mutex>& loc
 }
 
 std::optional<WatchEvent> WatchHub::next_snapshot(std::unique_lock<std::mutex>& lock, Watcher& watcher) {
+  if (watcher.snapshots == Snapshots::empty) {
+    watcher.told = latest_;
+    return Snapshot{.as_of = latest_, .entries = {}};
+  }
   std::uint64_t news = news_;
   if (watcher.snapshot_failed == news) return std::nullopt;
   lock.unlock();

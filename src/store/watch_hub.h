@@ -59,7 +59,11 @@ class WatchHub {
   // Ends the thread; no handler is called any more. Idempotent. Not from a handler.
   void stop();
 
-  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler);
+  // What its Snapshots hold, see LeaseStore::follow().
+  enum class Snapshots { full, empty };
+
+  Subscription subscribe(std::string prefix, std::optional<Revision> after, WatchHandler handler,
+                         Snapshots snapshots = Snapshots::full);
 
  private:
   struct Watcher;

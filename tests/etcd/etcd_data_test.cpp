@@ -37,7 +37,7 @@ class EtcdData : public ::testing::Test {
     return make_etcd_store(std::move(options), clock, silent_log()).value();
   }
 
-  Result<std::variant<LockGrant, Refused>> acquire(std::string instance, seconds duration = seconds(30)) {
+  Result<LockAnswer> acquire(std::string instance, seconds duration = seconds(30)) {
     return run_task(locks.acquire({lock, {"owner", std::move(instance)}, duration, clock.boot_now()}));
   }
   Result<LeaseService::Answer> grant(std::string key, Ttl ttl = Ttl{30}) {

@@ -47,7 +47,7 @@ class Routes {
       : store_(make_memory_store(clock)),
         locks_({}, *store_, clock, quiet_log()),
         leases_({}, *store_, clock, quiet_log()),
-        lock_api_(locks_, access_, lock_metrics_, quiet_log()),
+        lock_api_(locks_, access_, lock_metrics_, quiet_log(), /*strict=*/false),
         lease_api_({}, leases_, access_, lease_metrics_, clock, quiet_log()),
         ops_api_(leases_, {}) {}
 

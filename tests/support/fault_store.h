@@ -78,6 +78,10 @@ class FaultStore final : public LeaseStore {
     return real_.watch(std::move(prefix), after, std::move(handler));
   }
 
+  Subscription follow(std::string prefix, WatchHandler handler) override {
+    return real_.follow(std::move(prefix), std::move(handler));
+  }
+
  private:
   // By value: a hook may replace itself.
   static void run_hook(std::function<void()> hook) { hook(); }

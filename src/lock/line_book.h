@@ -1,0 +1,241 @@
+#pragma once
+
+#include <chrono>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// One of those that a waiter waits for. Its line is the entries under `line`, which ends in a slash: one for each who
+// waits, called a place (R21).
+struct LinePart {
+  std::string lock;  // the key of what is waited for
+  std::string line;
+};
+
+// Who waits: two requests of one identity are one waiter, of which the later counts. Empty: like nobody else.
+using Identity = std::string;
+
+// What a line has to know of an entry that stands under a lock's key.
+struct LockSight {
+  Identity holder;
+  std::optional<BootTime> look_again;  // a little after it should have ended: by then it may have, without an event
+};
+
+// What a line has to know of a place.
+struct PlaceSight {
+  Identity waiter;
+  std::string server;  // whose waiter that is
+};
+
+// What a server knows of the lines in which its clients wait, and what follows from it: who of them is to do what, and
+// when (R22 to R26). Pure: no clock, no store, no thread; so that every order of events can be tried. It is fed with
+// what the store's watch and the answers of commits say, and yields effects for its owner to carry out. Views are
+// hints: each effect is a commit with guards, so that acting on an old view costs a try and no more. Not thread-safe.
+class LineBook {
+ public:
+  using WaiterId = std::uint64_t;
+
+  // What a waiter is told to do next.
+  enum class Turn {
+    join,        // put its place, see join_of()
+    take,        // it is first, and all that it waits for seems free
+    look,        // the holder's time is up: look whether it still holds
+    superseded,  // a newer request of the same identity has its place
+  };
+
+  struct Wake {
+    WaiterId waiter;
+    Turn turn;
+  };
+  struct Load {  // read the lock, then the line, and say loaded() or load_failed()
+    LinePart part;
+  };
+  struct Rejoin {};  // some lost their places: see take_lost()
+  struct Remove {    // a place of this server without a waiter: erase it, until an answer comes
+    std::string place;
+  };
+  struct Evict {  // the head of a line does nothing although the lock is free: erase its place, guarded by both (R23)
+    LinePart part;
+    std::string place;
+    Revision revision;
+  };
+  using Effect = std::variant<Wake, Load, Rejoin, Remove, Evict>;
+
+  // What a joining waiter puts: at each key, expecting that revision there; and what it erases with it.
+  struct Join {
+    std::vector<std::string> places;  // one for each part, in their order
+    Revision expected = kAbsent;
+    std::vector<std::string> erased;
+  };
+
+  // What became of its places, as a waiter's try has seen.
+  enum class Places { there, gone, taken_over };
+
+  using SeeLock = std::function<LockSight(const Entry&)>;
+  using SeePlace = std::function<PlaceSight(const Entry&)>;
+
+  // `server`: its mark in its places and their names, like no other's, without a slash.
+  LineBook(std::string server, SeeLock see_lock, SeePlace see_place);
+
+  // To be called before what happens at that time; does what is due by time alone.
+  void advance(BootTime now);
+  BootTime next_due() const { return due_.empty() ? BootTime::max() : due_.begin()->first; }
+
+  // A new waiter. It takes over the place of one of the same identity that waits for the same (which is told so).
+  WaiterId add(std::vector<LinePart> parts, Identity identity);
+
+  // What a waiter that was told to join puts.
+  Join join_of(WaiterId waiter);
+
+  // The answer to that: the places stand at that revision; or something else stands there, and it is told to join anew.
+  void joined(WaiterId waiter, Revision revision);
+  void not_joined(WaiterId waiter);
+
+  // Those that lost their places, in their order, at most `most`: each is to join.
+  std::vector<WaiterId> take_lost(std::size_t most);
+
+  // The places of one that was told to take, which its commit erases, expecting that revision.
+  Join places_of(WaiterId waiter) const;
+
+  // What stands under a lock as of that revision; look_again as in LockSight.
+  void saw(const std::string& lock, const std::optional<Entry>& entry, Revision as_of,
+           std::optional<BootTime> look_again);
+  // A waiter that was told to take or look is done with that, and has taken nothing.
+  void tried(WaiterId waiter, Places places);
+
+  // The waiter is gone, and its places were erased at that revision; or they may stand there, and have to go.
+  void finished(WaiterId waiter, Revision revision);
+  void left(WaiterId waiter);
+
+  // An effect is carried out: the place was erased, or was gone, as of that revision.
+  void removed(const std::string& key, Revision as_of);
+
+  // What the store tells. reset(): some of it may be missing; every line is loaded again.
+  void changed(const ChangeBatch& batch);
+  void reset();
+  void loaded(const std::string& lock, const Found& found, const Listing& places);
+  void load_failed(const std::string& lock);
+
+  // A line that refused somebody although its lock seems free is looked after for a while, also without a waiter.
+  void look_after(const LinePart& part);
+
+  std::vector<Effect> take_effects() { return std::exchange(effects_, {}); }
+
+  // Hints: whether anybody is known to stand in that line; what holds the lock; how many are ahead of a waiter.
+  bool is_occupied(const std::string& lock) const;
+  std::optional<Entry> holder_of(const std::string& lock) const;
+  std::size_t ahead_of(WaiterId waiter) const;
+
+  std::size_t waiters() const { return waiters_.size(); }
+  std::size_t lines() const { return lines_.size(); }
+
+ private:
+  // R23: how long another server's head may do nothing.
+  static constexpr std::chrono::seconds kIdle{2};
+  static constexpr Revision kNotYet{std::numeric_limits<std::int64_t>::max()};
+
+  struct Order {
+    Revision created;
+    std::string name;
+    auto operator<=>(const Order&) const = default;
+  };
+  struct Place {
+    Revision revision;
+    Identity identity;
+    bool ours;
+  };
+  struct Line {
+    LinePart part;
+    bool loaded = false;
+    bool loading = false;
+    bool load_again = false;  // what is being read may be too old
+    std::vector<std::pair<Revision, Change>> meanwhile;
+    std::optional<Entry> lock;
+    LockSight sight;  // of `lock`
+    Revision lock_as_of{};
+    Revision loaded_as_of{};  // the places
+    Revision line_as_of{};    // the places now
+    std::map<Order, Place> places;
+    std::unordered_map<std::string, Revision> created;  // of the places, by name
+    std::unordered_map<Identity, Order> latest;         // places, by identity
+    std::unordered_map<Identity, WaiterId> identities;  // of our waiters
+    std::set<WaiterId> waiters;
+    std::unordered_map<std::string, Revision> removed;  // names: erased as of then; the largest: not yet
+    std::string idle_head;                              // of another server, first while the lock is free
+    BootTime idle_until{};
+    std::optional<BootTime> look_at;
+    std::optional<BootTime> load_at;
+    BootTime kept_until{};  // also without waiters
+    BootTime due = BootTime::max();
+  };
+  enum class State { loading, joining, in_line, lost };
+  struct Waiter {
+    std::vector<Line*> lines;
+    Identity identity;
+    std::string name;  // of its places
+    State state = State::loading;
+    Revision revision{};          // of its places
+    Revision expected = kAbsent;  // what it takes over when it joins
+    std::string old_name;         // of places that it gives up when it joins
+    bool acting = false;          // was told to take or look
+    bool superseded = false;
+  };
+
+  Line& line_for(const LinePart& part);
+  Line* find(const std::string& lock);
+  std::string fresh_name();
+  static std::string key_of(const Line& line, const std::string& name) { return line.part.line + name; }
+
+  void begin_load(Line& line);
+  void apply(Line& line, Revision revision, const Change& change);
+  void learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of);
+  void put_place(Line& line, const std::string& name, const Entry& entry);
+  void drop_place(Line& line, const std::string& name);
+  static void erase_place(Line& line, const std::string& name);
+  static const Place* place_at(const Line& line, const std::string& name);
+  void remove_orphan(Line& line, const std::string& name, Revision revision);
+
+  void tell_join(WaiterId id, Waiter& waiter);
+  void tell(WaiterId id, Waiter& waiter, Turn turn);
+  void supersede(WaiterId id);
+  void check_place(const Line& line, WaiterId id);
+  void forget(WaiterId id);
+  bool may_take(const Waiter& waiter) const;
+  bool is_first(const Line& line, const Waiter& waiter) const;
+  void look_over(Line& line);
+  void look_over_head(Line& line);
+  void look_over_all_of(const std::vector<Line*>& lines);
+  void set_due(Line& line);
+  void on_due(Line& line);
+
+  const std::string server_;
+  const SeeLock see_lock_;
+  const SeePlace see_place_;
+  BootTime now_{};
+  WaiterId last_waiter_ = 0;
+  std::uint64_t last_name_ = 0;
+  std::unordered_map<std::string, Line> lines_;       // by lock
+  std::unordered_map<std::string, Line*> by_prefix_;  // by line
+  std::unordered_map<WaiterId, Waiter> waiters_;
+  std::unordered_map<std::string, WaiterId> by_name_;
+  std::set<WaiterId> lost_;
+  std::set<std::pair<BootTime, std::string>> due_;  // lines, by lock
+  std::vector<Effect> effects_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,49 @@
+#include "lock/line_place.h"
+
+#include <boost/json.hpp>
+
+#include "base/json_text.h"
+#include "base/sha256.h"
+
+namespace sharedlock {
+
+namespace json = boost::json;
+
+std::string to_json(const LinePlace& place) {
+  std::string names = "[";
+  for (const std::string& name : place.names) {
+    if (names.size() > 1) names += ',';
+    append_json_string(names, name);
+  }
+  return JsonObject()
+      .text("owner", place.owner)
+      .text("instance", place.instance)
+      .text("server", place.server)
+      .raw("names", names + ']')
+      .take();
+}
+
+Result<LinePlace> parse_line_place(const std::string& text) {
+  try {
+    const json::value parsed = json::parse(text);
+    const json::object& members = parsed.as_object();
+    LinePlace place{.owner = std::string(members.at("owner").as_string()),
+                    .instance = std::string(members.at("instance").as_string()),
+                    .server = std::string(members.at("server").as_string()),
+                    .names = {}};
+    for (const json::value& name : members.at("names").as_array()) place.names.emplace_back(name.as_string());
+    return place;
+  } catch (const std::exception&) {
+    return Error{Errc::corrupt, "a place in line can't be read"};
+  }
+}
+
+Identity identity_of(const Holder& holder) {
+  return sha256_hex(holder.instance) + holder.owner;
+}
+
+Identity identity_of(const LinePlace& place) {
+  return place.instance.empty() ? Identity() : place.instance + place.owner;
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "lock/line_book.h"
+#include "lock/types.h"
+
+namespace sharedlock {
+
+// What stands in a place of a line, as a JSON object: owner, the SHA-256 of the instance (which is shown to nobody),
+// the server that keeps the place, and the names of all that is waited for together (R21).
+struct LinePlace {
+  std::string owner;
+  std::string instance;  // hexadecimal; empty: nobody in particular
+  std::string server;
+  std::vector<std::string> names;
+};
+
+std::string to_json(const LinePlace& place);
+
+// corrupt: not such an object.
+Result<LinePlace> parse_line_place(const std::string& json);
+
+// How holders and waiters are told apart.
+Identity identity_of(const Holder& holder);
+Identity identity_of(const LinePlace& place);
+
+}  // namespace sharedlock

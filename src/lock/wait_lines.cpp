@@ -1,0 +1,450 @@
+#include "lock/wait_lines.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <limits>
+#include <utility>
+
+#include "base/random.h"
+#include "base/sha256.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr std::size_t kWorkers = 16;
+// One commit's worth: etcd takes at most 128 operations by default.
+constexpr std::size_t kAtOnce = 32;
+constexpr std::chrono::milliseconds kRest{200};  // after an error
+
+std::string server_mark() {
+  return sha256_hex(std::to_string(random_bits())).substr(0, 16);
+}
+
+PlaceSight see_place(const Entry& entry) {
+  auto place = parse_line_place(entry.value);
+  if (!place) return {};
+  Identity waiter = identity_of(*place);
+  return {.waiter = std::move(waiter), .server = std::move(place->server)};
+}
+
+}  // namespace
+
+// Used on its executor, but for `turn`, which is guarded by the lines' mutex.
+struct WaitLines::Waiter::State {
+  explicit State(Executor on) : executor(on), signal(on) {}
+
+  Executor executor;
+  Signal signal;
+  LineBook::WaiterId id = 0;
+  std::string place;  // what stands in its places
+  bool hung_up = false;
+  std::optional<LineBook::Turn> turn;
+};
+
+WaitLines::Waiter::~Waiter() {
+  if (state_) lines_->leave(*state_);
+}
+
+std::function<void()> WaitLines::Waiter::hang_up() const {
+  return [state = state_] {
+    state->hung_up = true;
+    state->signal.raise();
+  };
+}
+
+WaitLines::WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log)
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      log_(log),
+      server_(server_mark()),
+      book_(server_, [this](const Entry& entry) { return options_.see_lock(entry); }, see_place) {}
+
+WaitLines::~WaitLines() {
+  {
+    std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    if (executor_) asio::post(*executor_, [time = time_] { time->raise(); });
+  }
+  following_.clear();
+  tasks_.join();
+}
+
+WaitLines::Waiter WaitLines::enter(Executor executor, std::vector<std::string> names, const std::string& owner,
+                                   const std::string& instance) {
+  auto state = std::make_shared<Waiter::State>(executor);
+  LinePlace place{.owner = owner,
+                  .instance = instance.empty() ? std::string() : sha256_hex(instance),
+                  .server = server_,
+                  .names = std::move(names)};
+  state->place = to_json(place);
+  std::vector<LinePart> parts;
+  parts.reserve(place.names.size());
+  for (const std::string& name : place.names) parts.push_back(options_.part_of(name));
+
+  std::scoped_lock lock(mutex_);
+  if (!draining_) {
+    begin(executor);
+    state->id = book_.add(std::move(parts), identity_of(place));
+    waiters_[state->id] = state;
+    carry_out();
+  }
+  return Waiter(*this, std::move(state));
+}
+
+// Lock held.
+void WaitLines::begin(Executor executor) {
+  book_.advance(clock_.boot_now());
+  if (executor_) return;
+  executor_ = executor;
+  time_ = std::make_shared<Signal>(executor);
+  tasks_.spawn(executor, keep_time());
+  for (const std::string& prefix : options_.followed) {
+    following_.push_back(store_.follow(prefix, [this](const WatchEvent& event) { on_event(event); }));
+  }
+}
+
+void WaitLines::leave(Waiter::State& state) {
+  std::scoped_lock lock(mutex_);
+  waiters_.erase(state.id);
+  book_.left(state.id);
+  carry_out();
+}
+
+Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
+  Waiter::State& state = *waiter.state_;
+  std::optional<Error> unjoined;
+  for (;;) {
+    std::optional<LineBook::Turn> turn;
+    bool draining = false;
+    {
+      std::scoped_lock lock(mutex_);
+      turn = std::exchange(state.turn, std::nullopt);
+      draining = draining_;
+    }
+    if (state.hung_up) co_return Next::hung_up;
+    if (draining) co_return Next::draining;
+    if (turn == LineBook::Turn::take) co_return Next::take;
+    if (turn == LineBook::Turn::look) co_return Next::look;
+    if (turn == LineBook::Turn::superseded) co_return Next::superseded;
+    bool time_up = clock_.boot_now() >= until;
+    if (time_up && unjoined) co_return *unjoined;
+    if (time_up) co_return Next::time_up;
+    if (turn == LineBook::Turn::join) {
+      unjoined = co_await join(waiter);
+    } else {
+      co_await state.signal.wait(time_left(clock_, Deadline(until)));
+    }
+  }
+}
+
+// Tried again and again: whoever waits has time.
+Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
+  Waiter::State& state = *waiter.state_;
+  Transaction transaction;
+  {
+    std::scoped_lock lock(mutex_);
+    put_join(transaction, book_.join_of(state.id), state.place);
+  }
+  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  if (!outcome) co_await state.signal.wait(kRest);
+  auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  if (committed) {
+    book_.joined(state.id, committed->revision);
+  } else {
+    book_.not_joined(state.id);
+  }
+  carry_out();
+  if (!outcome) co_return outcome.error();
+  co_return std::nullopt;
+}
+
+void WaitLines::put_join(Transaction& transaction, const LineBook::Join& join, const std::string& value) const {
+  for (const std::string& place : join.places) {
+    transaction.expect.push_back({place, join.expected});
+    transaction.changes.emplace_back(Put{place, value, SessionLease{}});
+  }
+  for (const std::string& place : join.erased) transaction.changes.emplace_back(Erase{place});
+}
+
+LineBook::Join WaitLines::places_of(const Waiter& waiter) const {
+  std::scoped_lock lock(mutex_);
+  return book_.places_of(waiter.state_->id);
+}
+
+void WaitLines::saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
+                    std::optional<BootTime> look_again) {
+  std::scoped_lock lock(mutex_);
+  book_.saw(options_.part_of(name).lock, entry, as_of, look_again);
+  carry_out();
+}
+
+void WaitLines::tried(Waiter& waiter, LineBook::Places places) {
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  book_.tried(waiter.state_->id, places);
+  carry_out();
+}
+
+void WaitLines::finished(Waiter& waiter, Revision revision) {
+  std::scoped_lock lock(mutex_);
+  waiters_.erase(waiter.state_->id);
+  book_.finished(waiter.state_->id, revision);
+  carry_out();
+}
+
+void WaitLines::drain() {
+  std::scoped_lock lock(mutex_);
+  draining_ = true;
+  for (auto& [id, state] : waiters_) {
+    asio::post(state->executor, [one = state] { one->signal.raise(); });
+  }
+}
+
+void WaitLines::refused_by_line(Executor executor, const std::string& name) {
+  std::scoped_lock lock(mutex_);
+  if (draining_) return;
+  begin(executor);
+  book_.look_after(options_.part_of(name));
+  carry_out();
+}
+
+bool WaitLines::is_occupied(const std::string& name) const {
+  std::scoped_lock lock(mutex_);
+  return executor_ && book_.is_occupied(options_.part_of(name).lock);
+}
+
+std::optional<Entry> WaitLines::holder_of(const std::string& name) const {
+  std::scoped_lock lock(mutex_);
+  return book_.holder_of(options_.part_of(name).lock);
+}
+
+std::size_t WaitLines::ahead_of(const Waiter& waiter) const {
+  std::scoped_lock lock(mutex_);
+  return book_.ahead_of(waiter.state_->id);
+}
+
+std::size_t WaitLines::waiters() const {
+  std::scoped_lock lock(mutex_);
+  return waiters_.size();
+}
+
+// On a thread of the store.
+void WaitLines::on_event(const WatchEvent& event) {
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  if (std::holds_alternative<Snapshot>(event)) book_.reset();
+  if (auto* batch = std::get_if<ChangeBatch>(&event)) book_.changed(*batch);
+  carry_out();
+}
+
+// Lock held: hands the book's effects to those who carry them out.
+void WaitLines::carry_out() {
+  for (auto& effect : book_.take_effects()) {
+    if (auto* wake = std::get_if<LineBook::Wake>(&effect)) {
+      auto waiter = waiters_.find(wake->waiter);
+      if (waiter == waiters_.end()) continue;
+      waiter->second->turn = wake->turn;
+      asio::post(waiter->second->executor, [state = waiter->second] { state->signal.raise(); });
+    } else if (auto* load = std::get_if<LineBook::Load>(&effect)) {
+      loads_.push_back(std::move(load->part));
+    } else if (auto* remove = std::get_if<LineBook::Remove>(&effect)) {
+      removes_.push_back(std::move(remove->place));
+    } else if (auto* evict = std::get_if<LineBook::Evict>(&effect)) {
+      evicts_.push_back(std::move(*evict));
+    } else {
+      rejoin_due_ = true;
+    }
+  }
+  if (!executor_ || stopping_) return;
+  std::size_t work = loads_.size() + removes_.size() + evicts_.size() + (rejoin_due_ ? 1 : 0);
+  for (; work > 0 && workers_ < kWorkers; --work) {
+    ++workers_;
+    tasks_.spawn(*executor_, this->work());
+  }
+  if (book_.next_due() < alarm_) {
+    alarm_ = book_.next_due();
+    asio::post(*executor_, [time = time_] { time->raise(); });
+  }
+}
+
+Task<void> WaitLines::keep_time() {
+  auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_task);  // the lock is held by who began
+  auto time = time_;
+  for (;;) {
+    BootTime due{};
+    {
+      std::scoped_lock lock(mutex_);
+      if (stopping_) co_return;
+      book_.advance(clock_.boot_now());
+      carry_out();
+      due = alarm_ = book_.next_due();
+    }
+    co_await time->wait(time_left(clock_, Deadline(due)));
+  }
+}
+
+// Works until nothing is left.
+Task<void> WaitLines::work() {
+  auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_task);  // the lock is held by who hires
+  for (;;) {
+    auto chore = take_chore();
+    if (!chore) co_return;
+    co_await std::move(*chore);
+  }
+}
+
+std::optional<Task<void>> WaitLines::take_chore() {
+  std::scoped_lock lock(mutex_);
+  if (!stopping_) {
+    if (rejoin_due_ && !rejoining_) {
+      rejoining_ = true;
+      rejoin_due_ = false;
+      return rejoin();
+    }
+    if (!loads_.empty()) {
+      LinePart part = std::move(loads_.front());
+      loads_.pop_front();
+      return load(std::move(part));
+    }
+    if (!removes_.empty()) {
+      std::vector<std::string> some;
+      while (!removes_.empty() && some.size() < kAtOnce) {
+        if (std::ranges::find(some, removes_.front()) == some.end()) some.push_back(std::move(removes_.front()));
+        removes_.pop_front();
+      }
+      return remove(std::move(some));
+    }
+    if (!evicts_.empty()) {
+      LineBook::Evict head = std::move(evicts_.front());
+      evicts_.pop_front();
+      return evict(std::move(head));
+    }
+  }
+  --workers_;
+  return std::nullopt;
+}
+
+Task<void> WaitLines::load(LinePart part) {
+  auto found = co_await store_.get(part.lock, soon());
+  Result<Listing> places = Listing();
+  if (found) places = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  if (found && places) {
+    book_.loaded(part.lock, *found, *places);
+  } else {
+    book_.load_failed(part.lock);
+  }
+  carry_out();
+}
+
+// One commit after the other, in their order.
+Task<void> WaitLines::rejoin() {
+  for (;;) {
+    std::vector<LineBook::WaiterId> lost;
+    {
+      std::scoped_lock lock(mutex_);
+      if (!stopping_) lost = book_.take_lost(kAtOnce);
+      if (lost.empty()) {
+        rejoining_ = false;
+        co_return;
+      }
+    }
+    co_await rejoin_some(std::move(lost));
+  }
+}
+
+Task<void> WaitLines::rejoin_some(std::vector<LineBook::WaiterId> lost) {
+  while (!lost.empty()) {
+    Transaction transaction;
+    std::vector<LineBook::WaiterId> together;
+    {
+      std::scoped_lock lock(mutex_);
+      while (!lost.empty() && transaction.changes.size() < kAtOnce) {
+        auto waiter = waiters_.find(lost.front());
+        if (waiter != waiters_.end()) {
+          put_join(transaction, book_.join_of(lost.front()), waiter->second->place);
+          together.push_back(lost.front());
+        }
+        lost.erase(lost.begin());
+      }
+    }
+    if (together.empty()) co_return;
+    auto outcome = co_await store_.commit(std::move(transaction), soon());
+    if (!outcome) co_await pause(kRest);
+    auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+    std::scoped_lock lock(mutex_);
+    book_.advance(clock_.boot_now());
+    for (LineBook::WaiterId id : together) {
+      if (committed) {
+        book_.joined(id, committed->revision);
+      } else {
+        book_.not_joined(id);
+      }
+    }
+    carry_out();
+  }
+}
+
+// Until an answer comes: the place of one who is gone would hold up all behind it.
+Task<void> WaitLines::remove(std::vector<std::string> places) {
+  Transaction transaction;
+  for (const std::string& place : places) transaction.changes.emplace_back(Erase{place});
+  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  if (!outcome) co_await pause(kRest);
+  auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  for (std::string& place : places) {
+    if (committed) {
+      book_.removed(place, committed->revision);
+    } else {
+      removes_.push_back(std::move(place));
+    }
+  }
+  carry_out();
+}
+
+// R23: whoever waits for several is no obstacle unless all of them are free and it is first in all lines.
+Task<void> WaitLines::evict(LineBook::Evict head) {
+  auto found = co_await store_.get(head.place, soon());
+  if (!found || !found->entry || found->entry->revision != head.revision) co_return;
+  auto place = parse_line_place(found->entry->value);
+  Transaction transaction;
+  std::string name = head.place.substr(head.part.line.size());
+  std::vector<LinePart> parts;
+  if (place) {
+    for (const std::string& waited : place->names) parts.push_back(options_.part_of(waited));
+  }
+  if (parts.empty()) parts.push_back(head.part);
+  for (const LinePart& part : parts) {
+    auto line = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
+    if (!line) co_return;
+    auto first = std::ranges::min_element(
+        line->entries, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
+    if (first == line->entries.end() || first->first != part.line + name) co_return;
+    transaction.expect.push_back({part.lock, kAbsent});
+    transaction.expect.push_back({first->first, first->second.revision});
+    transaction.changes.emplace_back(Erase{first->first});
+  }
+  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  if (outcome && std::holds_alternative<Committed>(*outcome)) {
+    log_.write(LogLevel::warn, "a waiter of another server did nothing with a free lock and lost its place",
+               {{"place", head.place}});
+  }
+}
+
+Task<void> WaitLines::pause(std::chrono::milliseconds span) {
+  auto executor = co_await asio::this_coro::executor;
+  Signal never(executor);
+  co_await never.wait(span);
+}
+
+}  // namespace sharedlock

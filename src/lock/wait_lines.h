@@ -1,0 +1,145 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "lock/line_book.h"
+#include "lock/line_place.h"
+#include "store/lease_store.h"
+#include "store/signal.h"
+
+namespace sharedlock {
+
+struct WaitLinesOptions {
+  std::vector<std::string> followed;                         // prefixes that cover the locks and their lines
+  std::function<LinePart(const std::string& name)> part_of;  // where a name's lock and line are
+  std::function<LockSight(const Entry&)> see_lock;           // what an entry under a lock's key says
+  std::chrono::milliseconds request_timeout{5000};           // of each commit
+};
+
+// Waiting in line over a LeaseStore: keeps the places of this server's waiters and says whose turn it is; taking the
+// lock is up to the waiter. What follows from what is in LineBook; here is what carries it out. Asks the store for
+// nothing, and follows nothing, before somebody waits. Thread-safe. Store, clock and log must outlive it.
+class WaitLines {
+ public:
+  WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log);
+  WaitLines(const WaitLines&) = delete;
+  WaitLines& operator=(const WaitLines&) = delete;
+  ~WaitLines();  // all waiters must be gone; waits for what runs, whose threads must still run
+
+  // Why next() returned.
+  enum class Next {
+    take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
+    look,        // look whether the holder still holds; else the same
+    superseded,  // a newer request of the same identity waits
+    time_up,
+    hung_up,
+    draining,
+  };
+
+  // One who waits, on the executor of the coroutine that entered. Leaves the line when destroyed.
+  class Waiter {
+   public:
+    Waiter(Waiter&& other) noexcept = default;
+    Waiter& operator=(Waiter&&) = delete;
+    ~Waiter();
+
+    // Its client has hung up. From its executor; maybe after its end.
+    std::function<void()> hang_up() const;
+
+   private:
+    friend class WaitLines;
+    struct State;
+    Waiter(WaitLines& lines, std::shared_ptr<State> state) : lines_(&lines), state_(std::move(state)) {}
+    WaitLines* lines_;
+    std::shared_ptr<State> state_;
+  };
+
+  // Goes to the end of the lines of these names; `owner` and `instance` (empty: nobody in particular) say who.
+  Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner,
+               const std::string& instance);
+
+  // Until there is something to do, or until that time. An error says why it has no place in line.
+  Task<Result<Next>> next(Waiter& waiter, BootTime until);
+
+  // Its places, to be erased by the commit that takes the locks, which is to expect them at that revision.
+  LineBook::Join places_of(const Waiter& waiter) const;
+
+  // After take or look. Nothing was taken: this is what stands under a lock, and when it is to be looked at again.
+  void saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
+           std::optional<BootTime> look_again);
+  void tried(Waiter& waiter, LineBook::Places places);
+  // Or it was, with that revision, and its places are erased.
+  void finished(Waiter& waiter, Revision revision);
+
+  // From now on nobody waits: who does is told to leave, who comes is told at once.
+  void drain();
+
+  // A newcomer was refused because somebody stands in line, though the lock is free.
+  void refused_by_line(Executor executor, const std::string& name);
+
+  // Hints.
+  bool is_occupied(const std::string& name) const;
+  std::optional<Entry> holder_of(const std::string& name) const;
+  std::size_t ahead_of(const Waiter& waiter) const;
+  std::size_t waiters() const;
+
+ private:
+  using WaiterPtr = std::shared_ptr<Waiter::State>;
+
+  void begin(Executor executor);
+  void on_event(const WatchEvent& event);
+  void carry_out();
+  void leave(Waiter::State& state);
+  Task<std::optional<Error>> join(Waiter& waiter);
+
+  Task<void> work();
+  Task<void> keep_time();
+  std::optional<Task<void>> take_chore();
+  Task<void> load(LinePart part);
+  Task<void> rejoin();
+  Task<void> rejoin_some(std::vector<LineBook::WaiterId> lost);
+  Task<void> remove(std::vector<std::string> places);
+  Task<void> evict(LineBook::Evict head);
+  void put_join(Transaction& transaction, const LineBook::Join& join, const std::string& value) const;
+  Task<void> pause(std::chrono::milliseconds span);
+  Deadline soon() const { return {clock_.boot_now() + options_.request_timeout}; }
+
+  const WaitLinesOptions options_;
+  LeaseStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const std::string server_;
+
+  mutable std::mutex mutex_;
+  LineBook book_;
+  std::unordered_map<LineBook::WaiterId, WaiterPtr> waiters_;
+  std::deque<LinePart> loads_;
+  std::deque<std::string> removes_;
+  std::deque<LineBook::Evict> evicts_;
+  BootTime alarm_{};  // when keep_time() wakes
+  bool rejoin_due_ = false;
+  bool rejoining_ = false;
+  std::size_t workers_ = 0;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::optional<Executor> executor_;  // of the chores; once somebody has waited
+  std::shared_ptr<Signal> time_;      // for keep_time(), on that executor
+  std::vector<Subscription> following_;
+  TaskGroup tasks_;
+};
+
+}  // namespace sharedlock
