@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <sstream>
 
 namespace sharedlock {
 
@@ -266,7 +267,7 @@ void LineBook::look_over(Line& line) {
     auto same = line.identities.find(line.sight.holder);
     if (same != line.identities.end()) {
       Waiter& waiter = waiters_.at(same->second);
-      if (may_take(waiter)) tell(same->second, waiter, Turn::take);
+      if (may_take(waiter)) tell(same->second, waiter, Turn::retake);
     }
   }
   look_over_head(line);
@@ -297,6 +298,30 @@ bool LineBook::is_occupied(const std::string& lock) const {
 std::optional<Entry> LineBook::holder_of(const std::string& lock) const {
   auto line = lines_.find(lock);
   return line == lines_.end() ? std::nullopt : line->second.lock;
+}
+
+std::string LineBook::text() const {
+  std::ostringstream out;
+  std::map<std::string, const Line*> lines;
+  for (const auto& [lock, line] : lines_) lines[lock] = &line;
+  for (const auto& [lock, line] : lines) {
+    out << lock << line->loaded << line->loading << line->load_again << line->meanwhile.size();
+    out << (line->lock ? number_of(line->lock->revision) : 0) << ',' << number_of(line->lock_as_of) << ','
+        << number_of(line->loaded_as_of) << ',' << number_of(line->line_as_of) << line->idle_head;
+    for (const auto& [revision, change] : line->meanwhile) out << '~' << number_of(revision) << change.key;
+    for (const auto& [order, place] : line->places) {
+      out << '[' << number_of(order.created) << order.name << number_of(place.revision) << ']';
+    }
+    std::map<std::string, Revision> gone(line->removed.begin(), line->removed.end());
+    for (const auto& [name, revision] : gone) out << '-' << name << number_of(revision);
+  }
+  std::map<WaiterId, const Waiter*> waiters;
+  for (const auto& [id, waiter] : waiters_) waiters[id] = &waiter;
+  for (const auto& [id, waiter] : waiters) {
+    out << '(' << id << waiter->name << static_cast<int>(waiter->state) << number_of(waiter->revision) << ','
+        << number_of(waiter->expected) << waiter->old_name << waiter->acting << waiter->superseded << ')';
+  }
+  return out.str();
 }
 
 std::size_t LineBook::ahead_of(WaiterId id) const {

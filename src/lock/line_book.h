@@ -54,6 +54,7 @@ class LineBook {
   enum class Turn {
     join,        // put its place, see join_of()
     take,        // it is first, and all that it waits for seems free
+    retake,      // it may not be first, but its own identity seems to hold it: look, and take nothing that is free
     look,        // the holder's time is up: look whether it still holds
     superseded,  // a newer request of the same identity has its place
   };
@@ -143,6 +144,9 @@ class LineBook {
 
   std::size_t waiters() const { return waiters_.size(); }
   std::size_t lines() const { return lines_.size(); }
+
+  // All that it knows, for tests: equal texts mean that it will do the same.
+  std::string text() const;
 
  private:
   // R23: how long another server's head may do nothing.

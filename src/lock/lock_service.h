@@ -102,7 +102,7 @@ class LockService {
 
   Task<Result<LockAnswer>> acquire_in_line(AcquireRequest request);
   Task<Result<std::optional<LockGrant>>> take_turn(const AcquireRequest& request, WaitLines::Waiter& waiter,
-                                                   First first);
+                                                   WaitLines::Next turn);
   Refused refused_in_line(const AcquireRequest& request, const WaitLines::Waiter& waiter);
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;

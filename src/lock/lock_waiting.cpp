@@ -43,8 +43,7 @@ Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
       LockAnswer ended = *end;
       co_return ended;
     }
-    First first = *next == WaitLines::Next::look ? First::look : First::guess;
-    auto granted = co_await take_turn(request, waiter, first);
+    auto granted = co_await take_turn(request, waiter, *next);
     if (!granted) co_return granted.error();
     if (!*granted) continue;
     LockAnswer grant = **std::move(granted);
@@ -63,7 +62,7 @@ Task<Result<std::size_t>> LockService::count_waiters(LockName lock, BootTime rec
 // One commit takes the lock and erases the place, so that exactly one of them and whoever else wants either comes
 // about. Nothing: it is not free after all, and waiting goes on.
 Task<Result<std::optional<LockGrant>>> LockService::take_turn(const AcquireRequest& request, WaitLines::Waiter& waiter,
-                                                              First first) {
+                                                              WaitLines::Next turn) {
   using Places = LineBook::Places;
   BootTime begun = clock_.boot_now();
   Deadline deadline = deadline_for(begun);
@@ -73,15 +72,16 @@ Task<Result<std::optional<LockGrant>>> LockService::take_turn(const AcquireReque
   std::string place = join.places.front();
   Places places = Places::there;
   Result<Found> found = Found{};
-  if (first == First::look) found = co_await look_durably(key, deadline);
+  if (turn != WaitLines::Next::take) found = co_await look_durably(key, deadline);
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto seen = read(key, found->entry);
     if (!seen) co_return seen.error();
     Decision decision = decide_acquire(request, *seen, epoch_now());
     bool mine = *seen && (*seen)->record.holder == request.holder;
-    bool without_place = places != Places::there && !mine;
-    if (!is_write(decision) || without_place || retries_left < 0) {
+    bool first = places == Places::there && turn != WaitLines::Next::retake;
+    bool may_take = is_write(decision) && (first || mine);
+    if (!may_take || retries_left < 0) {
       lines_.saw(name, found->entry, found->as_of, look_again_at(*seen));
       lines_.tried(waiter, places);
       co_return std::nullopt;

@@ -127,6 +127,7 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
     if (state.hung_up) co_return Next::hung_up;
     if (draining) co_return Next::draining;
     if (turn == LineBook::Turn::take) co_return Next::take;
+    if (turn == LineBook::Turn::retake) co_return Next::retake;
     if (turn == LineBook::Turn::look) co_return Next::look;
     if (turn == LineBook::Turn::superseded) co_return Next::superseded;
     bool time_up = clock_.boot_now() >= until;

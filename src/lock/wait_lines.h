@@ -43,7 +43,8 @@ class WaitLines {
   // Why next() returned.
   enum class Next {
     take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
-    look,        // look whether the holder still holds; else the same
+    retake,      // its own identity seems to hold it: the same, but what is free may be taken by who is first only
+    look,        // look whether the holder still holds; else as with take
     superseded,  // a newer request of the same identity waits
     time_up,
     hung_up,

@@ -1,1 +1,1 @@
-#include "lock/line_book.h"
+
