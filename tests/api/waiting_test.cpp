@@ -1,0 +1,250 @@
+// Waiting in line, as a client sees it: first come, first served, and nobody is forgotten.
+#include <deque>
+#include <random>
+#include <thread>
+
+#include "api/api_test.h"
+#include "support/eventually.h"
+#include "support/temporary_directory.h"
+
+namespace sharedlock::test {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::Le;
+using testing::Not;
+
+std::string asked(const std::string& instance, int duration, const std::string& wait = "") {
+  std::string more = wait.empty() ? "" : R"(,"wait":)" + wait;
+  return R"({"instanceId":")" + instance + R"(","leaseDuration":)" + std::to_string(duration) + more + "}";
+}
+
+std::string path_of(const std::string& name, const std::string& what = "") {
+  return "/v1/space/lock/" + name + (what.empty() ? "" : "/" + what);
+}
+
+// One request whose answer is read later.
+class Asking {
+ public:
+  Asking(const ServerProcess& server, const std::string& name, const std::string& body) : client_(server.connect()) {
+    client_.send("POST " + path_of(name, "acquire") +
+                 " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  }
+  TestResponse answer() { return client_.read_response(); }
+  bool is_silent(int milliseconds = 50) { return client_.read_for(milliseconds).empty(); }
+  void hang_up() { client_.finish_sending(); }
+  void reset() { client_.reset(); }
+
+ private:
+  TestClient client_;
+};
+
+// The kinds of store that need no other program.
+struct InMemory {
+  static Environment environment() { return ServerProcess::open_memory(); }
+};
+struct Embedded {
+  static Environment environment() {
+    static TemporaryDirectory directory;
+    return ServerProcess::open_memory(
+        {{"SHARED_LOCK_STORAGE_TYPE", "embedded"}, {"SHARED_LOCK_DATA_DIR", directory.path().string()}});
+  }
+};
+
+template <class Settings>
+class Waiting : public OnServer<Settings> {
+ protected:
+  TestResponse acquire(const std::string& name, const std::string& instance, int duration = 60,
+                       const std::string& wait = "") {
+    return this->post(path_of(name, "acquire"), asked(instance, duration, wait));
+  }
+  TestResponse release(const std::string& name, const std::string& instance) {
+    return this->post(path_of(name, "release"), R"({"instanceId":")" + instance + "\"}");
+  }
+  std::int64_t waiters(const std::string& name) {
+    auto lock = object_of(this->ask("GET", path_of(name)).body);
+    return lock.contains("waiters") ? lock.at("waiters").as_int64() : -1;
+  }
+  // One that has its place in line when this returns.
+  Asking waiting(const std::string& name, const std::string& instance, const std::string& wait = "60",
+                 int duration = 60) {
+    std::int64_t before = waiters(name);
+    Asking asking(this->server(), name, asked(instance, duration, wait));
+    EXPECT_TRUE(eventually([&] { return waiters(name) == before + 1; }));
+    return asking;
+  }
+  static std::int64_t token_of(const TestResponse& response) { return number_in(response.header("X-Fencing-Token")); }
+};
+
+using Stores = testing::Types<InMemory, Embedded>;
+TYPED_TEST_SUITE(Waiting, Stores);
+
+TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItIsReleased) {
+  auto held = this->acquire("handed", "instance-1");
+  ASSERT_EQ(held.status, 200);
+  Asking second = this->waiting("handed", "instance-2");
+  EXPECT_TRUE(second.is_silent());
+  EXPECT_EQ(this->release("handed", "instance-1").status, 200);
+  auto granted = second.answer();
+  ASSERT_EQ(granted.status, 200);
+  EXPECT_THAT(granted.body, AllOf(HasSubstr(R"("instanceId":"instance-2")"), HasSubstr(R"("ttl":60)")));
+  EXPECT_GT(this->token_of(granted), this->token_of(held));
+  EXPECT_EQ(this->waiters("handed"), 0);
+}
+
+TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItsLeaseEnds) {
+  ASSERT_EQ(this->acquire("ending", "instance-1", 1).status, 200);
+  Asking second = this->waiting("ending", "instance-2");
+  EXPECT_EQ(second.answer().status, 200);
+}
+
+TYPED_TEST(Waiting, TheOrderOfGrantsIsThatOfJoining) {
+  ASSERT_EQ(this->acquire("order", "holder-0").status, 200);
+  std::deque<Asking> line;
+  for (int i = 1; i <= 20; ++i) line.push_back(this->waiting("order", "holder-" + std::to_string(i)));
+  std::int64_t token = 0;
+  for (int i = 1; i <= 20; ++i) {
+    ASSERT_EQ(this->release("order", "holder-" + std::to_string(i - 1)).status, 200);
+    auto granted = line.front().answer();
+    ASSERT_EQ(granted.status, 200);
+    EXPECT_THAT(granted.body, HasSubstr("\"holder-" + std::to_string(i) + "\""));
+    EXPECT_GT(this->token_of(granted), token);
+    token = this->token_of(granted);
+    line.pop_front();
+    for (Asking& other : line) EXPECT_TRUE(other.is_silent(0));
+  }
+}
+
+// Nor by a try that comes in the moment between a release and the grant to who waits.
+TYPED_TEST(Waiting, NobodyOvertakes) {
+  ASSERT_EQ(this->acquire("fair", "holder-0").status, 200);
+  for (int i = 1; i <= 100; ++i) {
+    Asking next = this->waiting("fair", "holder-" + std::to_string(i));
+    Asking overtaking(this->server(), "fair", asked("newcomer", 60));
+    ASSERT_EQ(this->release("fair", "holder-" + std::to_string(i - 1)).status, 200);
+    auto tried = this->acquire("fair", "newcomer");
+    EXPECT_EQ(tried.status, 423) << tried.body;
+    EXPECT_EQ(overtaking.answer().status, 423);
+    EXPECT_EQ(next.answer().status, 200);
+  }
+}
+
+TYPED_TEST(Waiting, TimeUpIsARefusalThatSaysWhy) {
+  auto held = object_of(this->acquire("patience", "instance-1").body);
+  Asking first = this->waiting("patience", "instance-2");
+  auto begun = std::chrono::steady_clock::now();
+  auto refused = this->acquire("patience", "instance-3", 60, "1");
+  EXPECT_THAT(std::chrono::steady_clock::now() - begun, AllOf(Ge(1s), Le(3s)));
+  EXPECT_EQ(refused.status, 423);
+  EXPECT_EQ(refused.body,
+            R"({"success":false,"namespace":"space","lockName":"patience","owner":"anonymous","expiry":)" +
+                std::to_string(held.at("expiry").as_int64()) + R"(,"ahead":1})");
+  EXPECT_TRUE(eventually([&] { return this->waiters("patience") == 1; }));
+  EXPECT_TRUE(first.is_silent(0));
+}
+
+TYPED_TEST(Waiting, OfZeroIsNone) {
+  ASSERT_EQ(this->acquire("zero", "instance-1").status, 200);
+  auto refused = this->acquire("zero", "instance-2", 60, "0");
+  EXPECT_EQ(refused.status, 423);
+  EXPECT_THAT(refused.body, AllOf(HasSubstr(R"("owner":"anonymous")"), Not(HasSubstr("ahead"))));
+  EXPECT_EQ(this->acquire("zero-free", "instance-2", 60, "5").status, 200) << "what is free is had at once";
+}
+
+TYPED_TEST(Waiting, WhatIsNoTimeToWaitIsRefused) {
+  auto expect = [&](const std::string& wait, const std::string& error) {
+    auto refused = this->acquire("bad-wait", "instance-1", 60, wait);
+    EXPECT_EQ(refused.status, 400) << wait;
+    EXPECT_EQ(refused.body, R"({"message":"JSON validation failed","details":["$.wait: )" + error + "\"]}");
+  };
+  expect("-1", "must have a minimum value of 0");
+  expect("3601", "must have a maximum value of 3600");
+  expect("1.5", "number found, integer expected");
+  expect("\"10\"", "string found, integer expected");
+  expect("null", "null found, integer expected");
+  auto renewed = this->post(path_of("bad-wait", "renew"), asked("instance-1", 60, "1"));
+  EXPECT_EQ(renewed.status, 400) << "only an acquire waits";
+}
+
+TYPED_TEST(Waiting, ForWhatIsHeldAlreadyIsNone) {
+  auto held = this->acquire("own", "instance-1");
+  auto again = this->acquire("own", "instance-1", 60, "60");
+  EXPECT_EQ(again.status, 200);
+  EXPECT_GT(this->token_of(again), this->token_of(held));
+}
+
+TYPED_TEST(Waiting, WhoHangsUpLeavesTheLine) {
+  ASSERT_EQ(this->acquire("left", "instance-1").status, 200);
+  Asking second = this->waiting("left", "instance-2");
+  Asking third = this->waiting("left", "instance-3");
+  second.hang_up();
+  EXPECT_TRUE(eventually([&] { return this->waiters("left") == 1; }));
+  EXPECT_EQ(this->release("left", "instance-1").status, 200);
+  EXPECT_THAT(third.answer().body, HasSubstr("instance-3"));
+}
+
+TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
+  ASSERT_EQ(this->acquire("twice", "instance-1").status, 200);
+  Asking older = this->waiting("twice", "instance-2");
+  Asking other = this->waiting("twice", "instance-3");
+  Asking newer(this->server(), "twice", asked("instance-2", 60, "60"));
+  auto told = older.answer();
+  EXPECT_EQ(told.status, 409) << told.body;
+  EXPECT_EQ(this->release("twice", "instance-1").status, 200);
+  EXPECT_EQ(newer.answer().status, 200) << "it has the place of the older";
+  EXPECT_TRUE(other.is_silent());
+}
+
+// Whatever the moment of the reset: nobody is left with a lock that he does not know of.
+TYPED_TEST(Waiting, AResetInTheInstantOfTheGrantLeavesNoGhost) {
+  std::mt19937 random(3);
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_EQ(this->acquire("ghost", "instance-1").status, 200);
+    Asking waiting = this->waiting("ghost", "instance-2");
+    std::jthread releasing(
+        [&] { this->server().ask("POST", path_of("ghost", "release"), R"({"instanceId":"instance-1"})"); });
+    // real time: the moments are drawn
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1500));
+    waiting.reset();
+    releasing.join();
+    // Either it had been handed over, and the kernel had the whole answer, or the lock is free.
+    auto next = this->acquire("ghost", "instance-3", 60, "0");
+    if (next.status != 200) {
+      EXPECT_EQ(this->release("ghost", "instance-2").status, 200);
+      ASSERT_TRUE(eventually([&] { return this->acquire("ghost", "instance-3", 60, "0").status == 200; }));
+    }
+    ASSERT_EQ(this->release("ghost", "instance-3").status, 200);
+  }
+}
+
+TEST(WaitingAndTheEnd, AServerThatEndsSendsItsWaitersElsewhere) {
+  ServerProcess server({.environment = ServerProcess::open_memory()});
+  ASSERT_EQ(server.ask("POST", path_of("ends", "acquire"), asked("instance-1", 60)).status, 200);
+  Asking waiting(server, "ends", asked("instance-2", 60, "60"));
+  ASSERT_TRUE(
+      eventually([&] { return server.ask("GET", path_of("ends")).body.find(R"("waiters":1)") != std::string::npos; }));
+  server.process().signal(SIGTERM);
+  auto told = waiting.answer();
+  EXPECT_EQ(told.status, 503);
+  EXPECT_EQ(told.body, R"({"message":"Server is draining"})");
+  EXPECT_EQ(told.header("Retry-After"), "1");
+  EXPECT_EQ(server.process().wait(), 0) << server.err();
+}
+
+TEST(WaitingAndTheEnd, StrictAnswersSayNoMoreThanTheServiceThatIsReplaced) {
+  ServerProcess server({.environment = ServerProcess::open_memory({{"COMPAT_STRICT", "true"}})});
+  auto granted = server.ask("POST", path_of("strict", "acquire"), asked("instance-1", 60));
+  EXPECT_THAT(granted.body, AllOf(Not(HasSubstr("fencingToken")), Not(HasSubstr("ttl"))));
+  EXPECT_TRUE(granted.header("X-Fencing-Token").has_value());
+  EXPECT_EQ(server.ask("POST", path_of("strict", "acquire"), asked("instance-2", 60, "1")).body,
+            R"({"success":false,"namespace":"space","lockName":"strict"})");
+  EXPECT_THAT(server.ask("GET", path_of("strict")).body,
+              AllOf(HasSubstr("expiry"), Not(HasSubstr("fencingToken")), Not(HasSubstr("waiters"))));
+  EXPECT_EQ(server.stop(), 0) << server.err();
+}
+
+}  // namespace
+}  // namespace sharedlock::test
