@@ -1,12 +1,14 @@
 #include "api/access.h"
 
 #include "api/problem.h"
+#include "base/sha256.h"
 #include "http/text.h"
 
 namespace sharedlock {
 
 namespace {
 
+constexpr std::string_view kAdministrators = "For administrators only";
 constexpr std::string_view kCrossSite = "Calls from pages of other sites are not allowed";
 
 // `https://host:port`; "null" for a page that must not say where it is from.
@@ -46,6 +48,32 @@ std::optional<http::Response> Access::admit_to_locks(const http::Request& reques
 std::optional<http::Response> Access::admit_to_leases(const http::Request& request) const {
   if (changes_from_another_site(request)) return http::Response(403, http::kPlainText, std::string(kCrossSite));
   return std::nullopt;
+}
+
+std::optional<http::Response> Access::admit_administrator_to_locks(const http::Request& request) const {
+  if (!is_administrator(request)) {
+    auto refused = admit_to_locks(request);
+    return refused ? refused : message_problem(403, kAdministrators);
+  }
+  if (changes_from_another_site(request)) return message_problem(403, kCrossSite);
+  return std::nullopt;
+}
+
+std::optional<http::Response> Access::admit_administrator_to_leases(const http::Request& request) const {
+  if (auto refused = admit_to_leases(request)) return refused;
+  if (!is_administrator(request)) return http::Response(403, http::kPlainText, std::string(kAdministrators));
+  return std::nullopt;
+}
+
+// Digests are compared, so that how long that takes says nothing about the token, nor about its length.
+bool Access::is_administrator(const http::Request& request) const {
+  auto sent = request.header("X-Admin-Token");
+  if (options_.admin_token.empty() || !sent) return false;
+  std::string theirs = sha256_hex(*sent);
+  std::string ours = sha256_hex(options_.admin_token);
+  unsigned difference = 0;
+  for (std::size_t i = 0; i < ours.size(); ++i) difference |= static_cast<unsigned char>(ours[i] ^ theirs[i]);
+  return difference == 0;
 }
 
 std::string Access::owner(const http::Request&) const {

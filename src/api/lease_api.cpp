@@ -1,7 +1,10 @@
 #include "api/lease_api.h"
 
+#include <boost/asio/this_coro.hpp>
 #include <string>
 #include <utility>
+
+#include "api/audit.h"
 
 namespace sharedlock {
 
@@ -9,6 +12,8 @@ namespace {
 
 constexpr Ttl kDefaultTtl{10};
 constexpr std::string_view kTtlHeader = "x-lease-ttl";
+constexpr std::string_view kWaitHeader = "x-lease-wait";
+constexpr std::string_view kIdHeader = "x-lease-id";
 
 http::Response plain(int status, std::string text) {
   return {status, http::kPlainText, std::move(text)};
@@ -23,37 +28,87 @@ std::vector<http::Route> LeaseApi::routes() {
       {Method::post, "/lease", [this](const auto& request) { return grant(request); }, admit, /*plain_text=*/true},
       {Method::post, "/keepalive", [this](const auto& request) { return keep_alive(request); }, admit,
        /*plain_text=*/true},
+      {Method::post, "/release", [this](const auto& request) { return release(request); }, admit, /*plain_text=*/true},
+      {Method::get, "/lease", [this](const auto& request) { return get(request); }, admit, /*plain_text=*/true},
+      {Method::delete_, "/lease", [this](const auto& request) { return force_release(request); },
+       [this](const http::Request& request) { return access_.admit_administrator_to_leases(request); },
+       /*plain_text=*/true},
   };
+}
+
+// What the headers ask for; invalid_argument says what is wrong with them.
+Result<GrantRequest> LeaseApi::to_grant(LeaseBody body, const http::Request& request) const {
+  GrantRequest grant{
+      .key = std::move(body.key), .value = std::move(body.value), .ttl = kDefaultTtl, .received = request.received};
+  auto sent = [&](std::string_view name) {
+    auto header = request.header(name);
+    return header && !header->empty() ? header : std::nullopt;
+  };
+  auto wrong = [](std::string_view name, const Error& error) {
+    return Error{error.code, std::string(name) + ": " + error.message};
+  };
+  if (auto header = sent(kTtlHeader)) {
+    auto ttl = parse_lease_ttl(*header, options_.largest_ttl);
+    if (!ttl) return wrong(kTtlHeader, ttl.error());
+    grant.ttl = *ttl;
+  }
+  if (auto header = sent(kWaitHeader)) {
+    auto wait = parse_lease_wait(*header);
+    if (!wait) return wrong(kWaitHeader, wait.error());
+    grant.wait = *wait;
+  }
+  if (auto header = sent(kIdHeader)) {
+    auto id = parse_chosen_lease_id(*header);
+    if (!id) return wrong(kIdHeader, id.error());
+    grant.id = *id;
+  }
+  if (grant.wait > std::chrono::nanoseconds(0)) {
+    grant.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
+  }
+  return grant;
 }
 
 Task<http::Response> LeaseApi::grant(const http::Request& request) {
   auto body = parse_lease_body(request.body);
   if (!body) co_return plain(400, "Failed to unmarshal request body: " + body.error().message);
-  Ttl ttl = kDefaultTtl;
-  if (auto header = request.header(kTtlHeader); header && !header->empty()) {
-    auto asked = parse_lease_ttl(*header, options_.largest_ttl);
-    if (!asked) co_return plain(400, "Failed to unmarshal request body: x-lease-ttl: " + asked.error().message);
-    ttl = *asked;
-  }
   if (log_.enabled(LogLevel::debug)) note(*body, request);
+  std::string key = body->key;
+  auto asked = to_grant(*std::move(body), request);
+  if (!asked) co_return plain(400, "Failed to unmarshal request body: " + asked.error().message);
 
-  GrantRequest asked{std::move(body->key), std::move(body->value), ttl, request.received};
-  auto answer = co_await leases_.grant(std::move(asked));
+  auto answer = co_await leases_.grant(*std::move(asked));
   if (!answer) {
     count(LeaseOperation::get_error, request);
+    if (answer.error().code == Errc::lease_in_use) co_return plain(409, "Lease id in use");
     co_return failed("Failed to create lease", answer.error(), request);
   }
   if (auto* refused = std::get_if<LeaseRefused>(&*answer)) {
     count(LeaseOperation::get_accepted, request);
-    if (!options_.expose_holder_lease_id) co_return http::Response(202);
-    co_return plain(202, std::to_string(number_of(refused->holder)));
+    if (!options_.expose_holder_lease_id || !refused->holder) co_return http::Response(202);
+    co_return plain(202, std::to_string(number_of(*refused->holder)));
+  }
+  if (std::holds_alternative<WaitEnd>(*answer)) {
+    // Who has hung up is sent nothing.
+    count(LeaseOperation::get_error, request);
+    http::Response response = plain(503, "Server is draining");
+    response.add_header("Retry-After", 1);
+    co_return response;
   }
   count(LeaseOperation::get_created, request);
-  auto& granted = std::get<LeaseGrant>(*answer);
-  http::Response response = plain(201, std::to_string(number_of(granted.id)));
-  response.add_header("x-fencing-token", number_of(granted.token));
-  response.add_header(kTtlHeader, granted.ttl.count());
-  co_return response;
+  auto executor = co_await asio::this_coro::executor;
+  co_return granted(std::get<LeaseGrant>(*answer), std::move(key), executor);
+}
+
+http::Response LeaseApi::granted(const LeaseGrant& grant, std::string key, Executor executor) {
+  http::Response response = plain(201, std::to_string(number_of(grant.id)));
+  response.add_header("x-fencing-token", number_of(grant.token));
+  response.add_header(kTtlHeader, grant.ttl.count());
+  if (grant.waited) {
+    response.if_undelivered([this, executor, key = std::move(key), revision = grant.revision] {
+      leases_.take_back(executor, key, revision);
+    });
+  }
+  return response;
 }
 
 Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {
@@ -66,6 +121,33 @@ Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {
   http::Response response(200);
   response.add_header(kTtlHeader, ttl->count());
   co_return response;
+}
+
+Task<http::Response> LeaseApi::release(const http::Request& request) {
+  auto id = parse_lease_id(request.body);
+  if (!id) co_return plain(500, "Failed to parse lease id");
+  auto released = co_await leases_.release(*id, request.received);
+  if (!released && released.error().code == Errc::lease_not_found) co_return http::Response(204);
+  if (!released) co_return failed("Failed to release lease", released.error(), request);
+  co_return http::Response(200);
+}
+
+Task<http::Response> LeaseApi::get(const http::Request& request) {
+  auto key = parse_lease_query(request.query);
+  if (!key) co_return plain(400, key.error().message);
+  auto lease = co_await leases_.get(*key, request.received);
+  if (!lease) co_return failed("Failed to get lease", lease.error(), request);
+  if (!*lease) co_return plain(404, "Nobody holds this key");
+  co_return http::Response(200, http::kJson, to_json(*key, **lease));
+}
+
+Task<http::Response> LeaseApi::force_release(const http::Request& request) {
+  auto key = parse_lease_query(request.query);
+  if (!key) co_return plain(400, key.error().message);
+  auto lease = co_await leases_.force_release(*key, request.received);
+  if (!lease) co_return failed("Failed to release lease", lease.error(), request);
+  audit_force_release(log_, request, "lease " + *key, *lease ? (*lease)->value : "", lease->has_value());
+  co_return *lease ? http::Response(200) : plain(404, "Nobody holds this key");
 }
 
 void LeaseApi::note(const LeaseBody& asked, const http::Request& request) const {

@@ -18,8 +18,9 @@ struct LeaseApiOptions {
   bool expose_holder_lease_id = false;  // in a 202, as the original service does: whoever reads it can end the lease
 };
 
-// The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock. Thread-safe. Everything
-// handed in must outlive it, and it must outlive its routes.
+// The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock; and what goes beyond it:
+// POST /release, GET and DELETE /lease. Thread-safe. Everything handed in must outlive it, and it must outlive its
+// routes.
 class LeaseApi {
  public:
   LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, LeaseMetrics& metrics, Clock& clock,
@@ -31,6 +32,11 @@ class LeaseApi {
  private:
   Task<http::Response> grant(const http::Request& request);
   Task<http::Response> keep_alive(const http::Request& request);
+  Task<http::Response> release(const http::Request& request);
+  Task<http::Response> get(const http::Request& request);
+  Task<http::Response> force_release(const http::Request& request);
+  Result<GrantRequest> to_grant(LeaseBody body, const http::Request& request) const;
+  http::Response granted(const LeaseGrant& grant, std::string key, Executor executor);
   void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
   void count(LeaseOperation operation, const http::Request& request);

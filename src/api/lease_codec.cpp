@@ -7,6 +7,8 @@
 
 #include "api/flat_object.h"
 #include "base/go_duration.h"
+#include "base/json_text.h"
+#include "http/target.h"
 
 namespace sharedlock {
 
@@ -119,6 +121,42 @@ Result<Ttl> parse_lease_ttl(std::string_view text, std::chrono::nanoseconds larg
   }
   if (*ttl > largest) return bad("longer than the longest allowed here, " + to_go_duration(largest));
   return std::max(Ttl{1}, std::chrono::ceil<Ttl>(*ttl));
+}
+
+Result<std::chrono::nanoseconds> parse_lease_wait(std::string_view text) {
+  auto wait = parse_go_duration(text);
+  if (!wait || *wait < std::chrono::nanoseconds(0)) return bad("a duration with a unit expected, such as 30s or 1m30s");
+  if (*wait > kLongestLeaseWait) return bad("longer than the longest allowed, 1h");
+  return *wait;
+}
+
+Result<LeaseId> parse_chosen_lease_id(std::string_view text) {
+  auto id = parse_lease_id(text);
+  if (id && *id >= kSmallestChosenLeaseId) return id;
+  return bad("a random number from 1099511627776 to 9223372036854775807 expected");
+}
+
+Result<std::string> parse_lease_query(std::string_view query) {
+  std::optional<std::string> key;
+  while (!query.empty()) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    auto equals = std::min(pair.find('='), pair.size());
+    if (http::decode(pair.substr(0, equals)) != "key") continue;
+    if (key) return bad("key: given twice");
+    key = http::decode(pair.substr(std::min(pair.size(), equals + 1)));
+  }
+  if (!key || key->empty()) return bad("key: a non-empty string expected, as in /lease?key=name");
+  if (key->size() > kLongestLeaseKey) return bad("key: longer than 1024 bytes");
+  if (!is_utf8(*key)) return bad("key: not UTF-8");
+  return *std::move(key);
+}
+
+std::string to_json(const std::string& key, const HeldLease& lease) {
+  JsonObject json;
+  json.text("key", key).text("value", lease.value);
+  if (lease.left) json.number("ttl", lease.left->count());
+  return json.number("fencingToken", number_of(lease.token)).take();
 }
 
 Result<LeaseId> parse_lease_id(std::string_view body) {

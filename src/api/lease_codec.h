@@ -28,6 +28,20 @@ Result<LeaseBody> parse_lease_body(std::string_view body);
 // rounded up. invalid_argument with a text that shows a good one.
 Result<Ttl> parse_lease_ttl(std::string_view text, std::chrono::nanoseconds largest);
 
+inline constexpr std::chrono::hours kLongestLeaseWait{1};
+
+// Reads an x-lease-wait header: a Go duration from 0 to kLongestLeaseWait. invalid_argument as above.
+Result<std::chrono::nanoseconds> parse_lease_wait(std::string_view text);
+
+// Reads an x-lease-id header: a number of at least kSmallestChosenLeaseId, in decimal.
+Result<LeaseId> parse_chosen_lease_id(std::string_view text);
+
+// The key in the query of GET and DELETE /lease, decoded; invalid_argument where there is none that can be one.
+Result<std::string> parse_lease_query(std::string_view query);
+
+// The answer to GET /lease.
+std::string to_json(const std::string& key, const HeldLease& lease);
+
 // Reads the body of POST /keepalive: a lease id in decimal, with white space around it. Any int64 parses.
 Result<LeaseId> parse_lease_id(std::string_view body);
 

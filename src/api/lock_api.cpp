@@ -2,6 +2,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "api/audit.h"
 #include "api/lock_codec.h"
 #include "api/problem.h"
 
@@ -42,11 +43,25 @@ std::vector<http::Route> LockApi::routes() {
        admit},
       {Method::post, "/v1/{namespace}/lock/{lockName}/release",
        [this](const auto& request) { return release(request); }, admit},
+      {Method::post, "/v1/{namespace}/lock/{lockName}/verify", [this](const auto& request) { return verify(request); },
+       admit},
+      {Method::delete_, "/v1/{namespace}/lock/{lockName}",
+       [this](const auto& request) { return force_release(request); },
+       [this](const http::Request& request) { return admit_administrator(request); }},
   };
 }
 
 std::optional<http::Response> LockApi::admit(const http::Request& request) const {
   if (auto refusal = access_.admit_to_locks(request)) return refusal;
+  return check_path(request);
+}
+
+std::optional<http::Response> LockApi::admit_administrator(const http::Request& request) const {
+  if (auto refusal = access_.admit_administrator_to_locks(request)) return refusal;
+  return check_path(request);
+}
+
+std::optional<http::Response> LockApi::check_path(const http::Request& request) {
   ValidationErrors errors = check_lock_path(request.params[0], request.params[1]);
   if (errors.empty()) return std::nullopt;
   return http::Response(400, http::kJson, validation_json("Validation failed", errors));
@@ -140,6 +155,26 @@ http::Response LockApi::answer(const Result<LockAnswer>& outcome, const http::Re
   http::Response response(200, http::kJson, strict_ ? to_strict_json(*grant) : to_json(*grant));
   response.add_header(kTokenHeader, number_of(grant->token));
   return response;
+}
+
+Task<http::Response> LockApi::verify(const http::Request& request) {
+  auto body = parse_lock_body(request.body, kVerifyBody);
+  if (auto* errors = std::get_if<ValidationErrors>(&body))
+    co_return counted(LockOperation::verify, invalid_body(*errors));
+  auto lock = co_await locks_.get(lock_name(request), request.received);
+  if (!lock) co_return counted(LockOperation::verify, store_problem(lock.error(), request, log_));
+  std::string json = verify_json(*std::get<LockBody>(body).token, *lock);
+  co_return counted(LockOperation::verify, http::Response(200, http::kJson, std::move(json)));
+}
+
+Task<http::Response> LockApi::force_release(const http::Request& request) {
+  LockName lock = lock_name(request);
+  auto entry = co_await locks_.force_release(lock, request.received);
+  if (!entry) co_return counted(LockOperation::force_release, store_problem(entry.error(), request, log_));
+  auto record = *entry ? parse_lock_record((*entry)->value) : Error{Errc::corrupt, ""};
+  std::string what = "lock " + lock.space + ":" + lock.name;
+  audit_force_release(log_, request, what, record ? record->holder.owner : "", entry->has_value());
+  co_return counted(LockOperation::force_release, http::Response(200, http::kJson, success_json(true, lock)));
 }
 
 http::Response LockApi::counted(LockOperation operation, http::Response response) const {

@@ -10,7 +10,8 @@
 
 namespace sharedlock {
 
-// The lock API: named locks in namespaces under /v1, in the words of LockServiceCentral's REST service. Thread-safe.
+// The lock API: named locks in namespaces under /v1, in the words of LockServiceCentral's REST service, and what goes
+// beyond it: waiting in line, verify, force release. Thread-safe.
 // Everything handed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
@@ -22,10 +23,14 @@ class LockApi {
 
  private:
   std::optional<http::Response> admit(const http::Request& request) const;
+  std::optional<http::Response> admit_administrator(const http::Request& request) const;
+  static std::optional<http::Response> check_path(const http::Request& request);
   Task<http::Response> get(const http::Request& request);
   Task<http::Response> acquire(const http::Request& request);
   Task<http::Response> renew(const http::Request& request);
   Task<http::Response> release(const http::Request& request);
+  Task<http::Response> verify(const http::Request& request);
+  Task<http::Response> force_release(const http::Request& request);
 
   http::Response answer(const Result<LockAnswer>& outcome, const http::Request& request) const;
   http::Response refusal(const Result<LockAnswer>& outcome, const http::Request& request) const;

@@ -35,7 +35,7 @@ class BodyReader {
   std::variant<LockBody, ValidationErrors> read() {
     check_members();
     if (schema_.duration) read_duration();
-    read_instance();
+    if (schema_.instance) read_instance();
     if (schema_.from) read_from();
     if (schema_.token) read_token();
     if (schema_.wait) read_wait();
@@ -45,8 +45,9 @@ class BodyReader {
 
  private:
   bool is_allowed(std::string_view name) const {
-    return name == "instanceId" || (schema_.duration && name == "leaseDuration") || (schema_.from && name == "from") ||
-           (schema_.token && name == "fencingToken") || (schema_.wait && name == "wait");
+    return (schema_.instance && name == "instanceId") || (schema_.duration && name == "leaseDuration") ||
+           (schema_.from && name == "from") || (schema_.token && name == "fencingToken") ||
+           (schema_.wait && name == "wait");
   }
 
   const JsonMember* find(std::string_view name) const {
@@ -64,10 +65,12 @@ class BodyReader {
                           "' is not defined in the schema and the schema does not allow additional properties";
       if (std::ranges::find(errors_, error) == errors_.end()) errors_.push_back(std::move(error));
     }
-    if (!find("instanceId")) errors_.emplace_back("$: required property 'instanceId' not found");
-    if (schema_.duration && !find("leaseDuration")) {
-      errors_.emplace_back("$: required property 'leaseDuration' not found");
-    }
+    auto require = [this](std::string_view name) {
+      if (!find(name)) errors_.push_back("$: required property '" + std::string(name) + "' not found");
+    };
+    if (schema_.instance) require("instanceId");
+    if (schema_.duration) require("leaseDuration");
+    if (schema_.needs_token) require("fencingToken");
   }
 
   // The member if it is there and of that kind.
@@ -221,6 +224,13 @@ std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, s
 
 std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock) {
   return state_members(name, lock).take();
+}
+
+std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock) {
+  return JsonObject()
+      .boolean("valid", lock && lock->token == asked)
+      .number("current", lock ? number_of(lock->token) : 0)
+      .take();
 }
 
 std::string success_json(bool success, const LockName& name) {

@@ -24,16 +24,19 @@ struct LockBody {
   std::chrono::seconds wait{};        // acquire
 };
 
-// Which members a body may have: instanceId always; the duration is required where it is allowed.
+// Which members a body may have; instanceId and the duration are required where they are allowed.
 struct LockBodySchema {
   bool duration = false;
   bool from = false;
   bool token = false;
   bool wait = false;
+  bool instance = true;
+  bool needs_token = false;
 };
 inline constexpr LockBodySchema kAcquireBody{.duration = true, .wait = true};
 inline constexpr LockBodySchema kRenewBody{.duration = true, .from = true, .token = true};
 inline constexpr LockBodySchema kReleaseBody{.token = true};
+inline constexpr LockBodySchema kVerifyBody{.token = true, .instance = false, .needs_token = true};
 
 // Reads a body, or says everything that is wrong with it.
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
@@ -52,6 +55,8 @@ std::string to_json(const LockName& name, const Refused& refused);
 // The answer to GET: who holds the lock, if anybody does. Never the instance.
 std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, std::size_t waiters);
 std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock);
+// The answer to verify: whether that is the token of whoever holds the lock now.
+std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock);
 // {"success":…,"namespace":…,"lockName":…}
 std::string success_json(bool success, const LockName& name);
 

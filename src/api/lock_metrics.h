@@ -8,8 +8,8 @@
 
 namespace sharedlock {
 
-enum class LockOperation { get, acquire, renew, release };
-inline constexpr std::size_t kLockOperations = 4;
+enum class LockOperation { get, acquire, renew, release, verify, force_release };
+inline constexpr std::size_t kLockOperations = 6;
 
 // The operations of the lock API by how they ended. What was refused before it became an operation (no such path, not
 // admitted) is not one. Thread-safe.
@@ -19,8 +19,8 @@ class LockMetrics {
   // `success`.
   void count(LockOperation operation, int status);
 
-  // Adds all of them, and LockService::clock_difference().
-  void write(MetricsText& text, std::chrono::seconds clock_difference) const;
+  // Adds all of them, and LockService's clock_difference() and waiters().
+  void write(MetricsText& text, std::chrono::seconds clock_difference, std::size_t waiters) const;
 
  private:
   static constexpr std::size_t kOutcomes = 4;

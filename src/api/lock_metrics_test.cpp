@@ -12,7 +12,7 @@ using testing::HasSubstr;
 
 std::string text_of(const LockMetrics& metrics, std::chrono::seconds clock_difference = {}) {
   MetricsText text;
-  metrics.write(text, clock_difference);
+  metrics.write(text, clock_difference, /*waiters=*/3);
   return text.text();
 }
 

@@ -49,7 +49,7 @@ App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clo
       threads_(settings.server_threads),
       locks_(lock_options(settings), *store_, clock, log),
       leases_(lease_options(settings), *store_, clock, log),
-      access_({.authentication_disabled = settings.authentication_disabled}),
+      access_({.authentication_disabled = settings.authentication_disabled, .admin_token = settings.admin_token}),
       lock_api_(locks_, access_, lock_metrics_, log, settings.strict_compatibility),
       lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock, log),
       ops_api_(leases_, metrics_sources()),
@@ -64,6 +64,7 @@ App::~App() {
 bool App::drain(std::chrono::nanoseconds within) {
   if (pprof_api_) pprof_api_->stop();
   locks_.drain();
+  leases_.drain();
   return server_.drain(within);
 }
 
@@ -72,7 +73,7 @@ std::vector<MetricsSource> App::metrics_sources() {
       [this](MetricsText& text) { write_process_metrics(text, process_stats_.read()); },
       [this](MetricsText& text) { server_.write_metrics(text); },
       [this](MetricsText& text) { lease_metrics_.write(text, leases_.cache_counts()); },
-      [this](MetricsText& text) { lock_metrics_.write(text, locks_.clock_difference()); },
+      [this](MetricsText& text) { lock_metrics_.write(text, locks_.clock_difference(), locks_.waiters()); },
   };
 }
 

@@ -288,8 +288,7 @@ const Option kTable[] = {
      .help = "What the header `X-Admin-Token` of an administrator holds. Unset: that header counts for nothing. Better "
              "not given as a flag.",
      .check = must_be_token,
-     .secret = true,
-     .planned = true},
+     .secret = true},
 };
 
 std::vector<Option> build_table() {

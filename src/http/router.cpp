@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/url/pct_string_view.hpp>
 #include <span>
 #include <stdexcept>
 
@@ -44,11 +43,6 @@ bool fits(std::span<const std::string_view> pattern, std::span<const std::string
     if (!fits_here) return false;
   }
   return true;
-}
-
-std::string decoded(std::string_view segment) {
-  if (segment.find('%') == std::string_view::npos) return std::string(segment);
-  return boost::urls::pct_string_view(segment).decode();
 }
 
 NoRoute bad_request(std::string_view message) {
@@ -127,7 +121,7 @@ std::variant<Match, NoRoute> Router::match(Method method, std::string_view targe
     match.params.reserve(pattern.parameters);
     for (std::size_t i = 0; i < segments->size(); ++i) {
       if (!pattern.segments[i].empty()) continue;
-      std::string& value = match.params.emplace_back(decoded((*segments)[i]));
+      std::string& value = match.params.emplace_back(decode((*segments)[i]));
       if (value.find('/') != std::string::npos) match.bad_path = "Encoded slash (%2F) in the path";
       if (value.find('\0') != std::string::npos) match.bad_path = "Encoded NUL (%00) in the path";
     }

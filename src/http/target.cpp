@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/url/parse.hpp>
+#include <boost/url/pct_string_view.hpp>
 #include <boost/url/url_view.hpp>
 
 namespace sharedlock::http {
@@ -44,6 +45,11 @@ std::optional<Target> parse_target(std::string_view target) {
   auto url = boost::urls::parse_absolute_uri(target);
   if (!url || !url->has_authority()) return std::nullopt;
   return target_of(*url);
+}
+
+std::string decode(std::string_view piece) {
+  if (piece.find('%') == std::string_view::npos) return std::string(piece);
+  return boost::urls::pct_string_view(piece).decode();
 }
 
 }  // namespace sharedlock::http

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace sharedlock::http {
@@ -14,5 +15,8 @@ struct Target {
 // Understands origin form ("/lease?key=a"), absolute form ("http://host/lease", whose scheme and host are ignored) and
 // "*". Nothing for anything else: a bad percent-encoding, a byte that RFC 3986 does not allow there, a fragment.
 std::optional<Target> parse_target(std::string_view target);
+
+// A piece of a target whose percent-encoding is known to be right, decoded. A plus stays one.
+std::string decode(std::string_view piece);
 
 }  // namespace sharedlock::http

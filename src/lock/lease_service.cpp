@@ -3,31 +3,44 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "base/sha256.h"
 #include "lock/token.h"
 
 namespace sharedlock {
 
 namespace {
 
-constexpr std::string_view kPrefix = "/shared-lock/";
-
-std::string store_key(std::string_view key) {
-  return std::string(kPrefix).append(key);
-}
-
-Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId id) {
+Transaction put_if_absent(std::string key, std::string value, OwnLease lease) {
   Transaction transaction;
   transaction.expect.push_back({key, kAbsent});
-  transaction.changes.emplace_back(Put{std::move(key), std::move(value), OwnLease{ttl, id}});
+  transaction.changes.emplace_back(Put{std::move(key), std::move(value), lease});
   return transaction;
 }
 
+// Everything that hangs on a lease of ours says nothing about who waits.
+LockSight see(const Entry&) {
+  return {};
+}
+
 }  // namespace
+
+std::string LeaseService::store_key(std::string_view key) {
+  return std::string(kPrefix).append(key);
+}
+
+LinePart LeaseService::part_of(const std::string& key) {
+  return {.lock = store_key(key), .line = std::string(kLines).append(sha256_hex(key)) + '/'};
+}
 
 LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
     : options_(options),
       store_(store),
       clock_(clock),
+      lines_({.followed = {std::string(kPrefix), std::string(kLines)},
+              .part_of = part_of,
+              .see_lock = see,
+              .request_timeout = options.request_timeout},
+             store, clock, log),
       undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {
   if (options_.cache_size == 0) return;
   cache_.emplace(options_.cache_size);
@@ -37,46 +50,84 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
 LeaseService::~LeaseService() = default;
 
 Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
+  if (request.id) co_return co_await grant_chosen(std::move(request));
   std::string key = store_key(request.key);
-  if (auto holder = holder_by_cache(key)) co_return LeaseRefused{*holder};
+  auto holder = holder_by_cache(key);
+  bool waits = request.wait > std::chrono::nanoseconds(0);
+  if (holder && !waits) co_return LeaseRefused{holder};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
-  Transaction transaction = put_if_absent(key, request.value, request.ttl, id);
-  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
-  if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
+  Transaction transaction = put_if_absent(key, request.value, {.ttl = request.ttl, .id = id});
+  transaction.none_under.push_back(part_of(request.key).line);
+  auto outcome = co_await try_once(request, id, std::move(transaction), deadline_for(request.received));
+  auto executor = co_await asio::this_coro::executor;
+  bool granted = outcome && std::holds_alternative<LeaseGrant>(outcome->answer);
+  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
+  bool unknown = outcome ? outcome->unknown : outcome_unknown(outcome.error().code);
+  if (unknown || late) end_in_background(executor, id, std::move(key), request.ttl);
+  if (!outcome) co_return outcome.error();
+  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+  if (!granted && waits) co_return co_await grant_in_line(std::move(request));
+  if (outcome->by_line) lines_.refused_by_line(executor, request.key);
+  co_return std::move(outcome->answer);
+}
 
-  Result<Answer> answer = LeaseRefused{};
+// One commit and, where it has no answer, one look.
+Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& request, LeaseId id, Transaction transaction,
+                                                       Deadline deadline) {
+  std::string key = store_key(request.key);
+  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
   if (!outcome) {
-    answer = co_await settle(request, id, outcome.error());
-  } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
-    answer = LeaseGrant{committed->lease, committed->ttl, token_at(committed->revision, store_.token_base())};
-  } else {
-    auto& conflict = std::get<Conflict>(*outcome);
-    LeaseId holder = conflict.current.front()->lease;
-    if (cache_) cache_->fill(key, holder, conflict.as_of);
-    co_return LeaseRefused{holder};
+    auto settled = co_await settle(request, id, outcome.error());
+    if (!settled) co_return settled.error();
+    bool granted = std::holds_alternative<LeaseGrant>(*settled);
+    Try seen{.answer = std::move(*settled), .by_line = false, .unknown = !granted};
+    co_return seen;
   }
-  bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
-  if (granted && (clock_.boot_now() - request.received) * 2 > request.ttl) {
-    answer = Error{Errc::unavailable, "the grant took longer than half of its ttl"};
-    granted = false;
+  if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    FencingToken token = token_at(committed->revision, store_.token_base());
+    Try granted{.answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision}};
+    co_return granted;
   }
-  if (!granted) {
-    auto executor = co_await asio::this_coro::executor;
-    end_in_background(executor, id, std::move(key), request.ttl);
-  }
-  co_return answer;
+  auto& conflict = std::get<Conflict>(*outcome);
+  const auto& holder = conflict.current.front();
+  if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
+  Try refused{.answer = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt}, .by_line = !holder};
+  co_return refused;
 }
 
 // After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.
 Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, LeaseId id, Error unknown) {
-  Deadline deadline = deadline_for(request.received);
-  auto found = co_await store_.get(store_key(request.key), deadline);
-  if (!found || !found->entry) co_return unknown;
-  if (found->entry->lease != id) co_return LeaseRefused{found->entry->lease};
+  auto entry = co_await look_durably(store_key(request.key), deadline_for(request.received));
+  if (!entry || !*entry) co_return unknown;
+  Answer answer = LeaseRefused{(*entry)->lease};
+  if ((*entry)->lease == id) {
+    FencingToken token = token_at((*entry)->created, store_.token_base());
+    answer = LeaseGrant{id, request.ttl, token, (*entry)->created};
+  }
+  co_return answer;
+}
+
+Task<Result<std::optional<Entry>>> LeaseService::look_durably(std::string key, Deadline deadline) {
+  auto found = co_await store_.get(std::move(key), deadline);
+  if (!found) co_return found.error();
   auto settled = co_await store_.settled(found->as_of, deadline);
-  if (!settled) co_return unknown;
-  co_return LeaseGrant{id, request.ttl, token_at(found->entry->created, store_.token_base())};
+  if (!settled) co_return settled.error();
+  co_return std::move(found->entry);
+}
+
+void LeaseService::take_back(Executor executor, const std::string& key, Revision grant) {
+  background_.spawn(executor, undo(store_key(key), grant));
+}
+
+// Unless it has changed since. The lease goes by itself.
+Task<void> LeaseService::undo(std::string key, Revision grant) {
+  Transaction transaction;
+  transaction.expect.push_back({key, grant});
+  transaction.changes.emplace_back(Erase{key});
+  co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  if (cache_) cache_->drop(key);
 }
 
 // Only ever for a lease whose id this server chose and told nobody. It is tried again for as long as that may live.
@@ -103,6 +154,57 @@ RefusalCacheCounts LeaseService::cache_counts() const {
 Task<Result<Ttl>> LeaseService::keep_alive(LeaseId id, BootTime received) {
   if (id <= LeaseId{0}) co_return Error{Errc::lease_not_found, "no such lease"};
   co_return co_await store_.keep_alive(id, std::string(kPrefix), deadline_for(received));
+}
+
+Task<Result<void>> LeaseService::release(LeaseId id, BootTime received) {
+  if (id <= LeaseId{0}) co_return Error{Errc::lease_not_found, "no such lease"};
+  Deadline deadline = deadline_for(received);
+  std::vector<std::string> keys;
+  if (cache_) {
+    auto info = co_await store_.lease(id, deadline);
+    if (info && *info) keys = std::move((*info)->keys);
+  }
+  auto released = co_await store_.revoke(id, std::string(kPrefix), deadline);
+  for (const std::string& key : keys) cache_->drop(key);
+  co_return released;
+}
+
+Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTime received) {
+  Deadline deadline = deadline_for(received);
+  auto entry = co_await look_durably(store_key(key), deadline);
+  if (!entry) co_return entry.error();
+  if (!*entry) co_return std::optional<HeldLease>();
+  HeldLease held{.value = std::move((*entry)->value),
+                 .left = std::nullopt,
+                 .token = token_at((*entry)->revision, store_.token_base())};
+  if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
+  auto info = co_await store_.lease((*entry)->lease, deadline);
+  if (!info) co_return info.error();
+  // It has ended between the two looks.
+  if (!*info) co_return std::optional<HeldLease>();
+  held.left = (*info)->left;
+  co_return std::optional(std::move(held));
+}
+
+Task<Result<std::optional<HeldLease>>> LeaseService::force_release(std::string key, BootTime received) {
+  std::string stored = store_key(key);
+  Deadline deadline = deadline_for(received);
+  auto entry = co_await look_durably(stored, deadline);
+  if (!entry) co_return entry.error();
+  if (!*entry) co_return std::optional<HeldLease>();
+  Transaction transaction;
+  transaction.expect.push_back({stored, (*entry)->revision});
+  transaction.changes.emplace_back(Erase{stored});
+  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  if (cache_) cache_->drop(stored);
+  if (!outcome) co_return outcome.error();
+  if (std::holds_alternative<Conflict>(*outcome)) {
+    co_return Error{Errc::unavailable, "the lease changed while this request released it"};
+  }
+  HeldLease gone{.value = std::move((*entry)->value),
+                 .left = std::nullopt,
+                 .token = token_at((*entry)->revision, store_.token_base())};
+  co_return std::optional(std::move(gone));
 }
 
 Task<Result<void>> LeaseService::ready(std::chrono::milliseconds patience) {

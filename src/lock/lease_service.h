@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "base/clock.h"
@@ -11,8 +12,10 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "base/task_group.h"
 #include "lock/refusal_cache.h"
 #include "lock/types.h"
+#include "lock/wait_lines.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -27,32 +30,64 @@ struct GrantRequest {
   std::string value;
   Ttl ttl;
   BootTime received;
+  std::optional<LeaseId> id = {};   // chosen by the client, at least kSmallestChosenLeaseId
+  std::chrono::nanoseconds wait{};  // in line, at most kLongestWait
+  WhenHungUp when_hung_up = nullptr;
 };
+
+// Random ids are so large with near certainty; those that people make up are not (R2).
+inline constexpr LeaseId kSmallestChosenLeaseId{std::int64_t{1} << 40};
 
 // A lease as granted: safe for `ttl` (what the store really gave) after `received`.
 struct LeaseGrant {
   LeaseId id;
   Ttl ttl;
   FencingToken token;
+  Revision revision;    // of the commit
+  bool waited = false;  // in line: `ttl` counts from a moment that the client does not know
 };
 
-// Somebody else has the key, under this lease.
+// Somebody else has the key, under this lease; or nobody has, but others wait in line for it.
 struct LeaseRefused {
-  LeaseId holder;
+  std::optional<LeaseId> holder;
+};
+
+// What is known of a lease by its key; the id is for nobody else.
+struct HeldLease {
+  std::string value;
+  std::optional<Ttl> left;  // rounded down; nothing: the entry hangs on no lease, and never ends
+  FencingToken token;
 };
 
 // Leases over a LeaseStore: one key each, under /shared-lock/. Thread-safe. The store, the clock and the log must
 // outlive it.
 class LeaseService {
  public:
-  using Answer = std::variant<LeaseGrant, LeaseRefused>;
+  using Answer = std::variant<LeaseGrant, LeaseRefused, WaitEnd>;
 
   LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
   ~LeaseService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
-  // Takes the key, if nobody has it. `unavailable` and `deadline_exceeded`: whether it was taken is
-  // not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the background.
+  // Takes the key, if nobody has it and nobody stands in line for it. `unavailable` and `deadline_exceeded`: whether it
+  // was taken is not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the
+  // background. With an id: where the key is held under it, by the same value, that lease is renewed instead, since it
+  // is the same request again (R1); a lease of that id which is anything else: lease_in_use, or (R3) left to its ttl.
   Task<Result<Answer>> grant(GrantRequest request);
+
+  // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
+  void take_back(Executor executor, const std::string& key, Revision grant);
+
+  // Ends a lease. lease_not_found: there is none, or it is not a lease of this service.
+  Task<Result<void>> release(LeaseId id, BootTime received);
+
+  // Who has the key; nothing when nobody has.
+  Task<Result<std::optional<HeldLease>>> get(std::string key, BootTime received);
+
+  // Frees the key, whoever has it; the lease lives on without it. Returns what was there.
+  Task<Result<std::optional<HeldLease>>> force_release(std::string key, BootTime received);
+
+  // Whoever waits in line is told that the server ends, and who comes later at once.
+  void drain() { lines_.drain(); }
 
   // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
   // a lease of this service, or can no longer be promised. Any other error: it surely still lives.
@@ -65,7 +100,27 @@ class LeaseService {
   Task<Result<void>> ready(std::chrono::milliseconds patience);
 
  private:
+  // What became of one try to take a key.
+  struct Try {
+    Answer answer;
+    bool by_line = false;  // refused though the key was free
+    bool unknown = false;  // it may happen yet
+  };
+
+  Task<Result<Answer>> grant_chosen(GrantRequest request);
+  Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request);
+  Task<Result<Try>> try_once(const GrantRequest& request, LeaseId id, Transaction transaction, Deadline deadline);
+  Task<Result<Answer>> grant_in_line(GrantRequest request);
+  Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
+                                                WaitLines::Next turn);
+  Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(GrantRequest request, LeaseId id, Error unknown);
+  Task<void> undo(std::string key, Revision grant);
+  static std::string store_key(std::string_view key);
+  static LinePart part_of(const std::string& key);
+
+  static constexpr std::string_view kPrefix = "/shared-lock/";
+  static constexpr std::string_view kLines = "/shared-lock.queue/";
   std::optional<LeaseId> holder_by_cache(const std::string& key);
   void end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl);
   Task<bool> end_unknown_lease(LeaseId id, std::string key);
@@ -76,6 +131,8 @@ class LeaseService {
   Clock& clock_;
   std::optional<RefusalCache> cache_;
   Subscription cache_feed_;
+  WaitLines lines_;
+  TaskGroup background_;
   Retries undone_;
 };
 

@@ -90,6 +90,23 @@ Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime r
   co_return read(key, found->entry);
 }
 
+Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, BootTime received) {
+  std::string key = key_of(lock);
+  Deadline deadline = deadline_for(received);
+  auto found = co_await look_durably(key, deadline);
+  if (!found) co_return found.error();
+  if (!found->entry) co_return std::optional<Entry>();
+  Transaction transaction;
+  transaction.expect.push_back({key, found->entry->revision});
+  transaction.changes.emplace_back(Erase{key});
+  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  if (!outcome) co_return outcome.error();
+  // Lost the race: who was seen there holds it no more, or has renewed it meanwhile.
+  if (std::holds_alternative<Conflict>(*outcome)) co_return ran_out_of_retries();
+  hints_.free(key);
+  co_return std::move(found->entry);
+}
+
 // For answers that may not run ahead of the disk: all but a refused acquire.
 Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
   auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, "", deadline);

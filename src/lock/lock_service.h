@@ -37,13 +37,6 @@ struct LockGrant {
   bool waited = false;  // in line: `ttl` counts from a moment that the client does not know
 };
 
-// How waiting in line ended without a grant or a refusal.
-enum class WaitEnd {
-  superseded,  // the same holder asked again, and that request counts
-  draining,    // the server ends
-  hung_up,     // nobody waits for the answer
-};
-
 using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only to an acquire that would wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
@@ -83,6 +76,10 @@ class LockService {
 
   // Who holds the lock; nothing when nobody does.
   Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
+
+  // Frees a lock, whoever holds it, also where its record can't be read; its lease lives on without it. Returns the
+  // entry that stood there.
+  Task<Result<std::optional<Entry>>> force_release(LockName lock, BootTime received);
 
   // How many wait in line for it, on all servers.
   Task<Result<std::size_t>> count_waiters(LockName lock, BootTime received);

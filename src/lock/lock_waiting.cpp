@@ -16,13 +16,6 @@ namespace {
 // By then the lease of a record whose expiry has come should have ended.
 constexpr std::chrono::seconds kAfterExpiry{1};
 
-std::optional<WaitEnd> end_of(WaitLines::Next next) {
-  if (next == WaitLines::Next::superseded) return WaitEnd::superseded;
-  if (next == WaitLines::Next::draining) return WaitEnd::draining;
-  if (next == WaitLines::Next::hung_up) return WaitEnd::hung_up;
-  return std::nullopt;
-}
-
 }  // namespace
 
 Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
@@ -39,7 +32,7 @@ Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
       LockAnswer refused = refused_in_line(request, waiter);
       co_return refused;
     }
-    if (auto end = end_of(*next)) {
+    if (auto end = WaitLines::end_of(*next)) {
       LockAnswer ended = *end;
       co_return ended;
     }

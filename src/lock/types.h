@@ -40,6 +40,13 @@ inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
 // The longest that anybody may wait in line.
 inline constexpr std::chrono::seconds kLongestWait{3600};
 
+// How waiting in line ended without a grant or a refusal.
+enum class WaitEnd {
+  superseded,  // the same holder asked again, and that request counts
+  draining,    // the server ends
+  hung_up,     // nobody waits for the answer
+};
+
 // Has what it is given called when the client that waits has hung up: on the executor of the request's coroutine, maybe
 // at once.
 using WhenHungUp = std::function<void(std::function<void()> told)>;

@@ -43,6 +43,13 @@ struct WaitLines::Waiter::State {
   std::optional<LineBook::Turn> turn;
 };
 
+std::optional<WaitEnd> WaitLines::end_of(Next next) {
+  if (next == Next::superseded) return WaitEnd::superseded;
+  if (next == Next::draining) return WaitEnd::draining;
+  if (next == Next::hung_up) return WaitEnd::hung_up;
+  return std::nullopt;
+}
+
 WaitLines::Waiter::~Waiter() {
   if (state_) lines_->leave(*state_);
 }

@@ -18,6 +18,7 @@
 #include "base/task_group.h"
 #include "lock/line_book.h"
 #include "lock/line_place.h"
+#include "lock/types.h"
 #include "store/lease_store.h"
 #include "store/signal.h"
 
@@ -50,6 +51,9 @@ class WaitLines {
     hung_up,
     draining,
   };
+
+  // Nothing where waiting goes on, or the time is up.
+  static std::optional<WaitEnd> end_of(Next next);
 
   // One who waits, on the executor of the coroutine that entered. Leaves the line when destroyed.
   class Waiter {

@@ -51,15 +51,18 @@ void EtcdLeases::stop() {
 
 Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadline deadline) {
   LeaseId id = wanted.id.value_or(random_lease_id());
+  if (is_shared_lease(id)) co_return Error{Errc::lease_in_use, "that id is of a lease of another kind"};
   bool unanswered = false;
   auto granted = co_await grant(id, wanted.ttl, deadline, &unanswered);
   bool exists = !granted && granted.error().code == Errc::lease_in_use;
   if (exists) {
-    granted = co_await take_over(id, wanted.ttl, deadline, &unanswered);
+    granted = co_await take_over(wanted, id, deadline, &unanswered);
     // The lease that exists may be of the attempt that had no answer.
     if (granted && unanswered) granted->made_here = true;
   }
-  if (!granted && unanswered && granted.error().code != Errc::lease_in_use) revoke_unanswered(id);
+  if (granted && wanted.known_outside) granted->made_here = false;
+  bool may_live_on = !granted && unanswered && granted.error().code != Errc::lease_in_use;
+  if (may_live_on && !wanted.known_outside) revoke_unanswered(id);
   co_return granted;
 }
 
@@ -88,20 +91,25 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadlin
 // There is a lease with the id that is wanted. Where it has the right ttl it is just renewed, so that two servers which
 // are given the same request at once both find it, and one of them the entry. Commits of one server that want the same
 // id come one after the other; that two servers are given one id for different things is not defended against.
-Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered) {
+Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId id, Deadline deadline,
+                                                        bool* unanswered) {
+  Ttl ttl = wanted.ttl;
   auto present = co_await info(id, deadline);
   if (!present) co_return present.error();
   if (*present && !(*present)->keys.empty()) co_return Error{Errc::lease_in_use, "an entry hangs on that lease"};
   Ttl granted = *present ? (*present)->granted : Ttl(0);
   // One that may have been made by this very call is not revoked: its revocation, too, could come late, and end the
   // next lease of that id. etcd may have given it more than was asked for.
-  if (granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered))) {
+  bool fits = granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered || wanted.known_outside));
+  if (fits) {
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return renewed.error();
     if (renewed->ttl > Ttl(0)) {
       safety_.renewed(id, renewed->sent, renewed->ttl);
       co_return Granted{id, renewed->ttl, /*made_here=*/false};
     }
+  } else if (*present && wanted.known_outside) {
+    co_return Error{Errc::lease_in_use, "there is a lease of that id with a shorter ttl"};
   } else if (*present) {
     pb::LeaseRevokeRequest request;
     request.set_id(number_of(id));

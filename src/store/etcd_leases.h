@@ -24,8 +24,8 @@ class EtcdWatches;
 // keepalive and watches must outlive it.
 class EtcdLeases {
  public:
-  // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer;
-  // nobody else knows it.
+  // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer, and
+  // nobody else knows it; so it may be ended, and an entry under it is this call's.
   struct Granted {
     LeaseId id;
     Ttl ttl;
@@ -55,7 +55,7 @@ class EtcdLeases {
 
  private:
   Task<Result<Granted>> grant(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered);
-  Task<Result<Granted>> take_over(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered);
+  Task<Result<Granted>> take_over(OwnLease wanted, LeaseId id, Deadline deadline, bool* unanswered);
   Task<Result<std::optional<LeaseInfo>>> look(LeaseId id, Deadline deadline);
   Task<Result<void>> find_own(LeaseId id, std::string under, bool may_be_empty, Deadline deadline);
   void revoke_unanswered(LeaseId id);

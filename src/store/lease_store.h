@@ -41,6 +41,9 @@ LeaseId random_lease_id();
 struct OwnLease {  // a lease of its own, which keep_alive() renews
   Ttl ttl;
   std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
+  // A client chose it, and may have given it to other servers too. So the store never ends this lease of itself (R3):
+  // what comes to nothing is left to its ttl.
+  bool known_outside = false;
 };
 struct PooledLease {  // never kept alive; entries may share a lease
   Ttl ttl;

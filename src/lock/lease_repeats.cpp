@@ -1,0 +1,80 @@
+// The part of LeaseService that grants under ids which clients chose: a repeat finds what the first try made.
+#include <utility>
+
+#include "lock/lease_service.h"
+#include "lock/token.h"
+
+namespace sharedlock {
+
+namespace {
+
+// A repeat may find that its lease ends at this moment, or that another server grants it.
+constexpr int kTries = 3;
+
+Error in_use() {
+  return {Errc::lease_in_use, "the lease id is in use"};
+}
+
+}  // namespace
+
+Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(GrantRequest request) {
+  LeaseId id = *request.id;
+  std::string key = store_key(request.key);
+  std::string line = part_of(request.key).line;
+  for (int tries = 0; tries < kTries; ++tries) {
+    auto repeated = co_await repeat(request);
+    if (!repeated) co_return repeated.error();
+    if (*repeated) co_return **std::move(repeated);
+
+    Transaction transaction;
+    transaction.expect.push_back({key, kAbsent});
+    transaction.none_under.push_back(line);
+    OwnLease lease{.ttl = request.ttl, .id = id, .known_outside = true};
+    transaction.changes.emplace_back(Put{key, request.value, lease});
+    auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
+    // Where it may have happened, or another server does the same, the next look tells.
+    bool look_again = !outcome && (outcome_unknown(outcome.error().code) || outcome.error().code == Errc::lease_in_use);
+    if (!outcome && (!look_again || tries + 1 == kTries)) co_return outcome.error();
+    if (!outcome) continue;
+    if (auto* committed = std::get_if<Committed>(&*outcome)) {
+      // A late one is left as it is: the client repeats, and that renews.
+      if ((clock_.boot_now() - request.received) * 2 > request.ttl) {
+        co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+      }
+      FencingToken token = token_at(committed->revision, store_.token_base());
+      Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
+      co_return granted;
+    }
+    auto& conflict = std::get<Conflict>(*outcome);
+    const auto& holder = conflict.current.front();
+    if (holder && holder->lease == id) continue;
+    if (request.wait > std::chrono::nanoseconds(0)) co_return co_await grant_in_line(std::move(request));
+    if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
+    Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
+    co_return refused;
+  }
+  co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};
+}
+
+// Where the key hangs on that lease: its renewal (R1). Nothing: there is no such lease, or an empty one.
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const GrantRequest& request) {
+  Deadline deadline = deadline_for(request.received);
+  std::string key = store_key(request.key);
+  auto info = co_await store_.lease(*request.id, deadline);
+  if (!info) co_return info.error();
+  if (!*info || (*info)->keys.empty()) co_return std::optional<Answer>();
+  if ((*info)->keys != std::vector<std::string>{key}) co_return in_use();
+  auto entry = co_await look_durably(key, deadline);
+  if (!entry) co_return entry.error();
+  if (!*entry || (*entry)->lease != *request.id) co_return std::optional<Answer>();
+  if ((*entry)->value != request.value) co_return in_use();
+  auto renewed = co_await store_.keep_alive(*request.id, std::string(kPrefix), deadline);
+  bool gone = !renewed && renewed.error().code == Errc::lease_not_found;
+  if (gone) co_return std::optional<Answer>();
+  if (!renewed) co_return renewed.error();
+  FencingToken token = token_at((*entry)->revision, store_.token_base());
+  Answer again = LeaseGrant{*request.id, *renewed, token, (*entry)->revision};
+  co_return std::optional(std::move(again));
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,74 @@
+// The part of LeaseService that waits in line.
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+#include "lock/lease_service.h"
+#include "lock/token.h"
+
+namespace sharedlock {
+
+Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(GrantRequest request) {
+  BootTime until = request.received + request.wait;
+  auto executor = co_await asio::this_coro::executor;
+  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", "");
+  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  for (;;) {
+    auto next = co_await lines_.next(waiter, until);
+    if (!next) co_return next.error();
+    if (*next == WaitLines::Next::time_up) {
+      auto holder = lines_.holder_of(request.key);
+      Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
+      co_return refused;
+    }
+    if (auto end = WaitLines::end_of(*next)) {
+      Answer ended = *end;
+      co_return ended;
+    }
+    auto answer = co_await take_turn(request, waiter, *next);
+    if (!answer) co_return answer.error();
+    if (*answer) co_return **std::move(answer);
+  }
+}
+
+// The lease is granted now, not when it joined: so it has all of its ttl.
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
+                                                                          WaitLines::Waiter& waiter, WaitLines::Next) {
+  BootTime begun = clock_.boot_now();
+  LineBook::Join join = lines_.places_of(waiter);
+  const std::string& place = join.places.front();
+  std::string key = part_of(request.key).lock;
+  LeaseId id = request.id.value_or(random_lease_id());
+  Transaction transaction;
+  transaction.expect.push_back({key, kAbsent});
+  transaction.expect.push_back({place, join.expected});
+  OwnLease lease{.ttl = request.ttl, .id = id, .known_outside = request.id.has_value()};
+  transaction.changes.emplace_back(Put{key, request.value, lease});
+  transaction.changes.emplace_back(Erase{place});
+  Deadline deadline = deadline_for(begun);
+  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  auto executor = co_await asio::this_coro::executor;
+  if (!outcome) {
+    // Whether it happened is left open; what nobody is told of is undone, and its place goes with the waiter.
+    if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
+    co_return outcome.error();
+  }
+  if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    lines_.finished(waiter, committed->revision);
+    bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
+    if (late && !request.id) end_in_background(executor, id, key, request.ttl);
+    if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+    FencingToken token = token_at(committed->revision, store_.token_base());
+    Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, /*waited=*/true};
+    co_return std::optional(std::move(granted));
+  }
+  auto& conflict = std::get<Conflict>(*outcome);
+  const auto& stands = conflict.current[1];
+  auto places = LineBook::Places::there;
+  if (!stands) places = LineBook::Places::gone;
+  if (stands && stands->revision != join.expected) places = LineBook::Places::taken_over;
+  lines_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
+  lines_.tried(waiter, places);
+  co_return std::optional<Answer>();
+}
+
+}  // namespace sharedlock
