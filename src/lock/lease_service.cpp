@@ -12,12 +12,15 @@ namespace {
 constexpr std::string_view kPrefix = "/shared-lock/";
 
 std::string store_key(std::string_view key) {
-  return std::string(kPrefix).append(key);
+  std::string full;
+  full.reserve(kPrefix.size() + key.size());
+  full.append(kPrefix).append(key);
+  return full;
 }
 
 Transaction put_if_absent(std::string key, std::string value, Ttl ttl, LeaseId id) {
   Transaction transaction;
-  transaction.expect.push_back({key, kAbsent});
+  transaction.expect.emplace_back(key, kAbsent);
   transaction.changes.emplace_back(Put{std::move(key), std::move(value), OwnLease{ttl, id}});
   return transaction;
 }
