@@ -132,10 +132,7 @@ JsonObject& JsonObject::members(std::string_view json) {
 }
 
 void JsonObject::name(std::string_view name) {
-  if (json_.size() > 1) json_ += ',';
-  json_ += '"';
-  json_ += name;
-  json_ += "\":";
+  json_.append(json_.size() > 1 ? ",\"" : "\"").append(name).append("\":");
 }
 
 }  // namespace sharedlock

@@ -12,7 +12,7 @@ namespace {
 
 Transaction put_if_absent(std::string key, std::string value, OwnLease lease) {
   Transaction transaction;
-  transaction.expect.push_back({key, kAbsent});
+  transaction.expect.emplace_back(key, kAbsent);
   transaction.changes.emplace_back(Put{std::move(key), std::move(value), lease});
   return transaction;
 }
@@ -25,7 +25,10 @@ LockSight see(const Entry&) {
 }  // namespace
 
 std::string LeaseService::store_key(std::string_view key) {
-  return std::string(kPrefix).append(key);
+  std::string full;
+  full.reserve(kPrefix.size() + key.size());
+  full.append(kPrefix).append(key);
+  return full;
 }
 
 LinePart LeaseService::part_of(const std::string& key) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <boost/container_hash/hash.hpp>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include "base/random.h"
@@ -41,7 +43,15 @@ Error no_lease() {
 
 std::size_t LeaseTable::EntryTraits::hash(Key key) {
   std::size_t seed = hash_seed();
-  boost::hash_range(seed, key.begin(), key.end());
+  boost::hash_combine(seed, key.size());
+  std::uint64_t piece = 0;
+  for (; key.size() > sizeof piece; key.remove_prefix(sizeof piece)) {
+    std::memcpy(&piece, key.data(), sizeof piece);
+    boost::hash_combine(seed, piece);
+  }
+  piece = 0;
+  key.copy(reinterpret_cast<char*>(&piece), sizeof piece);
+  boost::hash_combine(seed, piece);
   return seed;
 }
 

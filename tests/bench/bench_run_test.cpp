@@ -162,11 +162,11 @@ TEST_F(BenchRun, ByTheClock) {
   EXPECT_NEAR(run.json.at("seconds").to_number<double>(), 0.4, 0.001);
 }
 
-// 0.5 s of 400 a second: what was not sent in time is counted too.
+// So few that a busy machine sends them too; one that was not sent in time would be counted.
 TEST_F(BenchRun, AScheduleHasAllItsRequests) {
-  Measured run = run_workload("keepalives", {"--seconds", "0.5", "--warmup", "0", "--rate", "400"});
-  EXPECT_EQ(run.exit_code, run.number("not_sent") > 10 ? 1 : 0);  // a busy machine may be far behind
-  EXPECT_EQ(run.number("requests") + run.number("not_sent"), 200);
+  Measured run = run_workload("keepalives", {"--seconds", "1", "--warmup", "0", "--rate", "20"});
+  EXPECT_EQ(run.exit_code, 0);
+  EXPECT_EQ(run.number("requests") + run.number("not_sent"), 20);
   EXPECT_EQ(run.all_statuses(), run.number("requests"));
 }
 
