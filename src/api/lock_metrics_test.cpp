@@ -23,7 +23,7 @@ std::string line(const std::string& operation, const std::string& outcome, int c
 
 TEST(LockMetrics, ShowEverySeriesFromTheBeginning) {
   std::string text = text_of(LockMetrics());
-  for (const char* operation : {"get", "acquire", "renew", "release"}) {
+  for (const char* operation : {"get", "acquire", "renew", "release", "verify", "force-release"}) {
     for (const char* outcome : {"success", "refused", "invalid", "error"}) {
       EXPECT_THAT(text, HasSubstr(line(operation, outcome, 0)));
     }

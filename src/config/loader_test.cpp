@@ -275,8 +275,8 @@ TEST(Loader, PasswordsInUrlsAreRefusedAndNotShown) {
 }
 
 TEST(Loader, SettingsWithoutEffectAreWarnedOf) {
-  EXPECT_THAT(load(environment({{"COMPAT_STRICT", "true"}})).warnings,
-              ElementsAre("COMPAT_STRICT is set, but has no effect in this version yet"));
+  EXPECT_THAT(load(environment({{"ADMIN_SUBJECTS", "somebody"}})).warnings,
+              ElementsAre("ADMIN_SUBJECTS is set, but has no effect in this version yet"));
 }
 
 TEST(Loader, DebugMeansLogLevelDebugUnlessThatIsSet) {

@@ -50,7 +50,7 @@ TEST_F(HttpContract, WrongMethodsOfTheLockApiAre405InJson) {
     const char* allow;
   };
   for (const auto& [path, methods, allow] :
-       {Row{"/v1/space/lock/abc", {"POST", "PUT", "PATCH", "OPTIONS", "BREW"}, "GET, HEAD"},
+       {Row{"/v1/space/lock/abc", {"POST", "PUT", "PATCH", "OPTIONS", "BREW"}, "GET, HEAD, DELETE"},
         Row{"/v1/space/lock/abc/acquire", {"GET", "PUT", "DELETE", "OPTIONS"}, "POST"},
         Row{"/v1/space/lock/abc/renew", {"GET", "PUT", "DELETE"}, "POST"},
         Row{"/v1/space/lock/abc/release", {"GET", "PUT", "DELETE"}, "POST"}}) {
@@ -71,8 +71,9 @@ TEST_F(HttpContract, WrongMethodsOfTheLeaseApiAre405InPlainText) {
     const char* allow;
   };
   for (const auto& [path, method, allow] :
-       {Row{"/lease", "PUT", "POST"}, Row{"/lease", "OPTIONS", "POST"}, Row{"/keepalive", "GET", "POST"},
-        Row{"/keepalive", "DELETE", "POST"}, Row{"/health", "POST", "GET, HEAD"}, Row{"/ready", "DELETE", "GET, HEAD"},
+       {Row{"/lease", "PUT", "GET, HEAD, POST, DELETE"}, Row{"/lease", "OPTIONS", "GET, HEAD, POST, DELETE"},
+        Row{"/release", "GET", "POST"}, Row{"/keepalive", "GET", "POST"}, Row{"/keepalive", "DELETE", "POST"},
+        Row{"/health", "POST", "GET, HEAD"}, Row{"/ready", "DELETE", "GET, HEAD"},
         Row{"/metrics", "POST", "GET, HEAD"}}) {
     auto response = ask(method, path);
     EXPECT_EQ(response.status, 405) << method << " " << path;

@@ -77,7 +77,7 @@ TEST_F(LockApi, AcquireAnswersTheWholeLock) {
 
   auto seen = get("acquired");
   EXPECT_EQ(seen.body, R"({"namespace":"space","lockName":"acquired","owner":"anonymous","expiry":)" +
-                           std::to_string(expiry) + with_token(token_of(response)) + "}");
+                           std::to_string(expiry) + with_token(token_of(response)) + R"(,"waiters":0})");
   EXPECT_EQ(token_of(seen), token_of(response));
 }
 
