@@ -14,13 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
 #include "lock/line_book.h"
 #include "lock/line_place.h"
 #include "lock/types.h"
 #include "store/lease_store.h"
-#include "store/signal.h"
 
 namespace sharedlock {
 
@@ -103,6 +103,8 @@ class WaitLines {
   std::size_t waiters() const;
 
  private:
+  static constexpr std::chrono::milliseconds kRest{200};  // after an error
+
   using WaiterPtr = std::shared_ptr<Waiter::State>;
 
   void begin(Executor executor);

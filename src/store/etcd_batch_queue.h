@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
-#include "store/signal.h"
 
 namespace sharedlock {
 

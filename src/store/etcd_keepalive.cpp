@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "base/signal.h"
 #include "base/waiting.h"
 #include "store/etcd_stream_grpc.h"
 #include "store/etcd_verdict.h"
 #include "store/keepalive_slots.h"
-#include "store/signal.h"
 
 namespace sharedlock {
 

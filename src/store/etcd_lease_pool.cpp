@@ -4,8 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "base/signal.h"
 #include "store/etcd_leases.h"
-#include "store/signal.h"
 
 namespace sharedlock {
 

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/signal.h"
 #include "store/etcd_client.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_stream_grpc.h"
 #include "store/etcd_token_base.h"
 #include "store/etcd_verdict.h"
-#include "store/signal.h"
 #include "store/watch_hub.h"
 
 namespace sharedlock {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "store/signal.h"
+#include "base/signal.h"
 
 namespace sharedlock {
 

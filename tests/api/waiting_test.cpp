@@ -206,8 +206,7 @@ TYPED_TEST(Waiting, AResetInTheInstantOfTheGrantLeavesNoGhost) {
     Asking waiting = this->waiting("ghost", "instance-2");
     std::jthread releasing(
         [&] { this->server().ask("POST", path_of("ghost", "release"), R"({"instanceId":"instance-1"})"); });
-    // real time: the moments are drawn
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1500));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 1500));  // real time: the moments are drawn
     waiting.reset();
     releasing.join();
     // Either it had been handed over, and the kernel had the whole answer, or the lock is free.

@@ -36,7 +36,7 @@ const std::map<std::string, Statuses>& expected() {
       {"lock", {200, 200, 200, 200}},
       {"long_header", {431}},
       {"long_header_and_bad_bytes", {400}},
-      {"paths", {400, 400, 400, 200, 404, 405, 405}},
+      {"paths", {400, 400, 400, 200, 404, 403, 405}},
       {"refused_lock", {200, 423}},
       {"request_id", {200, 400}},
       {"request_in_a_body", {405, 200}},

@@ -7,7 +7,7 @@
 #include <deque>
 #include <utility>
 
-#include "store/signal.h"
+#include "base/signal.h"
 
 namespace sharedlock::test {
 

@@ -1,0 +1,194 @@
+// The part of WaitLines that works in the background.
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <limits>
+#include <utility>
+
+#include "lock/wait_lines.h"
+
+namespace sharedlock {
+
+namespace {
+
+// One commit's worth: etcd takes at most 128 operations by default.
+constexpr std::size_t kAtOnce = 32;
+
+}  // namespace
+
+Task<void> WaitLines::keep_time() {
+  auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_task);  // the lock is held by who began
+  auto time = time_;
+  for (;;) {
+    BootTime due{};
+    {
+      std::scoped_lock lock(mutex_);
+      if (stopping_) co_return;
+      book_.advance(clock_.boot_now());
+      carry_out();
+      due = alarm_ = book_.next_due();
+    }
+    co_await time->wait(time_left(clock_, Deadline(due)));
+  }
+}
+
+// Works until nothing is left.
+Task<void> WaitLines::work() {
+  auto executor = co_await asio::this_coro::executor;
+  co_await asio::post(executor, use_task);  // the lock is held by who hires
+  for (;;) {
+    auto chore = take_chore();
+    if (!chore) co_return;
+    co_await std::move(*chore);
+  }
+}
+
+std::optional<Task<void>> WaitLines::take_chore() {
+  std::scoped_lock lock(mutex_);
+  if (!stopping_) {
+    if (rejoin_due_ && !rejoining_) {
+      rejoining_ = true;
+      rejoin_due_ = false;
+      return rejoin();
+    }
+    if (!loads_.empty()) {
+      LinePart part = std::move(loads_.front());
+      loads_.pop_front();
+      return load(std::move(part));
+    }
+    if (!removes_.empty()) {
+      std::vector<std::string> some;
+      while (!removes_.empty() && some.size() < kAtOnce) {
+        if (std::ranges::find(some, removes_.front()) == some.end()) some.push_back(std::move(removes_.front()));
+        removes_.pop_front();
+      }
+      return remove(std::move(some));
+    }
+    if (!evicts_.empty()) {
+      LineBook::Evict head = std::move(evicts_.front());
+      evicts_.pop_front();
+      return evict(std::move(head));
+    }
+  }
+  --workers_;
+  return std::nullopt;
+}
+
+Task<void> WaitLines::load(LinePart part) {
+  auto found = co_await store_.get(part.lock, soon());
+  Result<Listing> places = Listing();
+  if (found) places = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  if (found && places) {
+    book_.loaded(part.lock, *found, *places);
+  } else {
+    book_.load_failed(part.lock);
+  }
+  carry_out();
+}
+
+// One commit after the other, in their order.
+Task<void> WaitLines::rejoin() {
+  for (;;) {
+    std::vector<LineBook::WaiterId> lost;
+    {
+      std::scoped_lock lock(mutex_);
+      if (!stopping_) lost = book_.take_lost(kAtOnce);
+      if (lost.empty()) {
+        rejoining_ = false;
+        co_return;
+      }
+    }
+    co_await rejoin_some(std::move(lost));
+  }
+}
+
+Task<void> WaitLines::rejoin_some(std::vector<LineBook::WaiterId> lost) {
+  while (!lost.empty()) {
+    Transaction transaction;
+    std::vector<LineBook::WaiterId> together;
+    {
+      std::scoped_lock lock(mutex_);
+      while (!lost.empty() && transaction.changes.size() < kAtOnce) {
+        auto waiter = waiters_.find(lost.front());
+        if (waiter != waiters_.end()) {
+          put_join(transaction, book_.join_of(lost.front()), waiter->second->place);
+          together.push_back(lost.front());
+        }
+        lost.erase(lost.begin());
+      }
+    }
+    if (together.empty()) co_return;
+    auto outcome = co_await store_.commit(std::move(transaction), soon());
+    if (!outcome) co_await pause(kRest);
+    auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+    std::scoped_lock lock(mutex_);
+    book_.advance(clock_.boot_now());
+    for (LineBook::WaiterId id : together) {
+      if (committed) {
+        book_.joined(id, committed->revision);
+      } else {
+        book_.not_joined(id);
+      }
+    }
+    carry_out();
+  }
+}
+
+// Until an answer comes: the place of one who is gone would hold up all behind it.
+Task<void> WaitLines::remove(std::vector<std::string> places) {
+  Transaction transaction;
+  for (const std::string& place : places) transaction.changes.emplace_back(Erase{place});
+  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  if (!outcome) co_await pause(kRest);
+  auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  for (std::string& place : places) {
+    if (committed) {
+      book_.removed(place, committed->revision);
+    } else {
+      removes_.push_back(std::move(place));
+    }
+  }
+  carry_out();
+}
+
+// R23: whoever waits for several is no obstacle unless all of them are free and it is first in all lines.
+Task<void> WaitLines::evict(LineBook::Evict head) {
+  auto found = co_await store_.get(head.place, soon());
+  if (!found || !found->entry || found->entry->revision != head.revision) co_return;
+  auto place = parse_line_place(found->entry->value);
+  Transaction transaction;
+  std::string name = head.place.substr(head.part.line.size());
+  std::vector<LinePart> parts;
+  if (place) {
+    for (const std::string& waited : place->names) parts.push_back(options_.part_of(waited));
+  }
+  if (parts.empty()) parts.push_back(head.part);
+  for (const LinePart& part : parts) {
+    auto line = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
+    if (!line) co_return;
+    auto first = std::ranges::min_element(
+        line->entries, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
+    if (first == line->entries.end() || first->first != part.line + name) co_return;
+    transaction.expect.push_back({part.lock, kAbsent});
+    transaction.expect.push_back({first->first, first->second.revision});
+    transaction.changes.emplace_back(Erase{first->first});
+  }
+  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  if (outcome && std::holds_alternative<Committed>(*outcome)) {
+    log_.write(LogLevel::warn, "a waiter of another server did nothing with a free lock and lost its place",
+               {{"place", head.place}});
+  }
+}
+
+Task<void> WaitLines::pause(std::chrono::milliseconds span) {
+  auto executor = co_await asio::this_coro::executor;
+  Signal never(executor);
+  co_await never.wait(span);
+}
+
+}  // namespace sharedlock
