@@ -32,7 +32,14 @@ std::string LeaseService::store_key(std::string_view key) {
 }
 
 LinePart LeaseService::part_of(const std::string& key) {
-  return {.lock = store_key(key), .line = std::string(kLines).append(sha256_hex(key)) + '/'};
+  return {.lock = store_key(key), .line = line_of(key)};
+}
+
+std::string LeaseService::line_of(std::string_view key) {
+  std::string line;
+  line.reserve(kLines.size() + 65);
+  line.append(kLines).append(sha256_hex(key)).append(1, '/');
+  return line;
 }
 
 LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
@@ -61,7 +68,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
   Transaction transaction = put_if_absent(key, request.value, {.ttl = request.ttl, .id = id});
-  transaction.none_under.push_back(part_of(request.key).line);
+  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
   auto outcome = co_await try_once(request, id, std::move(transaction), deadline_for(request.received));
   auto executor = co_await asio::this_coro::executor;
   bool granted = outcome && std::holds_alternative<LeaseGrant>(outcome->answer);

@@ -118,6 +118,7 @@ class LeaseService {
   Task<void> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
   static LinePart part_of(const std::string& key);
+  static std::string line_of(std::string_view key);
 
   static constexpr std::string_view kPrefix = "/shared-lock/";
   static constexpr std::string_view kLines = "/shared-lock.queue/";

@@ -1,6 +1,8 @@
 #include "lock/lock_service.h"
 
 #include <boost/asio/this_coro.hpp>
+#include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include "lock/decided.h"
@@ -9,6 +11,18 @@
 namespace sharedlock {
 
 namespace {
+
+constexpr std::string_view kLines = ".queue/";
+
+// With one allocation.
+std::string join(std::initializer_list<std::string_view> pieces) {
+  std::size_t size = 0;
+  for (std::string_view piece : pieces) size += piece.size();
+  std::string text;
+  text.reserve(size);
+  for (std::string_view piece : pieces) text += piece;
+  return text;
+}
 
 bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen) {
   auto* write = std::get_if<WriteRecord>(&decision);
@@ -46,9 +60,12 @@ LockService::~LockService() = default;
 Task<Result<LockAnswer>> LockService::acquire(AcquireRequest request) {
   std::string key = key_of(request.lock);
   Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); };
-  std::string name = name_of(request.lock);
-  First first = hints_.is_held(key) || lines_.is_occupied(name) ? First::look : First::guess;
-  std::string line = part_of(name).line;
+  bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
+  First first = waited_for || hints_.is_held(key) ? First::look : First::guess;
+  std::string line;
+  if (lines_.may_have_places()) {
+    line = join({options_.key_prefix, kLines, request.lock.space, ":", request.lock.name, "/"});
+  }
   Deadline deadline = deadline_for(request.received);
   auto outcome = co_await decide_and_commit(key, std::move(decide), first, std::move(line), deadline);
   if (!outcome) co_return outcome.error();
@@ -62,7 +79,7 @@ Task<Result<LockAnswer>> LockService::acquire(AcquireRequest request) {
     if (!outcome->seen) take_back(executor, request.lock, outcome->revision);
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
-  if (!granted && !outcome->seen) lines_.refused_by_line(executor, name);
+  if (!granted && !outcome->seen) lines_.refused_by_line(executor, name_of(request.lock));
   co_return to_answer(*std::move(outcome));
 }
 
@@ -214,20 +231,15 @@ Task<void> LockService::undo(std::string key, Revision grant) {
 }
 
 std::string LockService::name_of(const LockName& lock) {
-  std::string name;
-  name.reserve(lock.space.size() + lock.name.size() + 1);
-  name += lock.space;
-  name += ':';
-  name += lock.name;
-  return name;
+  return join({lock.space, ":", lock.name});
 }
 
 std::string LockService::key_of(const LockName& lock) const {
-  return options_.key_prefix + name_of(lock);
+  return join({options_.key_prefix, lock.space, ":", lock.name});
 }
 
 LinePart LockService::part_of(const std::string& name) const {
-  return {.lock = options_.key_prefix + name, .line = options_.key_prefix + ".queue/" + name + '/'};
+  return {.lock = join({options_.key_prefix, name}), .line = join({options_.key_prefix, kLines, name, "/"})};
 }
 
 Deadline LockService::deadline_for(BootTime received) const {

@@ -26,18 +26,6 @@ PlaceSight see_place(const Entry& entry) {
 
 }  // namespace
 
-// Used on its executor, but for `turn`, which is guarded by the lines' mutex.
-struct WaitLines::Waiter::State {
-  explicit State(Executor on) : executor(on), signal(on) {}
-
-  Executor executor;
-  Signal signal;
-  LineBook::WaiterId id = 0;
-  std::string place;  // what stands in its places
-  bool hung_up = false;
-  std::optional<LineBook::Turn> turn;
-};
-
 std::optional<WaitEnd> WaitLines::end_of(Next next) {
   if (next == Next::superseded) return WaitEnd::superseded;
   if (next == Next::draining) return WaitEnd::draining;
@@ -101,6 +89,7 @@ void WaitLines::begin(Executor executor) {
   book_.advance(clock_.boot_now());
   if (executor_) return;
   executor_ = executor;
+  in_use_ = true;
   time_ = std::make_shared<Signal>(executor);
   tasks_.spawn(executor, keep_time());
   for (const std::string& prefix : options_.followed) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <deque>
@@ -67,7 +68,17 @@ class WaitLines {
 
    private:
     friend class WaitLines;
-    struct State;
+    // Used on its executor, but for `turn`, which is guarded by the lines' mutex.
+    struct State {
+      explicit State(Executor on) : executor(on), signal(on) {}
+
+      Executor executor;
+      Signal signal;
+      LineBook::WaiterId id = 0;
+      std::string place;  // what stands in its places
+      bool hung_up = false;
+      std::optional<LineBook::Turn> turn;
+    };
     Waiter(WaitLines& lines, std::shared_ptr<State> state) : lines_(&lines), state_(std::move(state)) {}
     WaitLines* lines_;
     std::shared_ptr<State> state_;
@@ -95,6 +106,10 @@ class WaitLines {
 
   // A newcomer was refused because somebody stands in line, though the lock is free.
   void refused_by_line(Executor executor, const std::string& name);
+
+  // Whether anybody here has ever waited; and whether anybody at all may stand in a line now.
+  bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
+  bool may_have_places() const { return in_use() || store_.is_shared(); }
 
   // Hints.
   bool is_occupied(const std::string& name) const;
@@ -143,6 +158,7 @@ class WaitLines {
   std::size_t workers_ = 0;
   bool draining_ = false;
   bool stopping_ = false;
+  std::atomic<bool> in_use_ = false;
   std::optional<Executor> executor_;  // of the chores; once somebody has waited
   std::shared_ptr<Signal> time_;      // for keep_time(), on that executor
   std::vector<Subscription> following_;

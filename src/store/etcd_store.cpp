@@ -63,6 +63,8 @@ class EtcdStore final : public LeaseStore {
 
   std::int64_t token_base() const override { return token_base_.value(); }
 
+  bool is_shared() const override { return true; }
+
   Task<Result<Found>> get(std::string key, Deadline deadline) override {
     auto ready = co_await token_base_.known(deadline);
     if (!ready) co_return ready.error();

@@ -171,6 +171,9 @@ class LeaseStore {
   // were given away before (R31). Constant, and known once any call has answered with a revision.
   virtual std::int64_t token_base() const { return 0; }
 
+  // Whether other processes change what is stored, too. Constant.
+  virtual bool is_shared() const { return false; }
+
   virtual Task<Result<Found>> get(std::string key, Deadline deadline) = 0;
 
   // The one write. lease_in_use: the OwnLease names an id under which an entry hangs (a lease of that id without

@@ -78,6 +78,8 @@ class FaultStore final : public LeaseStore {
     return real_.watch(std::move(prefix), after, std::move(handler));
   }
 
+  bool is_shared() const override { return real_.is_shared(); }
+
   Subscription follow(std::string prefix, WatchHandler handler) override {
     return real_.follow(std::move(prefix), std::move(handler));
   }
