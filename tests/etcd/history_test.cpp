@@ -1,5 +1,5 @@
-// Clients at work on two servers while members of etcd are killed, stopped and cut off; see crash/history_checker.h for
-// what must hold.
+// Clients at work on two servers while members of etcd are killed, stopped and cut off; see history/history_checker.h
+// for what must hold.
 //   SHARED_LOCK_ETCD_ROUNDS   how often something happens to a member
 //   SHARED_LOCK_ETCD_SEED     what the clients do; a run prints its seed
 #include <gmock/gmock.h>
@@ -12,10 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "crash/history_checker.h"
-#include "crash/load_client.h"
-#include "crash/long_run.h"
 #include "etcd/service_on_etcd.h"
+#include "history/history_checker.h"
+#include "history/load_client.h"
+#include "history/long_run.h"
 #include "support/network.h"
 
 namespace sharedlock::test {
@@ -62,7 +62,7 @@ class EtcdHistory : public testing::Test {
   }
 
   void end_life() {
-    history_.ends.push_back(std::chrono::steady_clock::now());
+    history_.settled.push_back(std::chrono::steady_clock::now());
     collect(observer_);
     for (LoadClient& client : clients_) collect(client);
   }

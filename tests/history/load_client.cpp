@@ -1,4 +1,4 @@
-#include "crash/load_client.h"
+#include "history/load_client.h"
 
 #include <boost/json.hpp>
 #include <chrono>
@@ -107,7 +107,8 @@ void LoadClient::acquire(int lock) {
 void LoadClient::renew(int lock) {
   std::string body =
       R"({"instanceId":")" + instance_ + R"(","leaseDuration":)" + std::to_string(kLongTtl) + R"(,"from":"now"})";
-  ask({.kind = Kind::renew, .resource = lock_name(lock)}, "POST", "/v1/crash/lock/" + lock_name(lock) + "/renew", body);
+  ask({.kind = Kind::renew, .resource = lock_name(lock), .wanted = seconds(kLongTtl)}, "POST",
+      "/v1/crash/lock/" + lock_name(lock) + "/renew", body);
 }
 
 void LoadClient::release(int lock) {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "crash/history.h"
+#include "history/history.h"
 #include "http/test_client.h"
 
 namespace sharedlock::test {
