@@ -25,16 +25,15 @@ struct Operation {
     acquire,     // lock API
     renew,       //
     release,     //
-    look,        // GET, of both
+    look,        // its GET
     grant,       // lease API: POST /lease
     keep_alive,  //
-    give_back,   // POST /release
   };
   enum class Answer {
     none,     // no answer, or one that leaves the outcome open: it may have happened or not
     done,     // 200, 201
     refused,  // 423, 202
-    absent,   // look: nobody holds it; keep_alive, give_back: 204
+    absent,   // look: nobody holds it; keep_alive: 204
   };
 
   Kind kind{};
@@ -46,7 +45,7 @@ struct Operation {
   Moment answered = {};  // with Answer::none: when the client gave up
   Answer answer = Answer::none;
   std::int64_t token = 0;          // acquire, renew, look, grant: as answered
-  std::int64_t lease = 0;          // grant: as answered; keep_alive, give_back: as asked
+  std::int64_t lease = 0;          // grant: as answered; keep_alive: as asked
   std::chrono::seconds ttl{0};     // acquire, renew, grant, keep_alive: as answered
   std::chrono::seconds wanted{0};  // renew: as asked
   std::string owner = {};          // acquire, renew, look: as answered
@@ -57,7 +56,7 @@ struct History {
   std::vector<Operation> operations;  // in any order
   // [life]: from when on nothing happens any more of what that server was asked and did not answer. With a store of its
   // own that is when it is dead; what etcd was asked may happen long after.
-  std::vector<Moment> settled;
+  std::vector<Moment> settled = {};
   // When a leader of etcd was stopped. Old ones that wake revoke leases which were kept alive meanwhile.
   std::vector<Span> leader_pauses = {};
   // The clocks of the servers differ by no more than this. It makes renewals by the clock ahead come too late.

@@ -98,7 +98,6 @@ class ResourceCheck {
     collect_holdings();
     extend_by_renewals();
     bound_by_own_deeds();
-    bound_by_own_leases();
     excuse_by_leader_pauses();
     bound_by_absences();
     order_holdings();
@@ -201,17 +200,6 @@ class ResourceCheck {
     }
   }
 
-  void bound_by_own_leases() {
-    for (const Operation* operation : operations_) {
-      Holding* holding = operation->kind == Kind::give_back ? with_lease(*operation) : nullptr;
-      if (!holding) continue;
-      if (operation->answer != Answer::absent) holding->may_end = std::min(holding->may_end, operation->asked);
-      if (operation->answer == Answer::done) {
-        holding->surely_over = std::min(holding->surely_over, operation->answered);
-      }
-    }
-  }
-
   void excuse_by_leader_pauses() {
     for (auto& [token, holding] : by_token_) {
       if (holding.lease == 0) continue;
@@ -243,7 +231,7 @@ class ResourceCheck {
   void bound_by_absences() {
     for (const Operation* operation : operations_) {
       if (operation->answer != Answer::absent) continue;
-      bool of_lease = operation->kind != Kind::look;
+      bool of_lease = operation->kind == Kind::keep_alive;
       if (of_lease && lost_ == LostKeepAlive::is_doubtful) continue;
       for (auto& [token, holding] : by_token_) {
         if (holding.seen > operation->asked || (of_lease && holding.lease != operation->lease)) continue;
@@ -319,7 +307,7 @@ class ResourceCheck {
       if (operation->kind == Kind::look && absent && all.throughout(operation->asked, operation->answered)) {
         complain("nobody holds it, though a holding can't have ended: it was lost");
       }
-      if (operation->kind != Kind::look && absent && lost_ == LostKeepAlive::is_gone) {
+      if (operation->kind == Kind::keep_alive && absent && lost_ == LostKeepAlive::is_gone) {
         Holding* holding = with_lease(*operation);
         if (holding && operation->answered < holding->may_end) {
           complain(text(*holding) + ": its lease is gone before its time");
@@ -351,7 +339,7 @@ class ResourceCheck {
     for (const Operation* operation : operations_) {
       if (operation->kind != Kind::keep_alive || operation->answer != Answer::absent) continue;
       const Holding* holding = with_lease(*operation);
-      if (!holding || operation->answered >= std::min(holding->excused_from, given_back(*operation))) continue;
+      if (!holding || operation->answered >= holding->excused_from) continue;
       auto broken = [&](const Promise& promise) {
         return promise.known <= operation->asked && operation->answered < promise.until;
       };
@@ -359,17 +347,6 @@ class ResourceCheck {
         complain("its lease is called lost before its ttl has passed");
       }
     }
-  }
-
-  // When the lease of the keepalive was, or may have been, released.
-  Moment given_back(const Operation& keep_alive) const {
-    Moment first = kNever;
-    for (const Operation* operation : operations_) {
-      if (operation->kind == Kind::give_back && operation->lease == keep_alive.lease) {
-        first = std::min(first, operation->asked);
-      }
-    }
-    return first;
   }
 
   // When a try without an answer surely holds nothing: from the first look after it was settled that shows the resource

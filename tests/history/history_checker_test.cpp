@@ -77,10 +77,6 @@ class Story {
                 .lease = lease,
                 .ttl = ttl});
   }
-  Story& give_back(std::string key, std::int64_t lease, Answer answer = Answer::done) {
-    return add(
-        {.kind = Kind::give_back, .resource = std::move(key), .client = kAnna, .answer = answer, .lease = lease});
-  }
   // The other requests go to server 0, until it crashes.
   Story& at_server(int life) {
     history_.operations.back().life = life;
@@ -260,8 +256,6 @@ TEST(HistoryChecker, FindsALeaseThatIsCalledLostBeforeItsTtl) {
   EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kBert).violations(doubtful), lost);
   EXPECT_THAT(Story(granted).pass(ttl).keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful),
               IsEmpty());
-  EXPECT_THAT(Story(granted).give_back("key", 77).keep_alive("key", 77, Answer::absent).violations(doubtful),
-              IsEmpty());
   auto renewed = granted.pass(ttl / 2).keep_alive("key", 77, Answer::done, ttl, kAnna).pass(ttl * 2 / 3);
   EXPECT_THAT(renewed.keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful), lost);
 }
@@ -372,15 +366,6 @@ TEST(HistoryChecker, InstancesOfAClientAreDifferentHolders) {
   EXPECT_THAT(story.violations(), says("two holders"));
   auto refused = Story().acquire(kAnna, 10).refused(Kind::acquire, kAnna).as_instance(1);
   EXPECT_THAT(refused.violations(), IsEmpty());
-}
-
-TEST(HistoryChecker, ALeaseThatIsGivenBackIsFree) {
-  EXPECT_THAT(Story().grant("key", 10, 77).give_back("key", 77).grant("key", 11, 78).violations(), IsEmpty());
-  auto open = Story().grant("key", 10, 77).give_back("key", 77, Answer::none);
-  EXPECT_THAT(Story(open).grant("key", 11, 78).violations(), IsEmpty());
-  EXPECT_THAT(Story(open).keep_alive("key", 77, Answer::done).violations(), IsEmpty());
-  auto undone = Story().grant("key", 10, 77).give_back("key", 77).keep_alive("key", 77, Answer::done);
-  EXPECT_THAT(undone.violations(), says("held again after its end"));
 }
 
 // By the clock of another server a lock may be past its expiry before it ends; then only a renewal is refused.

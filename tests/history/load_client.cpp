@@ -1,6 +1,5 @@
 #include "history/load_client.h"
 
-#include <boost/json.hpp>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -9,8 +8,6 @@ namespace sharedlock::test {
 
 namespace {
 
-using Kind = Operation::Kind;
-using Answer = Operation::Answer;
 using std::chrono::seconds;
 
 constexpr int kLocks = 8;
@@ -27,29 +24,14 @@ std::string lock_name(int lock) {
   return "lock-" + std::to_string(lock);
 }
 
-// `name` of a JSON object without nesting.
-std::int64_t number_in(const boost::json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  return value ? value->to_number<std::int64_t>() : 0;
-}
-
-std::int64_t number_in(const std::optional<std::string>& header) {
-  return header ? std::stoll(*header) : 0;
-}
-
 }  // namespace
 
 LoadClient::LoadClient(Client client, std::uint64_t seed, LoadShared& shared)
-    : client_(client),
-      instance_("client-" + std::to_string(static_cast<int>(client))),
-      random_(seed),
-      shared_(shared),
-      maybe_mine_(kLocks) {}
+    : client_(client), random_(seed), shared_(shared), maybe_mine_(kLocks) {}
 
 void LoadClient::run(std::uint16_t port, int life) {
-  life_ = life;
   try {
-    connection_.emplace(port);
+    client_.connect(port, life);
     for (int lock = 0; lock < kLocks; ++lock) {
       if (maybe_mine_[static_cast<std::size_t>(lock)]) renew(lock);
     }
@@ -57,21 +39,20 @@ void LoadClient::run(std::uint16_t port, int life) {
   } catch (const std::runtime_error&) {
     if (!shared_.server_ends) ++shared_.early_ends;
   }
-  connection_.reset();
+  client_.disconnect();
 }
 
 void LoadClient::look_around(std::uint16_t port, int life, const std::vector<KnownLease>& leases) {
-  life_ = life;
-  connection_.emplace(port);
+  client_.connect(port, life);
   for (int lock = 0; lock < kLocks; ++lock) look(lock);
   for (const KnownLease& lease : leases) {
     if (now() < lease.may_end) keep_alive(lease);
   }
-  connection_.reset();
+  client_.disconnect();
 }
 
 std::vector<Operation> LoadClient::take_operations() {
-  return std::exchange(operations_, {});
+  return client_.take_operations();
 }
 
 std::vector<KnownLease> LoadClient::take_leases() {
@@ -98,28 +79,25 @@ void LoadClient::do_something() {
 
 void LoadClient::acquire(int lock) {
   int duration = up_to(4) == 0 ? kShortTtl : kLongTtl;
-  std::string body = R"({"instanceId":")" + instance_ + R"(","leaseDuration":)" + std::to_string(duration) + "}";
   maybe_mine_[static_cast<std::size_t>(lock)] = true;
-  ask({.kind = Kind::acquire, .resource = lock_name(lock)}, "POST", "/v1/crash/lock/" + lock_name(lock) + "/acquire",
-      body);
+  client_.acquire(lock_name(lock), 0, seconds(duration));
+  ++shared_.answers;
 }
 
 void LoadClient::renew(int lock) {
-  std::string body =
-      R"({"instanceId":")" + instance_ + R"(","leaseDuration":)" + std::to_string(kLongTtl) + R"(,"from":"now"})";
-  ask({.kind = Kind::renew, .resource = lock_name(lock), .wanted = seconds(kLongTtl)}, "POST",
-      "/v1/crash/lock/" + lock_name(lock) + "/renew", body);
+  client_.renew(lock_name(lock), 0, seconds(kLongTtl));
+  ++shared_.answers;
 }
 
 void LoadClient::release(int lock) {
-  std::string body = R"({"instanceId":")" + instance_ + R"("})";
-  auto response = ask({.kind = Kind::release, .resource = lock_name(lock)}, "POST",
-                      "/v1/crash/lock/" + lock_name(lock) + "/release", body);
-  if (response.status == 200) maybe_mine_[static_cast<std::size_t>(lock)] = false;
+  auto released = client_.release(lock_name(lock), 0);
+  if (released.answer == Operation::Answer::done) maybe_mine_[static_cast<std::size_t>(lock)] = false;
+  ++shared_.answers;
 }
 
 void LoadClient::look(int lock) {
-  ask({.kind = Kind::look, .resource = lock_name(lock)}, "GET", "/v1/crash/lock/" + lock_name(lock));
+  client_.look(lock_name(lock));
+  ++shared_.answers;
 }
 
 void LoadClient::grant() {
@@ -127,11 +105,10 @@ void LoadClient::grant() {
   int ttl = contended ? kShortTtl : kLongTtl;
   std::string key =
       contended ? "contended-" + std::to_string(up_to(kContendedKeys - 1)) : "key-" + std::to_string(shared_.keys++);
-  Moment asked = now();
-  auto response = ask({.kind = Kind::grant, .resource = key}, "POST", "/lease",
-                      R"({"key":")" + key + R"(","value":"v"})", "x-lease-ttl: " + std::to_string(ttl) + "s\r\n");
-  if (response.status != 201) return;
-  KnownLease lease{key, std::stoll(response.body), asked + seconds(ttl)};
+  auto granted = client_.grant(key, seconds(ttl));
+  ++shared_.answers;
+  if (granted.answer != Operation::Answer::done) return;
+  KnownLease lease{key, granted.lease, granted.asked + seconds(ttl)};
   if (own_leases_.size() < 32) {
     own_leases_.push_back(lease);
   } else {
@@ -141,57 +118,8 @@ void LoadClient::grant() {
 }
 
 void LoadClient::keep_alive(const KnownLease& lease) {
-  ask({.kind = Kind::keep_alive, .resource = lease.key, .lease = lease.id}, "POST", "/keepalive",
-      std::to_string(lease.id));
-}
-
-// Notes the operation, also when its answer never comes.
-http::TestResponse LoadClient::ask(Operation operation, std::string_view method, const std::string& target,
-                                   const std::string& body, const std::string& headers) {
-  operation.client = client_;
-  operation.life = life_;
-  operation.asked = now();
-  try {
-    auto response = connection_->request(method, target, body, headers);
-    operation.answered = now();
-    note_answer(operation, response);
-    operations_.push_back(std::move(operation));
-    ++shared_.answers;
-    return response;
-  } catch (const std::runtime_error&) {
-    operation.answered = now();
-    operations_.push_back(std::move(operation));
-    throw;
-  }
-}
-
-void LoadClient::note_answer(Operation& operation, const http::TestResponse& response) const {
-  switch (response.status) {
-    case 200:
-    case 201:
-      operation.answer = Answer::done;
-      break;
-    case 202:
-    case 423:
-      operation.answer = Answer::refused;
-      return;
-    case 204:
-      operation.answer = Answer::absent;
-      return;
-    default:  // 500, 503: the outcome is open
-      return;
-  }
-  if (operation.kind == Kind::grant || operation.kind == Kind::keep_alive) {
-    operation.token = number_in(response.header("x-fencing-token"));
-    operation.ttl = seconds(number_in(response.header("x-lease-ttl")));
-    if (operation.kind == Kind::grant) operation.lease = std::stoll(response.body);
-    return;
-  }
-  boost::json::object json = boost::json::parse(response.body).as_object();
-  operation.token = number_in(json, "fencingToken");
-  operation.ttl = seconds(number_in(json, "ttl"));
-  if (const auto* owner = json.if_contains("owner")) operation.owner = owner->as_string();
-  if (operation.kind == Kind::look && operation.owner.empty()) operation.answer = Answer::absent;
+  client_.keep_alive(lease.key, lease.id);
+  ++shared_.answers;
 }
 
 int LoadClient::up_to(int most) {
