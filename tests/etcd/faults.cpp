@@ -48,7 +48,7 @@ void StoreUnderFaults::run_round() {
       stop_member(member, leads);
       break;
     case 3:
-      cut_member_from_members(member);
+      cut_member_from_members(member, leads);
       break;
     default:
       cut_member_from_us(member);
@@ -75,8 +75,8 @@ void StoreUnderFaults::stop_member(std::size_t member, bool leads) {
   events_.push_back({now(), "goes on"});
 }
 
-void StoreUnderFaults::cut_member_from_members(std::size_t member) {
-  note("member cut from members", member);
+void StoreUnderFaults::cut_member_from_members(std::size_t member, bool leads) {
+  note(leads ? "leader cut from members" : "follower cut from members", member);
   lan_->cut_from_members(member);
   disturb(between(500, 4000));
   lan_->join_to_members(member);

@@ -54,7 +54,7 @@ class StoreUnderFaults {
  private:
   void kill_member(std::size_t member);
   void stop_member(std::size_t member, bool leads);
-  void cut_member_from_members(std::size_t member);
+  void cut_member_from_members(std::size_t member, bool leads);
   void cut_member_from_us(std::size_t member);
   void disturb(std::chrono::milliseconds span);  // smaller things, until so much time has passed
   void disturb_once();

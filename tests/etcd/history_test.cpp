@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <iterator>
 #include <random>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -109,8 +111,13 @@ class EtcdHistory : public testing::Test {
 
   void judge(const History& history, Span busy) {
     auto violations = violations_in(history, LostKeepAlive::is_doubtful);
-    if (!violations.empty()) tell_about(history, violations.front());
-    for (const std::string& violation : violations) ADD_FAILURE() << violation;
+    if (!violations.empty()) tell_what_happened();
+    std::set<std::string> told;
+    for (const std::string& violation : violations) {
+      ADD_FAILURE() << violation;
+      std::string resource = violation.substr(0, violation.find(':'));
+      if (told.size() < 5 && told.insert(resource).second) tell_about(history, resource);
+    }
     History nothing_excused = history;
     nothing_excused.leader_pauses.clear();
     std::size_t all = violations_in(nothing_excused, LostKeepAlive::is_doubtful).size();
@@ -121,9 +128,11 @@ class EtcdHistory : public testing::Test {
     std::fflush(stdout);
   }
 
-  void tell_about(const History& history, const std::string& violation) const {
-    std::string resource = violation.substr(0, violation.find(':'));
+  void tell_what_happened() const {
     for (const auto& event : store_->events()) std::printf("%s %s\n", text_of(event.at).c_str(), event.fault.c_str());
+  }
+
+  static void tell_about(const History& history, const std::string& resource) {
     std::vector<Operation> operations = history.operations;
     std::ranges::sort(operations, {}, &Operation::asked);
     for (const Operation& operation : operations) {

@@ -17,8 +17,11 @@ using Operations = std::vector<const Operation*>;
 using Holder = std::pair<Client, int>;  // and its instance
 
 constexpr Moment kAlways = Moment::min();
-// A leader that wakes revokes within milliseconds; what it proposes then takes its way through a busy cluster.
+// So long a leader that wakes may still believe to lead. Meanwhile it makes up its mind which leases to revoke, and has
+// the new leader revoke them, sixteen at a time; when those get lost in the change of leaders, it waits seven seconds
+// for them before it goes on with the others.
 constexpr std::chrono::seconds kWaking{2};
+constexpr std::chrono::seconds kRevoking{kWaking + std::chrono::seconds(7 + 1)};
 
 Holder holder_of(const Operation& operation) {
   return {operation.client, operation.instance};
@@ -40,22 +43,18 @@ class TokenOrder {
   explicit TokenOrder(const std::vector<Operation>& operations) {
     for (const Operation& operation : operations) {
       if (!tells_token(operation)) continue;
-      auto& [after, by] = given_.try_emplace(operation.token, kAlways, kNever).first->second;
+      Moment& by = given_by_.try_emplace(operation.token, kNever).first->second;
       by = std::min(by, operation.answered);
-      if (begins_holding(operation)) after = std::max(after, operation.asked);
     }
-    Moment after = kAlways;
-    for (auto& [token, span] : given_) after = span.first = std::max(after, span.first);
     Moment by = kNever;
-    for (auto at = given_.rbegin(); at != given_.rend(); ++at) by = at->second.second = std::min(by, at->second.second);
+    for (auto at = given_by_.rbegin(); at != given_by_.rend(); ++at) by = at->second = std::min(by, at->second);
   }
 
   // Of a token that is in an answer.
-  Moment given_after(std::int64_t token) const { return given_.at(token).first; }
-  Moment given_by(std::int64_t token) const { return given_.at(token).second; }
+  Moment given_by(std::int64_t token) const { return given_by_.at(token); }
 
  private:
-  std::map<std::int64_t, std::pair<Moment, Moment>> given_;
+  std::map<std::int64_t, Moment> given_by_;
 };
 
 // From one beginning of holding a resource to its end.
@@ -121,10 +120,10 @@ class ResourceCheck {
       if (!tells_token(*operation)) continue;
       Holding& holding = by_token_[operation->token];
       holding.token = operation->token;
-      holding.asked = tokens_.given_after(operation->token);
       holding.seen = tokens_.given_by(operation->token);
       if (begins_holding(*operation)) {
         if (holding.seen < operation->asked) complain("a grant has " + text(holding) + ", which was seen before it");
+        holding.asked = operation->asked;
         holding.safe_until = operation->asked + operation->ttl;
         holding.lease = operation->lease;
       }
@@ -211,7 +210,8 @@ class ResourceCheck {
     }
   }
 
-  // Whether the leader that was stopped can't know that the lease was kept alive. What lives after it woke was spared.
+  // Whether the leader that was stopped can't know that the lease was kept alive. What lives long after it woke was
+  // spared.
   static bool may_revoke_on_waking(const Holding& holding, const Span& pause) {
     Moment end_known_before = kAlways;
     bool kept_meanwhile = false;
@@ -220,8 +220,8 @@ class ResourceCheck {
       if (evidence->kind == Kind::look) continue;
       bool before = evidence->answered <= pause.from;
       if (before) end_known_before = std::max(end_known_before, evidence->asked + evidence->ttl);
-      kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= pause.to + kWaking;
-      spared |= evidence->asked > pause.to + kWaking;
+      kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= pause.to + kRevoking;
+      spared |= evidence->asked > pause.to + kRevoking;
     }
     bool known = end_known_before != kAlways;
     return known && kept_meanwhile && !spared && end_known_before < pause.to + kWaking;

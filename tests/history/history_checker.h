@@ -32,11 +32,11 @@ enum class LostKeepAlive {
 //   - a holding changes its owner.
 //
 // When a holding provably had begun: tokens are revisions of the store, the same row of numbers for all its resources.
-// So all tokens up to one that was answered had been given by then, and none before all tries that got a lower one were
-// sent.
+// So all tokens up to one that was answered had been given by then.
 //
 // Excused is this alone: a lease that was kept alive while a leader of etcd was stopped for longer than what that
-// leader knew of it may end early when the leader wakes. Its next keepalive that is answered must say so.
+// leader knew of it may end early within ten seconds after that leader wakes. Its next keepalive that is answered must
+// say so.
 std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
 
 }  // namespace sharedlock::test

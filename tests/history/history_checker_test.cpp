@@ -338,9 +338,11 @@ TEST(HistoryChecker, FindsATokenThatFallsAcrossResources) {
   EXPECT_THAT(story.violations(), says("key: a grant has token 9, which was seen before it"));
 }
 
-TEST(HistoryChecker, FindsARefusalBeforeAHoldingCanHaveBegun) {
-  auto hidden = Story().look_finds_nobody().refused(Kind::acquire, kBert).grant("key", 9, 77).look_finds(10);
-  EXPECT_THAT(hidden.violations(), says("a try is refused though nobody can hold it"));
+// A server that has no answer from its store tries again, with a higher token.
+TEST(HistoryChecker, ATryMayHoldItBeforeItsTokenWasGiven) {
+  std::chrono::seconds late{30};
+  auto story = Story().acquire(kAnna, 11).answered_late(late).refused(Kind::acquire, kBert).grant("key", 10, 77);
+  EXPECT_THAT(story.violations(), IsEmpty());
 }
 
 TEST(HistoryChecker, AClientBelievesNoMoreThanItsRenewalsPromise) {
@@ -422,7 +424,7 @@ TEST_F(LeaderStops, NothingElseIsExcused) {
   known_to_live.grant("key", 10, 77).leader_stops_for(kPause).keep_alive("key", 77, Answer::done);
   EXPECT_THAT(violations(known_to_live.pass(kPause).grant("key", 11, 78)), says("two holders"));
 
-  auto spared = kept_alive().pass(std::chrono::seconds(3)).keep_alive("key", 77, Answer::done, kTtl, kAnna);
+  auto spared = kept_alive().pass(std::chrono::seconds(11)).keep_alive("key", 77, Answer::done, kTtl, kAnna);
   EXPECT_THAT(violations(spared.grant("key", 11, 78)), says("two holders"));
 
   Story lock;
