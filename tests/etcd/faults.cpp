@@ -182,8 +182,8 @@ void StoreUnderFaults::start_server(std::size_t index) {
 // sanitizer makes that refuse to start.
 Environment StoreUnderFaults::environment(std::size_t index) {
   if (!kFullSpeed) return {};
-  auto most = static_cast<int>(kClockOffset.count());
-  int offset = static_cast<int>(up_to(static_cast<std::size_t>(2 * most))) - most;
+  int most = kClockOffset.count();
+  int offset = std::uniform_int_distribution(-most, most)(random_);
   if (offset != 0) note("clock set off", index);
   std::string sign = offset < 0 ? "" : "+";
   return {{"LD_PRELOAD", SHAREDLOCK_FAKETIME},

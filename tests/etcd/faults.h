@@ -22,7 +22,7 @@ namespace sharedlock::test {
 class StoreUnderFaults {
  public:
   // By so much a server's clock is off at most, to either side.
-  static constexpr std::chrono::seconds kClockOffset{2};
+  static constexpr std::chrono::duration<int> kClockOffset{2};
 
   // `interrupted` says when to come to an end.
   StoreUnderFaults(std::uint64_t seed, std::function<bool()> interrupted);

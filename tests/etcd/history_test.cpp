@@ -83,6 +83,7 @@ class EtcdHistory : public testing::Test {
     Moment end = contended.begin + faults_for;
     while (std::chrono::steady_clock::now() < end && interrupted == 0) store_->run_round();
 
+    Span busy{contended.begin, std::chrono::steady_clock::now()};
     History history{.operations = crowd.finish(), .clock_skew = 2 * StoreUnderFaults::kClockOffset};
     store_->end_servers();
     history.settled.assign(static_cast<std::size_t>(store_->lives()), std::chrono::steady_clock::now());
@@ -90,7 +91,7 @@ class EtcdHistory : public testing::Test {
                                  store_->leader_pauses().end());
     store_->start_servers();
     wait_until_free(contended, history);
-    judge(history, Span{contended.begin, end});
+    judge(history, busy);
   }
 
   // All is quiet: everything must end, and be free to take.
