@@ -20,9 +20,9 @@
 #include <vector>
 
 #include "crash/data_directory.h"
-#include "crash/history_checker.h"
-#include "crash/load_client.h"
-#include "crash/long_run.h"
+#include "history/history_checker.h"
+#include "history/load_client.h"
+#include "history/long_run.h"
 #include "support/effort.h"
 #include "support/eventually.h"
 #include "support/server_process.h"
@@ -84,7 +84,7 @@ class Crash : public testing::Test {
     end_life();
   }
 
-  int life() const { return static_cast<int>(history_.ends.size()); }
+  int life() const { return static_cast<int>(history_.settled.size()); }
 
   // Of the leases only a sample that is different each time, since there are ever more of them.
   void look_around(const ServerProcess& server, std::size_t most_leases) {
@@ -94,7 +94,7 @@ class Crash : public testing::Test {
   }
 
   void end_life() {
-    history_.ends.push_back(std::chrono::steady_clock::now());
+    history_.settled.push_back(std::chrono::steady_clock::now());
     collect(observer_);
     for (LoadClient& client : clients_) collect(client);
   }

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "crash/history.h"
+#include "history/history.h"
 
 // What the tests have in common that script/soak can let run for long.
 namespace sharedlock::test {

@@ -1,5 +1,5 @@
 // The checker against small histories: some as they should be, and one for each thing that must never happen.
-#include "crash/history_checker.h"
+#include "history/history_checker.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -45,8 +45,8 @@ class Story {
   Story& refused(Kind kind, Client client) {
     return add({.kind = kind, .resource = "lock", .client = client, .answer = Answer::refused});
   }
-  Story& unanswered(Kind kind, Client client) {
-    return add({.kind = kind, .resource = "lock", .client = client, .answer = Answer::none});
+  Story& unanswered(Kind kind, Client client, std::chrono::seconds wanted = kLong) {
+    return add({.kind = kind, .resource = "lock", .client = client, .answer = Answer::none, .wanted = wanted});
   }
   Story& look_finds(std::int64_t token, std::string owner = {}) {
     return add({.kind = Kind::look,
@@ -77,8 +77,30 @@ class Story {
                 .lease = lease,
                 .ttl = ttl});
   }
-  Story& crash() {
-    history_.ends.push_back(now_);
+  // The other requests go to server 0, until it crashes.
+  Story& at_server(int life) {
+    history_.operations.back().life = life;
+    return *this;
+  }
+  Story& as_instance(int instance) {
+    history_.operations.back().instance = instance;
+    return *this;
+  }
+  // The last answer comes so much later; what follows is not held up by it.
+  Story& answered_late(std::chrono::seconds late) {
+    history_.operations.back().answered += late;
+    return *this;
+  }
+  Story& leader_stops_for(std::chrono::seconds time) {
+    history_.leader_pauses.push_back({now_, now_ + time});
+    return *this;
+  }
+  Story& clocks_differ_by(std::chrono::seconds skew) {
+    history_.clock_skew = skew;
+    return *this;
+  }
+  Story& crash(std::chrono::seconds until_settled = {}) {
+    history_.settled.push_back(now_ + until_settled);
     now_ += std::chrono::seconds(1);
     return *this;
   }
@@ -102,7 +124,7 @@ class Story {
 
  private:
   Story& add(Operation operation) {
-    operation.life = static_cast<int>(history_.ends.size());
+    operation.life = static_cast<int>(history_.settled.size());
     operation.asked = now_;
     operation.answered = now_ + std::chrono::seconds(1);
     now_ = operation.answered + std::chrono::milliseconds(1);
@@ -182,7 +204,7 @@ TEST(HistoryChecker, FindsALostLease) {
 }
 
 TEST(HistoryChecker, FindsATokenGivenTwice) {
-  auto elsewhere = Story().grant("key", 10, 77).grant("other", 10, 78);
+  auto elsewhere = Story().grant("key", 10, 77).grant("other", 10, 78).meanwhile();
   EXPECT_THAT(elsewhere.violations(), testing::IsEmpty()) << "a batch has one revision";
   auto same = Story().acquire(kAnna, 10).release(kAnna).crash().acquire(kBert, 10);
   EXPECT_THAT(same.violations(), testing::Contains(HasSubstr("is given twice")));
@@ -231,11 +253,24 @@ TEST(HistoryChecker, FindsALeaseThatIsCalledLostBeforeItsTtl) {
   auto lost = says("called lost before its ttl");
   auto granted = Story().grant("key", 10, 77, ttl);
   EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful), lost);
-  EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kBert).violations(doubtful), IsEmpty());
+  EXPECT_THAT(Story(granted).keep_alive("key", 77, Answer::absent, ttl, kBert).violations(doubtful), lost);
   EXPECT_THAT(Story(granted).pass(ttl).keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful),
               IsEmpty());
   auto renewed = granted.pass(ttl / 2).keep_alive("key", 77, Answer::done, ttl, kAnna).pass(ttl * 2 / 3);
   EXPECT_THAT(renewed.keep_alive("key", 77, Answer::absent, ttl, kAnna).violations(doubtful), lost);
+}
+
+TEST(HistoryChecker, AnotherServerMayNotKnowALease) {
+  auto doubtful = LostKeepAlive::is_doubtful;
+  auto granted = Story().grant("key", 10, 77);
+  auto elsewhere = Story(granted).keep_alive("key", 77, Answer::absent).at_server(1);
+  EXPECT_THAT(elsewhere.violations(doubtful), IsEmpty());
+  EXPECT_THAT(Story(granted).crash().keep_alive("key", 77, Answer::absent).violations(doubtful), IsEmpty());
+  auto known = Story(granted).keep_alive("key", 77, Answer::done).at_server(1);
+  EXPECT_THAT(Story(known).keep_alive("key", 77, Answer::absent).at_server(1).violations(doubtful),
+              says("called lost before its ttl"));
+  auto at_once = Story(known).keep_alive("key", 77, Answer::absent).at_server(1).meanwhile();
+  EXPECT_THAT(at_once.violations(doubtful), IsEmpty());
 }
 
 TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {
@@ -272,6 +307,129 @@ TEST(HistoryChecker, FindsAHolderWhoWasReplaced) {
 TEST(HistoryChecker, FindsAnotherOwner) {
   auto story = Story().acquire(kAnna, 10).look_finds(10, "anonymous").crash().look_finds(10, "somebody");
   EXPECT_THAT(story.violations(), says("changed its owner"));
+}
+
+TEST(HistoryChecker, ATryMayHappenUntilItIsSettled) {
+  std::chrono::seconds late{10};
+  auto open = Story().unanswered(Kind::acquire, kAnna).crash(late).look_finds_nobody();
+  EXPECT_THAT(Story(open).refused(Kind::acquire, kBert).violations(), IsEmpty());
+  EXPECT_THAT(Story(open).look_finds(10).violations(), IsEmpty());
+  auto settled = open.pass(late).look_finds_nobody().refused(Kind::acquire, kBert);
+  EXPECT_THAT(settled.violations(), says("an end was undone"));
+}
+
+TEST(HistoryChecker, FindsTwoHoldersThoughOneWasAnsweredLate) {
+  std::chrono::seconds ttl{30};
+  auto late = Story().acquire(kAnna, 10, ttl).acquire(kBert, 11).answered_late(2 * ttl);
+  EXPECT_THAT(late.violations(), IsEmpty()) << "it may have begun late";
+  EXPECT_THAT(Story(late).grant("key", 12, 77).violations(), says("two holders"));
+  EXPECT_THAT(Story(late).pass(ttl).grant("key", 12, 77).violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, FindsAGrantThatALateAnswerHid) {
+  std::chrono::seconds late{30};
+  auto story = Story().acquire(kAnna, 10).answered_late(late);
+  EXPECT_THAT(Story(story).look_finds_nobody().violations(), IsEmpty());
+  EXPECT_THAT(Story(story).grant("key", 11, 77).look_finds_nobody().violations(), says("it was lost"));
+}
+
+TEST(HistoryChecker, FindsATokenThatFallsAcrossResources) {
+  auto story = Story().acquire(kAnna, 10).grant("key", 9, 77);
+  EXPECT_THAT(story.violations(), says("key: a grant has token 9, which was seen before it"));
+}
+
+// A server that has no answer from its store tries again, with a higher token.
+TEST(HistoryChecker, ATryMayHoldItBeforeItsTokenWasGiven) {
+  std::chrono::seconds late{30};
+  auto story = Story().acquire(kAnna, 11).answered_late(late).refused(Kind::acquire, kBert).grant("key", 10, 77);
+  EXPECT_THAT(story.violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, AClientBelievesNoMoreThanItsRenewalsPromise) {
+  std::chrono::seconds ttl{30};
+  auto open = Story().acquire(kAnna, 10).unanswered(Kind::renew, kAnna, ttl);
+  EXPECT_THAT(Story(open).acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story(open).pass(ttl).acquire(kBert, 11).violations(), IsEmpty());
+  auto shorter = Story().acquire(kAnna, 10).renew(kAnna, 10, ttl);
+  EXPECT_THAT(Story(shorter).acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story(shorter).pass(ttl).acquire(kBert, 11).violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, AnOpenTryOfTheHolderMayRenewItsToken) {
+  auto open = Story().unanswered(Kind::acquire, kAnna).acquire(kAnna, 10);
+  EXPECT_THAT(Story(open).look_finds(11).violations(), IsEmpty());
+  EXPECT_THAT(Story(open).renew(kAnna, 11).violations(), IsEmpty());
+  EXPECT_THAT(Story(open).acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story(open).look_finds_nobody().violations(), says("it was lost"));
+}
+
+TEST(HistoryChecker, InstancesOfAClientAreDifferentHolders) {
+  auto story = Story().acquire(kAnna, 10).acquire(kAnna, 11).as_instance(1);
+  EXPECT_THAT(story.violations(), says("two holders"));
+  auto refused = Story().acquire(kAnna, 10).refused(Kind::acquire, kAnna).as_instance(1);
+  EXPECT_THAT(refused.violations(), IsEmpty());
+}
+
+// By the clock of another server a lock may be past its expiry before it ends; then only a renewal is refused.
+TEST(HistoryChecker, ARenewalMayBeTooLateByAnotherClock) {
+  std::chrono::seconds skew{3};
+  std::chrono::seconds ttl{30};
+  auto near_its_end = Story().clocks_differ_by(skew).acquire(kAnna, 10, ttl).pass(ttl - skew - skew / 3);
+  EXPECT_THAT(Story(near_its_end).refused(Kind::renew, kAnna).violations(), IsEmpty());
+  EXPECT_THAT(Story(near_its_end).refused(Kind::release, kAnna).violations(), says("its own holder is refused"));
+  auto before = Story().clocks_differ_by(skew).acquire(kAnna, 10, ttl).refused(Kind::renew, kAnna);
+  EXPECT_THAT(before.violations(), says("its own holder is refused"));
+}
+
+class LeaderStops : public testing::Test {
+ protected:
+  static constexpr std::chrono::seconds kTtl{10};
+  static constexpr std::chrono::seconds kPause{20};
+
+  // A lease that is granted, and kept alive while the leader stands still, which ends a second later.
+  static Story kept_alive() {
+    Story story;
+    story.grant("key", 10, 77, kTtl).leader_stops_for(kPause).pass(kTtl / 2);
+    story.keep_alive("key", 77, Answer::done, kTtl, kAnna).pass(kTtl / 2);
+    return story.keep_alive("key", 77, Answer::done, kTtl, kAnna).pass(kPause - kTtl - std::chrono::seconds(1));
+  }
+  static std::vector<std::string> violations(const Story& story) {
+    return story.violations(LostKeepAlive::is_doubtful);
+  }
+};
+
+TEST_F(LeaderStops, ALeaseKeptAliveMeanwhileMayEndWhenItWakes) {
+  EXPECT_THAT(violations(kept_alive().grant("key", 11, 78)), IsEmpty());
+  EXPECT_THAT(violations(kept_alive().keep_alive("key", 77, Answer::absent, kTtl, kAnna)), IsEmpty());
+}
+
+TEST_F(LeaderStops, ItsHolderMustBeToldAtItsNextKeepAlive) {
+  auto told = kept_alive().grant("key", 11, 78).keep_alive("key", 77, Answer::absent, kTtl, kAnna);
+  EXPECT_THAT(violations(told), IsEmpty());
+  auto not_told = kept_alive().grant("key", 11, 78).keep_alive("key", 77, Answer::done, kTtl, kAnna);
+  EXPECT_THAT(violations(not_told), testing::Contains(HasSubstr("held again after a newer one was seen")));
+}
+
+TEST_F(LeaderStops, NothingElseIsExcused) {
+  Story before_it_wakes;
+  before_it_wakes.grant("key", 10, 77, kTtl).leader_stops_for(kPause).pass(kTtl / 2);
+  before_it_wakes.keep_alive("key", 77, Answer::done, kTtl, kAnna).grant("key", 11, 78);
+  EXPECT_THAT(violations(before_it_wakes), says("two holders"));
+
+  Story not_kept_alive;
+  not_kept_alive.grant("key", 10, 77, kPause).leader_stops_for(kTtl).pass(kTtl).grant("key", 11, 78);
+  EXPECT_THAT(violations(not_kept_alive), says("two holders"));
+
+  Story known_to_live;
+  known_to_live.grant("key", 10, 77).leader_stops_for(kPause).keep_alive("key", 77, Answer::done);
+  EXPECT_THAT(violations(known_to_live.pass(kPause).grant("key", 11, 78)), says("two holders"));
+
+  auto spared = kept_alive().pass(std::chrono::seconds(11)).keep_alive("key", 77, Answer::done, kTtl, kAnna);
+  EXPECT_THAT(violations(spared.grant("key", 11, 78)), says("two holders"));
+
+  Story lock;
+  lock.acquire(kAnna, 10, kTtl).leader_stops_for(kPause).pass(kTtl / 2).renew(kAnna, 10, kPause).pass(kPause - kTtl);
+  EXPECT_THAT(violations(lock.acquire(kBert, 11)), says("two holders"));
 }
 
 }  // namespace

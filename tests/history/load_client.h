@@ -2,14 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <optional>
 #include <random>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "crash/history.h"
-#include "http/test_client.h"
+#include "history/noting_client.h"
 
 namespace sharedlock::test {
 
@@ -53,21 +50,14 @@ class LoadClient {
   void grant();
   void keep_alive(const KnownLease& lease);
 
-  http::TestResponse ask(Operation operation, std::string_view method, const std::string& target,
-                         const std::string& body = {}, const std::string& headers = {});
-  void note_answer(Operation& operation, const http::TestResponse& response) const;
   int up_to(int most);
 
-  const Client client_;
-  const std::string instance_;
+  NotingClient client_;
   std::mt19937_64 random_;
   LoadShared& shared_;
-  std::optional<http::TestClient> connection_;
-  int life_ = 0;
   std::vector<bool> maybe_mine_;  // [lock]: the last thing that was asked for it may have made it ours
   std::vector<KnownLease> own_leases_;
   std::vector<KnownLease> known_leases_;  // not yet taken
-  std::vector<Operation> operations_;
 };
 
 }  // namespace sharedlock::test

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace sharedlock::test {
+
+using Moment = std::chrono::steady_clock::time_point;
+inline constexpr Moment kNever = Moment::max();
+
+struct Span {
+  Moment from;
+  Moment to;
+};
+
+// A client of a history; each asks one thing at a time. The observer only looks, and takes nothing.
+enum class Client : int {};
+inline constexpr Client kObserver{-1};
+
+// One request, and what its client saw. What it is about is `resource`: a lock's name, or a lease's key.
+struct Operation {
+  enum class Kind {
+    acquire,     // lock API
+    renew,       //
+    release,     //
+    look,        // its GET
+    grant,       // lease API: POST /lease
+    keep_alive,  //
+  };
+  enum class Answer {
+    none,     // no answer, or one that leaves the outcome open: it may have happened or not
+    done,     // 200, 201
+    refused,  // 423, 202
+    absent,   // look: nobody holds it; keep_alive: 204
+  };
+
+  Kind kind{};
+  std::string resource = {};
+  Client client{};
+  int instance = 0;  // lock API: which of its client's identities asks; they are as different as two clients
+  int life = 0;      // of the server that was asked: an index into History::settled
+  Moment asked = {};
+  Moment answered = {};  // with Answer::none: when the client gave up
+  Answer answer = Answer::none;
+  std::int64_t token = 0;          // acquire, renew, look, grant: as answered
+  std::int64_t lease = 0;          // grant: as answered; keep_alive: as asked
+  std::chrono::seconds ttl{0};     // acquire, renew, grant, keep_alive: as answered
+  std::chrono::seconds wanted{0};  // renew: as asked
+  std::string owner = {};          // acquire, renew, look: as answered
+};
+
+// Everything that clients asked of the servers of one store. A server that ends and begins again has another life.
+struct History {
+  std::vector<Operation> operations;  // in any order
+  // [life]: from when on nothing happens any more of what that server was asked and did not answer. With a store of its
+  // own that is when it is dead; what etcd was asked may happen long after.
+  std::vector<Moment> settled = {};
+  // When a leader of etcd was stopped. Old ones that wake revoke leases which were kept alive meanwhile.
+  std::vector<Span> leader_pauses = {};
+  // The clocks of the servers differ by no more than this. It makes renewals by the clock ahead come too late.
+  std::chrono::seconds clock_skew{0};
+};
+
+}  // namespace sharedlock::test

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "history/history.h"
+
+namespace sharedlock::test {
+
+// What an answer 204 to a keepalive means.
+enum class LostKeepAlive {
+  is_gone,      // that the lease is over
+  is_doubtful,  // or that the server can't promise it any longer, as while etcd is away: but only once its ttl has
+                // passed since its last grant or renewal through that server
+};
+
+// What in a history must never happen, a sentence each; empty when all is well. It is reported only where it is
+// certain, whatever became of requests without an answer.
+//
+// A client *believes* to hold a resource from the answer to its acquire until its own release or next acquire is sent,
+// else for the ttl of its latest renewal counted from the sending of that one, or for what it asked of a renewal that
+// was not answered, if that is less. It is reported when
+//   - a client believes to hold what another one provably held by then (so two beliefs never overlap), or what is
+//     provably free: it was lost, or two hold it;
+//   - the holder is refused what is his (a renewal may be past its expiry by the clock of another server);
+//   - a holding is seen again after its acknowledged release, after an answer said that it is over, or after a newer
+//     one had provably begun (so tokens of a resource grow in the order of its holdings);
+//   - a try is refused though nobody can have held the resource: neither who was told so, nor a try without an answer
+//     that may yet happen, or may have happened and not be over;
+//   - a lease id is given twice, or a fencing token is for one resource (a batch has one token for several);
+//   - a token is answered to a try that was sent after this or a higher one was answered;
+//   - a holding changes its owner.
+//
+// When a holding provably had begun: tokens are revisions of the store, the same row of numbers for all its resources.
+// So all tokens up to one that was answered had been given by then.
+//
+// Excused is this alone: a lease that was kept alive while a leader of etcd was stopped for longer than what that
+// leader knew of it may end early within ten seconds after that leader wakes. Its next keepalive that is answered must
+// say so.
+std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
+
+}  // namespace sharedlock::test
