@@ -74,7 +74,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const Gra
   if (!renewed) co_return renewed.error();
   FencingToken token = token_at((*entry)->revision, store_.token_base());
   Answer again = LeaseGrant{*request.id, *renewed, token, (*entry)->revision};
-  co_return std::optional(std::move(again));
+  co_return std::optional(again);
 }
 
 }  // namespace sharedlock

@@ -79,7 +79,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
   if (!granted && waits) co_return co_await grant_in_line(std::move(request));
   if (outcome->by_line) lines_.refused_by_line(executor, request.key);
-  co_return std::move(outcome->answer);
+  co_return outcome->answer;
 }
 
 // One commit and, where it has no answer, one look.
@@ -92,7 +92,7 @@ Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& reque
     auto settled = co_await settle(request, id, outcome.error());
     if (!settled) co_return settled.error();
     bool granted = std::holds_alternative<LeaseGrant>(*settled);
-    Try seen{.answer = std::move(*settled), .by_line = false, .unknown = !granted};
+    Try seen{.answer = *settled, .by_line = false, .unknown = !granted};
     co_return seen;
   }
   if (auto* committed = std::get_if<Committed>(&*outcome)) {

@@ -59,7 +59,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
     FencingToken token = token_at(committed->revision, store_.token_base());
     Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, /*waited=*/true};
-    co_return std::optional(std::move(granted));
+    co_return std::optional(granted);
   }
   auto& conflict = std::get<Conflict>(*outcome);
   const auto& stands = conflict.current[1];
