@@ -214,17 +214,21 @@ class ResourceCheck {
   // spared.
   static bool may_revoke_on_waking(const Holding& holding, const Span& pause) {
     Moment end_known_before = kAlways;
+    Moment end_perhaps_known = Moment::max();  // it may have stopped before it answered what it had done
     bool kept_meanwhile = false;
     bool spared = false;
     for (const Operation* evidence : holding.evidence) {
       if (evidence->kind == Kind::look) continue;
       bool before = evidence->answered <= pause.from;
       if (before) end_known_before = std::max(end_known_before, evidence->asked + evidence->ttl);
+      bool perhaps = !before && evidence->asked <= pause.from;
+      if (perhaps) end_perhaps_known = std::min(end_perhaps_known, evidence->asked + evidence->ttl);
       kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= pause.to + kRevoking;
       spared |= evidence->asked > pause.to + kRevoking;
     }
     bool known = end_known_before != kAlways;
-    return known && kept_meanwhile && !spared && end_known_before < pause.to + kWaking;
+    Moment end = known ? end_known_before : end_perhaps_known;
+    return kept_meanwhile && !spared && end < pause.to + kWaking;
   }
 
   // What was told to be over does not come back. A holding that was not seen before may have begun since.

@@ -91,8 +91,8 @@ class Story {
     history_.operations.back().answered += late;
     return *this;
   }
-  Story& leader_stops_for(std::chrono::seconds time) {
-    history_.leader_pauses.push_back({now_, now_ + time});
+  Story& leader_stops_for(std::chrono::seconds time, std::chrono::milliseconds ago = {}) {
+    history_.leader_pauses.push_back({now_ - ago, now_ + time});
     return *this;
   }
   Story& clocks_differ_by(std::chrono::seconds skew) {
@@ -401,6 +401,15 @@ class LeaderStops : public testing::Test {
 TEST_F(LeaderStops, ALeaseKeptAliveMeanwhileMayEndWhenItWakes) {
   EXPECT_THAT(violations(kept_alive().grant("key", 11, 78)), IsEmpty());
   EXPECT_THAT(violations(kept_alive().keep_alive("key", 77, Answer::absent, kTtl, kAnna)), IsEmpty());
+}
+
+// It had carried out the grant, and stopped before the answer was there.
+TEST_F(LeaderStops, SoMayALeaseThatIsGrantedInThatMoment) {
+  Story story;
+  story.grant("key", 10, 77, kTtl).leader_stops_for(kPause, std::chrono::milliseconds(500)).pass(kTtl / 2);
+  story.keep_alive("key", 77, Answer::done, kTtl, kAnna).pass(kTtl / 2);
+  story.keep_alive("key", 77, Answer::done, kTtl, kAnna).pass(kPause - kTtl - std::chrono::seconds(1));
+  EXPECT_THAT(violations(story.grant("key", 11, 78)), IsEmpty());
 }
 
 TEST_F(LeaderStops, ItsHolderMustBeToldAtItsNextKeepAlive) {
