@@ -153,7 +153,7 @@ TEST_F(EtcdLayout, ARecordOfTheJavaServiceIsRespected) {
   auto token = stored(etcd(), "locks/space:java").mod_revision;
   EXPECT_EQ(service().look("java").body, R"({"namespace":"space","lockName":"java","owner":"anonymous","expiry":)" +
                                              std::to_string(expiry) + R"(,"fencingToken":)" + std::to_string(token) +
-                                             "}");
+                                             R"(,"waiters":0})");
 }
 
 TEST_F(EtcdLayout, AHolderThatBeganWithTheJavaServiceGoesOnHere) {
