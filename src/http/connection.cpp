@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <optional>
 #include <utility>
 
 #include "http/connections.h"
@@ -18,6 +20,10 @@ namespace {
 
 constexpr std::chrono::nanoseconds kLingerTime = std::chrono::seconds(2);
 constexpr std::size_t kLingerBytes = 1024 * 1024;
+constexpr auto kLookAgain = std::chrono::milliseconds(200);
+
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // A peer that vanished is noticed after 4 s of silence and three questions 4 s apart.
 constexpr int kSilence = 4;
@@ -55,8 +61,11 @@ void advance(Output& output, std::size_t sent) {
 
 // Outlives its connection where the kernel's word comes late.
 struct Connection::HangUp {
+  HangUp(Connection* watched, std::function<void()> tell) : connection(watched), told(std::move(tell)) {}
+
   Connection* connection;  // null: nobody asks any more
   std::function<void()> told;
+  std::optional<Timer> again;  // where bytes lie unread
 };
 
 Connection::Connection(Socket socket, Connections& all) : socket_(std::move(socket)), all_(all) {
@@ -150,22 +159,26 @@ Task<void> Connection::linger() {
 
 void Connection::on_hang_up(std::function<void()> told) {
   notice_who_vanishes(socket_);
-  hang_up_ = std::make_shared<HangUp>(HangUp{this, std::move(told)});
+  hang_up_ = std::make_shared<HangUp>(this, std::move(told));
   watch_for_hang_up();
 }
 
-// Asio wakes us for whatever comes next, but not for what has come before.
+// Bytes that nobody reads would make the socket readable for ever: where there are some, it is looked at now and then.
 void Connection::watch_for_hang_up() {
   socket_.async_wait(Socket::wait_read, [watched = hang_up_](error_code failed) {
     if (!watched->connection) return;
-    if (failed) {
-      std::exchange(watched->connection, nullptr)->hang_up_.reset();
-      watched->told();
-    } else {
-      watched->connection->watch_for_hang_up();
+    if (failed || watched->connection->has_hung_up()) {
+      watched->connection->tell_hang_up();
+      return;
     }
+    watched->again.emplace(watched->connection->all_.executor(), kLookAgain);
+    watched->again->async_wait([watched](error_code) {
+      if (watched->connection) watched->connection->watch_for_hang_up();
+    });
   });
-  if (!has_hung_up()) return;
+}
+
+void Connection::tell_hang_up() {
   auto watched = std::exchange(hang_up_, nullptr);
   watched->connection = nullptr;
   watched->told();
@@ -174,6 +187,7 @@ void Connection::watch_for_hang_up() {
 void Connection::forget_hang_up() {
   if (!hang_up_) return;
   hang_up_->connection = nullptr;
+  if (hang_up_->again) hang_up_->again->cancel();
   hang_up_.reset();
   error_code ignored;
   socket_.cancel(ignored);

@@ -82,6 +82,7 @@ class Connection final
   struct HangUp;
 
   void watch_for_hang_up();
+  void tell_hang_up();
   void begin_exchange();
   void set_deadline(std::chrono::nanoseconds timeout);
 

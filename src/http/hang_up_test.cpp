@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <random>
 #include <stdexcept>
 #include <thread>
@@ -71,6 +72,18 @@ TEST(HangUp, IsNotWhatASecondRequestIs) {
   EXPECT_EQ(waiting.client.read_response().body, "waited");
   EXPECT_EQ(waiting.server.gate.hung_up, 0);
   EXPECT_EQ(waiting.server.gate.undelivered, 0);
+}
+
+// They keep the socket readable, which must not keep its thread busy.
+TEST(HangUp, UnreadBytesCostNoTime) {
+  Waiting waiting;
+  waiting.client.send(kGet);
+  auto cpu = [] { return std::chrono::microseconds(std::clock() * 1'000'000 / CLOCKS_PER_SEC); };
+  auto before = cpu();
+  EXPECT_EQ(waiting.client.read_for(1000), "");
+  EXPECT_LT(cpu() - before, 500ms);
+  waiting.server.gate.open = true;
+  EXPECT_EQ(waiting.client.read_response().body, "waited");
 }
 
 TEST(HangUp, OfAnotherRequestBeforeIsNone) {
