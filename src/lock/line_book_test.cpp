@@ -13,6 +13,8 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "support/effort.h"
+
 namespace sharedlock {
 namespace {
 
@@ -541,19 +543,23 @@ int effort() {
 }
 
 void expect_well(const Scene& scene) {
-  Explored explored = explore(scene, std::size_t{20'000} * static_cast<std::size_t>(effort()));
+  constexpr std::size_t kStates = test::kFullSpeed ? 20'000 : 500;
+  constexpr int kWalks = test::kFullSpeed ? 3'000 : 100;
+  Explored explored = explore(scene, kStates * static_cast<std::size_t>(effort()));
   EXPECT_EQ(explored.fault, "");
-  EXPECT_GT(explored.ends, 0u);
+  if (test::kFullSpeed) {
+    EXPECT_GT(explored.ends, 0u);
+  }
   std::printf("%zu states, %zu ends%s\n", explored.states, explored.ends, explored.complete ? "" : ", not all");
   if (!explored.complete) {
-    EXPECT_EQ(wander(scene, 3'000 * effort()), "");
+    EXPECT_EQ(wander(scene, kWalks * effort()), "");
   }
 }
 
 TEST(LineBook, SafetyR22_TwoServersHandOn) {
-  Explored explored = explore({.clients = {{"one", 0}, {"two", 1}}}, 1'000'000);
+  Explored explored = explore({.clients = {{"one", 0}, {"two", 1}}}, test::kFullSpeed ? 1'000'000 : 500);
   EXPECT_EQ(explored.fault, "");
-  EXPECT_TRUE(explored.complete);
+  EXPECT_EQ(explored.complete, test::kFullSpeed);
 }
 
 TEST(LineBook, SafetyR22_AmongProgramsThatKnowNoLines) {
