@@ -99,9 +99,7 @@ Task<http::Response> LockApi::acquire(const http::Request& request) {
   http::Response response = grant ? answer(outcome, request) : refusal(outcome, request);
   if (grant && grant->waited) {
     auto executor = co_await asio::this_coro::executor;
-    response.if_undelivered([this, executor, lock = lock_name(request), revision = grant->revision] {
-      locks_.take_back(executor, lock, revision);
-    });
+    response.if_undelivered([this, executor, taken = *grant] { locks_.take_back(executor, taken); });
   }
   co_return counted(LockOperation::acquire, std::move(response));
 }

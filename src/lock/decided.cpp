@@ -2,19 +2,35 @@
 
 namespace sharedlock {
 
-Transaction transaction_for(const std::string& key, const Decision& decision, const std::optional<HeldLock>& seen) {
-  Transaction transaction;
+bool is_write(const Decision& decision) {
+  return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
+}
+
+bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen) {
+  auto* write = std::get_if<WriteRecord>(&decision);
+  return write && (!seen || seen->record.holder != write->record.holder);
+}
+
+void add_to(Transaction& transaction, const std::string& key, const Decision& decision,
+            const std::optional<HeldLock>& seen) {
   transaction.expect.push_back({key, seen ? seen->revision : kAbsent});
   if (auto* write = std::get_if<WriteRecord>(&decision)) {
     transaction.changes.emplace_back(Put{key, to_json(write->record), PooledLease{write->ttl}});
-  } else {
+  } else if (std::holds_alternative<EraseRecord>(decision)) {
     transaction.changes.emplace_back(Erase{key});
   }
-  return transaction;
 }
 
-bool is_write(const Decision& decision) {
-  return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
+bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now) {
+  if (!is_write(decision)) return true;
+  bool ours_is_gone = seen && (!now || now->revision != seen->revision);
+  if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone;
+  const LockRecord& record = std::get<WriteRecord>(decision).record;
+  return record.carried_token && ours_is_gone && now && now->value == to_json(record);
+}
+
+Error ran_out_of_retries() {
+  return {Errc::unavailable, "the lock kept changing while this request tried to change it"};
 }
 
 }  // namespace sharedlock

@@ -249,11 +249,13 @@ bool LineBook::is_first(const Line& line, const Waiter& waiter) const {
   return !line.places.empty() && line.places.begin()->first.name == waiter.name;
 }
 
+bool LineBook::is_holder(const Line& line, const Waiter& waiter) {
+  return line.lock && !waiter.identity.empty() && line.sight.holder == waiter.identity;
+}
+
 bool LineBook::may_take(const Waiter& waiter) const {
   return std::ranges::all_of(waiter.lines, [&](const Line* line) {
-    if (!line->loaded) return false;
-    bool mine = line->lock && !waiter.identity.empty() && line->sight.holder == waiter.identity;
-    return mine || (!line->lock && is_first(*line, waiter));
+    return line->loaded && (is_holder(*line, waiter) || (!line->lock && is_first(*line, waiter)));
   });
 }
 
@@ -334,6 +336,19 @@ std::size_t LineBook::ahead_of(WaiterId id) const {
     ahead = std::max(ahead, static_cast<std::size_t>(std::distance(line->places.begin(), place)));
   }
   return ahead;
+}
+
+std::vector<std::string> LineBook::blockers_of(WaiterId id) const {
+  const Waiter& waiter = waiters_.at(id);
+  std::vector<std::string> known;
+  std::vector<std::string> all;
+  for (const Line* line : waiter.lines) {
+    bool is_next = line->places.empty() || is_first(*line, waiter);
+    bool blocks = !line->loaded || (!is_holder(*line, waiter) && (line->lock || !is_next));
+    if (blocks) known.push_back(line->part.lock);
+    all.push_back(line->part.lock);
+  }
+  return known.empty() ? all : known;
 }
 
 }  // namespace sharedlock

@@ -137,10 +137,12 @@ class LineBook {
 
   std::vector<Effect> take_effects() { return std::exchange(effects_, {}); }
 
-  // Hints: whether anybody is known to stand in that line; what holds the lock; how many are ahead of a waiter.
+  // Hints: whether anybody is known to stand in that line; what holds the lock; how many are ahead of a waiter;
+  // which of the locks that it waits for it can't have yet (all of them, where none is known to be the reason).
   bool is_occupied(const std::string& lock) const;
   std::optional<Entry> holder_of(const std::string& lock) const;
   std::size_t ahead_of(WaiterId waiter) const;
+  std::vector<std::string> blockers_of(WaiterId waiter) const;
 
   std::size_t waiters() const { return waiters_.size(); }
   std::size_t lines() const { return lines_.size(); }
@@ -219,6 +221,7 @@ class LineBook {
   void supersede(WaiterId id);
   void check_place(const Line& line, WaiterId id);
   void forget(WaiterId id);
+  static bool is_holder(const Line& line, const Waiter& waiter);
   bool may_take(const Waiter& waiter) const;
   bool is_first(const Line& line, const Waiter& waiter) const;
   void look_over(Line& line);

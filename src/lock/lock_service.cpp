@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "lock/decided.h"
 #include "lock/token.h"
 
 namespace sharedlock {
@@ -22,24 +21,6 @@ std::string join(std::initializer_list<std::string_view> pieces) {
   text.reserve(size);
   for (std::string_view piece : pieces) text += piece;
   return text;
-}
-
-bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen) {
-  auto* write = std::get_if<WriteRecord>(&decision);
-  return write && (!seen || seen->record.holder != write->record.holder);
-}
-
-// After a commit with unknown outcome: does what stands there now show that it happened? An acquire is never taken for
-// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own.
-bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now) {
-  bool ours_is_gone = seen && (!now || now->revision != seen->revision);
-  if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone;
-  const LockRecord& record = std::get<WriteRecord>(decision).record;
-  return record.carried_token && ours_is_gone && now && now->value == to_json(record);
-}
-
-Error ran_out_of_retries() {
-  return {Errc::unavailable, "the lock kept changing while this request tried to change it"};
 }
 
 }  // namespace
@@ -75,8 +56,7 @@ Task<Result<LockAnswer>> LockService::acquire(AcquireRequest request) {
   if (!granted && request.wait > std::chrono::seconds(0)) co_return co_await acquire_in_line(std::move(request));
   auto executor = co_await asio::this_coro::executor;
   if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
-    // A re-acquire is not taken back: its owner may still count on the holding that it replaced.
-    if (!outcome->seen) take_back(executor, request.lock, outcome->revision);
+    take_back(executor, std::get<LockGrant>(to_answer(*std::move(outcome))));
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
   if (!granted && !outcome->seen) lines_.refused_by_line(executor, name_of(request.lock));
@@ -125,7 +105,7 @@ Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, Boo
 }
 
 // For answers that may not run ahead of the disk: all but a refused acquire.
-Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
+Task<Result<Decided>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
   auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, "", deadline);
   if (!outcome || is_write(outcome->decision)) co_return outcome;
   auto settled = co_await store_.settled(outcome->revision, deadline);
@@ -134,7 +114,7 @@ Task<Result<LockService::Outcome>> LockService::decide_durably(std::string key, 
 }
 
 // The one retry loop.
-Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string key, Decide decide, First first,
+Task<Result<Decided>> LockService::decide_and_commit(std::string key, Decide decide, First first,
                                                                   std::string line, Deadline deadline) {
   Result<Found> found = Found{};
   if (first == First::look) found = co_await store_.get(key, deadline);
@@ -148,10 +128,11 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
     Decision decision = decide(*seen, epoch_now());
     bool newcomer = !line.empty() && changes_hands(decision, *seen);
     if (newcomer && line_refused) decision = Refused{};
-    if (!is_write(decision)) co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
+    if (!is_write(decision)) co_return Decided{std::move(decision), *std::move(seen), found->as_of};
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
-    Transaction transaction = transaction_for(key, decision, *seen);
+    Transaction transaction;
+    add_to(transaction, key, decision, *seen);
     if (newcomer) transaction.none_under.push_back(line);
     auto result = co_await store_.commit(std::move(transaction), deadline);
     if (!result && !outcome_unknown(result.error().code)) co_return result.error();
@@ -161,12 +142,12 @@ Task<Result<LockService::Outcome>> LockService::decide_and_commit(std::string ke
       if (!found) co_return result.error();
       unanswered = result.error();
       if (shows_success(decision, *seen, found->entry)) {
-        co_return Outcome{std::move(decision), *std::move(seen), found->as_of};
+        co_return Decided{std::move(decision), *std::move(seen), found->as_of};
       }
       continue;
     }
     if (auto* committed = std::get_if<Committed>(&*result)) {
-      co_return Outcome{std::move(decision), *std::move(seen), committed->revision};
+      co_return Decided{std::move(decision), *std::move(seen), committed->revision};
     }
     auto& conflict = std::get<Conflict>(*result);
     unanswered.reset();
@@ -210,15 +191,16 @@ void LockService::note_winner(const std::optional<Entry>& entry) {
   if (lock) clock_difference_.just_written(lock->record, epoch_now(), clock_.boot_now());
 }
 
-LockAnswer LockService::to_answer(Outcome outcome) const {
-  auto* write = std::get_if<WriteRecord>(&outcome.decision);
-  if (!write) return std::get<Refused>(std::move(outcome.decision));
-  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
-  return LockGrant{std::move(write->record), token, write->ttl, outcome.revision};
+LockAnswer LockService::to_answer(Decided decided) const {
+  auto* write = std::get_if<WriteRecord>(&decided.decision);
+  if (!write) return std::get<Refused>(std::move(decided.decision));
+  FencingToken token = write->record.carried_token.value_or(token_at(decided.revision, store_.token_base()));
+  bool replaces = !changes_hands(decided.decision, decided.seen);
+  return LockGrant{std::move(write->record), token, write->ttl, decided.revision, /*waited=*/false, replaces};
 }
 
-void LockService::take_back(Executor executor, const LockName& lock, Revision grant) {
-  background_.spawn(executor, undo(key_of(lock), grant));
+void LockService::take_back(Executor executor, const LockGrant& grant) {
+  if (!grant.replaces) background_.spawn(executor, undo(key_of(grant.record.lock), grant.revision));
 }
 
 // Unless it has changed since.

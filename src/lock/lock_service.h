@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -13,9 +14,11 @@
 #include "base/task.h"
 #include "base/task_group.h"
 #include "lock/clock_difference.h"
+#include "lock/decided.h"
 #include "lock/held_hints.h"
 #include "lock/leaseless_records.h"
 #include "lock/rules.h"
+#include "lock/together.h"
 #include "lock/types.h"
 #include "lock/wait_lines.h"
 #include "store/lease_store.h"
@@ -33,11 +36,24 @@ struct LockGrant {
   LockRecord record;
   FencingToken token;
   Ttl ttl;
-  Revision revision;    // of the commit
-  bool waited = false;  // in line: `ttl` counts from a moment that the client does not know
+  Revision revision;      // of the commit
+  bool waited = false;    // in line: `ttl` counts from a moment that the client does not know
+  bool replaces = false;  // a holding of the same holder
 };
 
 using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only to an acquire that would wait
+
+// Why a set of locks was not taken, renewed or released; all of them are as they were.
+struct SetRefused {
+  std::vector<std::string> blocked_by;               // the names that stood in the way
+  std::optional<std::size_t> ahead = std::nullopt;  // of one who waited in line: how many were before it
+};
+// One who holds some of these may not wait for the others: whoever holds those might wait for it (R25).
+struct HoldAndWait {
+  std::vector<std::string> held;
+};
+using SetGrant = std::vector<LockGrant>;  // [i] of names[i]
+using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only to one who would wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
 // what the winner left. An acquire of a lock that is probably free spares the look. Thread-safe. The store, the clock
@@ -57,7 +73,15 @@ class LockService {
   Task<Result<LockAnswer>> acquire(AcquireRequest request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
-  void take_back(Executor executor, const LockName& lock, Revision grant);
+  // One that replaces a holding is left alone: its owner may still count on that.
+  void take_back(Executor executor, const LockGrant& grant);
+
+  // The same for several locks at once: all of them, or none. Names that are `each`'s own are taken anew with the
+  // others. `each.lock` is not looked at. Overlapping sets can't wait for each other for ever, whatever their order.
+  Task<Result<SetAnswer>> acquire_all(LockSet set, AcquireRequest each);
+  Task<Result<SetAnswer>> renew_all(LockSet set, RenewRequest each);
+  // Nothing: all are released, or were free.
+  Task<Result<std::optional<SetRefused>>> release_all(LockSet set, ReleaseRequest each);
 
   // Whoever waits in line is told that the server ends, and who comes later at once.
   void drain() { lines_.drain(); }
@@ -87,30 +111,38 @@ class LockService {
  private:
   using Decide = std::function<Decision(const std::optional<HeldLock>& current, EpochSeconds now)>;
 
-  // How a request ended: `decision` was reached on `seen`, and is true as of `revision` (for a write: its own).
-  struct Outcome {
-    Decision decision;
-    std::optional<HeldLock> seen;
-    Revision revision;
-  };
-
   // How the loop begins: with a look, or with the guess that nothing stands there.
   enum class First { look, guess };
 
+  using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, EpochSeconds now)>;
+  using DecidedAll = std::vector<Decided>;  // one that is Refused: none was changed
+
   Task<Result<LockAnswer>> acquire_in_line(AcquireRequest request);
-  Task<Result<std::optional<LockGrant>>> take_turn(const AcquireRequest& request, WaitLines::Waiter& waiter,
-                                                   WaitLines::Next turn);
+  Task<Result<SetAnswer>> acquire_all_in_line(LockSet set, AcquireRequest each);
+  WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);
+  struct TimeUp {};
+  using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
+  Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitLines::Waiter& waiter);
+  Task<Result<std::optional<SetGrant>>> take_turn(const LockSet& set, const AcquireRequest& request,
+                                                  WaitLines::Waiter& waiter, WaitLines::Next turn);
   Refused refused_in_line(const AcquireRequest& request, const WaitLines::Waiter& waiter);
+
+  std::vector<std::string> keys_of(const LockSet& set) const;
+  Task<Result<DecidedAll>> change_together(Together& what, DecideEach decide, First first, Deadline deadline);
+  Task<Result<DecidedAll>> change_durably(Together& what, DecideEach decide, Deadline deadline);
+  Task<Result<void>> look_together(Together& what, Deadline deadline);
+  Result<DecidedAll> decide_together(const Together& what, const DecideEach& decide);
+  SetGrant to_grants(DecidedAll all) const;
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;
   // `line`: empty, or that in which nobody may stand if the lock changes hands.
-  Task<Result<Outcome>> decide_and_commit(std::string key, Decide decide, First first, std::string line,
+  Task<Result<Decided>> decide_and_commit(std::string key, Decide decide, First first, std::string line,
                                           Deadline deadline);
-  Task<Result<Outcome>> decide_durably(std::string key, Decide decide, Deadline deadline);
+  Task<Result<Decided>> decide_durably(std::string key, Decide decide, Deadline deadline);
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   void note_winner(const std::optional<Entry>& entry);
-  LockAnswer to_answer(Outcome outcome) const;
+  LockAnswer to_answer(Decided decided) const;
   Task<void> undo(std::string key, Revision grant);
 
   static std::string name_of(const LockName& lock);

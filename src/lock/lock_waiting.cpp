@@ -5,9 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "lock/decided.h"
 #include "lock/lock_service.h"
-#include "lock/token.h"
 
 namespace sharedlock {
 
@@ -19,28 +17,80 @@ constexpr std::chrono::seconds kAfterExpiry{1};
 }  // namespace
 
 Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
-  BootTime until = saturating_add(request.received, request.wait);
+  LockSet alone{.space = request.lock.space, .names = {}};
+  alone.names.push_back(request.lock.name);
   auto executor = co_await asio::this_coro::executor;
+  auto waiter = enter_line(executor, alone, request);
+  auto waited = co_await wait_for_all(alone, request, waiter);
+  if (!waited) co_return waited.error();
+  LockAnswer answer;
+  if (auto* granted = std::get_if<SetGrant>(&*waited)) {
+    answer = std::move(granted->front());
+  } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
+    answer = *end;
+  } else {
+    answer = refused_in_line(request, waiter);
+  }
+  co_return answer;
+}
+
+Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireRequest each) {
+  auto executor = co_await asio::this_coro::executor;
+  auto waiter = enter_line(executor, set, each);
+  auto waited = co_await wait_for_all(set, each, waiter);
+  if (!waited) co_return waited.error();
+  SetAnswer answer;
+  if (auto* granted = std::get_if<SetGrant>(&*waited)) {
+    answer = std::move(*granted);
+  } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
+    answer = *end;
+  } else {
+    SetRefused refused{.blocked_by = {}, .ahead = lines_.ahead_of(waiter)};
+    std::size_t before_name = key_of({set.space, ""}).size();
+    for (const std::string& key : lines_.blockers_of(waiter)) refused.blocked_by.push_back(key.substr(before_name));
+    answer = std::move(refused);
+  }
+  co_return answer;
+}
+
+// In the lines of all of them; a set's always in the same order, so that the same set asked for again is known as such.
+WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
   std::vector<std::string> names;
-  names.push_back(name_of(request.lock));
+  for (const std::string& name : set.names) names.push_back(name_of({set.space, name}));
+  std::ranges::sort(names);
   auto waiter = lines_.enter(executor, std::move(names), request.holder.owner, request.holder.instance);
   if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  return waiter;
+}
+
+Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, const AcquireRequest& request,
+                                                            WaitLines::Waiter& waiter) {
+  BootTime until = saturating_add(request.received, request.wait);
+  std::optional<Error> unanswered;  // why it is not known whether it holds them
   for (;;) {
     auto next = co_await lines_.next(waiter, until);
     if (!next) co_return next.error();
     if (*next == WaitLines::Next::time_up) {
-      LockAnswer refused = refused_in_line(request, waiter);
-      co_return refused;
+      if (unanswered) co_return *unanswered;
+      co_return TimeUp{};
     }
     if (auto end = WaitLines::end_of(*next)) {
-      LockAnswer ended = *end;
+      Waited ended = *end;
       co_return ended;
     }
-    auto granted = co_await take_turn(request, waiter, *next);
-    if (!granted) co_return granted.error();
-    if (!*granted) continue;
-    LockAnswer grant = **std::move(granted);
-    co_return grant;
+    BootTime begun = clock_.boot_now();
+    auto granted = co_await take_turn(set, request, waiter, *next);
+    unanswered.reset();
+    if (!granted && !outcome_unknown(granted.error().code)) co_return granted.error();
+    if (!granted) unanswered = granted.error();
+    if (!granted || !*granted) continue;
+    if ((clock_.boot_now() - begun) * 2 > request.duration) {
+      auto executor = co_await asio::this_coro::executor;
+      for (const LockGrant& grant : **granted) take_back(executor, grant);
+      co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+    }
+    Waited grants = **std::move(granted);
+    co_return grants;
   }
 }
 
@@ -52,64 +102,39 @@ Task<Result<std::size_t>> LockService::count_waiters(LockName lock, BootTime rec
   co_return places->entries.size();
 }
 
-// One commit takes the lock and erases the place, so that exactly one of them and whoever else wants either comes
-// about. Nothing: it is not free after all, and waiting goes on.
-Task<Result<std::optional<LockGrant>>> LockService::take_turn(const AcquireRequest& request, WaitLines::Waiter& waiter,
-                                                              WaitLines::Next turn) {
-  using Places = LineBook::Places;
-  BootTime begun = clock_.boot_now();
-  Deadline deadline = deadline_for(begun);
-  std::string name = name_of(request.lock);
-  std::string key = key_of(request.lock);
-  LineBook::Join join = lines_.places_of(waiter);
-  std::string place = join.places.front();
-  Places places = Places::there;
-  Result<Found> found = Found{};
-  if (turn != WaitLines::Next::take) found = co_await look_durably(key, deadline);
-  for (int retries_left = options_.max_retries;; --retries_left) {
-    if (!found) co_return found.error();
-    auto seen = read(key, found->entry);
-    if (!seen) co_return seen.error();
-    Decision decision = decide_acquire(request, *seen, epoch_now());
-    bool mine = *seen && (*seen)->record.holder == request.holder;
-    bool first = places == Places::there && turn != WaitLines::Next::retake;
-    bool may_take = is_write(decision) && (first || mine);
-    if (!may_take || retries_left < 0) {
-      lines_.saw(name, found->entry, found->as_of, look_again_at(*seen));
-      lines_.tried(waiter, places);
-      co_return std::nullopt;
+// One commit takes the locks and erases the places, so that exactly one of them and whoever else wants either comes
+// about. Nothing: not all are free after all, and waiting goes on.
+Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set, const AcquireRequest& request,
+                                                             WaitLines::Waiter& waiter, WaitLines::Next turn) {
+  Together what(keys_of(set));
+  what.give_up(lines_.places_of(waiter));
+  DecideEach decide = [&set, &request, &what, turn](std::size_t i, const auto& current, EpochSeconds now) -> Decision {
+    bool first = what.places() == LineBook::Places::there && turn != WaitLines::Next::retake;
+    bool mine = current && current->record.holder == request.holder;
+    if (!first && !mine) return Refused{};
+    AcquireRequest one{.lock = {set.space, set.names[i]},
+                       .holder = request.holder,
+                       .duration = request.duration,
+                       .received = request.received};
+    return decide_acquire(one, current, now);
+  };
+  First first = turn == WaitLines::Next::take ? First::guess : First::look;
+  auto all = co_await change_together(what, std::move(decide), first, deadline_for(clock_.boot_now()));
+  auto refused = [](const Decided& one) { return std::holds_alternative<Refused>(one.decision); };
+  bool granted = all && std::ranges::none_of(*all, refused);
+  if (!granted) {
+    for (std::size_t i = 0; all && i < all->size(); ++i) {
+      lines_.saw(name_of({set.space, set.names[i]}), what.stands()[i], what.as_of(), look_again_at((*all)[i].seen));
     }
-    Transaction transaction = transaction_for(key, decision, *seen);
-    if (places == Places::there) {
-      transaction.expect.push_back({place, join.expected});
-      transaction.changes.emplace_back(Erase{place});
-    }
-    auto result = co_await store_.commit(std::move(transaction), deadline);
-    if (!result && !outcome_unknown(result.error().code)) co_return result.error();
-    Result<Found> stands = Found{};  // in its place
-    if (!result) {
-      found = co_await look_durably(key, deadline);
-      stands = co_await store_.get(place, deadline);
-      if (!found || !stands) co_return result.error();
-    } else if (auto* committed = std::get_if<Committed>(&*result)) {
-      lines_.finished(waiter, committed->revision);
-      auto executor = co_await asio::this_coro::executor;
-      if ((clock_.boot_now() - begun) * 2 > request.duration) {
-        if (!mine) take_back(executor, request.lock, committed->revision);
-        co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
-      }
-      auto& write = std::get<WriteRecord>(decision);
-      FencingToken token = token_at(committed->revision, store_.token_base());
-      co_return LockGrant{std::move(write.record), token, write.ttl, committed->revision, /*waited=*/true};
-    } else {
-      auto& conflict = std::get<Conflict>(*result);
-      found = Found{std::move(conflict.current[0]), conflict.as_of};
-      if (places != Places::there) continue;
-      stands = Found{std::move(conflict.current[1]), conflict.as_of};
-    }
-    if (!stands->entry) places = Places::gone;
-    if (stands->entry && stands->entry->revision != join.expected) places = Places::taken_over;
+    if (!all) co_await lines_.rest();
+    lines_.tried(waiter, what.places());
+    if (!all) co_return all.error();
+    co_return std::nullopt;
   }
+  lines_.finished(waiter, what.as_of());
+  SetGrant grants = to_grants(*std::move(all));
+  for (LockGrant& grant : grants) grant.waited = true;
+  co_return std::optional(std::move(grants));
 }
 
 Refused LockService::refused_in_line(const AcquireRequest& request, const WaitLines::Waiter& waiter) {

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -33,6 +35,13 @@ struct Holder {
 
   bool operator==(const Holder&) const = default;
 };
+
+// Several locks of one namespace that are taken, renewed or released together, all or none.
+struct LockSet {
+  std::string space;
+  std::vector<std::string> names;  // 1 to kMostInSet, all different
+};
+inline constexpr std::size_t kMostInSet = 32;
 
 // The longest that a lock may be held without being renewed.
 inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};

@@ -220,6 +220,11 @@ std::size_t WaitLines::ahead_of(const Waiter& waiter) const {
   return book_.ahead_of(waiter.state_->id);
 }
 
+std::vector<std::string> WaitLines::blockers_of(const Waiter& waiter) const {
+  std::scoped_lock lock(mutex_);
+  return book_.blockers_of(waiter.state_->id);
+}
+
 std::size_t WaitLines::waiters() const {
   std::scoped_lock lock(mutex_);
   return waiters_.size();

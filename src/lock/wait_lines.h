@@ -98,6 +98,8 @@ class WaitLines {
   void saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
            std::optional<BootTime> look_again);
   void tried(Waiter& waiter, LineBook::Places places);
+  // Before tried(), where the store did not answer: a pause.
+  Task<void> rest() { return pause(kRest); }
   // Or it was, with that revision, and its places are erased.
   void finished(Waiter& waiter, Revision revision);
 
@@ -115,6 +117,7 @@ class WaitLines {
   bool is_occupied(const std::string& name) const;
   std::optional<Entry> holder_of(const std::string& name) const;
   std::size_t ahead_of(const Waiter& waiter) const;
+  std::vector<std::string> blockers_of(const Waiter& waiter) const;  // the locks' keys
   std::size_t waiters() const;
 
  private:

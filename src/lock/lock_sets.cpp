@@ -1,0 +1,191 @@
+// The part of LockService that changes several locks in one commit.
+#include <algorithm>
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+#include "lock/lock_service.h"
+
+namespace sharedlock {
+
+namespace {
+
+bool is_refused(const Decided& one) {
+  return std::holds_alternative<Refused>(one.decision);
+}
+
+bool any_refused(const std::vector<Decided>& all) {
+  return std::ranges::any_of(all, is_refused);
+}
+
+// The names of which that is true.
+template <class Predicate>
+std::vector<std::string> names_where(const LockSet& set, const std::vector<Decided>& all, Predicate is_true) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (is_true(all[i])) names.push_back(set.names[i]);
+  }
+  return names;
+}
+
+bool shows_success_together(const Together& what, const std::vector<Decided>& all) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!shows_success(all[i].decision, all[i].seen, what.stands()[i])) return false;
+  }
+  return true;
+}
+
+SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
+  return {.blocked_by = names_where(set, all, is_refused)};
+}
+
+}  // namespace
+
+Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest each) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+    each.lock = {set.space, set.names[i]};
+    return decide_acquire(each, current, now);
+  };
+  Together what(keys_of(set));
+  if (lines_.may_have_places()) {
+    std::vector<std::string> lines;
+    for (const std::string& name : set.names) lines.push_back(part_of(name_of({set.space, name})).line);
+    what.keep_clear(std::move(lines));
+  }
+  bool seems_held = std::ranges::any_of(what.keys(), [this](const auto& key) { return hints_.is_held(key); });
+  First first = seems_held ? First::look : First::guess;
+  auto outcomes = co_await change_together(what, std::move(decide), first, deadline_for(each.received));
+  if (!outcomes) co_return outcomes.error();
+
+  auto executor = co_await asio::this_coro::executor;
+  bool granted = !any_refused(*outcomes);
+  for (std::size_t i = 0; i < set.names.size(); ++i) {
+    const Decided& one = (*outcomes)[i];
+    if (granted || one.seen) hints_.held(what.keys()[i]);
+    bool by_line_alone = is_refused(one) && !one.seen;
+    if (by_line_alone) lines_.refused_by_line(executor, name_of({set.space, set.names[i]}));
+  }
+  if (!granted) {
+    SetAnswer answer = refused(set, *outcomes);
+    if (each.wait <= std::chrono::seconds(0)) co_return answer;
+    auto held = names_where(set, *outcomes, [&](const Decided& one) {
+      return one.seen && one.seen->record.holder == each.holder;
+    });
+    if (!held.empty()) {
+      answer = HoldAndWait{std::move(held)};
+      co_return answer;
+    }
+    co_return co_await acquire_all_in_line(std::move(set), std::move(each));
+  }
+  SetGrant grants = to_grants(*std::move(outcomes));
+  if ((clock_.boot_now() - each.received) * 2 > each.duration) {
+    for (const LockGrant& grant : grants) take_back(executor, grant);
+    co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+  }
+  SetAnswer answer = std::move(grants);
+  co_return answer;
+}
+
+Task<Result<SetAnswer>> LockService::renew_all(LockSet set, RenewRequest each) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+    each.lock = {set.space, set.names[i]};
+    return decide_renew(each, current, now);
+  };
+  Together what(keys_of(set));
+  auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
+  if (!outcomes) co_return outcomes.error();
+  SetAnswer answer = refused(set, *outcomes);
+  if (!any_refused(*outcomes)) answer = to_grants(*std::move(outcomes));
+  co_return answer;
+}
+
+Task<Result<std::optional<SetRefused>>> LockService::release_all(LockSet set, ReleaseRequest each) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+    each.lock = {set.space, set.names[i]};
+    return decide_release(each, current, now);
+  };
+  Together what(keys_of(set));
+  auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
+  if (!outcomes) co_return outcomes.error();
+  if (any_refused(*outcomes)) co_return std::optional(refused(set, *outcomes));
+  for (const std::string& key : what.keys()) hints_.free(key);
+  co_return std::nullopt;
+}
+
+std::vector<std::string> LockService::keys_of(const LockSet& set) const {
+  std::vector<std::string> keys;
+  keys.reserve(set.names.size());
+  for (const std::string& name : set.names) keys.push_back(key_of({set.space, name}));
+  return keys;
+}
+
+Task<Result<LockService::DecidedAll>> LockService::change_durably(Together& what, DecideEach decide, Deadline deadline) {
+  auto outcomes = co_await change_together(what, std::move(decide), First::look, deadline);
+  if (!outcomes) co_return outcomes;
+  auto settled = co_await store_.settled(what.as_of(), deadline);
+  if (!settled) co_return settled.error();
+  co_return outcomes;
+}
+
+// decide_and_commit() for several.
+Task<Result<LockService::DecidedAll>> LockService::change_together(Together& what, DecideEach decide, First first,
+                                                                   Deadline deadline) {
+  bool guessed = first == First::guess;
+  Result<void> looked;
+  if (!guessed) looked = co_await look_together(what, deadline);
+  std::optional<Error> unanswered;  // why the last try had no answer
+  for (int retries_left = options_.max_retries;; --retries_left) {
+    if (!looked) co_return unanswered.value_or(looked.error());
+    auto all = decide_together(what, decide);
+    if (!all) co_return all;
+    bool writes = std::ranges::any_of(*all, [](const Decided& one) { return is_write(one.decision); });
+    if (!writes || any_refused(*all)) co_return all;
+    if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
+
+    auto result = co_await store_.commit(what.change(*all), deadline);
+    if (!result && !outcome_unknown(result.error().code)) co_return result.error();
+    if (!result) {
+      // One look tells whether it happened; where that fails too, the outcome stays unknown.
+      unanswered = result.error();
+      looked = co_await look_together(what, deadline);
+      if (looked && shows_success_together(what, *all)) co_return all;
+    } else if (auto* committed = std::get_if<Committed>(&*result)) {
+      what.won(committed->revision);
+      for (Decided& one : *all) one.revision = committed->revision;
+      co_return all;
+    } else {
+      unanswered.reset();
+      what.lost(std::get<Conflict>(*std::move(result)), *all);
+      if (guessed) ++retries_left;
+      if (!guessed) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });
+      guessed = false;
+    }
+  }
+}
+
+// All as of one moment, and durable.
+Task<Result<void>> LockService::look_together(Together& what, Deadline deadline) {
+  auto conflict = co_await store_.commit(what.look(), deadline);
+  if (!conflict) co_return conflict.error();
+  what.saw(std::get<Conflict>(*std::move(conflict)));
+  co_return co_await store_.settled(what.as_of(), deadline);
+}
+
+Result<LockService::DecidedAll> LockService::decide_together(const Together& what, const DecideEach& decide) {
+  DecidedAll all;
+  for (std::size_t i = 0; i < what.keys().size(); ++i) {
+    auto seen = read(what.keys()[i], what.stands()[i]);
+    if (!seen) return seen.error();
+    Decision decision = decide(i, *seen, epoch_now());
+    if (what.is_in_line(i) && changes_hands(decision, *seen)) decision = Refused{};
+    all.push_back({std::move(decision), *std::move(seen), what.as_of()});
+  }
+  return all;
+}
+
+SetGrant LockService::to_grants(DecidedAll all) const {
+  SetGrant grants;
+  for (Decided& one : all) grants.push_back(std::get<LockGrant>(to_answer(std::move(one))));
+  return grants;
+}
+
+}  // namespace sharedlock
