@@ -62,6 +62,9 @@ class BodyHandler {
     if (depth_ == 2) add_to_map();
     begin_value(JsonKind::string);
     if (member_value()) body.members.back().text = std::move(text_);
+    if (item_value() && body.members.back().length <= kMostJsonItems) {
+      body.members.back().items.back().text = std::move(text_);
+    }
     text_.clear();
     return true;
   }
@@ -86,6 +89,10 @@ class BodyHandler {
 
   bool member_value() const { return depth_ == 1 && body.kind == JsonKind::object; }
 
+  bool item_value() const {
+    return depth_ == 2 && !body.members.empty() && body.members.back().kind == JsonKind::array;
+  }
+
   bool gather(std::string_view part) {
     text_ += part;
     return true;
@@ -94,6 +101,9 @@ class BodyHandler {
   bool begin_value(JsonKind kind) {
     if (depth_ == 0) body.kind = kind;
     if (member_value()) body.members.back().kind = kind;
+    if (item_value() && body.members.back().length++ < kMostJsonItems) {
+      body.members.back().items.push_back({kind, {}});
+    }
     bool keeps_map = kind == JsonKind::string || kind == JsonKind::null;
     if (depth_ == 2 && !keeps_map && !body.members.empty()) body.members.back().maps_strings = false;
     return true;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -14,6 +15,12 @@ enum class JsonKind { string, integer, number, boolean, null, object, array };
 // "string", "integer", ...: the words of JSON Schema.
 std::string_view name_of(JsonKind kind);
 
+// One element of an array.
+struct JsonItem {
+  JsonKind kind = JsonKind::null;
+  std::string text;  // of a string: its value
+};
+
 // One member of a JSON object. A number is an `integer` when it is written as digits alone.
 struct JsonMember {
   std::string name;
@@ -21,9 +28,13 @@ struct JsonMember {
   std::string text;           // of a string: its value; of an object that maps names to strings: the same as JSON text
   std::int64_t integer = 0;   // of an integer; one beyond 64 bits is clamped to the smallest or largest there is
   bool maps_strings = false;  // of an object: every value in it is a string or null
+  std::vector<JsonItem> items;  // of an array: the first kMostJsonItems
+  std::size_t length = 0;       // of an array
 };
 
-// What a request body is: a JSON object, read one level deep (what nests deeper is checked but not kept), or some other
+inline constexpr std::size_t kMostJsonItems = 64;
+
+// What a request body is: a JSON object, read one level deep (maps and lists of strings two; what nests deeper is checked but not kept), or some other
 // JSON value, of which only the kind is known.
 struct JsonBody {
   JsonKind kind = JsonKind::null;

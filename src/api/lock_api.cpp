@@ -14,18 +14,8 @@ LockName lock_name(const http::Request& request) {
   return {request.params[0], request.params[1]};
 }
 
-http::Response invalid_body(const ValidationErrors& errors) {
-  return {400, http::kJson, validation_json("JSON validation failed", errors)};
-}
-
 http::Response refused(const http::Request& request) {
   return {423, http::kJson, success_json(false, lock_name(request))};
-}
-
-http::Response draining() {
-  http::Response response = message_problem(503, "Server is draining");
-  response.add_header("Retry-After", 1);
-  return response;
 }
 
 constexpr std::string_view kTokenHeader = "X-Fencing-Token";
@@ -64,7 +54,7 @@ std::optional<http::Response> LockApi::admit_administrator(const http::Request& 
 std::optional<http::Response> LockApi::check_path(const http::Request& request) {
   ValidationErrors errors = check_lock_path(request.params[0], request.params[1]);
   if (errors.empty()) return std::nullopt;
-  return http::Response(400, http::kJson, validation_json("Validation failed", errors));
+  return invalid_path(errors);
 }
 
 Task<http::Response> LockApi::get(const http::Request& request) {
@@ -137,11 +127,7 @@ Task<http::Response> LockApi::release(const http::Request& request) {
 // Of an acquire.
 http::Response LockApi::refusal(const Result<LockAnswer>& outcome, const http::Request& request) const {
   if (!outcome) return store_problem(outcome.error(), request, log_);
-  if (auto* end = std::get_if<WaitEnd>(&*outcome)) {
-    // Who has hung up is sent nothing.
-    if (*end != WaitEnd::superseded) return draining();
-    return message_problem(409, "A newer request of this instance waits for the lock");
-  }
+  if (auto* end = std::get_if<WaitEnd>(&*outcome)) return wait_problem(*end);
   auto& why = std::get<Refused>(*outcome);
   return strict_ ? refused(request) : http::Response(423, http::kJson, to_json(lock_name(request), why));
 }

@@ -1,6 +1,7 @@
 #include "api/lock_codec.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "api/flat_object.h"
 #include "base/json_text.h"
@@ -34,6 +35,7 @@ class BodyReader {
 
   std::variant<LockBody, ValidationErrors> read() {
     check_members();
+    if (schema_.names) read_names();
     if (schema_.duration) read_duration();
     if (schema_.instance) read_instance();
     if (schema_.from) read_from();
@@ -47,7 +49,7 @@ class BodyReader {
   bool is_allowed(std::string_view name) const {
     return (schema_.instance && name == "instanceId") || (schema_.duration && name == "leaseDuration") ||
            (schema_.from && name == "from") || (schema_.token && name == "fencingToken") ||
-           (schema_.wait && name == "wait");
+           (schema_.wait && name == "wait") || (schema_.names && name == "names");
   }
 
   const JsonMember* find(std::string_view name) const {
@@ -68,6 +70,7 @@ class BodyReader {
     auto require = [this](std::string_view name) {
       if (!find(name)) errors_.push_back("$: required property '" + std::string(name) + "' not found");
     };
+    if (schema_.names) require("names");
     if (schema_.instance) require("instanceId");
     if (schema_.duration) require("leaseDuration");
     if (schema_.needs_token) require("fencingToken");
@@ -96,13 +99,42 @@ class BodyReader {
   void read_instance() {
     const JsonMember* member = of_kind("instanceId", JsonKind::string);
     if (!member) return;
-    std::size_t length = length_of(member->text);
-    if (length < kShortestName) fail("instanceId", "must be at least 3 characters long");
-    if (length > kLongestName) fail("instanceId", "must be at most 64 characters long");
-    if (member->text.empty() || !std::ranges::all_of(member->text, is_name_character)) {
-      fail("instanceId", "does not match the regex pattern ^[a-zA-Z0-9_-]+$");
-    }
+    check_text("instanceId", member->text);
     result_.instance = member->text;
+  }
+
+  // A name or an instance.
+  void check_text(std::string_view where, std::string_view text) {
+    std::size_t length = length_of(text);
+    if (length < kShortestName) fail(where, "must be at least 3 characters long");
+    if (length > kLongestName) fail(where, "must be at most 64 characters long");
+    if (text.empty() || !std::ranges::all_of(text, is_name_character)) {
+      fail(where, "does not match the regex pattern ^[a-zA-Z0-9_-]+$");
+    }
+  }
+
+  void read_names() {
+    const JsonMember* member = of_kind("names", JsonKind::array);
+    if (!member) return;
+    std::string found = " items but found " + std::to_string(member->length);
+    if (member->length < 1) fail("names", "must have at least 1" + found);
+    if (member->length > kMostInSet) {
+      fail("names", "must have at most " + std::to_string(kMostInSet) + found);
+      return;
+    }
+    std::unordered_set<std::string_view> known;
+    for (std::size_t i = 0; i < member->length; ++i) {
+      const JsonItem& item = member->items[i];
+      std::string where = "names[" + std::to_string(i) + "]";
+      if (item.kind == JsonKind::string) {
+        check_text(where, item.text);
+      } else {
+        fail(where, std::string(name_of(item.kind)) + " found, string expected");
+      }
+      known.insert(item.text);
+      result_.names.push_back(item.text);
+    }
+    if (known.size() < member->length) fail("names", "must have only unique items in the array");
   }
 
   void read_from() {
@@ -155,9 +187,14 @@ std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view text, 
   return BodyReader(*body, schema).read();
 }
 
-ValidationErrors check_lock_path(std::string_view space, std::string_view name) {
+ValidationErrors check_space(std::string_view space) {
   ValidationErrors errors;
   check_name(errors, "namespace", "Namespace", space);
+  return errors;
+}
+
+ValidationErrors check_lock_path(std::string_view space, std::string_view name) {
+  ValidationErrors errors = check_space(space);
   check_name(errors, "lockName", "Lock name", name);
   return errors;
 }
@@ -231,6 +268,45 @@ std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock)
       .boolean("valid", lock && lock->token == asked)
       .number("current", lock ? number_of(lock->token) : 0)
       .take();
+}
+
+std::string to_json(const SetGrant& grant) {
+  EpochSeconds expiry = EpochSeconds::max();
+  Ttl ttl = Ttl::max();
+  std::string locks;
+  for (const LockGrant& lock : grant) {
+    expiry = std::min(expiry, lock.record.expiry);
+    ttl = std::min(ttl, lock.ttl);
+    locks += locks.empty() ? '[' : ',';
+    locks += JsonObject().text("lockName", lock.record.lock.name).number("fencingToken", number_of(lock.token)).take();
+  }
+  return JsonObject()
+      .boolean("success", true)
+      .number("expiry", expiry.time_since_epoch().count())
+      .number("ttl", ttl.count())
+      .raw("locks", locks + ']')
+      .take();
+}
+
+std::string released_json(const std::vector<std::string>& names) {
+  std::string locks;
+  for (const std::string& name : names) {
+    locks += locks.empty() ? '[' : ',';
+    locks += JsonObject().text("lockName", name).take();
+  }
+  return JsonObject().boolean("success", true).raw("locks", locks + ']').take();
+}
+
+std::string to_json(const SetRefused& refused) {
+  std::string names;
+  for (const std::string& name : refused.blocked_by) {
+    names += names.empty() ? '[' : ',';
+    append_json_string(names, name);
+  }
+  JsonObject json;
+  json.boolean("success", false).raw("blockedBy", names + ']');
+  if (refused.ahead) json.number("ahead", static_cast<std::int64_t>(*refused.ahead));
+  return json.take();
 }
 
 std::string success_json(bool success, const LockName& name) {

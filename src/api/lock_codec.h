@@ -17,6 +17,7 @@ namespace sharedlock {
 using ValidationErrors = std::vector<std::string>;
 
 struct LockBody {
+  std::vector<std::string> names;  // of a set
   std::string instance;
   std::chrono::seconds duration{};  // acquire and renew
   RenewFrom from = RenewFrom::expiry;
@@ -24,7 +25,7 @@ struct LockBody {
   std::chrono::seconds wait{};        // acquire
 };
 
-// Which members a body may have; instanceId and the duration are required where they are allowed.
+// Which members a body may have; names, instanceId and the duration are required where they are allowed.
 struct LockBodySchema {
   bool duration = false;
   bool from = false;
@@ -32,16 +33,21 @@ struct LockBodySchema {
   bool wait = false;
   bool instance = true;
   bool needs_token = false;
+  bool names = false;
 };
 inline constexpr LockBodySchema kAcquireBody{.duration = true, .wait = true};
 inline constexpr LockBodySchema kRenewBody{.duration = true, .from = true, .token = true};
 inline constexpr LockBodySchema kReleaseBody{.token = true};
 inline constexpr LockBodySchema kVerifyBody{.token = true, .instance = false, .needs_token = true};
+inline constexpr LockBodySchema kAcquireSetBody{.duration = true, .wait = true, .names = true};
+inline constexpr LockBodySchema kRenewSetBody{.duration = true, .from = true, .names = true};
+inline constexpr LockBodySchema kReleaseSetBody{.names = true};
 
 // Reads a body, or says everything that is wrong with it.
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
 
 // What is wrong with the path's namespace and lock name; empty when nothing is.
+ValidationErrors check_space(std::string_view space);
 ValidationErrors check_lock_path(std::string_view space, std::string_view name);
 
 // {"message":…,"details":[…]}
@@ -57,6 +63,12 @@ std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, s
 std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock);
 // The answer to verify: whether that is the token of whoever holds the lock now.
 std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock);
+// Of sets: {"success":true,"expiry":…,"ttl":…,"locks":[{"lockName":…,"fencingToken":…},…]}, where expiry and ttl are
+// those of the lock that ends first; {"success":true,"locks":[{"lockName":…},…]}; and
+// {"success":false,"blockedBy":[…]}, with `ahead` as for one lock.
+std::string to_json(const SetGrant& grant);
+std::string released_json(const std::vector<std::string>& names);
+std::string to_json(const SetRefused& refused);
 // {"success":…,"namespace":…,"lockName":…}
 std::string success_json(bool success, const LockName& name);
 

@@ -7,8 +7,8 @@ namespace sharedlock {
 
 namespace {
 
-constexpr std::array<std::string_view, kLockOperations> kOperationNames = {"get",     "acquire", "renew",
-                                                                           "release", "verify",  "force-release"};
+constexpr std::array<std::string_view, kLockOperations> kOperationNames = {
+    "get", "acquire", "renew", "release", "verify", "force-release", "acquire-set", "renew-set", "release-set"};
 constexpr std::array<std::string_view, 4> kOutcomeNames = {"success", "refused", "invalid", "error"};
 
 std::size_t outcome_of(int status) {

@@ -8,8 +8,8 @@
 
 namespace sharedlock {
 
-enum class LockOperation { get, acquire, renew, release, verify, force_release };
-inline constexpr std::size_t kLockOperations = 6;
+enum class LockOperation { get, acquire, renew, release, verify, force_release, acquire_set, renew_set, release_set };
+inline constexpr std::size_t kLockOperations = 9;
 
 // The operations of the lock API by how they ended. What was refused before it became an operation (no such path, not
 // admitted) is not one. Thread-safe.

@@ -9,6 +9,14 @@ http::Response message_problem(int status, std::string_view message) {
   return {status, http::kJson, JsonObject().text("message", message).take()};
 }
 
+http::Response invalid_path(const ValidationErrors& errors) {
+  return {400, http::kJson, validation_json("Validation failed", errors)};
+}
+
+http::Response invalid_body(const ValidationErrors& errors) {
+  return {400, http::kJson, validation_json("JSON validation failed", errors)};
+}
+
 http::Response store_problem(const Error& error, const http::Request& request, Log& log) {
   bool retry = outcome_unknown(error.code) || error.code == Errc::overloaded;
   std::string_view message = "Internal server error";
@@ -22,6 +30,14 @@ http::Response store_problem(const Error& error, const http::Request& request, L
                         JsonObject().text("message", message).text("errorId", error_id).take());
   if (retry) answer.add_header("Retry-After", 1);
   return answer;
+}
+
+http::Response wait_problem(WaitEnd end) {
+  if (end == WaitEnd::superseded) return message_problem(409, "A newer request of this instance waits for the lock");
+  // Who has hung up is sent nothing.
+  http::Response response = message_problem(503, "Server is draining");
+  response.add_header("Retry-After", 1);
+  return response;
 }
 
 }  // namespace sharedlock

@@ -3,17 +3,26 @@
 #include <string>
 #include <string_view>
 
+#include "api/lock_codec.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "http/message.h"
+#include "lock/types.h"
 
 namespace sharedlock {
 
 // {"message":…}
 http::Response message_problem(int status, std::string_view message);
 
+// The lock API's answers to a path or a body with these errors.
+http::Response invalid_path(const ValidationErrors& errors);
+http::Response invalid_body(const ValidationErrors& errors);
+
 // The lock API's answer to a failed operation, with an error id that also goes into the log: 503 when the outcome is
 // unknown or the store has too much to do, 500 otherwise.
 http::Response store_problem(const Error& error, const http::Request& request, Log& log);
+
+// The lock API's answer to one whose waiting in line has ended without a decision: 409 or 503.
+http::Response wait_problem(WaitEnd end);
 
 }  // namespace sharedlock

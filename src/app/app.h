@@ -12,6 +12,7 @@
 #include "api/lock_metrics.h"
 #include "api/ops_api.h"
 #include "api/pprof_api.h"
+#include "api/set_api.h"
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
@@ -63,6 +64,7 @@ class App {
   LockMetrics lock_metrics_;
   ProcessStatsReader process_stats_;
   LockApi lock_api_;
+  SetApi set_api_;
   LeaseApi lease_api_;
   OpsApi ops_api_;
   std::unique_ptr<PprofApi> pprof_api_;  // only where profiles are enabled
