@@ -34,8 +34,8 @@ struct JsonMember {
 
 inline constexpr std::size_t kMostJsonItems = 64;
 
-// What a request body is: a JSON object, read one level deep (maps and lists of strings two; what nests deeper is checked but not kept), or some other
-// JSON value, of which only the kind is known.
+// What a request body is: a JSON object, read one level deep (maps and lists of strings two; what nests deeper is
+// checked but not kept), or some other JSON value, of which only the kind is known.
 struct JsonBody {
   JsonKind kind = JsonKind::null;
   std::vector<JsonMember> members;  // in the order of the text; names may repeat

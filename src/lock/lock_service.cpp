@@ -114,8 +114,8 @@ Task<Result<Decided>> LockService::decide_durably(std::string key, Decide decide
 }
 
 // The one retry loop.
-Task<Result<Decided>> LockService::decide_and_commit(std::string key, Decide decide, First first,
-                                                                  std::string line, Deadline deadline) {
+Task<Result<Decided>> LockService::decide_and_commit(std::string key, Decide decide, First first, std::string line,
+                                                     Deadline deadline) {
   Result<Found> found = Found{};
   if (first == First::look) found = co_await store_.get(key, deadline);
   bool guessed = first == First::guess;

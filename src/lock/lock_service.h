@@ -45,14 +45,14 @@ using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only 
 
 // Why a set of locks was not taken, renewed or released; all of them are as they were.
 struct SetRefused {
-  std::vector<std::string> blocked_by;               // the names that stood in the way
+  std::vector<std::string> blocked_by;              // the names that stood in the way
   std::optional<std::size_t> ahead = std::nullopt;  // of one who waited in line: how many were before it
 };
 // One who holds some of these may not wait for the others: whoever holds those might wait for it (R25).
 struct HoldAndWait {
   std::vector<std::string> held;
 };
-using SetGrant = std::vector<LockGrant>;  // [i] of names[i]
+using SetGrant = std::vector<LockGrant>;                                     // [i] of names[i]
 using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only to one who would wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on

@@ -67,9 +67,8 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
   if (!granted) {
     SetAnswer answer = refused(set, *outcomes);
     if (each.wait <= std::chrono::seconds(0)) co_return answer;
-    auto held = names_where(set, *outcomes, [&](const Decided& one) {
-      return one.seen && one.seen->record.holder == each.holder;
-    });
+    auto held = names_where(set, *outcomes,
+                            [&](const Decided& one) { return one.seen && one.seen->record.holder == each.holder; });
     if (!held.empty()) {
       answer = HoldAndWait{std::move(held)};
       co_return answer;
@@ -118,7 +117,8 @@ std::vector<std::string> LockService::keys_of(const LockSet& set) const {
   return keys;
 }
 
-Task<Result<LockService::DecidedAll>> LockService::change_durably(Together& what, DecideEach decide, Deadline deadline) {
+Task<Result<LockService::DecidedAll>> LockService::change_durably(Together& what, DecideEach decide,
+                                                                  Deadline deadline) {
   auto outcomes = co_await change_together(what, std::move(decide), First::look, deadline);
   if (!outcomes) co_return outcomes;
   auto settled = co_await store_.settled(what.as_of(), deadline);

@@ -46,8 +46,11 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
     answer = *end;
   } else {
     SetRefused refused{.blocked_by = {}, .ahead = lines_.ahead_of(waiter)};
-    std::size_t before_name = key_of({set.space, ""}).size();
-    for (const std::string& key : lines_.blockers_of(waiter)) refused.blocked_by.push_back(key.substr(before_name));
+    auto blockers = lines_.blockers_of(waiter);
+    for (const std::string& name : set.names) {
+      bool blocks = std::ranges::find(blockers, key_of({set.space, name})) != blockers.end();
+      if (blocks) refused.blocked_by.push_back(name);
+    }
     answer = std::move(refused);
   }
   co_return answer;

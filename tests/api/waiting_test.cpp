@@ -4,8 +4,9 @@
 #include <thread>
 
 #include "api/api_test.h"
+#include "api/own_stores.h"
+#include "support/asking.h"
 #include "support/eventually.h"
-#include "support/temporary_directory.h"
 
 namespace sharedlock::test {
 namespace {
@@ -26,33 +27,9 @@ std::string path_of(const std::string& name, const std::string& what = "") {
   return "/v1/space/lock/" + name + (what.empty() ? "" : "/" + what);
 }
 
-// One request whose answer is read later.
-class Asking {
- public:
-  Asking(const ServerProcess& server, const std::string& name, const std::string& body) : client_(server.connect()) {
-    client_.send("POST " + path_of(name, "acquire") +
-                 " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  }
-  TestResponse answer() { return client_.read_response(); }
-  bool is_silent(int milliseconds = 50) { return client_.read_for(milliseconds).empty(); }
-  void hang_up() { client_.finish_sending(); }
-  void reset() { client_.reset(); }
-
- private:
-  TestClient client_;
-};
-
-// The kinds of store that need no other program.
-struct InMemory {
-  static Environment environment() { return ServerProcess::open_memory(); }
-};
-struct Embedded {
-  static Environment environment() {
-    static TemporaryDirectory directory;
-    return ServerProcess::open_memory(
-        {{"SHARED_LOCK_STORAGE_TYPE", "embedded"}, {"SHARED_LOCK_DATA_DIR", directory.path().string()}});
-  }
-};
+Asking asking_for(const ServerProcess& server, const std::string& name, const std::string& body) {
+  return Asking(server, path_of(name, "acquire"), body);
+}
 
 template <class Settings>
 class Waiting : public OnServer<Settings> {
@@ -72,15 +49,14 @@ class Waiting : public OnServer<Settings> {
   Asking waiting(const std::string& name, const std::string& instance, const std::string& wait = "60",
                  int duration = 60) {
     std::int64_t before = waiters(name);
-    Asking asking(this->server(), name, asked(instance, duration, wait));
+    Asking asking = asking_for(this->server(), name, asked(instance, duration, wait));
     EXPECT_TRUE(eventually([&] { return waiters(name) == before + 1; }));
     return asking;
   }
   static std::int64_t token_of(const TestResponse& response) { return number_in(response.header("X-Fencing-Token")); }
 };
 
-using Stores = testing::Types<InMemory, Embedded>;
-TYPED_TEST_SUITE(Waiting, Stores);
+TYPED_TEST_SUITE(Waiting, OwnStores);
 
 TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItIsReleased) {
   auto held = this->acquire("handed", "instance-1");
@@ -123,7 +99,7 @@ TYPED_TEST(Waiting, NobodyOvertakes) {
   ASSERT_EQ(this->acquire("fair", "holder-0").status, 200);
   for (int i = 1; i <= 100; ++i) {
     Asking next = this->waiting("fair", "holder-" + std::to_string(i));
-    Asking overtaking(this->server(), "fair", asked("newcomer", 60));
+    Asking overtaking = asking_for(this->server(), "fair", asked("newcomer", 60));
     ASSERT_EQ(this->release("fair", "holder-" + std::to_string(i - 1)).status, 200);
     auto tried = this->acquire("fair", "newcomer");
     EXPECT_EQ(tried.status, 423) << tried.body;
@@ -190,7 +166,7 @@ TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
   ASSERT_EQ(this->acquire("twice", "instance-1").status, 200);
   Asking older = this->waiting("twice", "instance-2");
   Asking other = this->waiting("twice", "instance-3");
-  Asking newer(this->server(), "twice", asked("instance-2", 60, "60"));
+  Asking newer = asking_for(this->server(), "twice", asked("instance-2", 60, "60"));
   auto told = older.answer();
   EXPECT_EQ(told.status, 409) << told.body;
   EXPECT_EQ(this->release("twice", "instance-1").status, 200);
@@ -222,7 +198,7 @@ TYPED_TEST(Waiting, AResetInTheInstantOfTheGrantLeavesNoGhost) {
 TEST(WaitingAndTheEnd, AServerThatEndsSendsItsWaitersElsewhere) {
   ServerProcess server({.environment = ServerProcess::open_memory()});
   ASSERT_EQ(server.ask("POST", path_of("ends", "acquire"), asked("instance-1", 60)).status, 200);
-  Asking waiting(server, "ends", asked("instance-2", 60, "60"));
+  Asking waiting = asking_for(server, "ends", asked("instance-2", 60, "60"));
   ASSERT_TRUE(
       eventually([&] { return server.ask("GET", path_of("ends")).body.find(R"("waiters":1)") != std::string::npos; }));
   server.process().signal(SIGTERM);

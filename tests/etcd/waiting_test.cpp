@@ -7,6 +7,7 @@
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
+#include "support/asking.h"
 
 namespace sharedlock::test {
 namespace {
@@ -26,32 +27,10 @@ std::int64_t waiters(ServiceOnEtcd& service, const std::string& name) {
   return at == std::string::npos ? -1 : std::stoll(lock.substr(at + 10));
 }
 
-// One that waits, whose answer is read later.
-class Asking {
- public:
-  Asking(ServiceOnEtcd& service, const std::string& name, const std::string& instance, int wait = 300,
-         int duration = 300)
-      : client_(service.server().connect()) {
-    std::string body = asked(instance, duration, wait);
-    client_.send("POST /v1/space/lock/" + name +
-                 "/acquire HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
-  }
-  // Reads of the client end after 10 s.
-  TestResponse answer(int tries = 6) {
-    for (;; --tries) {
-      try {
-        return client_.read_response();
-      } catch (const std::runtime_error&) {
-        if (tries == 0) throw;
-      }
-    }
-  }
-  bool is_silent(int for_milliseconds = 50) { return client_.read_for(for_milliseconds).empty(); }
-  void hang_up() { client_.finish_sending(); }
-
- private:
-  http::TestClient client_;
-};
+Asking asking_for(ServiceOnEtcd& service, const std::string& name, const std::string& instance, int wait = 300,
+                  int duration = 300) {
+  return Asking(service.server(), "/v1/space/lock/" + name + "/acquire", asked(instance, duration, wait));
+}
 
 std::string number_of(int i) {
   return "instance-" + std::to_string(i);
@@ -68,7 +47,7 @@ class EtcdWaiting : public testing::Test {
   }
   Asking waiting(ServiceOnEtcd& service, const std::string& name, const std::string& instance) {
     std::int64_t before = waiters(service, name);
-    Asking asking(service, name, instance);
+    Asking asking = asking_for(service, name, instance);
     EXPECT_TRUE(eventually([&] { return waiters(service, name) == before + 1; }, seconds(20)));
     return asking;
   }
@@ -130,7 +109,7 @@ TEST_F(EtcdWaiting, TheNewerOfTwoRequestsTakesThePlaceAlsoOnAnotherServer) {
   ASSERT_EQ(one.acquire("twice", "instance-1").status, 200);
   Asking older = waiting(one, "twice", "instance-2");
   Asking other = waiting(one, "twice", "instance-3");
-  Asking newer(two, "twice", "instance-2");
+  Asking newer = asking_for(two, "twice", "instance-2");
   EXPECT_EQ(older.answer().status, 409);
   EXPECT_EQ(waiters(one, "twice"), 2);
   ASSERT_EQ(one.release("twice", "instance-1").status, 200);
@@ -198,7 +177,7 @@ TEST_F(EtcdWaiting, ARecordWithoutLeaseIsTakenOverByWhoIsFirst) {
   std::string record =
       R"({"namespace":"space","lockName":"no-lease","owner":"o","instanceId":"java-1","leaseDuration":1,"expiry":1700000000})";
   etcd.etcdctl({"put", "locks/space:no-lease", record});
-  Asking waiting(one, "no-lease", "instance-2");
+  Asking waiting = asking_for(one, "no-lease", "instance-2");
   EXPECT_EQ(waiting.answer().status, 200) << "10 s after it was first seen";
 }
 
