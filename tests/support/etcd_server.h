@@ -26,6 +26,7 @@ struct EtcdServerTls {
 struct EtcdPlace {
   std::string client_address;         // where clients, and we, reach it
   std::string peer_address;           // where the other members do
+  std::string our_address = {};       // where it reaches us
   std::vector<std::string> launcher;  // the program that starts it there, with its arguments
 };
 

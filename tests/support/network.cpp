@@ -99,6 +99,7 @@ std::vector<EtcdPlace> EtcdLan::places() const {
   for (std::size_t i = 0; i < machines_.size(); ++i) {
     places.push_back({.client_address = client_address(i),
                       .peer_address = peer_address(i),
+                      .our_address = our_address(i),
                       .launcher = {"/usr/bin/nsenter", "--net=" + namespace_of(*machines_[i])}});
   }
   return places;
