@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/task.h"
+#include "client/http_client.h"
+#include "sharedlock/operations.h"
+
+namespace sharedlock::client {
+
+// The requests of both APIs, each sent once, and what the answers mean. As HttpClient: on its executor alone.
+//
+// Errors of all: unavailable (no answer, or one that leaves the outcome open), refused (with what the server said).
+class Calls {
+ public:
+  Calls(HttpClient& http, std::string admin_token) : http_(http), admin_token_(std::move(admin_token)) {}
+
+  // held_by_another; superseded.
+  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, std::chrono::seconds wait, TimePoint until);
+  // lost.
+  Task<Result<Grant>> renew(Names names, std::chrono::seconds duration, TimePoint until);
+  // held_by_another.
+  Task<Result<void>> release(Names names, TimePoint until);
+  Task<Result<LockState>> get(std::string space, std::string name, TimePoint until);
+  Task<Result<Verdict>> verify(std::string space, std::string name, std::int64_t token, TimePoint until);
+  Task<Result<void>> force_release(std::string space, std::string name, std::string reason, TimePoint until);
+
+  struct LeaseRequest {
+    std::string key;
+    std::string value;
+    std::chrono::seconds ttl{};
+    std::int64_t id = 0;  // chosen by us, so that a repeat finds the lease that the first made
+  };
+  // held_by_another.
+  Task<Result<LeaseGrant>> grant(LeaseRequest request, std::chrono::seconds wait, TimePoint until);
+  // lost.
+  Task<Result<LeaseGrant>> keep_alive(std::int64_t id, TimePoint until);
+  Task<Result<void>> release_lease(std::int64_t id, TimePoint until);
+  Task<Result<LeaseState>> get_lease(std::string key, TimePoint until);
+
+ private:
+  HttpClient& http_;
+  const std::string admin_token_;
+};
+
+// A lease id that nobody can guess, of a size that the server takes.
+std::int64_t random_lease_id();
+
+}  // namespace sharedlock::client

@@ -1,0 +1,183 @@
+#include "sharedlock/client.h"
+
+#include <utility>
+
+#include "client/engine.h"
+#include "client/holding.h"
+
+namespace sharedlock::client {
+
+class Client::Impl {
+ public:
+  explicit Impl(const ClientOptions& options) : engine(std::make_shared<Engine>(options)) {}
+
+  Task<void> take_lock(Names names, LockOptions options, std::function<void(Result<Lock>)> done) {
+    auto grant = co_await engine->acquire(names, options.ttl(), options.wait());
+    if (!grant) {
+      done(grant.error());
+      co_return;
+    }
+    Renewal first{.ttl = grant->ttl, .sent = grant->sent};
+    auto state = keep(engine->upkeep_of(names, options.ttl()), first);
+    state->space = names.space;
+    state->names = names.names;
+    state->tokens = std::move(grant->tokens);
+    done(Lock(std::move(state)));
+  }
+
+  Task<void> take_lease(Calls::LeaseRequest request, Wait wait, std::function<void(Result<Lease>)> done) {
+    auto grant = co_await engine->grant(request, wait);
+    if (!grant) {
+      done(grant.error());
+      co_return;
+    }
+    Renewal first{.ttl = grant->ttl, .sent = grant->sent};
+    auto state = keep(engine->upkeep_of(request.id, request.ttl), first);
+    state->tokens.push_back(grant->token);
+    state->lease = grant->id;
+    done(Lease(std::move(state)));
+  }
+
+  const std::shared_ptr<Engine> engine;
+  // Joined before the client lets go of the engine: what they give is then never the last that holds it.
+  TaskGroup acquiring;
+
+ private:
+  std::shared_ptr<Holding::State> keep(Upkeep upkeep, Renewal first) const {
+    auto keeper = std::make_shared<Keeper>(engine->executor(), engine->alarms(), std::move(upkeep), first);
+    engine->spawn(Keeper::keep(keeper));
+    return std::make_shared<Holding::State>(engine, std::move(keeper));
+  }
+};
+
+namespace {
+
+// A blocking call of one that answers later.
+template <class T, class Start>
+Result<T> wait_for(Engine& engine, Start start) {
+  engine.refuse_own_thread();
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto answer = promise->get_future();
+  start([promise](Result<T> result) { promise->set_value(std::move(result)); });
+  return answer.get();
+}
+
+// One request with its repeats, in the words of Calls.
+template <class T, class Attempt>
+Result<T> repeat(Engine& engine, Attempt attempt) {
+  std::function<Task<Result<T>>(TimePoint)> once = [&engine, attempt](TimePoint until) {
+    return attempt(engine.calls(), until);
+  };
+  return engine.run(engine.repeat<T>(std::move(once)));
+}
+
+}  // namespace
+
+Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(options)) {}
+
+Client::~Client() {
+  impl_->engine->stop_acquiring();
+  impl_->acquiring.join();
+}
+
+void Client::acquire_then(const std::string& name, const LockOptions& options, std::function<void(Result<Lock>)> done) {
+  acquire_all_then({name}, options, std::move(done));
+}
+
+void Client::acquire_all_then(const std::vector<std::string>& names, const LockOptions& options,
+                              std::function<void(Result<Lock>)> done) {
+  Names all{.space = options.space(), .names = names, .instance = random_instance()};
+  impl_->acquiring.spawn(impl_->engine->executor(), impl_->take_lock(std::move(all), options, std::move(done)));
+}
+
+void Client::lease_then(const std::string& key, const LeaseOptions& options, std::function<void(Result<Lease>)> done) {
+  Calls::LeaseRequest request{.key = key, .value = options.value(), .ttl = options.ttl(), .id = random_lease_id()};
+  impl_->acquiring.spawn(impl_->engine->executor(),
+                         impl_->take_lease(std::move(request), options.wait(), std::move(done)));
+}
+
+Result<Lock> Client::acquire(const std::string& name, const LockOptions& options) {
+  return acquire_all({name}, options);
+}
+
+Result<Lock> Client::acquire_all(const std::vector<std::string>& names, const LockOptions& options) {
+  return wait_for<Lock>(*impl_->engine, [&](auto done) { acquire_all_then(names, options, std::move(done)); });
+}
+
+Result<Lease> Client::lease(const std::string& key, const LeaseOptions& options) {
+  return wait_for<Lease>(*impl_->engine, [&](auto done) { lease_then(key, options, std::move(done)); });
+}
+
+Result<Grant> Client::acquire_once(const Names& names, std::chrono::seconds duration, Wait wait) {
+  return impl_->engine->run(impl_->engine->acquire(names, duration, wait));
+}
+
+Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds duration) {
+  return repeat<Grant>(*impl_->engine,
+                       [&](Calls& calls, TimePoint until) { return calls.renew(names, duration, until); });
+}
+
+Result<void> Client::release_once(const Names& names) {
+  return repeat<void>(*impl_->engine, [&](Calls& calls, TimePoint until) { return calls.release(names, until); });
+}
+
+Result<LockState> Client::get(const std::string& space, const std::string& name) {
+  return repeat<LockState>(*impl_->engine,
+                           [&](Calls& calls, TimePoint until) { return calls.get(space, name, until); });
+}
+
+Result<Verdict> Client::verify(const std::string& space, const std::string& name, std::int64_t token) {
+  return repeat<Verdict>(*impl_->engine,
+                         [&](Calls& calls, TimePoint until) { return calls.verify(space, name, token, until); });
+}
+
+Result<void> Client::force_release(const std::string& space, const std::string& name, const std::string& reason) {
+  return repeat<void>(*impl_->engine,
+                      [&](Calls& calls, TimePoint until) { return calls.force_release(space, name, reason, until); });
+}
+
+Result<LeaseGrant> Client::grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,
+                                      Wait wait) {
+  Calls::LeaseRequest request{.key = key, .value = value, .ttl = ttl, .id = random_lease_id()};
+  return impl_->engine->run(impl_->engine->grant(std::move(request), wait));
+}
+
+Result<LeaseGrant> Client::keep_alive_once(std::int64_t id) {
+  return repeat<LeaseGrant>(*impl_->engine,
+                            [id](Calls& calls, TimePoint until) { return calls.keep_alive(id, until); });
+}
+
+Result<void> Client::release_lease_once(std::int64_t id) {
+  return repeat<void>(*impl_->engine, [id](Calls& calls, TimePoint until) { return calls.release_lease(id, until); });
+}
+
+Result<LeaseState> Client::get_lease(const std::string& key) {
+  return repeat<LeaseState>(*impl_->engine, [&](Calls& calls, TimePoint until) { return calls.get_lease(key, until); });
+}
+
+ScopedLock::ScopedLock(Client& client, const std::string& name, LockOptions options)
+    : lock_(client.acquire(name, options).value()) {}
+
+ClientOptions::ClientOptions(std::string url) : url_(std::move(url)) {}
+ClientOptions& ClientOptions::ca_file(std::string path) {
+  ca_file_ = std::move(path);
+  return *this;
+}
+ClientOptions& ClientOptions::token(std::function<std::string()> provider) {
+  token_ = std::move(provider);
+  return *this;
+}
+ClientOptions& ClientOptions::admin_token(std::string secret) {
+  admin_token_ = std::move(secret);
+  return *this;
+}
+ClientOptions& ClientOptions::attempt_timeout(std::chrono::milliseconds span) {
+  attempt_timeout_ = span;
+  return *this;
+}
+ClientOptions& ClientOptions::request_timeout(std::chrono::milliseconds span) {
+  request_timeout_ = span;
+  return *this;
+}
+
+}  // namespace sharedlock::client

@@ -1,0 +1,100 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "base/io_threads.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "client/alarms.h"
+#include "client/calls.h"
+#include "client/http_client.h"
+#include "client/keeper.h"
+#include "sharedlock/client.h"
+
+namespace sharedlock::client {
+
+// What runs on the library's thread: requests with their repeats, and the keepers. Shared by a Client and all that it
+// gave; gone when the last of them is, wherever that is. Blocking calls may come from any thread but its own.
+class Engine {
+ public:
+  explicit Engine(const ClientOptions& options);  // throws Failure, as Client does
+  ~Engine();                                      // never on its own thread, which it waits for
+
+  Executor executor() { return threads_.executor(0); }
+  const ClientOptions& options() const { return options_; }
+  Calls& calls() { return calls_; }
+  Alarms& alarms() { return alarms_; }
+
+  // Throws std::logic_error on the library's thread, which a blocking call would wait for.
+  void refuse_own_thread();
+
+  // Runs it on the library's thread; never on that thread itself.
+  template <class T>
+  T run(Task<T> task) {
+    refuse_own_thread();
+    std::promise<T> promise;
+    auto result = promise.get_future();
+    tasks_.spawn(executor(), fulfil(std::move(task), std::move(promise)));
+    return result.get();
+  }
+  void spawn(Task<void> task) { tasks_.spawn(executor(), std::move(task)); }
+
+  // Until it is granted and can be relied on, or the wait is over. What may have been taken otherwise is released.
+  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait);
+  Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait);
+
+  // A request that is repeated until it has a definite answer, or request_timeout() is over.
+  template <class T>
+  Task<Result<T>> repeat(std::function<Task<Result<T>>(TimePoint until)> attempt) {
+    TimePoint give_up = BootClock::now() + options_.request_timeout();
+    Backoff backoff;
+    for (;;) {
+      auto answer = co_await attempt(BootClock::now() + options_.attempt_timeout());
+      if (answer || answer.error().code != Errc::unavailable || BootClock::now() >= give_up) co_return answer;
+      co_await pause(&backoff);
+    }
+  }
+
+  Upkeep upkeep_of(const Names& names, std::chrono::seconds ttl);
+  Upkeep upkeep_of(std::int64_t lease, std::chrono::seconds ttl);
+
+  // Who waits for something is told `unavailable`, and nothing is acquired any more.
+  void stop_acquiring();
+
+ private:
+  // One way to take something, by either API.
+  template <class G>
+  struct Taking {
+    std::function<Task<Result<G>>(std::chrono::seconds wait, TimePoint until)> attempt;
+    std::function<Task<Result<G>>(TimePoint until)> confirm;  // a renewal
+    Upkeep upkeep;
+  };
+
+  template <class G>
+  Task<Result<G>> take(Taking<G> taking, Wait wait);
+  template <class G>
+  Task<Result<G>> take_once(const Taking<G>* taking, TimePoint wait_until, bool* open);
+  Task<Result<Renewal>> renew_lock(Names names, std::chrono::seconds duration, TimePoint until);
+  Task<Result<Renewal>> renew_lease(std::int64_t id, TimePoint until);
+  Task<void> give_back(Upkeep upkeep);
+  Task<void> pause(Backoff* backoff);
+
+  template <class T>
+  static Task<void> fulfil(Task<T> task, std::promise<T> promise) {
+    promise.set_value(co_await std::move(task));
+  }
+
+  const ClientOptions options_;
+  IoThreads threads_;
+  HttpClient http_;
+  Calls calls_;
+  Alarms alarms_;
+  std::atomic<bool> closing_ = false;
+  TaskGroup tasks_;
+};
+
+}  // namespace sharedlock::client

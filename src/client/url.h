@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "sharedlock/error.h"
+
+namespace sharedlock::client {
+
+// Where requests go.
+struct Url {
+  bool tls = false;
+  std::string host;
+  std::string port;
+  std::string path;       // before each target: empty, or begins with a slash and ends without
+  std::string authority;  // as the Host header wants it
+};
+
+// refused: not http or https, without a host, or with a query or user.
+Result<Url> parse_url(std::string_view text);
+
+// A segment of a path or a value in a query, with all but letters, digits and -._~ escaped.
+std::string escape(std::string_view text);
+
+}  // namespace sharedlock::client
