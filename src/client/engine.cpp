@@ -51,6 +51,7 @@ Engine::~Engine() {
 }
 
 void Engine::stop_acquiring() {
+  acquiring_stopped_ = true;
   asio::post(executor(), [this] { http_.stop_acquiring(); });
 }
 
@@ -107,7 +108,7 @@ Task<Result<G>> Engine::take_once(const Taking<G>* taking, TimePoint wait_until,
       *open = true;
       if (longest == Wait(0) && !silent_since) silent_since = begun;
       if (!silent_since) silent_since = now;  // until then it may have waited
-      if (closing_ || now - *silent_since >= options_.request_timeout()) co_return taken;
+      if (acquiring_stopped_ || now - *silent_since >= options_.request_timeout()) co_return taken;
     } else if (!taken) {
       bool again = taken.error().code == Errc::held_by_another && now < wait_until;
       if (!again) co_return taken;

@@ -93,6 +93,7 @@ class Engine {
   HttpClient http_;
   Calls calls_;
   Alarms alarms_;
+  std::atomic<bool> acquiring_stopped_ = false;
   std::atomic<bool> closing_ = false;
   TaskGroup tasks_;
 };
