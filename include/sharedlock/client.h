@@ -63,6 +63,9 @@ class SHAREDLOCK_API Client {
   Result<Lock> acquire_all(const std::vector<std::string>& names, const LockOptions& options = LockOptions());
   Result<Lease> lease(const std::string& key, const LeaseOptions& options = LeaseOptions());
 
+  // Whoever waits in an acquire is told `unavailable`, and so is who asks for one later.
+  void stop_acquiring();
+
   // The same, answered by a call on the library's thread, which must not block.
   void acquire_then(const std::string& name, const LockOptions& options, std::function<void(Result<Lock>)> done);
   void acquire_all_then(const std::vector<std::string>& names, const LockOptions& options,
@@ -78,7 +81,8 @@ class SHAREDLOCK_API Client {
   template <class Token>
   auto lease(const std::string& key, const LeaseOptions& options, Token&& token);
 
-  // The requests themselves, for who renews and remembers on his own. They block.
+  // The requests themselves, for who renews and remembers on his own. They block. Renewals are sent once: the next one
+  // is the repeat.
   Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));
   Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
   Result<void> release_once(const Names& names);                                // held_by_another: it is another's

@@ -12,6 +12,8 @@
 #include "app/profiler_restart.h"
 #include "app/serve.h"
 #include "app/version.h"
+#include "cli/exit_codes.h"
+#include "cli/run_command.h"
 #include "config/config_page.h"
 
 namespace sharedlock {
@@ -64,14 +66,19 @@ int run(int argc, char** argv) {
   BenchFlags bench_flags;
   CLI::App* bench_command = program.add_subcommand("bench", "Load a server with requests, and print what it did.");
   declare_bench(*bench_command, bench_flags);
+  RunFlags run_flags;
+  CLI::App* run_program_command = program.add_subcommand("run", "Run a program under a lock.");
+  declare_run(*run_program_command, run_flags);
   CLI::App* version_command = program.add_subcommand("version", "Print the version.");
 
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (program.exit(error) == 0) return 0;
+    if (run_program_command->parsed()) return kExitUsage;
     return bench_command->parsed() ? kBenchUsageError : kUsageError;
   }
+  if (run_program_command->parsed()) return run_command(run_flags);
   if (bench_command->parsed()) return run_bench(bench_flags);
   if (version_command->parsed()) return print_version();
   if (config_command->parsed()) return print_settings(given, markdown);

@@ -80,6 +80,10 @@ Client::~Client() {
   impl_->acquiring.join();
 }
 
+void Client::stop_acquiring() {
+  impl_->engine->stop_acquiring();
+}
+
 void Client::acquire_then(const std::string& name, const LockOptions& options, std::function<void(Result<Lock>)> done) {
   acquire_all_then({name}, options, std::move(done));
 }
@@ -113,8 +117,8 @@ Result<Grant> Client::acquire_once(const Names& names, std::chrono::seconds dura
 }
 
 Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds duration) {
-  return repeat<Grant>(*impl_->engine,
-                       [&](Calls& calls, TimePoint until) { return calls.renew(names, duration, until); });
+  Engine& engine = *impl_->engine;
+  return engine.run(engine.calls().renew(names, duration, BootClock::now() + engine.options().attempt_timeout()));
 }
 
 Result<void> Client::release_once(const Names& names) {
@@ -143,8 +147,8 @@ Result<LeaseGrant> Client::grant_once(const std::string& key, const std::string&
 }
 
 Result<LeaseGrant> Client::keep_alive_once(std::int64_t id) {
-  return repeat<LeaseGrant>(*impl_->engine,
-                            [id](Calls& calls, TimePoint until) { return calls.keep_alive(id, until); });
+  Engine& engine = *impl_->engine;
+  return engine.run(engine.calls().keep_alive(id, BootClock::now() + engine.options().attempt_timeout()));
 }
 
 Result<void> Client::release_lease_once(std::int64_t id) {

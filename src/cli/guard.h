@@ -1,0 +1,71 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sharedlock {
+
+// A command that runs under a lock, and the small process that watches over it: it starts the command in a process
+// group of its own, and ends it in time whatever becomes of us, who speak to the lock service. It is forked before there
+// are threads, shares nothing with us but a socket, and waits for nothing but that, a timer on CLOCK_BOOTTIME and its
+// children. All descendants of the command are its own, also those that leave their group or session.
+//
+// If it is killed itself, the kernel kills the command, and its descendants become ours.
+
+// What the command is, and what ends it.
+struct GuardedCommand {
+  std::vector<std::string> arguments;
+  std::vector<std::pair<std::string, std::string>> environment;  // added
+};
+
+enum class OnLost : std::uint8_t { terminate, kill, ignore };
+
+// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME.
+struct GuardOrder {
+  enum class Kind : std::uint8_t { start, deadline, signal, kill } kind = Kind::start;
+  std::int32_t signal = 0;
+  std::int64_t terminate_at = 0;
+  std::int64_t kill_at = 0;
+  std::int64_t token = 0;  // start
+};
+
+// What it tells us.
+struct GuardReport {
+  enum class Kind : std::uint8_t {
+    failed,   // to start the command, with that errno
+    stopped,  // the command, by a terminal's ^Z
+    left,     // the command has ended, what it started has not
+    ended,    // nothing is left
+  } kind = Kind::ended;
+  bool by_guard = false;   // ended: killed, since the lock was lost or its time was over
+  std::int32_t value = 0;  // errno; the process group; the status as of waitpid(2)
+};
+
+class Guard {
+ public:
+  // Forks it. Throws std::system_error.
+  Guard(GuardedCommand command, OnLost on_lost);
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  ~Guard();  // tells it that we are gone, by the end of the socket
+
+  // From any thread. An order that doesn't arrive is one to a guard that has died.
+  void tell(const GuardOrder& order) const;
+
+  // To be polled; then a report, or nothing: it has died.
+  int socket() const { return socket_; }
+  std::optional<GuardReport> read() const;
+
+  pid_t pid() const { return pid_; }
+
+ private:
+  int socket_ = -1;
+  pid_t pid_ = -1;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "sharedlock/client.h"
+
+namespace sharedlock {
+
+// Renews a lock on a thread of its own, at a third of its ttl, until it is lost or this ends.
+class LockUpkeep {
+ public:
+  struct Events {
+    std::function<void(const client::Grant&)> renewed;
+    std::function<void()> lost;  // the server says so; or its time is over without a renewal. Once
+  };
+
+  // `client` must outlive it. Events come on the thread.
+  LockUpkeep(client::Client& client, client::Names names, client::Grant grant, Events events);
+  ~LockUpkeep();  // waits for a renewal that is under way
+
+ private:
+  void run();
+  bool sleep_until(client::BootClock::time_point due);
+
+  client::Client& client_;
+  const client::Names names_;
+  client::Grant grant_;
+  const Events events_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,258 @@
+#include "cli/runner.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "cli/descendants.h"
+#include "cli/exit_codes.h"
+#include "cli/lock_upkeep.h"
+
+namespace sharedlock {
+
+namespace {
+
+using client::BootClock;
+using client::Grant;
+
+void say(const std::string& text) {
+  std::fprintf(stderr, "shared-lock run: %s\n", text.c_str());
+}
+
+std::int64_t nanoseconds(BootClock::time_point time) {
+  return time.time_since_epoch().count();
+}
+
+// The guard ends the command so long before the lock could be another's (R7).
+GuardOrder order_for(const Grant& grant, GuardOrder::Kind kind) {
+  std::chrono::nanoseconds ttl = grant.ttl;
+  std::chrono::nanoseconds margin = std::max<std::chrono::nanoseconds>(std::chrono::seconds(1), ttl / 10);
+  return {.kind = kind,
+          .terminate_at = nanoseconds(grant.sent + ttl * 2 / 3),
+          .kill_at = nanoseconds(grant.sent + ttl - margin),
+          .token = grant.tokens.front()};
+}
+
+// Signals that are forwarded to the command, and the end of children, as something to poll.
+class Signals {
+ public:
+  Signals() {
+    sigset_t taken;
+    ::sigemptyset(&taken);
+    for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD}) ::sigaddset(&taken, signal);
+    fd_ = ::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
+    ::sigaddset(&taken, SIGTTOU);  // we hand on the terminal from the background
+    ::sigprocmask(SIG_BLOCK, &taken, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+  }
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+  ~Signals() { ::close(fd_); }
+
+  int fd() const { return fd_; }
+
+  // The next one to be forwarded; none: 0.
+  int next() const {
+    for (;;) {
+      signalfd_siginfo info{};
+      if (::read(fd_, &info, sizeof info) != sizeof info) return 0;
+      if (info.ssi_signo != SIGCHLD) return static_cast<int>(info.ssi_signo);
+      reap();
+    }
+  }
+
+ private:
+  // As process 1 we inherit what nobody else waits for.
+  static void reap() {
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+
+  int fd_ = -1;
+};
+
+class Runner {
+ public:
+  explicit Runner(const RunOptions& options) : options_(options) {
+    if (!options.command.empty()) {
+      GuardedCommand command{.arguments = options.command,
+                             .environment = {{"SHARED_LOCK_NAME", options.name},
+                                             {"SHARED_LOCK_NAMESPACE", options.space}}};
+      guard_.emplace(std::move(command), options.on_lost);
+    }
+    signals_.emplace();
+    woken_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    names_ = {.space = options.space, .names = {options.name}, .instance = client::random_instance()};
+    client_.emplace(options.server);
+  }
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+  ~Runner() { ::close(woken_); }
+
+  int run() {
+    auto grant = acquire();
+    if (interrupted_ != 0) return kExitSignal + interrupted_;
+    if (!grant) return not_acquired(grant.error());
+    int code = guard_ ? run_command(*grant) : hold(*grant);
+    auto released = client_->release_once(names_);
+    bool left = !released && released.error().code == client::Errc::unavailable;
+    if (left) say("the lock could not be released: " + released.error().message + "; it ends by itself");
+    return code;
+  }
+
+ private:
+  void wake() const {
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(woken_, &one, sizeof one);
+  }
+  void wait_for_something(int timeout_ms = -1) const {
+    std::array<pollfd, 3> events{
+        {{woken_, POLLIN, 0}, {signals_->fd(), POLLIN, 0}, {guard_ ? guard_->socket() : -1, POLLIN, 0}}};
+    ::poll(events.data(), events.size(), timeout_ms);
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto read = ::read(woken_, &count, sizeof count);
+  }
+
+  client::Result<Grant> acquire() {
+    client::Result<Grant> grant(client::Error{client::Errc::unavailable, ""});
+    std::atomic<bool> ended = false;
+    std::jthread asking([&] {
+      grant = client_->acquire_once(names_, options_.ttl, options_.wait);
+      ended = true;
+      wake();
+    });
+    int timeout_ms = kSayAfter;
+    auto begun = BootClock::now();
+    while (!ended && interrupted_ == 0) {
+      wait_for_something(timeout_ms);
+      interrupted_ = signals_->next();
+      auto waited = BootClock::now() - begun;
+      if (ended || waited < std::chrono::milliseconds(kSayAfter)) continue;
+      if (timeout_ms == kSayAfter) say("waiting for " + options_.name);
+      if (waited >= std::chrono::hours(1)) {
+        say("still waiting for " + options_.name + ": the server's hour is over, so its place in line is a new one");
+        begun += std::chrono::hours(1);
+      }
+      timeout_ms = 60'000;
+    }
+    if (interrupted_ != 0) client_->stop_acquiring();
+    asking.join();
+    if (interrupted_ != 0 && grant) client_->release_once(names_);
+    return grant;
+  }
+
+  int not_acquired(const client::Error& error) const {
+    int code = exit_code_of(error.code);
+    say("not acquired: " + error.message);
+    return code == kExitNotAcquired ? options_.conflict_exit_code.value_or(code) : code;
+  }
+
+  int hold(const Grant& grant) {
+    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
+    std::fflush(stdout);
+    std::atomic<bool> lost = false;
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = [&] {
+                                                  lost = true;
+                                                  wake();
+                                                }});
+    while (!lost && signals_->next() == 0) wait_for_something();
+    if (lost) say("the lock is lost");
+    return lost ? static_cast<int>(kExitLost) : 0;
+  }
+
+  int run_command(const Grant& grant) {
+    guard_->tell(order_for(grant, GuardOrder::Kind::start));
+    auto on_renewed = [this, token = grant.tokens](const Grant& renewed) {
+      guard_->tell(order_for(renewed, GuardOrder::Kind::deadline));
+    };
+    auto on_lost = [this] {
+      say("the lock is lost");
+      if (options_.on_lost != OnLost::ignore) guard_->tell({.kind = GuardOrder::Kind::kill});
+    };
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost});
+    for (;;) {
+      wait_for_something();
+      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
+      pollfd reports{guard_->socket(), POLLIN, 0};
+      if (::poll(&reports, 1, 0) <= 0) continue;
+      auto report = guard_->read();
+      if (!report) return guard_died();
+      if (auto code = on_report(*report)) return *code;
+    }
+  }
+
+  std::optional<int> on_report(const GuardReport& report) {
+    switch (report.kind) {
+      case GuardReport::Kind::failed:
+        take_terminal_back();
+        say(options_.command.front() + ": " + std::strerror(report.value));
+        return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
+      case GuardReport::Kind::stopped:
+        stop_too(report.value);
+        return std::nullopt;
+      case GuardReport::Kind::left:
+        take_terminal_back();
+        say("the command has ended; the lock is held until what it started has ended, too");
+        return std::nullopt;
+      case GuardReport::Kind::ended:
+        take_terminal_back();
+        if (report.by_guard) {
+          say("the command was ended: the lock was lost, or could not be renewed in time");
+          return kExitLost;
+        }
+        if (WIFSIGNALED(report.value)) return kExitSignal + WTERMSIG(report.value);
+        return WEXITSTATUS(report.value);
+    }
+    return kExitSoftware;
+  }
+
+  // The kernel has killed the command; what it started is ours now, and must not outlive the lock.
+  int guard_died() {
+    kill_descendants();
+    take_terminal_back();
+    say("the guard process was killed, and the command with it");
+    return kExitSoftware;
+  }
+
+  // As the shell of a terminal expects. While we stand still nothing is renewed, and the guard keeps its time.
+  void stop_too(pid_t group) {
+    take_terminal_back();
+    ::raise(SIGSTOP);
+    if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, group);
+    guard_->tell({.kind = GuardOrder::Kind::signal, .signal = SIGCONT});
+  }
+
+  static void take_terminal_back() {
+    if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+  }
+
+  static constexpr int kSayAfter = 300;
+
+  const RunOptions& options_;
+  std::optional<Guard> guard_;  // forked before there are threads
+  std::optional<Signals> signals_;
+  int woken_ = -1;
+  client::Names names_;
+  std::optional<client::Client> client_;
+  int interrupted_ = 0;
+};
+
+}  // namespace
+
+int run_under_lock(const RunOptions& options) {
+  Runner runner(options);
+  return runner.run();
+}
+
+}  // namespace sharedlock

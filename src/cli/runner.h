@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/guard.h"
+#include "sharedlock/client.h"
+
+namespace sharedlock {
+
+struct RunOptions {
+  client::ClientOptions server;
+  std::string space = "default";
+  std::string name;
+  client::Wait wait = client::kForEver;
+  std::chrono::seconds ttl{15};  // 5 s at least: what is left of less is too short to end a command in
+  OnLost on_lost = OnLost::terminate;
+  std::optional<int> conflict_exit_code;  // instead of kExitNotAcquired
+  std::vector<std::string> command;       // none: holds until a signal
+};
+
+// Runs the command under the lock; see `shared-lock run --help`. Returns the exit code. To be called before there are
+// threads.
+int run_under_lock(const RunOptions& options);
+
+}  // namespace sharedlock
