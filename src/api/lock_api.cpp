@@ -84,7 +84,7 @@ Task<http::Response> LockApi::acquire(const http::Request& request) {
   if (asked.wait.count() > 0) {
     acquire.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
   }
-  auto outcome = co_await locks_.acquire(std::move(acquire));
+  auto outcome = co_await locks_.acquire(acquire);
   auto* grant = outcome ? std::get_if<LockGrant>(&*outcome) : nullptr;
   http::Response response = grant ? answer(outcome, request) : refusal(outcome, request);
   if (grant && grant->waited) {

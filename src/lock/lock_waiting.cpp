@@ -16,7 +16,7 @@ constexpr std::chrono::seconds kAfterExpiry{1};
 
 }  // namespace
 
-Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
+Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& request) {
   LockSet alone{.space = request.lock.space, .names = {}};
   alone.names.push_back(request.lock.name);
   auto executor = co_await asio::this_coro::executor;
