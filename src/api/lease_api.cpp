@@ -72,11 +72,10 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   auto body = parse_lease_body(request.body);
   if (!body) co_return plain(400, "Failed to unmarshal request body: " + body.error().message);
   if (log_.enabled(LogLevel::debug)) note(*body, request);
-  std::string key = body->key;
   auto asked = to_grant(*std::move(body), request);
   if (!asked) co_return plain(400, "Failed to unmarshal request body: " + asked.error().message);
 
-  auto answer = co_await leases_.grant(*std::move(asked));
+  auto answer = co_await leases_.grant(*asked);
   if (!answer) {
     count(LeaseOperation::get_error, request);
     if (answer.error().code == Errc::lease_in_use) co_return plain(409, "Lease id in use");
@@ -96,7 +95,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   }
   count(LeaseOperation::get_created, request);
   auto executor = co_await asio::this_coro::executor;
-  co_return granted(std::get<LeaseGrant>(*answer), std::move(key), executor);
+  co_return granted(std::get<LeaseGrant>(*answer), std::move(asked->key), executor);
 }
 
 http::Response LeaseApi::granted(const LeaseGrant& grant, std::string key, Executor executor) {

@@ -59,12 +59,18 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
 
 LeaseService::~LeaseService() = default;
 
-Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
-  if (request.id) co_return co_await grant_chosen(std::move(request));
+Task<Result<LeaseService::Answer>> LeaseService::grant(const GrantRequest& request) {
+  return waits(request) ? grant_in_line(request) : try_to_grant(request);
+}
+
+Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest& request) {
+  return request.id ? grant_chosen(request) : grant_new(request);
+}
+
+Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& request) {
   std::string key = store_key(request.key);
   auto holder = holder_by_cache(key);
-  bool waits = request.wait > std::chrono::nanoseconds(0);
-  if (holder && !waits) co_return LeaseRefused{holder};
+  if (holder && !waits(request)) co_return LeaseRefused{holder};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
   Transaction transaction = put_if_absent(key, request.value, {.ttl = request.ttl, .id = id});
@@ -77,15 +83,13 @@ Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
   if (unknown || late) end_in_background(executor, id, std::move(key), request.ttl);
   if (!outcome) co_return outcome.error();
   if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
-  if (!granted && waits) co_return co_await grant_in_line(std::move(request));
-  if (outcome->by_line) lines_.refused_by_line(executor, request.key);
+  if (outcome->by_line && !waits(request)) lines_.refused_by_line(executor, request.key);
   co_return outcome->answer;
 }
 
 // One commit and, where it has no answer, one look.
 Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& request, LeaseId id, Transaction transaction,
                                                        Deadline deadline) {
-  std::string key = store_key(request.key);
   auto outcome = co_await store_.commit(std::move(transaction), deadline);
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
   if (!outcome) {
@@ -102,13 +106,13 @@ Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& reque
   }
   auto& conflict = std::get<Conflict>(*outcome);
   const auto& holder = conflict.current.front();
-  if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
+  if (holder && cache_) cache_->fill(store_key(request.key), holder->lease, conflict.as_of);
   Try refused{.answer = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt}, .by_line = !holder};
   co_return refused;
 }
 
 // After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.
-Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, LeaseId id, Error unknown) {
+Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
   auto entry = co_await look_durably(store_key(request.key), deadline_for(request.received));
   if (!entry || !*entry) co_return unknown;
   Answer answer = LeaseRefused{(*entry)->lease};

@@ -39,6 +39,10 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
 LockService::~LockService() = default;
 
 Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
+  return waits(request) ? acquire_in_line(request) : try_to_acquire(request);
+}
+
+Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); });
   bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
@@ -50,13 +54,13 @@ Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
 
   Decided& outcome = attempt.outcome;
   bool granted = is_write(outcome.decision);
-  if (!granted && request.wait > std::chrono::seconds(0)) co_return co_await acquire_in_line(request);
   auto executor = co_await asio::this_coro::executor;
   if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
     take_back(executor, std::get<LockGrant>(to_answer(std::move(outcome))));
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
-  if (!granted && !outcome.seen) lines_.refused_by_line(executor, name_of(request.lock));
+  bool by_line_alone = !granted && !outcome.seen;
+  if (by_line_alone && !waits(request)) lines_.refused_by_line(executor, name_of(request.lock));
   co_return to_answer(std::move(outcome));
 }
 

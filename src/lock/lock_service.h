@@ -133,6 +133,8 @@ class LockService {
   using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, EpochSeconds now)>;
   using DecidedAll = std::vector<Decided>;  // one that is Refused: none was changed
 
+  static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
+  Task<Result<LockAnswer>> try_to_acquire(const AcquireRequest& request);
   Task<Result<LockAnswer>> acquire_in_line(const AcquireRequest& request);
   Task<Result<SetAnswer>> acquire_all_in_line(LockSet set, AcquireRequest each);
   WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);

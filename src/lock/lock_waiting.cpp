@@ -17,13 +17,14 @@ constexpr std::chrono::seconds kAfterExpiry{1};
 }  // namespace
 
 Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& request) {
+  auto answer = co_await try_to_acquire(request);
+  if (!answer || !std::holds_alternative<Refused>(*answer)) co_return answer;
   LockSet alone{.space = request.lock.space, .names = {}};
   alone.names.push_back(request.lock.name);
   auto executor = co_await asio::this_coro::executor;
   auto waiter = enter_line(executor, alone, request);
   auto waited = co_await wait_for_all(alone, request, waiter);
   if (!waited) co_return waited.error();
-  LockAnswer answer;
   if (auto* granted = std::get_if<SetGrant>(&*waited)) {
     answer = std::move(granted->front());
   } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
