@@ -67,48 +67,41 @@ Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest
   return request.id ? grant_chosen(request) : grant_new(request);
 }
 
+// One commit and, where it has no answer, one look.
 Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& request) {
   std::string key = store_key(request.key);
   auto holder = holder_by_cache(key);
   if (holder && !waits(request)) co_return LeaseRefused{holder};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
-  Transaction transaction = put_if_absent(key, request.value, {.ttl = request.ttl, .id = id});
+  Transaction transaction = put_if_absent(std::move(key), request.value, {.ttl = request.ttl, .id = id});
   if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
-  auto outcome = co_await try_once(request, id, std::move(transaction), deadline_for(request.received));
-  auto executor = co_await asio::this_coro::executor;
-  bool granted = outcome && std::holds_alternative<LeaseGrant>(outcome->answer);
-  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
-  bool unknown = outcome ? outcome->unknown : outcome_unknown(outcome.error().code);
-  if (unknown || late) end_in_background(executor, id, std::move(key), request.ttl);
-  if (!outcome) co_return outcome.error();
-  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
-  if (outcome->by_line && !waits(request)) lines_.refused_by_line(executor, request.key);
-  co_return outcome->answer;
-}
-
-// One commit and, where it has no answer, one look.
-Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& request, LeaseId id, Transaction transaction,
-                                                       Deadline deadline) {
-  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
+  bool by_line_alone = false;
+  Result<Answer> answer = LeaseRefused{};
   if (!outcome) {
-    auto settled = co_await settle(request, id, outcome.error());
-    if (!settled) co_return settled.error();
-    bool granted = std::holds_alternative<LeaseGrant>(*settled);
-    Try seen{.answer = *settled, .by_line = false, .unknown = !granted};
-    co_return seen;
-  }
-  if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    answer = co_await settle(request, id, outcome.error());
+  } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
     FencingToken token = token_at(committed->revision, store_.token_base());
-    Try granted{.answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision}};
-    co_return granted;
+    answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
+  } else {
+    auto& conflict = std::get<Conflict>(*outcome);
+    const auto& found = conflict.current.front();
+    if (found) answer = LeaseRefused{found->lease};
+    if (found && cache_) cache_->fill(store_key(request.key), found->lease, conflict.as_of);
+    by_line_alone = !found && !waits(request);
   }
-  auto& conflict = std::get<Conflict>(*outcome);
-  const auto& holder = conflict.current.front();
-  if (holder && cache_) cache_->fill(store_key(request.key), holder->lease, conflict.as_of);
-  Try refused{.answer = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt}, .by_line = !holder};
-  co_return refused;
+  bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
+  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
+  bool may_happen_yet = !outcome && !granted;
+  if (late || may_happen_yet || by_line_alone) {
+    auto executor = co_await asio::this_coro::executor;
+    if (by_line_alone) lines_.refused_by_line(executor, request.key);
+    if (!by_line_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
+  }
+  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+  co_return answer;
 }
 
 // After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.

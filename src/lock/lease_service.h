@@ -101,19 +101,11 @@ class LeaseService {
   Task<Result<void>> ready(std::chrono::milliseconds patience);
 
  private:
-  // What became of one try to take a key.
-  struct Try {
-    Answer answer;
-    bool by_line = false;  // refused though the key was free
-    bool unknown = false;  // it may happen yet
-  };
-
   static bool waits(const GrantRequest& request) { return request.wait > std::chrono::nanoseconds(0); }
   Task<Result<Answer>> try_to_grant(const GrantRequest& request);
   Task<Result<Answer>> grant_new(const GrantRequest& request);
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request);
-  Task<Result<Try>> try_once(const GrantRequest& request, LeaseId id, Transaction transaction, Deadline deadline);
   Task<Result<Answer>> grant_in_line(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
                                                 WaitLines::Next turn);
