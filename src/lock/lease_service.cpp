@@ -10,13 +10,6 @@ namespace sharedlock {
 
 namespace {
 
-Transaction put_if_absent(std::string key, std::string value, OwnLease lease) {
-  Transaction transaction;
-  transaction.expect.emplace_back(key, kAbsent);
-  transaction.changes.emplace_back(Put{std::move(key), std::move(value), lease});
-  return transaction;
-}
-
 // Everything that hangs on a lease of ours says nothing about who waits.
 LockSight see(const Entry&) {
   return {};
@@ -74,9 +67,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   if (holder && !waits(request)) co_return LeaseRefused{holder};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
-  Transaction transaction = put_if_absent(std::move(key), request.value, {.ttl = request.ttl, .id = id});
-  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
-  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
+  auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline_for(request.received));
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
   bool by_line_alone = false;
   Result<Answer> answer = LeaseRefused{};
@@ -102,6 +93,15 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   }
   if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
   co_return answer;
+}
+
+Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const {
+  Transaction transaction;
+  transaction.expect.emplace_back(key, kAbsent);
+  OwnLease lease{.ttl = request.ttl, .id = id};
+  transaction.changes.emplace_back(Put{std::move(key), request.value, lease});
+  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
+  return transaction;
 }
 
 // After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.

@@ -104,6 +104,7 @@ class LeaseService {
   static bool waits(const GrantRequest& request) { return request.wait > std::chrono::nanoseconds(0); }
   Task<Result<Answer>> try_to_grant(const GrantRequest& request);
   Task<Result<Answer>> grant_new(const GrantRequest& request);
+  Transaction put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const;
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request);
   Task<Result<Answer>> grant_in_line(const GrantRequest& request);
