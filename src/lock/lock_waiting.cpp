@@ -60,6 +60,7 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
 // In the lines of all of them; a set's always in the same order, so that the same set asked for again is known as such.
 WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
   std::vector<std::string> names;
+  names.reserve(set.names.size());
   for (const std::string& name : set.names) names.push_back(name_of({set.space, name}));
   std::ranges::sort(names);
   auto waiter = lines_.enter(executor, std::move(names), request.holder.owner, request.holder.instance);
