@@ -2,11 +2,11 @@
 
 import json
 import re
+import shutil
 import statistics
 import subprocess
 import urllib.request
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 from measures import load, server, timed
 from processes import Child, Failed, cpu_seconds
@@ -70,6 +70,7 @@ def cluster(setup, size):
     folder = setup.folder / f"cluster-{size}"
     folder.mkdir(exist_ok=True)
     with ExitStack() as running:
+        running.callback(shutil.rmtree, folder)
         members = [running.enter_context(Member(*place, initial, folder)) for place in places]
         for member in members:
             member.wait_until(member.serves, "etcd")
@@ -151,8 +152,6 @@ def etcd(setup, size=1):
             for workload, count in ours:
                 setup.say(f"{version}, {size} members, round {number + 1}: {workload}, {count}")
                 ours[workload, count].append(through_us(setup, members, workload, count))
-        for left in Path(setup.folder, f"cluster-{size}").glob("etcd-m*"):
-            subprocess.run(["rm", "-rf", left], check=True)
         memory.append(on_memory(setup))
     theirs = {key: medians(runs) for key, runs in theirs.items()}
     ours = {key: medians(runs) for key, runs in ours.items()}

@@ -293,14 +293,18 @@ def flat(setup):
     ]
 
 
-def connections(setup):
-    """Memory of connections that have had one answer and wait for nothing."""
-    count = min(10_000, setup.held)
-    setup.say(f"{count:,} idle connections")
+def allow_open_files(count):
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if most < count + 100:
         raise Failed(f"the limit of open files is {most}; {count:,} connections need more")
+
+
+def connections(setup):
+    """Memory of connections that have had one answer and wait for nothing."""
+    count = min(10_000, setup.held)
+    setup.say(f"{count:,} idle connections")
+    allow_open_files(count)
     held = []
     try:
         with server(setup) as ours:

@@ -19,6 +19,13 @@ http::Response plain(int status, std::string text) {
   return {status, http::kPlainText, std::move(text)};
 }
 
+http::Response granted(const LeaseGrant& grant) {
+  http::Response response = plain(201, std::to_string(number_of(grant.id)));
+  response.add_header("x-fencing-token", number_of(grant.token));
+  response.add_header(kTtlHeader, grant.ttl.count());
+  return response;
+}
+
 }  // namespace
 
 std::vector<http::Route> LeaseApi::routes() {
@@ -72,11 +79,10 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   auto body = parse_lease_body(request.body);
   if (!body) co_return plain(400, "Failed to unmarshal request body: " + body.error().message);
   if (log_.enabled(LogLevel::debug)) note(*body, request);
-  std::string key = body->key;
   auto asked = to_grant(*std::move(body), request);
   if (!asked) co_return plain(400, "Failed to unmarshal request body: " + asked.error().message);
 
-  auto answer = co_await leases_.grant(*std::move(asked));
+  auto answer = co_await leases_.grant(*asked);
   if (!answer) {
     count(LeaseOperation::get_error, request);
     if (answer.error().code == Errc::lease_in_use) co_return plain(409, "Lease id in use");
@@ -95,20 +101,15 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     co_return response;
   }
   count(LeaseOperation::get_created, request);
-  auto executor = co_await asio::this_coro::executor;
-  co_return granted(std::get<LeaseGrant>(*answer), std::move(key), executor);
-}
-
-http::Response LeaseApi::granted(const LeaseGrant& grant, std::string key, Executor executor) {
-  http::Response response = plain(201, std::to_string(number_of(grant.id)));
-  response.add_header("x-fencing-token", number_of(grant.token));
-  response.add_header(kTtlHeader, grant.ttl.count());
+  const LeaseGrant& grant = std::get<LeaseGrant>(*answer);
+  http::Response response = granted(grant);
   if (grant.waited) {
-    response.if_undelivered([this, executor, key = std::move(key), revision = grant.revision] {
+    auto executor = co_await asio::this_coro::executor;
+    response.if_undelivered([this, executor, key = std::move(asked->key), revision = grant.revision] {
       leases_.take_back(executor, key, revision);
     });
   }
-  return response;
+  co_return response;
 }
 
 Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {

@@ -36,7 +36,6 @@ class LeaseApi {
   Task<http::Response> get(const http::Request& request);
   Task<http::Response> force_release(const http::Request& request);
   Result<GrantRequest> to_grant(LeaseBody body, const http::Request& request) const;
-  http::Response granted(const LeaseGrant& grant, std::string key, Executor executor);
   void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
   void count(LeaseOperation operation, const http::Request& request);

@@ -9,6 +9,7 @@
 #include "base/go_duration.h"
 #include "base/json_text.h"
 #include "http/target.h"
+#include "http/text.h"
 
 namespace sharedlock {
 
@@ -18,15 +19,10 @@ Error bad(std::string why) {
   return {Errc::invalid_argument, std::move(why)};
 }
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-  return std::ranges::equal(a, b, {}, lower, lower);
-}
-
 // The last member of that name that is not null.
 JsonMember* find(JsonBody& body, std::string_view name) {
   auto is_it = [&](const JsonMember& member) {
-    return member.kind != JsonKind::null && equal_ignoring_case(member.name, name);
+    return member.kind != JsonKind::null && http::equal_ignoring_case(member.name, name);
   };
   auto last = std::find_if(body.members.rbegin(), body.members.rend(), is_it);
   return last == body.members.rend() ? nullptr : &*last;

@@ -70,10 +70,9 @@ Task<http::Response> LockApi::get(const http::Request& request) {
   co_return counted(LockOperation::get, std::move(response));
 }
 
-Task<http::Response> LockApi::acquire(const http::Request& request) {
+std::variant<AcquireRequest, ValidationErrors> LockApi::acquire_request(const http::Request& request) const {
   auto body = parse_lock_body(request.body, kAcquireBody);
-  if (auto* errors = std::get_if<ValidationErrors>(&body))
-    co_return counted(LockOperation::acquire, invalid_body(*errors));
+  if (auto* errors = std::get_if<ValidationErrors>(&body)) return std::move(*errors);
   auto& asked = std::get<LockBody>(body);
   AcquireRequest acquire{.lock = lock_name(request),
                          .holder = {access_.owner(request), std::move(asked.instance)},
@@ -84,14 +83,27 @@ Task<http::Response> LockApi::acquire(const http::Request& request) {
   if (asked.wait.count() > 0) {
     acquire.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
   }
-  auto outcome = co_await locks_.acquire(std::move(acquire));
+  return acquire;
+}
+
+// Its frame lives as long as its client waits: so it holds little.
+Task<http::Response> LockApi::acquire(const http::Request& request) {
+  auto asked = acquire_request(request);
+  if (auto* errors = std::get_if<ValidationErrors>(&asked))
+    co_return counted(LockOperation::acquire, invalid_body(*errors));
+  auto outcome = co_await locks_.acquire(std::get<AcquireRequest>(asked));
+  auto executor = co_await asio::this_coro::executor;
+  co_return counted(LockOperation::acquire, acquired(outcome, request, executor));
+}
+
+http::Response LockApi::acquired(const Result<LockAnswer>& outcome, const http::Request& request, Executor executor) {
   auto* grant = outcome ? std::get_if<LockGrant>(&*outcome) : nullptr;
-  http::Response response = grant ? answer(outcome, request) : refusal(outcome, request);
-  if (grant && grant->waited) {
-    auto executor = co_await asio::this_coro::executor;
+  if (!grant) return refusal(outcome, request);
+  http::Response response = answer(outcome, request);
+  if (grant->waited) {
     response.if_undelivered([this, executor, taken = *grant] { locks_.take_back(executor, taken); });
   }
-  co_return counted(LockOperation::acquire, std::move(response));
+  return response;
 }
 
 Task<http::Response> LockApi::renew(const http::Request& request) {

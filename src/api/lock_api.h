@@ -1,8 +1,10 @@
 #pragma once
 
+#include <variant>
 #include <vector>
 
 #include "api/access.h"
+#include "api/lock_codec.h"
 #include "api/lock_metrics.h"
 #include "base/log.h"
 #include "http/router.h"
@@ -32,6 +34,8 @@ class LockApi {
   Task<http::Response> verify(const http::Request& request);
   Task<http::Response> force_release(const http::Request& request);
 
+  std::variant<AcquireRequest, ValidationErrors> acquire_request(const http::Request& request) const;
+  http::Response acquired(const Result<LockAnswer>& outcome, const http::Request& request, Executor executor);
   http::Response answer(const Result<LockAnswer>& outcome, const http::Request& request) const;
   http::Response refusal(const Result<LockAnswer>& outcome, const http::Request& request) const;
   http::Response counted(LockOperation operation, http::Response response) const;

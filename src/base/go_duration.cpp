@@ -14,14 +14,14 @@ struct Unit {
   std::string_view name;
   std::uint64_t nanoseconds;
 };
-constexpr std::array<Unit, 8> kUnits{{{"ns", 1},
+constexpr std::array<Unit, 8> kUnits{{{"s", 1'000'000'000},
+                                      {"m", 60'000'000'000},
+                                      {"h", 3'600'000'000'000},
+                                      {"ms", 1'000'000},
                                       {"us", 1'000},
                                       {"\u00b5s", 1'000},  // micro sign
                                       {"\u03bcs", 1'000},  // Greek letter mu
-                                      {"ms", 1'000'000},
-                                      {"s", 1'000'000'000},
-                                      {"m", 60'000'000'000},
-                                      {"h", 3'600'000'000'000}}};
+                                      {"ns", 1}}};
 
 constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';

@@ -5,6 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/task.h"
@@ -25,19 +26,15 @@ class Signal {
  public:
   explicit Signal(const Executor& executor) : timer_(executor) {}
 
-  // Ends when raise() is called, or was since the last wait, or when `longest` has passed.
+  // To be awaited at once. Ends when raise() is called, or was since the last wait, or when `longest` has passed.
   Task<void> wait(std::chrono::milliseconds longest = std::chrono::hours(24)) {
-    if (!raised_) {
-      timer_.expires_after(longest);
-      boost::system::error_code raised;
-      co_await timer_.async_wait(asio::redirect_error(use_task, raised));
-    }
-    raised_ = false;
+    timer_.expires_after(std::exchange(raised_, false) ? std::chrono::milliseconds(0) : longest);
+    return timer_.async_wait(asio::redirect_error(use_task, ended_));
   }
 
   void raise() {
-    raised_ = true;
-    timer_.cancel();
+    bool somebody_waits = timer_.cancel() > 0;
+    raised_ = !somebody_waits;
   }
 
  private:
@@ -45,6 +42,7 @@ class Signal {
       asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
   Timer timer_;
+  boost::system::error_code ended_;  // by time or by raise(): the same to us
   bool raised_ = false;
 };
 

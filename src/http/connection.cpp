@@ -158,6 +158,7 @@ Task<void> Connection::linger() {
 }
 
 void Connection::on_hang_up(std::function<void()> told) {
+  input_.rest();  // who waits for long should cost little
   notice_who_vanishes(socket_);
   hang_up_ = std::make_shared<HangUp>(this, std::move(told));
   watch_for_hang_up();

@@ -7,6 +7,13 @@
 
 namespace sharedlock::http {
 
+namespace {
+
+// One allocation for what most answers have.
+constexpr std::size_t kRoomForHeaders = 96;
+
+}  // namespace
+
 std::string_view name_of(Method method) {
   switch (method) {
     case Method::get:
@@ -54,7 +61,7 @@ void Response::add_header(std::string_view name, std::int64_t value) {
 }
 
 void Response::add_line(std::string_view name, std::string_view value) {
-  header_lines_.reserve(header_lines_.size() + name.size() + value.size() + 4);
+  if (header_lines_.empty()) header_lines_.reserve(kRoomForHeaders);
   header_lines_.append(name).append(": ").append(value).append("\r\n");
 }
 

@@ -44,6 +44,11 @@ class ReadBuffer {
     begin_ = 0;
   }
 
+  // Gives back everything, unless something is unused.
+  void rest() {
+    if (empty()) std::vector<char>().swap(data_);
+  }
+
  private:
   static constexpr std::size_t kFirstSize = 2048;  // most requests have a few hundred bytes
   static constexpr std::size_t kLeastSpace = 512;

@@ -90,5 +90,21 @@ TEST(SessionMemory, LittleIsKeptAfterALargePath) {
   expect_little_kept_after("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", 200);
 }
 
+// The header stands in memory once, for the handler; the buffer into which it was read, which had grown with it, is
+// gone.
+TEST(SessionMemory, NoReadBufferIsKeptWhileARequestWaits) {
+  constexpr std::size_t kHeader = 15'000;
+  TestServer server;
+  std::vector<TestClient> clients;
+  clients.reserve(kConnections);
+  std::size_t before = allocated_bytes();
+  for (int i = 0; i < kConnections; ++i) {
+    clients.emplace_back(server.port())
+        .send("GET /waiting HTTP/1.1\r\nHost: h\r\nX: " + std::string(kHeader, 'x') + "\r\n\r\n");
+  }
+  ASSERT_TRUE(eventually([&] { return server.gate.entered == kConnections; }));
+  EXPECT_LE((allocated_bytes() - before) / kConnections, kHeader + kAllowed);
+}
+
 }  // namespace
 }  // namespace sharedlock::http

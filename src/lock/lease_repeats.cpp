@@ -17,7 +17,7 @@ Error in_use() {
 
 }  // namespace
 
-Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(GrantRequest request) {
+Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest& request) {
   LeaseId id = *request.id;
   std::string key = store_key(request.key);
   std::string line = part_of(request.key).line;
@@ -48,7 +48,6 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(GrantRequest reque
     auto& conflict = std::get<Conflict>(*outcome);
     const auto& holder = conflict.current.front();
     if (holder && holder->lease == id) continue;
-    if (request.wait > std::chrono::nanoseconds(0)) co_return co_await grant_in_line(std::move(request));
     if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
     Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
     co_return refused;

@@ -10,13 +10,6 @@ namespace sharedlock {
 
 namespace {
 
-Transaction put_if_absent(std::string key, std::string value, OwnLease lease) {
-  Transaction transaction;
-  transaction.expect.emplace_back(key, kAbsent);
-  transaction.changes.emplace_back(Put{std::move(key), std::move(value), lease});
-  return transaction;
-}
-
 // Everything that hangs on a lease of ours says nothing about who waits.
 LockSight see(const Entry&) {
   return {};
@@ -59,56 +52,60 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
 
 LeaseService::~LeaseService() = default;
 
-Task<Result<LeaseService::Answer>> LeaseService::grant(GrantRequest request) {
-  if (request.id) co_return co_await grant_chosen(std::move(request));
-  std::string key = store_key(request.key);
-  auto holder = holder_by_cache(key);
-  bool waits = request.wait > std::chrono::nanoseconds(0);
-  if (holder && !waits) co_return LeaseRefused{holder};
-  // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
-  LeaseId id = random_lease_id();
-  Transaction transaction = put_if_absent(key, request.value, {.ttl = request.ttl, .id = id});
-  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
-  auto outcome = co_await try_once(request, id, std::move(transaction), deadline_for(request.received));
-  auto executor = co_await asio::this_coro::executor;
-  bool granted = outcome && std::holds_alternative<LeaseGrant>(outcome->answer);
-  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
-  bool unknown = outcome ? outcome->unknown : outcome_unknown(outcome.error().code);
-  if (unknown || late) end_in_background(executor, id, std::move(key), request.ttl);
-  if (!outcome) co_return outcome.error();
-  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
-  if (!granted && waits) co_return co_await grant_in_line(std::move(request));
-  if (outcome->by_line) lines_.refused_by_line(executor, request.key);
-  co_return outcome->answer;
+Task<Result<LeaseService::Answer>> LeaseService::grant(const GrantRequest& request) {
+  return waits(request) ? grant_in_line(request) : try_to_grant(request);
+}
+
+Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest& request) {
+  return request.id ? grant_chosen(request) : grant_new(request);
 }
 
 // One commit and, where it has no answer, one look.
-Task<Result<LeaseService::Try>> LeaseService::try_once(const GrantRequest& request, LeaseId id, Transaction transaction,
-                                                       Deadline deadline) {
+Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& request) {
   std::string key = store_key(request.key);
-  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  auto holder = holder_by_cache(key);
+  if (holder && !waits(request)) co_return LeaseRefused{holder};
+  // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
+  LeaseId id = random_lease_id();
+  auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline_for(request.received));
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
+  bool by_line_alone = false;
+  Result<Answer> answer = LeaseRefused{};
   if (!outcome) {
-    auto settled = co_await settle(request, id, outcome.error());
-    if (!settled) co_return settled.error();
-    bool granted = std::holds_alternative<LeaseGrant>(*settled);
-    Try seen{.answer = *settled, .by_line = false, .unknown = !granted};
-    co_return seen;
-  }
-  if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    answer = co_await settle(request, id, outcome.error());
+  } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
     FencingToken token = token_at(committed->revision, store_.token_base());
-    Try granted{.answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision}};
-    co_return granted;
+    answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
+  } else {
+    auto& conflict = std::get<Conflict>(*outcome);
+    const auto& found = conflict.current.front();
+    if (found) answer = LeaseRefused{found->lease};
+    if (found && cache_) cache_->fill(store_key(request.key), found->lease, conflict.as_of);
+    by_line_alone = !found && !waits(request);
   }
-  auto& conflict = std::get<Conflict>(*outcome);
-  const auto& holder = conflict.current.front();
-  if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
-  Try refused{.answer = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt}, .by_line = !holder};
-  co_return refused;
+  bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
+  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
+  bool may_happen_yet = !outcome && !granted;
+  if (late || may_happen_yet || by_line_alone) {
+    auto executor = co_await asio::this_coro::executor;
+    if (by_line_alone) lines_.refused_by_line(executor, request.key);
+    if (!by_line_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
+  }
+  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+  co_return answer;
+}
+
+Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const {
+  Transaction transaction;
+  transaction.expect.emplace_back(key, kAbsent);
+  OwnLease lease{.ttl = request.ttl, .id = id};
+  transaction.changes.emplace_back(Put{std::move(key), request.value, lease});
+  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
+  return transaction;
 }
 
 // After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.
-Task<Result<LeaseService::Answer>> LeaseService::settle(GrantRequest request, LeaseId id, Error unknown) {
+Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
   auto entry = co_await look_durably(store_key(request.key), deadline_for(request.received));
   if (!entry || !*entry) co_return unknown;
   Answer answer = LeaseRefused{(*entry)->lease};

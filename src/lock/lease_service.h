@@ -72,7 +72,8 @@ class LeaseService {
   // was taken is not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the
   // background. With an id: where the key is held under it, by the same value, that lease is renewed instead, since it
   // is the same request again (R1); a lease of that id which is anything else: lease_in_use, or (R3) left to its ttl.
-  Task<Result<Answer>> grant(GrantRequest request);
+  // The request must live until the answer.
+  Task<Result<Answer>> grant(const GrantRequest& request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
   void take_back(Executor executor, const std::string& key, Revision grant);
@@ -100,21 +101,17 @@ class LeaseService {
   Task<Result<void>> ready(std::chrono::milliseconds patience);
 
  private:
-  // What became of one try to take a key.
-  struct Try {
-    Answer answer;
-    bool by_line = false;  // refused though the key was free
-    bool unknown = false;  // it may happen yet
-  };
-
-  Task<Result<Answer>> grant_chosen(GrantRequest request);
+  static bool waits(const GrantRequest& request) { return request.wait > std::chrono::nanoseconds(0); }
+  Task<Result<Answer>> try_to_grant(const GrantRequest& request);
+  Task<Result<Answer>> grant_new(const GrantRequest& request);
+  Transaction put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const;
+  Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request);
-  Task<Result<Try>> try_once(const GrantRequest& request, LeaseId id, Transaction transaction, Deadline deadline);
-  Task<Result<Answer>> grant_in_line(GrantRequest request);
+  Task<Result<Answer>> grant_in_line(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
                                                 WaitLines::Next turn);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
-  Task<Result<Answer>> settle(GrantRequest request, LeaseId id, Error unknown);
+  Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
   Task<void> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
   static LinePart part_of(const std::string& key);

@@ -7,7 +7,9 @@
 
 namespace sharedlock {
 
-Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(GrantRequest request) {
+Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantRequest& request) {
+  auto tried = co_await try_to_grant(request);
+  if (!tried || !std::holds_alternative<LeaseRefused>(*tried)) co_return tried;
   BootTime until = request.received + request.wait;
   auto executor = co_await asio::this_coro::executor;
   auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", "");

@@ -38,45 +38,47 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
 
 LockService::~LockService() = default;
 
-Task<Result<LockAnswer>> LockService::acquire(AcquireRequest request) {
-  std::string key = key_of(request.lock);
-  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); };
-  bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
-  First first = waited_for || hints_.is_held(key) ? First::look : First::guess;
-  std::string line;
-  if (lines_.may_have_places()) {
-    line = join({options_.key_prefix, kLines, request.lock.space, ":", request.lock.name, "/"});
-  }
-  Deadline deadline = deadline_for(request.received);
-  auto outcome = co_await decide_and_commit(key, std::move(decide), first, std::move(line), deadline);
-  if (!outcome) co_return outcome.error();
-  hints_.held(key);
+Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
+  return waits(request) ? acquire_in_line(request) : try_to_acquire(request);
+}
 
-  bool granted = std::holds_alternative<WriteRecord>(outcome->decision);
-  if (!granted && request.wait > std::chrono::seconds(0)) co_return co_await acquire_in_line(std::move(request));
+Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
+  Attempt attempt(key_of(request.lock), deadline_for(request.received),
+                  [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); });
+  bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
+  if (!waited_for && !hints_.is_held(attempt.key)) attempt.first = First::guess;
+  attempt.in_order = lines_.may_have_places();
+  auto ended = co_await decide_and_commit(attempt);
+  if (!ended) co_return ended.error();
+  hints_.held(attempt.key);
+
+  Decided& outcome = attempt.outcome;
+  bool granted = is_write(outcome.decision);
   auto executor = co_await asio::this_coro::executor;
   if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
-    take_back(executor, std::get<LockGrant>(to_answer(*std::move(outcome))));
+    take_back(executor, std::get<LockGrant>(to_answer(std::move(outcome))));
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
-  if (!granted && !outcome->seen) lines_.refused_by_line(executor, name_of(request.lock));
-  co_return to_answer(*std::move(outcome));
+  bool by_line_alone = !granted && !outcome.seen;
+  if (by_line_alone && !waits(request)) lines_.refused_by_line(executor, name_of(request.lock));
+  co_return to_answer(std::move(outcome));
 }
 
 Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
-  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); };
-  auto outcome = co_await decide_durably(key_of(request.lock), std::move(decide), deadline_for(request.received));
-  if (!outcome) co_return outcome.error();
-  co_return to_answer(*std::move(outcome));
+  Attempt attempt(key_of(request.lock), deadline_for(request.received),
+                  [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); });
+  auto ended = co_await decide_durably(attempt);
+  if (!ended) co_return ended.error();
+  co_return to_answer(std::move(attempt.outcome));
 }
 
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
-  Decide decide = [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); };
-  std::string key = key_of(request.lock);
-  auto outcome = co_await decide_durably(key, std::move(decide), deadline_for(request.received));
-  if (!outcome) co_return outcome.error();
-  auto* refused = std::get_if<Refused>(&outcome->decision);
-  if (!refused) hints_.free(key);
+  Attempt attempt(key_of(request.lock), deadline_for(request.received),
+                  [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); });
+  auto ended = co_await decide_durably(attempt);
+  if (!ended) co_return ended.error();
+  auto* refused = std::get_if<Refused>(&attempt.outcome.decision);
+  if (!refused) hints_.free(attempt.key);
   co_return refused ? std::optional(*refused) : std::nullopt;
 }
 
@@ -105,49 +107,45 @@ Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, Boo
 }
 
 // For answers that may not run ahead of the disk: all but a refused acquire.
-Task<Result<Decided>> LockService::decide_durably(std::string key, Decide decide, Deadline deadline) {
-  auto outcome = co_await decide_and_commit(std::move(key), std::move(decide), First::look, "", deadline);
-  if (!outcome || is_write(outcome->decision)) co_return outcome;
-  auto settled = co_await store_.settled(outcome->revision, deadline);
-  if (!settled) co_return settled.error();
-  co_return outcome;
+Task<Result<void>> LockService::decide_durably(Attempt& attempt) {
+  auto ended = co_await decide_and_commit(attempt);
+  if (!ended || is_write(attempt.outcome.decision)) co_return ended;
+  co_return co_await store_.settled(attempt.outcome.revision, attempt.deadline);
 }
 
 // The one retry loop.
-Task<Result<Decided>> LockService::decide_and_commit(std::string key, Decide decide, First first, std::string line,
-                                                     Deadline deadline) {
+Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
+  Decided& outcome = attempt.outcome;
   Result<Found> found = Found{};
-  if (first == First::look) found = co_await store_.get(key, deadline);
-  bool guessed = first == First::guess;
+  bool guessed = attempt.first == First::guess;
+  if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
   bool line_refused = false;
   std::optional<Error> unanswered;  // why the last try had no answer
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
-    auto seen = read(key, found->entry);
-    if (!seen) co_return seen.error();
-    Decision decision = decide(*seen, epoch_now());
-    bool newcomer = !line.empty() && changes_hands(decision, *seen);
-    if (newcomer && line_refused) decision = Refused{};
-    if (!is_write(decision)) co_return Decided{std::move(decision), *std::move(seen), found->as_of};
+    auto decided = decide_on(*found, attempt);
+    if (!decided) co_return decided.error();
+    bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
+    if (newcomer && line_refused) outcome.decision = Refused{};
+    if (!is_write(outcome.decision)) co_return Result<void>();
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
-    Transaction transaction;
-    add_to(transaction, key, decision, *seen);
-    if (newcomer) transaction.none_under.push_back(line);
-    auto result = co_await store_.commit(std::move(transaction), deadline);
+    auto result = co_await store_.commit(transaction_for(attempt, newcomer), attempt.deadline);
     if (!result && !outcome_unknown(result.error().code)) co_return result.error();
     if (!result) {
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
-      found = co_await look_durably(key, deadline);
+      found = co_await look_durably(attempt.key, attempt.deadline);
       if (!found) co_return result.error();
       unanswered = result.error();
-      if (shows_success(decision, *seen, found->entry)) {
-        co_return Decided{std::move(decision), *std::move(seen), found->as_of};
+      if (shows_success(outcome.decision, outcome.seen, found->entry)) {
+        outcome.revision = found->as_of;
+        co_return Result<void>();
       }
       continue;
     }
     if (auto* committed = std::get_if<Committed>(&*result)) {
-      co_return Decided{std::move(decision), *std::move(seen), committed->revision};
+      outcome.revision = committed->revision;
+      co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
     unanswered.reset();
@@ -159,6 +157,26 @@ Task<Result<Decided>> LockService::decide_and_commit(std::string key, Decide dec
       note_winner(found->entry);
     }
   }
+}
+
+Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
+  auto seen = read(attempt.key, found.entry);
+  if (!seen) return seen.error();
+  attempt.outcome.decision = attempt.decide(*seen, epoch_now());
+  attempt.outcome.seen = *std::move(seen);
+  attempt.outcome.revision = found.as_of;
+  return {};
+}
+
+// A newcomer's: nobody may stand in line.
+Transaction LockService::transaction_for(const Attempt& attempt, bool newcomer) const {
+  Transaction transaction;
+  add_to(transaction, attempt.key, attempt.outcome.decision, attempt.outcome.seen);
+  if (newcomer) {
+    std::string_view name = std::string_view(attempt.key).substr(options_.key_prefix.size());
+    transaction.none_under.push_back(join({options_.key_prefix, kLines, name, "/"}));
+  }
+  return transaction;
 }
 
 Task<Result<Found>> LockService::look_durably(std::string key, Deadline deadline) {
@@ -191,7 +209,7 @@ void LockService::note_winner(const std::optional<Entry>& entry) {
   if (lock) clock_difference_.just_written(lock->record, epoch_now(), clock_.boot_now());
 }
 
-LockAnswer LockService::to_answer(Decided decided) const {
+LockAnswer LockService::to_answer(Decided&& decided) const {
   auto* write = std::get_if<WriteRecord>(&decided.decision);
   if (!write) return std::get<Refused>(std::move(decided.decision));
   FencingToken token = write->record.carried_token.value_or(token_at(decided.revision, store_.token_base()));

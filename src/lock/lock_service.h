@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -70,7 +71,8 @@ class LockService {
   // the end of the line, if it has said that it would wait; and nobody overtakes who stands there. A grant on a free
   // lock that took longer than half its duration (after waiting: from its turn) is taken back in the background and
   // reported as `unavailable`: too little of it is left.
-  Task<Result<LockAnswer>> acquire(AcquireRequest request);
+  // The request must live until the answer.
+  Task<Result<LockAnswer>> acquire(const AcquireRequest& request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
   // One that replaces a holding is left alone: its owner may still count on that.
@@ -114,10 +116,26 @@ class LockService {
   // How the loop begins: with a look, or with the guess that nothing stands there.
   enum class First { look, guess };
 
+  // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and frames stay
+  // below what Asio recycles (1,020 bytes).
+  struct Attempt {
+    Attempt(std::string the_key, Deadline until, Decide what)
+        : key(std::move(the_key)), deadline(until), decide(std::move(what)) {}
+
+    std::string key;
+    Deadline deadline;
+    Decide decide;
+    First first = First::look;
+    bool in_order = false;  // nobody may stand in line if the lock changes hands
+    Decided outcome{NothingToDo{}, std::nullopt, Revision{}};
+  };
+
   using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, EpochSeconds now)>;
   using DecidedAll = std::vector<Decided>;  // one that is Refused: none was changed
 
-  Task<Result<LockAnswer>> acquire_in_line(AcquireRequest request);
+  static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
+  Task<Result<LockAnswer>> try_to_acquire(const AcquireRequest& request);
+  Task<Result<LockAnswer>> acquire_in_line(const AcquireRequest& request);
   Task<Result<SetAnswer>> acquire_all_in_line(LockSet set, AcquireRequest each);
   WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);
   struct TimeUp {};
@@ -135,14 +153,14 @@ class LockService {
   SetGrant to_grants(DecidedAll all) const;
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;
-  // `line`: empty, or that in which nobody may stand if the lock changes hands.
-  Task<Result<Decided>> decide_and_commit(std::string key, Decide decide, First first, std::string line,
-                                          Deadline deadline);
-  Task<Result<Decided>> decide_durably(std::string key, Decide decide, Deadline deadline);
+  Task<Result<void>> decide_and_commit(Attempt& attempt);
+  Task<Result<void>> decide_durably(Attempt& attempt);
+  Result<void> decide_on(const Found& found, Attempt& attempt);
+  Transaction transaction_for(const Attempt& attempt, bool newcomer) const;
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   void note_winner(const std::optional<Entry>& entry);
-  LockAnswer to_answer(Decided decided) const;
+  LockAnswer to_answer(Decided&& decided) const;
   Task<void> undo(std::string key, Revision grant);
 
   static std::string name_of(const LockName& lock);

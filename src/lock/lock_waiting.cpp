@@ -16,14 +16,15 @@ constexpr std::chrono::seconds kAfterExpiry{1};
 
 }  // namespace
 
-Task<Result<LockAnswer>> LockService::acquire_in_line(AcquireRequest request) {
+Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& request) {
+  auto answer = co_await try_to_acquire(request);
+  if (!answer || !std::holds_alternative<Refused>(*answer)) co_return answer;
   LockSet alone{.space = request.lock.space, .names = {}};
   alone.names.push_back(request.lock.name);
   auto executor = co_await asio::this_coro::executor;
   auto waiter = enter_line(executor, alone, request);
   auto waited = co_await wait_for_all(alone, request, waiter);
   if (!waited) co_return waited.error();
-  LockAnswer answer;
   if (auto* granted = std::get_if<SetGrant>(&*waited)) {
     answer = std::move(granted->front());
   } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
@@ -59,6 +60,7 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
 // In the lines of all of them; a set's always in the same order, so that the same set asked for again is known as such.
 WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
   std::vector<std::string> names;
+  names.reserve(set.names.size());
   for (const std::string& name : set.names) names.push_back(name_of({set.space, name}));
   std::ranges::sort(names);
   auto waiter = lines_.enter(executor, std::move(names), request.holder.owner, request.holder.instance);

@@ -70,6 +70,7 @@ WaitLines::Waiter WaitLines::enter(Executor executor, std::vector<std::string> n
                   .server = server_,
                   .names = std::move(names)};
   state->place = to_json(place);
+  state->place.shrink_to_fit();
   std::vector<LinePart> parts;
   parts.reserve(place.names.size());
   for (const std::string& name : place.names) parts.push_back(options_.part_of(name));

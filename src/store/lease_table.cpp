@@ -80,9 +80,12 @@ LeaseTable::~LeaseTable() {
   in_order_.clear_and_dispose([](EntryNode* node) { delete node; });
 }
 
-std::optional<Entry> LeaseTable::get(std::string_view key) const {
-  const EntryNode* node = by_key_.find(key);
+std::optional<Entry> LeaseTable::entry_of(const EntryNode* node) {
   return node ? std::optional(node->entry()) : std::nullopt;
+}
+
+std::optional<Entry> LeaseTable::get(std::string_view key) const {
+  return entry_of(by_key_.find(key));
 }
 
 Listing LeaseTable::list(std::string_view prefix, std::string_view after, std::size_t limit) const {
@@ -125,14 +128,20 @@ bool LeaseTable::holds_under(const LeaseNode& lease, std::string_view prefix) {
 }
 
 std::optional<Conflict> LeaseTable::conflict(const Transaction& transaction) const {
-  bool holds = std::ranges::none_of(transaction.none_under, [this](const auto& prefix) { return any_under(prefix); }) &&
-               std::ranges::all_of(transaction.expect, [this](const Expect& expect) {
-                 const EntryNode* node = by_key_.find(expect.key);
-                 return (node ? node->revision : kAbsent) == expect.at;
-               });
+  const auto& expect = transaction.expect;
+  std::size_t wrong = 0;              // the first expectation that does not hold
+  const EntryNode* stands = nullptr;  // there
+  for (; wrong < expect.size(); ++wrong) {
+    stands = by_key_.find(expect[wrong].key);
+    if ((stands ? stands->revision : kAbsent) != expect[wrong].at) break;
+  }
+  bool holds = wrong == expect.size() &&
+               std::ranges::none_of(transaction.none_under, [this](const auto& prefix) { return any_under(prefix); });
   if (holds) return std::nullopt;
   Conflict conflict{.as_of = revision_, .current = {}, .occupied = {}};
-  for (const Expect& expect : transaction.expect) conflict.current.push_back(get(expect.key));
+  for (std::size_t i = 0; i < expect.size(); ++i) {
+    conflict.current.push_back(i == wrong ? entry_of(stands) : get(expect[i].key));
+  }
   for (const std::string& prefix : transaction.none_under) conflict.occupied.push_back(any_under(prefix));
   return conflict;
 }

@@ -108,6 +108,7 @@ class LeaseTable {
   using LeaseList = boost::intrusive::list<LeaseNode, boost::intrusive::constant_time_size<false>>;
 
   bool any_under(std::string_view prefix) const;
+  static std::optional<Entry> entry_of(const EntryNode* node);
   static bool holds_under(const LeaseNode& lease, std::string_view prefix);
   std::optional<Conflict> conflict(const Transaction& transaction) const;
   bool changes_anything(const Transaction& transaction) const;

@@ -1,4 +1,5 @@
 // Waiting in line, as a client sees it: first come, first served, and nobody is forgotten.
+#include <algorithm>
 #include <deque>
 #include <random>
 #include <thread>
@@ -6,6 +7,7 @@
 #include "api/api_test.h"
 #include "api/own_stores.h"
 #include "support/asking.h"
+#include "support/effort.h"
 #include "support/eventually.h"
 
 namespace sharedlock::test {
@@ -207,6 +209,53 @@ TEST(WaitingAndTheEnd, AServerThatEndsSendsItsWaitersElsewhere) {
   EXPECT_EQ(told.body, R"({"message":"Server is draining"})");
   EXPECT_EQ(told.header("Retry-After"), "1");
   EXPECT_EQ(server.process().wait(), 0) << server.err();
+}
+
+// Each of the first comes to stand behind the one before; then all the others at once.
+TEST(WaitingCrowd, IsServedInOrderAndLeavesNothingBehind) {
+  constexpr std::size_t kWaiters = kFullSpeed ? 10'000 : 1'000;
+  constexpr std::size_t kServed = kWaiters / 8;
+  allow_open_files(kWaiters + 100);
+  ServerProcess server({.environment = ServerProcess::open_memory()});
+  TestClient client = server.connect();
+  auto has_waiters = [&](std::size_t count) {
+    std::string lock = client.request("GET", path_of("crowd")).body;
+    std::string metrics = client.request("GET", "/metrics").body;
+    return lock.find("\"waiters\":" + std::to_string(count) + "}") != std::string::npos &&
+           metrics.find("\nshared_lock_lock_waiters " + std::to_string(count) + "\n") != std::string::npos;
+  };
+  auto holder = [](std::size_t number) { return "holder-" + std::to_string(number); };
+  ASSERT_EQ(client.request("POST", path_of("crowd", "acquire"), asked(holder(0), 600)).status, 200);
+  std::deque<Asking> line;
+  while (line.size() < kWaiters) {
+    line.emplace_back(server, path_of("crowd", "acquire"), asked(holder(line.size() + 1), 600, "600"));
+    ASSERT_TRUE(line.size() > kServed || eventually([&] { return has_waiters(line.size()); }));
+  }
+  ASSERT_TRUE(eventually([&] { return has_waiters(kWaiters); }, 60s));
+
+  std::int64_t token = 0;
+  for (std::size_t i = 1; i <= kServed; ++i) {
+    auto released = client.request("POST", path_of("crowd", "release"), R"({"instanceId":")" + holder(i - 1) + "\"}");
+    ASSERT_EQ(released.status, 200);
+    auto granted = line.front().answer();
+    ASSERT_EQ(granted.status, 200);
+    EXPECT_THAT(granted.body, HasSubstr("\"" + holder(i) + "\""));
+    EXPECT_GT(number_in(granted.header("X-Fencing-Token")), token);
+    token = number_in(granted.header("X-Fencing-Token"));
+    line.pop_front();
+  }
+  EXPECT_TRUE(eventually([&] { return has_waiters(kWaiters - kServed); }));
+  EXPECT_TRUE(std::ranges::all_of(line, [](Asking& other) { return other.is_silent(0); }));
+
+  for (std::size_t i = 0; i < line.size(); i += 2) line[i].reset();
+  line.clear();
+  EXPECT_TRUE(eventually([&] { return has_waiters(0); }, 60s));
+  auto told = client.request("POST", path_of("crowd", "acquire"), asked("newcomer", 60));
+  EXPECT_THAT(told.body, HasSubstr("\"success\":false")) << "it is still held by the last one served";
+  EXPECT_EQ(client.request("POST", path_of("crowd", "release"), R"({"instanceId":")" + holder(kServed) + "\"}").status,
+            200);
+  EXPECT_EQ(client.request("POST", path_of("crowd", "acquire"), asked("newcomer", 60)).status, 200);
+  EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
 TEST(WaitingAndTheEnd, StrictAnswersSayNoMoreThanTheServiceThatIsReplaced) {

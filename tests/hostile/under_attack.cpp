@@ -1,7 +1,5 @@
 #include "hostile/under_attack.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -90,15 +88,6 @@ void expect_one_answer_and_close(TestClient client, std::string_view bytes, int 
   EXPECT_EQ(response.header("Connection"), "close");
   client.finish_sending();
   EXPECT_EQ(client.read_to_end(), "") << "nothing behind the answer";
-}
-
-void allow_open_files(std::size_t count) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur >= count) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < count) throw std::runtime_error("this test needs " + std::to_string(count) + " open files");
 }
 
 }  // namespace sharedlock::test

@@ -62,7 +62,4 @@ inline std::string post_head(std::string_view target, std::string_view lines) {
 inline const std::string kGetHealth = "GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
 inline const std::string kGetMetrics = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n";
 
-// So many connections fit into this process only once its limit is raised; throws when they do not even then.
-void allow_open_files(std::size_t count);
-
 }  // namespace sharedlock::test

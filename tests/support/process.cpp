@@ -189,4 +189,13 @@ Ended run_program(const ProcessOptions& options) {
   return {*exit_code, process.out(), process.err()};
 }
 
+void allow_open_files(std::size_t count) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur >= count) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < count) throw std::runtime_error("this test needs " + std::to_string(count) + " open files");
+}
+
 }  // namespace sharedlock::test

@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -64,5 +65,8 @@ struct Ended {
   std::string err;
 };
 Ended run_program(const ProcessOptions& options);
+
+// So many connections fit into this process only once its limit is raised; throws when they do not even then.
+void allow_open_files(std::size_t count);
 
 }  // namespace sharedlock::test
