@@ -85,7 +85,8 @@ class SHAREDLOCK_API Client {
   // is the repeat.
   Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));
   Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
-  Result<void> release_once(const Names& names);                                // held_by_another: it is another's
+  // held_by_another: it is another's. Repeated for so long; 0: for request_timeout().
+  Result<void> release_once(const Names& names, std::chrono::milliseconds patience = std::chrono::milliseconds(0));
   Result<LockState> get(const std::string& space, const std::string& name);
   Result<Verdict> verify(const std::string& space, const std::string& name, std::int64_t token);
   Result<void> force_release(const std::string& space, const std::string& name, const std::string& reason);

@@ -37,13 +37,12 @@ struct GuardOrder {
 // What it tells us.
 struct GuardReport {
   enum class Kind : std::uint8_t {
-    failed,   // to start the command, with that errno
-    stopped,  // the command, by a terminal's ^Z
-    left,     // the command has ended, what it started has not
-    ended,    // nothing is left
+    failed,  // to start the command, with that errno
+    left,    // the command has ended, what it started has not
+    ended,   // nothing is left
   } kind = Kind::ended;
   bool by_guard = false;   // ended: killed, since the lock was lost or its time was over
-  std::int32_t value = 0;  // errno; the process group; the status as of waitpid(2)
+  std::int32_t value = 0;  // errno, or the status as of waitpid(2)
 };
 
 class Guard {

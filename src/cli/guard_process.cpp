@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 
@@ -173,7 +174,7 @@ void GuardProcess::on_child() {
     if (child < 0) break;
     if (child != pid_) continue;
     if (WIFSTOPPED(status)) {
-      if (WSTOPSIG(status) == SIGTSTP) report({.kind = GuardReport::Kind::stopped, .value = group_});
+      if (WSTOPSIG(status) == SIGTSTP) refuse_to_stop();
       continue;
     }
     pid_ = -1;
@@ -183,6 +184,14 @@ void GuardProcess::on_child() {
   if (!started_ || errno != ECHILD) return;
   report({.kind = GuardReport::Kind::ended, .value = status_});
   ::_exit(EXIT_SUCCESS);
+}
+
+// ^Z at the terminal would leave the user with neither the shell, since the runner goes on to keep the lock, nor the
+// command.
+void GuardProcess::refuse_to_stop() const {
+  if (::tcgetpgrp(STDIN_FILENO) != group_) return;
+  std::fputs("shared-lock run: cannot be suspended here: the lock would be lost\n", stderr);
+  ::kill(-group_, SIGCONT);
 }
 
 // The report comes when all are gone: the lock must not be released before.

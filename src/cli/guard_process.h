@@ -22,6 +22,7 @@ class GuardProcess {
   void start(const GuardOrder& order);
   [[noreturn]] void become_command(const GuardOrder& order, int failure_pipe);
   void kill_all(bool lost);
+  void refuse_to_stop() const;
   void arm() const;
   void report(const GuardReport& report) const;
 

@@ -28,6 +28,7 @@ LockUpkeep::~LockUpkeep() {
 void LockUpkeep::run() {
   auto over = grant_.sent + grant_.ttl;
   auto due = grant_.sent + grant_.ttl / 3;
+  bool in_trouble = false;
   while (sleep_until(std::min(due, over))) {
     auto sending = client::BootClock::now();
     if (sending >= over) {
@@ -39,6 +40,7 @@ void LockUpkeep::run() {
       over = renewed->sent + renewed->ttl;
       due = renewed->sent + renewed->ttl / 3;
       events_.renewed(*renewed);
+      if (std::exchange(in_trouble, false)) events_.trouble("renewed again");
     } else if (renewed.error().code == client::Errc::lost) {
       events_.lost();
       return;
@@ -46,6 +48,7 @@ void LockUpkeep::run() {
       // It may have come to pass, and then lasts no longer than was asked for.
       over = std::min(over, sending + grant_.ttl);
       due = client::BootClock::now() + kAgain;
+      if (!std::exchange(in_trouble, true)) events_.trouble("not renewed, trying on: " + renewed.error().message);
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "sharedlock/client.h"
@@ -16,6 +17,7 @@ class LockUpkeep {
   struct Events {
     std::function<void(const client::Grant&)> renewed;
     std::function<void()> lost;  // the server says so; or its time is over without a renewal. Once
+    std::function<void(const std::string&)> trouble;  // for people: renewals get no answer; or do again
   };
 
   // `client` must outlive it. Events come on the thread.

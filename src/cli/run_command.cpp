@@ -1,6 +1,7 @@
 #include "cli/run_command.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -35,6 +36,15 @@ constexpr const char* kFooter =
     "\n"
     "Exit codes: the command's own; 128 + n when signal n ended it; 64 usage; 69 no answer from the server;\n"
     "75 not acquired; 76 lost; 77 refused by the server; 126 not executable; 127 not found.\n";
+
+constexpr const char* kGoodNames = ": 3 to 64 letters, digits, dashes and underscores";
+
+bool is_name(const std::string& text) {
+  auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  };
+  return text.size() >= 3 && text.size() <= 64 && std::ranges::all_of(text, fits);
+}
 
 std::optional<seconds> whole_seconds(const std::string& text) {
   auto duration = parse_go_duration(text);
@@ -75,6 +85,8 @@ int run_command(const RunFlags& flags) {
   options.space = flags.space;
   options.name = flags.name;
   options.command = flags.command;
+  if (!is_name(flags.name)) return usage_error("'" + flags.name + "' is no name" + kGoodNames);
+  if (!is_name(flags.space)) return usage_error("--namespace: '" + flags.space + "' is no name" + kGoodNames);
   auto ttl = whole_seconds(flags.ttl);
   if (!ttl) return usage_error("--ttl: '" + flags.ttl + "' is no duration; a good one is 15s");
   if (*ttl < kShortestTtl || *ttl > kLongestTtl) return usage_error("--ttl: must be 5s to 24h");

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -105,7 +106,7 @@ class Runner {
     if (interrupted_ != 0) return kExitSignal + interrupted_;
     if (!grant) return not_acquired(grant.error());
     int code = guard_ ? run_command(*grant) : hold(*grant);
-    auto released = client_->release_once(names_);
+    auto released = client_->release_once(names_, kReleasePatience);
     bool left = !released && released.error().code == client::Errc::unavailable;
     if (left) say("the lock could not be released: " + released.error().message + "; it ends by itself");
     return code;
@@ -148,7 +149,7 @@ class Runner {
     }
     if (interrupted_ != 0) client_->stop_acquiring();
     asking.join();
-    if (interrupted_ != 0 && grant) client_->release_once(names_);
+    if (interrupted_ != 0 && grant) client_->release_once(names_, kReleasePatience);
     return grant;
   }
 
@@ -162,10 +163,11 @@ class Runner {
     std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
     std::fflush(stdout);
     std::atomic<bool> lost = false;
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = [&] {
-                                                  lost = true;
-                                                  wake();
-                                                }});
+    auto on_lost = [&] {
+      lost = true;
+      wake();
+    };
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = say});
     while (!lost && signals_->next() == 0) wait_for_something();
     if (lost) say("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;
@@ -173,19 +175,24 @@ class Runner {
 
   int run_command(const Grant& grant) {
     guard_->tell(order_for(grant, GuardOrder::Kind::start));
-    auto on_renewed = [this, token = grant.tokens](const Grant& renewed) {
-      guard_->tell(order_for(renewed, GuardOrder::Kind::deadline));
+    std::atomic<std::int64_t> kill_at = order_for(grant, GuardOrder::Kind::start).kill_at;
+    auto on_renewed = [&](const Grant& renewed) {
+      GuardOrder order = order_for(renewed, GuardOrder::Kind::deadline);
+      guard_->tell(order);
+      kill_at = order.kill_at;
     };
     auto on_lost = [this] {
       say("the lock is lost");
       if (options_.on_lost != OnLost::ignore) guard_->tell({.kind = GuardOrder::Kind::kill});
     };
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost});
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = say});
     for (;;) {
-      wait_for_something();
+      std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
+      wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
+      bool guard_sleeps = nanoseconds(BootClock::now()) > kill_at + kGuardIsLate;
+      if (guard_sleeps && options_.on_lost != OnLost::ignore) return replace_guard();
       while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
-      pollfd reports{guard_->socket(), POLLIN, 0};
-      if (::poll(&reports, 1, 0) <= 0) continue;
+      if (!has_report()) continue;
       auto report = guard_->read();
       if (!report) return guard_died();
       if (auto code = on_report(*report)) return *code;
@@ -198,9 +205,6 @@ class Runner {
         take_terminal_back();
         say(options_.command.front() + ": " + std::strerror(report.value));
         return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
-      case GuardReport::Kind::stopped:
-        stop_too(report.value);
-        return std::nullopt;
       case GuardReport::Kind::left:
         take_terminal_back();
         say("the command has ended; the lock is held until what it started has ended, too");
@@ -217,20 +221,26 @@ class Runner {
     return kExitSoftware;
   }
 
+  bool has_report() const {
+    pollfd reports{guard_->socket(), POLLIN, 0};
+    return ::poll(&reports, 1, 0) > 0;
+  }
+
+  // Somebody has stopped it: its work is done by us.
+  int replace_guard() {
+    if (!has_report()) ::kill(guard_->pid(), SIGKILL);
+    kill_descendants();
+    take_terminal_back();
+    say("the command was ended: the lock could not be renewed in time");
+    return kExitLost;
+  }
+
   // The kernel has killed the command; what it started is ours now, and must not outlive the lock.
   int guard_died() {
     kill_descendants();
     take_terminal_back();
     say("the guard process was killed, and the command with it");
-    return kExitSoftware;
-  }
-
-  // As the shell of a terminal expects. While we stand still nothing is renewed, and the guard keeps its time.
-  void stop_too(pid_t group) {
-    take_terminal_back();
-    ::raise(SIGSTOP);
-    if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, group);
-    guard_->tell({.kind = GuardOrder::Kind::signal, .signal = SIGCONT});
+    return kExitSignal + SIGKILL;
   }
 
   static void take_terminal_back() {
@@ -238,6 +248,8 @@ class Runner {
   }
 
   static constexpr int kSayAfter = 300;
+  static constexpr std::chrono::milliseconds kReleasePatience{3000};
+  static constexpr std::int64_t kGuardIsLate = 200'000'000;
 
   const RunOptions& options_;
   std::optional<Guard> guard_;  // forked before there are threads

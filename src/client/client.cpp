@@ -64,11 +64,12 @@ Result<T> wait_for(Engine& engine, Start start) {
 
 // One request with its repeats, in the words of Calls.
 template <class T, class Attempt>
-Result<T> repeat(Engine& engine, Attempt attempt) {
+Result<T> repeat(Engine& engine, Attempt attempt, std::chrono::milliseconds patience = std::chrono::milliseconds(0)) {
   std::function<Task<Result<T>>(TimePoint)> once = [&engine, attempt](TimePoint until) {
     return attempt(engine.calls(), until);
   };
-  return engine.run(engine.repeat<T>(std::move(once)));
+  if (patience.count() == 0) patience = engine.options().request_timeout();
+  return engine.run(engine.repeat<T>(std::move(once), patience));
 }
 
 }  // namespace
@@ -121,8 +122,9 @@ Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds durati
   return engine.run(engine.calls().renew(names, duration, BootClock::now() + engine.options().attempt_timeout()));
 }
 
-Result<void> Client::release_once(const Names& names) {
-  return repeat<void>(*impl_->engine, [&](Calls& calls, TimePoint until) { return calls.release(names, until); });
+Result<void> Client::release_once(const Names& names, std::chrono::milliseconds patience) {
+  auto once = [&](Calls& calls, TimePoint until) { return calls.release(names, until); };
+  return repeat<void>(*impl_->engine, once, patience);
 }
 
 Result<LockState> Client::get(const std::string& space, const std::string& name) {

@@ -47,10 +47,10 @@ class Engine {
   Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait);
   Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait);
 
-  // A request that is repeated until it has a definite answer, or request_timeout() is over.
+  // A request that is repeated until it has a definite answer, or that time is over.
   template <class T>
-  Task<Result<T>> repeat(std::function<Task<Result<T>>(TimePoint until)> attempt) {
-    TimePoint give_up = BootClock::now() + options_.request_timeout();
+  Task<Result<T>> repeat(std::function<Task<Result<T>>(TimePoint until)> attempt, std::chrono::milliseconds patience) {
+    TimePoint give_up = BootClock::now() + patience;
     Backoff backoff;
     for (;;) {
       auto answer = co_await attempt(BootClock::now() + options_.attempt_timeout());

@@ -1,0 +1,280 @@
+// `shared-lock run` against a real server, with all that may befall the two.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <optional>
+
+#include "run/commands.h"
+#include "support/eventually.h"
+#include "support/server_process.h"
+#include "support/slow_link.h"
+
+namespace sharedlock::test {
+namespace {
+
+using std::chrono::seconds;
+using testing::HasSubstr;
+
+// The least TTL, and when a command without renewals is dead.
+constexpr double kTtl = 5;
+constexpr double kKilledAfter = 4;
+
+class RunTest : public testing::Test {
+ protected:
+  void TearDown() override {
+    commands.create("end");
+    if (HasFailure()) std::printf("%s\n%s\n", server->err().c_str(), commands.text("ticks").c_str());
+  }
+
+  static ProcessOptions serving(const TemporaryDirectory& data) {
+    return {.environment = ServerProcess::open_memory({{"SHARED_LOCK_STORAGE_TYPE", "embedded"},
+                                                       {"SHARED_LOCK_DATA_DIR", data / "data"},
+                                                       {"SHARED_LOCK_ADMIN_TOKEN", "the-token-of-the-admin"}})};
+  }
+  ProcessOptions run_of(std::vector<std::string> arguments) const {
+    return running("http://127.0.0.1:" + std::to_string(server->port()), std::move(arguments));
+  }
+  ProcessOptions shell(const std::string& text, std::vector<std::string> flags = {"--ttl", "5s"}) const {
+    std::vector<std::string> arguments{"demo"};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    arguments.insert(arguments.end(), {"--", "/bin/sh", "-c", text});
+    return run_of(std::move(arguments));
+  }
+  int exit_code(std::vector<std::string> arguments) const {
+    return run_program(run_of(std::move(arguments))).exit_code;
+  }
+  // The runner's only child.
+  static pid_t guard_of(const Process& run) {
+    std::string id = std::to_string(run.pid());
+    pid_t guard = -1;
+    std::ifstream("/proc/" + id + "/task/" + id + "/children") >> guard;
+    return guard;
+  }
+  std::string look() const { return server->ask("GET", "/v1/default/lock/demo").body; }
+  bool is_held() const { return look().find("owner") != std::string::npos; }
+
+  TemporaryDirectory data;
+  Commands commands;
+  std::optional<ServerProcess> server{serving(data)};
+};
+
+TEST_F(RunTest, ExitCodes) {
+  EXPECT_EQ(exit_code({"demo", "--", "/bin/sh", "-c", "exit 5"}), 5);
+  EXPECT_EQ(exit_code({"demo", "--", "/bin/sh", "-c", "kill -USR1 $$"}), 128 + SIGUSR1);
+  EXPECT_EQ(exit_code({"demo", "--", "/nowhere/at/all"}), 127);
+  EXPECT_EQ(exit_code({"demo", "--", "/etc/passwd"}), 126);
+  EXPECT_EQ(exit_code({"x", "--", "true"}), 64);
+  EXPECT_EQ(exit_code({"demo", "--ttl", "4s", "--", "true"}), 64);
+  EXPECT_EQ(exit_code({"demo", "--nonsense", "--", "true"}), 64);
+  EXPECT_EQ(exit_code({"demo", "--wait", "0", "--server", "http://127.0.0.1:1", "--", "true"}), 69);
+  EXPECT_FALSE(is_held());
+}
+
+TEST_F(RunTest, HeldByAnotherIs75OrAsAskedFor) {
+  Process holder(shell("echo 1 > " + commands.file("up") + "; exec sleep 100"));
+  ASSERT_TRUE(commands.appears("up"));
+  EXPECT_EQ(exit_code({"demo", "--wait", "0", "--", "true"}), 75);
+  EXPECT_EQ(exit_code({"demo", "--wait", "1s", "--conflict-exit-code", "3", "--", "true"}), 3);
+}
+
+TEST_F(RunTest, CommandFindsItsTokenAndHasStandardOutputToItself) {
+  Process run(shell("echo $SHARED_LOCK_FENCING_TOKEN $SHARED_LOCK_NAMESPACE $SHARED_LOCK_NAME; echo 1 > " +
+                    commands.file("up") + "; exec sleep 100"));
+  ASSERT_TRUE(commands.appears("up"));
+  std::string out = run.out();
+  EXPECT_THAT(out, testing::EndsWith(" default demo\n"));
+  EXPECT_THAT(look(), HasSubstr("\"fencingToken\":" + out.substr(0, out.find(' '))));
+}
+
+TEST_F(RunTest, SignalsGoToTheCommand) {
+  Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(commands.appears("up"));
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(), 9);
+  EXPECT_FALSE(is_held());
+}
+
+TEST_F(RunTest, ASignalEndsTheWaitInLine) {
+  Process holder(shell("exec sleep 100"));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  Process waiter(shell("true"));
+  ASSERT_TRUE(eventually([&] { return look().find("\"waiters\":1") != std::string::npos; }));
+  waiter.signal(SIGTERM);
+  EXPECT_EQ(waiter.wait(), 128 + SIGTERM);
+  EXPECT_TRUE(eventually([&] { return look().find("\"waiters\":1") == std::string::npos; }));
+}
+
+TEST_F(RunTest, WithoutACommandItHoldsUntilASignal) {
+  Process run(run_of({"demo"}));
+  ASSERT_TRUE(eventually([&] { return run.out().ends_with('\n'); }));
+  EXPECT_THAT(look(), HasSubstr("\"fencingToken\":" + run.out().substr(0, run.out().size() - 1)));
+  run.signal(SIGINT);
+  EXPECT_EQ(run.wait(), 0);
+  EXPECT_FALSE(is_held());
+}
+
+TEST_F(RunTest, HoldsUntilWhatTheCommandLeftBehindIsGone) {
+  Process run(
+      shell("(setsid sh -c 'echo 1 > " + commands.file("up") + "; " + commands.ticking("daemon") + "' &); exit 4"));
+  ASSERT_TRUE(commands.appears("up"));
+  // Longer than the TTL: it is renewed, too.
+  double begin = Commands::now();
+  ASSERT_TRUE(eventually([&] { return Commands::now() > begin + kTtl + 0.5; }));
+  EXPECT_TRUE(is_held());
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 4);
+  EXPECT_FALSE(is_held());
+}
+
+// The command ignores SIGTERM, and has a daemon in a session of its own. Both end before the waiter gets the lock.
+TEST_F(RunTest, StoppedRunner) {
+  Process first(
+      shell("trap '' TERM; (setsid sh -c '" + commands.ticking("first") + "' &); " + commands.ticking("first")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("first"); }));
+  Process second(shell(commands.ticking("second")));
+  first.stop();
+  EXPECT_TRUE(eventually([&] { return commands.has_ticks_of("second"); }, seconds(30)));
+  EXPECT_GE(commands.first_tick("second") - commands.last_tick("first"), 0.5);
+  first.resume();
+  EXPECT_EQ(first.wait(), 76) << first.err();
+  commands.create("end");
+  EXPECT_EQ(second.wait(), 0) << second.err();
+  EXPECT_EQ(commands.overlap(), "");
+}
+
+TEST_F(RunTest, KilledRunner) {
+  Process first(
+      shell("trap '' TERM; (setsid sh -c '" + commands.ticking("first") + "' &); " + commands.ticking("first")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("first"); }));
+  Process second(shell(commands.ticking("second")));
+  double killed_at = Commands::now();
+  first.signal(SIGKILL);
+  EXPECT_TRUE(eventually([&] { return commands.has_ticks_of("second"); }, seconds(30)));
+  EXPECT_LE(commands.last_tick("first"), killed_at + 1);
+  commands.create("end");
+  EXPECT_EQ(second.wait(), 0) << second.err();
+  EXPECT_EQ(commands.overlap(), "");
+}
+
+TEST_F(RunTest, ServerGone) {
+  Process run(shell("trap 'echo 1 > " + commands.file("term") + "' TERM; " + commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  server->process().signal(SIGKILL);
+  server->process().wait();
+  double killed_at = Commands::now();
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  EXPECT_TRUE(commands.exists("term"));
+  EXPECT_GE(commands.last_tick("it"), commands.first_tick("it") + kKilledAfter - 1.5);
+  EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.1);
+}
+
+// The command and its daemon are gone before the lock is.
+TEST_F(RunTest, KilledGuard) {
+  Process first(shell("(setsid sh -c '" + commands.ticking("first") + "' &); " + commands.ticking("first")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("first"); }));
+  Process second(shell(commands.ticking("second")));
+  ASSERT_EQ(::kill(guard_of(first), SIGKILL), 0);
+  EXPECT_EQ(first.wait(), 128 + SIGKILL) << first.err();
+  // Long enough for what is left of the first to show.
+  EXPECT_TRUE(eventually([&] { return commands.last_tick("second") > commands.first_tick("second") + 0.2; }));
+  commands.create("end");
+  EXPECT_EQ(second.wait(), 0) << second.err();
+  EXPECT_EQ(commands.overlap(), "");
+}
+
+// The runner ends what a guard that stands still does not.
+TEST_F(RunTest, StoppedGuard) {
+  Process run(shell("trap '' TERM; (setsid sh -c '" + commands.ticking("it") + "' &); " + commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  ASSERT_EQ(::kill(guard_of(run), SIGSTOP), 0);
+  server->process().signal(SIGKILL);
+  double killed_at = Commands::now();
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.5);
+}
+
+TEST_F(RunTest, ServerGoneWithoutSigterm) {
+  Process run(shell("trap 'echo 1 > " + commands.file("term") + "' TERM; " + commands.ticking("it"),
+                    {"--ttl", "5s", "--on-lost", "kill"}));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  server->process().signal(SIGKILL);
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  EXPECT_FALSE(commands.exists("term"));
+}
+
+TEST_F(RunTest, ServerRestartsInTime) {
+  SlowLink link("127.0.0.1", server->port());
+  ProcessOptions options = shell(commands.ticking("it"), {"--ttl", "12s"});
+  options.environment["SHARED_LOCK_URL"] = link.url();
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  server->process().signal(SIGKILL);
+  server->process().wait();
+  link.lead_to(server->port());
+  ASSERT_TRUE(eventually([&] { return run.err().find("trying on") != std::string::npos; }));
+  server.emplace(serving(data));
+  link.lead_to(server->port());
+  EXPECT_TRUE(eventually([&] { return run.err().find("renewed again") != std::string::npos; }));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 0) << run.err();
+  EXPECT_FALSE(is_held());
+}
+
+// Answers that come later than a renewal may take are no renewals.
+TEST_F(RunTest, SlowServer) {
+  SlowLink link("127.0.0.1", server->port());
+  ProcessOptions options = shell("trap '' TERM; " + commands.ticking("first"));
+  options.environment["SHARED_LOCK_URL"] = link.url();
+  Process first(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("first"); }));
+  Process second(shell(commands.ticking("second")));
+  link.delay(std::chrono::milliseconds(6000));
+  EXPECT_EQ(first.wait(), 76) << first.err();
+  EXPECT_TRUE(eventually([&] { return commands.has_ticks_of("second"); }, seconds(30)));
+  commands.create("end");
+  EXPECT_EQ(second.wait(), 0) << second.err();
+  EXPECT_EQ(commands.overlap(), "");
+}
+
+TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
+  Process holder(shell("exec sleep 100"));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  SlowLink link("127.0.0.1", server->port());
+  ProcessOptions options = shell("true");
+  options.environment["SHARED_LOCK_URL"] = link.url();
+  Process waiter(options);
+  ASSERT_TRUE(eventually([&] { return look().find("\"waiters\":1") != std::string::npos; }));
+  holder.signal(SIGKILL);
+  EXPECT_EQ(server->stop(), 0);
+  server.emplace(serving(data));
+  link.lead_to(server->port());
+  EXPECT_EQ(waiter.wait(), 0) << waiter.err();
+}
+
+TEST_F(RunTest, ForcedReleaseKillsAtOnce) {
+  Process run(shell("trap 'echo 1 > " + commands.file("term") + "' TERM; " + commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  auto forced =
+      server->ask("DELETE", "/v1/default/lock/demo", "", "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n");
+  ASSERT_EQ(forced.status, 200) << forced.body;
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  EXPECT_THAT(run.err(), HasSubstr("the lock is lost"));
+  EXPECT_FALSE(commands.exists("term"));
+}
+
+TEST_F(RunTest, LostIsIgnoredWhenAskedTo) {
+  Process run(shell(commands.ticking("it") + "; exit 6", {"--ttl", "5s", "--on-lost", "ignore"}));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  auto forced =
+      server->ask("DELETE", "/v1/default/lock/demo", "", "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n");
+  ASSERT_EQ(forced.status, 200) << forced.body;
+  EXPECT_TRUE(eventually([&] { return run.err().find("the lock is lost") != std::string::npos; }));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 6) << run.err();
+}
+
+}  // namespace
+}  // namespace sharedlock::test

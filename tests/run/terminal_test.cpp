@@ -1,0 +1,135 @@
+// `shared-lock run` at a terminal, and as the first process of a container.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <optional>
+
+#include "run/commands.h"
+#include "support/eventually.h"
+#include "support/server_process.h"
+
+namespace sharedlock::test {
+namespace {
+
+using testing::HasSubstr;
+
+// A terminal with `shared-lock run demo -- /bin/sh -c TEXT` in front.
+class Terminal {
+ public:
+  Terminal(const std::string& url, const std::string& text) {
+    std::string variable = "SHARED_LOCK_URL=" + url;
+    pid_ = ::forkpty(&master_, nullptr, nullptr, nullptr);
+    if (pid_ != 0) return;
+    ::putenv(variable.data());
+    ::execl(SHAREDLOCK_PROGRAM, "shared-lock", "run", "demo", "--ttl", "5s", "--", "/bin/sh", "-c", text.c_str(),
+            nullptr);
+    ::_exit(1);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+  ~Terminal() {
+    hang_up();
+    if (pid_ > 0 && !code_) ::kill(pid_, SIGKILL);
+    if (pid_ > 0 && !code_) ::waitpid(pid_, nullptr, 0);
+  }
+
+  void type(const std::string& keys) { EXPECT_EQ(::write(master_, keys.data(), keys.size()), std::ssize(keys)); }
+  void hang_up() {
+    if (master_ >= 0) ::close(master_);
+    master_ = -1;
+  }
+  // Reads on until it shows that.
+  bool shows(const std::string& text) {
+    return eventually([&] {
+      pollfd readable{master_, POLLIN, 0};
+      std::array<char, 1000> piece{};
+      ssize_t size = ::poll(&readable, 1, 0) == 1 ? ::read(master_, piece.data(), piece.size()) : 0;
+      if (size > 0) shown_.append(piece.data(), static_cast<std::size_t>(size));
+      return shown_.find(text) != std::string::npos;
+    });
+  }
+  const std::string& shown() const { return shown_; }
+
+  std::optional<int> exit_code() {
+    int status = 0;
+    bool ended = eventually([&] { return ::waitpid(pid_, &status, WNOHANG) == pid_; });
+    if (ended) code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+    return code_;
+  }
+
+ private:
+  int master_ = -1;
+  pid_t pid_ = -1;
+  std::string shown_;
+  std::optional<int> code_;
+};
+
+class RunAtTerminal : public testing::Test {
+ protected:
+  ~RunAtTerminal() override { commands.create("end"); }
+  ServerProcess server{{.environment = ServerProcess::open_memory()}};
+  std::string url = "http://127.0.0.1:" + std::to_string(server.port());
+  Commands commands;
+};
+
+TEST_F(RunAtTerminal, TheCommandReadsFromIt) {
+  Terminal terminal(url, "echo ready; read line; echo \"got $line\"; exit 3");
+  ASSERT_TRUE(terminal.shows("ready"));
+  terminal.type("hello\n");
+  EXPECT_TRUE(terminal.shows("got hello"));
+  EXPECT_EQ(terminal.exit_code(), 3);
+}
+
+TEST_F(RunAtTerminal, InterruptGoesToTheCommand) {
+  Terminal terminal(url, "trap 'exit 9' INT; echo ready; while :; do sleep 0.01; done");
+  ASSERT_TRUE(terminal.shows("ready"));
+  terminal.type("\x03");
+  EXPECT_EQ(terminal.exit_code(), 9);
+}
+
+TEST_F(RunAtTerminal, SuspendIsRefused) {
+  Terminal terminal(url, "echo ready; read line; echo \"got $line\"");
+  ASSERT_TRUE(terminal.shows("ready"));
+  terminal.type("\x1a");
+  EXPECT_TRUE(terminal.shows("cannot be suspended"));
+  terminal.type("hello\n");
+  EXPECT_TRUE(terminal.shows("got hello"));
+  EXPECT_EQ(terminal.exit_code(), 0);
+}
+
+TEST_F(RunAtTerminal, HangUpEndsTheCommand) {
+  Terminal terminal(url, commands.ticking("it"));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  terminal.hang_up();
+  EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
+  EXPECT_EQ(server.ask("GET", "/v1/default/lock/demo").body.find("owner"), std::string::npos);
+}
+
+// In a process namespace of its own.
+TEST_F(RunAtTerminal, AsTheFirstProcess) {
+  auto first_process = [&](const std::string& text) {
+    ProcessOptions options = running(url, {"demo", "--", "/bin/sh", "-c", text});
+    options.program = "/usr/bin/unshare";
+    std::vector<std::string> unshare{"--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"};
+    unshare.emplace_back(SHAREDLOCK_PROGRAM);
+    options.arguments.insert(options.arguments.begin(), unshare.begin(), unshare.end());
+    return run_program(options);
+  };
+  // An orphan is waited for and reaped.
+  auto ended = first_process("(setsid sh -c 'sleep 0.2; echo 1 > " + commands.file("orphan") + "' &); exit 4");
+  EXPECT_EQ(ended.exit_code, 4) << ended.err;
+  EXPECT_TRUE(commands.exists("orphan"));
+  // Signals are heard, though the kernel spares a first process those that it does not handle.
+  ended = first_process("trap 'exit 9' TERM; kill -TERM 1; while :; do sleep 0.01; done");
+  EXPECT_EQ(ended.exit_code, 9) << ended.err;
+}
+
+}  // namespace
+}  // namespace sharedlock::test
