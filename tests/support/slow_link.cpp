@@ -117,12 +117,11 @@ Task<void> SlowLink::take_from_server(std::shared_ptr<Connection> connection) {
   auto buffer = std::make_unique<Buffer>();
   while (true) {
     auto size = co_await read_some(&connection->server, buffer.get());
-    if (size == 0) break;
     Time due = std::chrono::steady_clock::now() + delay_.load();
-    connection->on_the_way.emplace_back(due, std::string(buffer->data(), size));
+    connection->on_the_way.emplace_back(due, std::string(buffer->data(), size));  // empty: the end
     connection->wake.raise();
+    if (size == 0) break;
   }
-  connection->close();
 }
 
 Task<void> SlowLink::pass_to_client(std::shared_ptr<Connection> connection) {
@@ -136,6 +135,7 @@ Task<void> SlowLink::pass_to_client(std::shared_ptr<Connection> connection) {
     connection->on_the_way.pop_front();
     timer.expires_at(due);
     co_await timer.async_wait(use_task);
+    if (data.empty()) break;
     bool open = co_await write(&connection->client, data.data(), data.size());
     if (!open) break;
   }
