@@ -11,9 +11,9 @@
 namespace sharedlock {
 
 // A command that runs under a lock, and the small process that watches over it: it starts the command in a process
-// group of its own, and ends it in time whatever becomes of us, who speak to the lock service. It is forked before there
-// are threads, shares nothing with us but a socket, and waits for nothing but that, a timer on CLOCK_BOOTTIME and its
-// children. All descendants of the command are its own, also those that leave their group or session.
+// group of its own, and ends it in time whatever becomes of us, who speak to the lock service. It is forked before
+// there are threads, shares nothing with us but a socket, and waits for nothing but that, a timer on CLOCK_BOOTTIME and
+// its children. All descendants of the command are its own, also those that leave their group or session.
 //
 // If it is killed itself, the kernel kills the command, and its descendants become ours.
 

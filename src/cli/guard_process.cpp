@@ -58,8 +58,7 @@ GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, s
 
 void GuardProcess::run() {
   for (;;) {
-    std::array<pollfd, 3> events{
-        {{alone_ ? -1 : socket_, POLLIN, 0}, {children_, POLLIN, 0}, {timer_, POLLIN, 0}}};
+    std::array<pollfd, 3> events{{{alone_ ? -1 : socket_, POLLIN, 0}, {children_, POLLIN, 0}, {timer_, POLLIN, 0}}};
     if (::poll(events.data(), events.size(), -1) < 0) continue;
     if (events[2].revents != 0) on_time();
     if (events[1].revents != 0) on_child();

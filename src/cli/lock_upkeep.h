@@ -16,7 +16,7 @@ class LockUpkeep {
  public:
   struct Events {
     std::function<void(const client::Grant&)> renewed;
-    std::function<void()> lost;  // the server says so; or its time is over without a renewal. Once
+    std::function<void()> lost;                       // the server says so; or its time is over without a renewal. Once
     std::function<void(const std::string&)> trouble;  // for people: renewals get no answer; or do again
   };
 

@@ -87,9 +87,9 @@ class Runner {
  public:
   explicit Runner(const RunOptions& options) : options_(options) {
     if (!options.command.empty()) {
-      GuardedCommand command{.arguments = options.command,
-                             .environment = {{"SHARED_LOCK_NAME", options.name},
-                                             {"SHARED_LOCK_NAMESPACE", options.space}}};
+      GuardedCommand command{
+          .arguments = options.command,
+          .environment = {{"SHARED_LOCK_NAME", options.name}, {"SHARED_LOCK_NAMESPACE", options.space}}};
       guard_.emplace(std::move(command), options.on_lost);
     }
     signals_.emplace();
