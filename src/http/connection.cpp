@@ -196,7 +196,7 @@ void Connection::forget_hang_up() {
 
 bool Connection::has_hung_up() {
   pollfd peer{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
-  return ::poll(&peer, 1, 0) != 0;
+  return ::poll(&peer, 1, 0) > 0;  // a signal that comes in between says nothing
 }
 
 void Connection::expire() {
