@@ -103,7 +103,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   count(LeaseOperation::get_created, request);
   const LeaseGrant& grant = std::get<LeaseGrant>(*answer);
   http::Response response = granted(grant);
-  if (grant.waited) {
+  if (grant.undoable) {
     auto executor = co_await asio::this_coro::executor;
     response.if_undelivered([this, executor, key = std::move(asked->key), revision = grant.revision] {
       leases_.take_back(executor, key, revision);

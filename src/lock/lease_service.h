@@ -43,8 +43,8 @@ struct LeaseGrant {
   LeaseId id;
   Ttl ttl;
   FencingToken token;
-  Revision revision;    // of the commit
-  bool waited = false;  // in line: `ttl` counts from a moment that the client does not know
+  Revision revision;      // of the commit
+  bool undoable = false;  // after waiting: to be taken back where the client surely never learns of it (R3)
 };
 
 // Somebody else has the key, under this lease; or nobody has, but others wait in line for it.

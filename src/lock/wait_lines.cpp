@@ -142,8 +142,9 @@ Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
     put_join(transaction, book_.join_of(state.id), state.place);
   }
   auto outcome = co_await store_.commit(std::move(transaction), soon());
-  if (!outcome) co_await state.signal.wait(kRest);
   auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+  // Also after a lost race: what is there is known only once the watch has told it.
+  if (!committed) co_await state.signal.wait(kRest);
   std::scoped_lock lock(mutex_);
   book_.advance(clock_.boot_now());
   if (committed) {

@@ -8,15 +8,18 @@
 #include <memory>
 
 #include "base/io_threads.h"
+#include "lock/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/memory_store.h"
 #include "support/background_call.h"
+#include "support/run_task.h"
 
 namespace sharedlock {
 namespace {
 
 using std::chrono::seconds;
 using test::BackgroundCall;
+using test::run_task;
 
 const LockName kLock{"space", "name"};
 
@@ -31,12 +34,72 @@ class WaitLinesTest : public testing::Test {
             .when_hung_up = nullptr};
   }
 
+  GrantRequest lease(std::optional<LeaseId> id, seconds wait) {
+    return {.key = "key",
+            .value = "value",
+            .ttl = seconds(60),
+            .received = clock.boot_now(),
+            .id = id,
+            .wait = wait,
+            .when_hung_up = nullptr};
+  }
+  bool somebody_waits(const std::string& lines) {
+    auto places = run_task(store->list(lines, "", 10, Deadline::never()));
+    return places && !places->entries.empty();
+  }
+  void store_record(const std::string& instance) {
+    Transaction transaction;
+    std::string record = R"({"owner":"owner","leaseDuration":60,"expiry":9999999999,"instanceId":")" + instance + "\"}";
+    transaction.changes.emplace_back(Put{"locks/space:name", record, PooledLease{seconds(60)}});
+    ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
+  }
+  // What one gets who waits until another releases the key.
+  LeaseGrant wait_for_lease(std::optional<LeaseId> id) {
+    auto held = run_task(leases.grant(lease({}, seconds(0))));
+    GrantRequest request = lease(id, seconds(60));
+    BackgroundCall<Result<LeaseService::Answer>> waiting(threads.executor(0), leases.grant(request));
+    EXPECT_TRUE(test::eventually([this] { return somebody_waits("/shared-lock.queue/"); }));
+    EXPECT_TRUE(run_task(leases.release(std::get<LeaseGrant>(*held).id, clock.boot_now())));
+    auto answer = waiting.result();
+    LeaseGrant grant = std::get<LeaseGrant>(*answer);
+    EXPECT_TRUE(run_task(leases.release(grant.id, clock.boot_now())));
+    return grant;
+  }
+  // What one gets who waits until `change` takes the lock from another.
+  LockGrant wait_for_lock(const std::function<void()>& change) {
+    EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
+    AcquireRequest request = asking("waiter", seconds(60));
+    BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
+    EXPECT_TRUE(test::eventually([this] { return somebody_waits("locks/.queue/"); }));
+    change();
+    auto answer = waiting.result();
+    return std::get<LockGrant>(*answer);
+  }
+
   SystemClock clock;
   Log log{LogLevel::error};
   std::unique_ptr<LeaseStore> store = make_memory_store(clock);
   IoThreads threads{4};
   LockService locks{{}, *store, clock, log};
+  LeaseService leases{{}, *store, clock, log};
 };
+
+// A repeat renews it and leaves its revision: an undo could come after that, and end what was promised.
+TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
+  EXPECT_TRUE(wait_for_lease({}).undoable);
+  EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
+}
+
+TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
+  LockGrant fresh = wait_for_lock([this] {
+    ReleaseRequest release{.lock = kLock, .holder = {"owner", "other"}, .token = {}, .received = clock.boot_now()};
+    EXPECT_TRUE(run_task(locks.release(std::move(release))));
+  });
+  EXPECT_TRUE(fresh.waited && !fresh.replaces);
+  ReleaseRequest release{.lock = kLock, .holder = {"owner", "waiter"}, .token = {}, .received = clock.boot_now()};
+  EXPECT_TRUE(run_task(locks.release(std::move(release))));
+  EXPECT_TRUE(wait_for_lock([this] { store_record("waiter"); }).replaces) << "and so is not taken back";
+}
 
 struct Seen {
   std::atomic<int> inside = 0;
