@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <memory>
 #include <optional>
 
+#include "bench/options.h"
 #include "bench/run.h"
 
 namespace sharedlock {
@@ -33,14 +35,17 @@ void raise_file_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+struct Flags {
+  bench::BenchOptions options;
+  std::string workload = "mixed";
+};
+
 int usage_error(const std::string& what) {
   std::fprintf(stderr, "shared-lock: bench: %s\n", what.c_str());
-  return kBenchUsageError;
+  return kExitUsage;
 }
 
-}  // namespace
-
-void declare_bench(CLI::App& command, BenchFlags& into) {
+void declare(CLI::App& command, Flags& into) {
   bench::BenchOptions& options = into.options;
   auto add = [&command](const std::string& flag, auto& value, const std::string& help, const char* type) {
     command.add_option(flag, value, help)->type_name(type)->capture_default_str();
@@ -71,7 +76,7 @@ void declare_bench(CLI::App& command, BenchFlags& into) {
   command.footer(kFooter);
 }
 
-int run_bench(const BenchFlags& flags) {
+int run(const Flags& flags) {
   bench::BenchOptions options = flags.options;
   auto workload = bench::workload_named(flags.workload);
   if (!workload) {
@@ -81,6 +86,15 @@ int run_bench(const BenchFlags& flags) {
   if (auto fault = bench::fault_in(options)) return usage_error(*fault);
   raise_file_limit();
   return bench::run(options);
+}
+
+}  // namespace
+
+Command add_bench(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& app = *program.add_subcommand("bench", "Load a server with requests, and print what it did.");
+  declare(app, *flags);
+  return {&app, [flags] { return run(*flags); }};
 }
 
 }  // namespace sharedlock

@@ -2,9 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <iterator>
 #include <string>
+#include <vector>
 
 #include "app/bench_command.h"
 #include "app/command_line.h"
@@ -12,14 +15,15 @@
 #include "app/profiler_restart.h"
 #include "app/serve.h"
 #include "app/version.h"
+#include "cli/command.h"
 #include "cli/exit_codes.h"
-#include "cli/run_command.h"
 #include "config/config_page.h"
 
 namespace sharedlock {
 namespace {
 
-constexpr int kUsageError = 2;
+constexpr int kSettingsError = 2;
+const std::string kTitle = "shared-lock " + std::string(kVersion);
 
 int print_settings(const SettingsFlags& given, bool markdown) {
   if (markdown) {
@@ -27,14 +31,14 @@ int print_settings(const SettingsFlags& given, bool markdown) {
     return 0;
   }
   config::LoadedSettings loaded = load_settings(given);
-  if (!report_errors(loaded)) return kUsageError;
+  if (!report_errors(loaded)) return kSettingsError;
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "shared-lock: %s\n", warning.c_str());
   std::fputs(config::effective_settings(loaded).c_str(), stdout);
   return 0;
 }
 
 int print_version() {
-  std::printf("shared-lock %.*s\n", static_cast<int>(kVersion.size()), kVersion.data());
+  std::puts(kTitle.c_str());
   return 0;
 }
 
@@ -48,47 +52,70 @@ void hold_standard_streams() {
   if (fd > STDERR_FILENO) ::close(fd);
 }
 
+// The commands for who runs a server. They live as long as the program.
+class ServerCommands {
+ public:
+  ServerCommands(CLI::App& program, char** argv) : argv_(argv) {
+    add(program, "serve", "Run the server.", &ServerCommands::run_server);
+    add(program, "config", "Print the settings as serve would see them, and where each comes from.",
+        &ServerCommands::print_config)
+        .add_flag("--markdown", markdown_, "Print the page that describes all settings instead.");
+    add(program, "health", "Ask the server on this machine whether it is ready: exit code 0 or 1.",
+        &ServerCommands::ask_health);
+  }
+
+  const std::vector<Command>& all() const { return commands_; }
+
+ private:
+  CLI::App& add(CLI::App& program, const char* name, const char* help, int (ServerCommands::*run)()) {
+    CLI::App& app = *program.add_subcommand(name, help);
+    declare_settings(app, given_);
+    commands_.push_back({&app, [this, run] { return (this->*run)(); }, kSettingsError});
+    return app;
+  }
+
+  int run_server() {
+    config::LoadedSettings loaded = load_settings(given_);
+    if (!report_errors(loaded)) return kSettingsError;
+    if (loaded.settings.pprof_enabled) restart_with_profiler(argv_);
+    return serve(loaded);
+  }
+  int print_config() { return print_settings(given_, markdown_); }
+  // Docker knows no exit codes of a health check but 0 and 1.
+  int ask_health() {
+    config::LoadedSettings loaded = load_settings(given_);
+    return report_errors(loaded) ? health(loaded.settings) : 1;
+  }
+
+  char** argv_;
+  SettingsFlags given_;
+  bool markdown_ = false;
+  std::vector<Command> commands_;
+};
+
 int run(int argc, char** argv) {
   CLI::App program("A distributed lock service over HTTP.", "shared-lock");
   program.require_subcommand(1);
-  SettingsFlags given;
-  bool markdown = false;
+  program.set_version_flag("--version", kTitle);
+  ServerCommands server(program, argv);
+  std::vector<Command> commands = server.all();
+  for (auto add : {add_run, add_acquire, add_renew, add_release, add_get, add_verify, add_force_release}) {
+    commands.push_back(add(program));
+  }
+  std::ranges::copy(add_lease(program), std::back_inserter(commands));
+  for (auto add : {add_bench, add_completion, add_man}) commands.push_back(add(program));
+  CLI::App* version = program.add_subcommand("version", "Print the version.");
+  commands.push_back({version, print_version});
 
-  CLI::App* serve_command = program.add_subcommand("serve", "Run the server.");
-  declare_settings(*serve_command, given);
-  CLI::App* config_command =
-      program.add_subcommand("config", "Print the settings as serve would see them, and where each comes from.");
-  declare_settings(*config_command, given);
-  config_command->add_flag("--markdown", markdown, "Print the page that describes all settings instead.");
-  CLI::App* health_command =
-      program.add_subcommand("health", "Ask the server on this machine whether it is ready: exit code 0 or 1.");
-  declare_settings(*health_command, given);
-  BenchFlags bench_flags;
-  CLI::App* bench_command = program.add_subcommand("bench", "Load a server with requests, and print what it did.");
-  declare_bench(*bench_command, bench_flags);
-  RunFlags run_flags;
-  CLI::App* run_program_command = program.add_subcommand("run", "Run a program under a lock.");
-  declare_run(*run_program_command, run_flags);
-  CLI::App* version_command = program.add_subcommand("version", "Print the version.");
-
+  auto is_parsed = [](const Command& command) { return command.app->parsed(); };
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (program.exit(error) == 0) return 0;
-    if (run_program_command->parsed()) return kExitUsage;
-    return bench_command->parsed() ? kBenchUsageError : kUsageError;
+    auto chosen = std::ranges::find_if(commands, is_parsed);
+    return chosen == commands.end() ? kExitUsage : chosen->usage_error;
   }
-  if (run_program_command->parsed()) return run_command(run_flags);
-  if (bench_command->parsed()) return run_bench(bench_flags);
-  if (version_command->parsed()) return print_version();
-  if (config_command->parsed()) return print_settings(given, markdown);
-  config::LoadedSettings loaded = load_settings(given);
-  bool usable = report_errors(loaded);
-  // Docker knows no exit codes of a health check but 0 and 1.
-  if (health_command->parsed()) return usable ? health(loaded.settings) : 1;
-  if (!usable) return kUsageError;
-  if (loaded.settings.pprof_enabled) restart_with_profiler(argv);
-  return serve(loaded);
+  return std::ranges::find_if(commands, is_parsed)->run();
 }
 
 }  // namespace

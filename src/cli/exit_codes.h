@@ -6,6 +6,7 @@ namespace sharedlock {
 
 // What our commands end with: the numbers of sysexits.h, where they have one.
 enum ExitCode : int {
+  kExitNo = 1,  // to a question
   kExitUsage = 64,
   kExitUnavailable = 69,  // no answer, or none that settles it
   kExitSoftware = 70,

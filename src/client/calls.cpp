@@ -1,6 +1,7 @@
 #include "client/calls.h"
 
 #include <boost/json.hpp>
+#include <utility>
 
 #include "base/json_text.h"
 #include "base/random.h"
@@ -103,8 +104,20 @@ HttpRequest lease_post(std::string target, std::int64_t id) {
   return {.method = "POST", .target = std::move(target), .body = std::to_string(id)};
 }
 
-Error held_by_another() {
-  return {Errc::held_by_another, "held by another"};
+// Of a refusal, which says who is in the way; of several locks, which of them.
+Error held_by_another(const HttpAnswer& answer) {
+  std::string text = "held by ";
+  auto object = object_of(answer);
+  std::string owner = object ? text_in(*object, "owner") : std::string();
+  text += owner.empty() ? "another" : owner;
+  auto* blocked = object ? object->if_contains("blockedBy") : nullptr;
+  if (blocked && blocked->is_array()) {
+    const char* before = ": ";
+    for (const json::value& name : blocked->get_array()) {
+      if (name.is_string()) text.append(std::exchange(before, ", ")).append(name.get_string());
+    }
+  }
+  return {Errc::held_by_another, std::move(text)};
 }
 Error lost() {
   return {Errc::lost, "it is not held any more"};
@@ -122,7 +135,7 @@ Task<Result<Grant>> Calls::acquire(Names names, std::chrono::seconds duration, s
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
   if (answer->status == 200) co_return to_grant(names, *answer);
-  if (answer->status == 423) co_return held_by_another();
+  if (answer->status == 423) co_return held_by_another(*answer);
   if (answer->status == 409) co_return Error{Errc::superseded, text_of(*answer)};
   co_return failure(*answer);
 }
@@ -143,7 +156,7 @@ Task<Result<void>> Calls::release(Names names, TimePoint until) {
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
   if (answer->status == 200) co_return Result<void>();
-  if (answer->status == 423) co_return held_by_another();
+  if (answer->status == 423) co_return held_by_another(*answer);
   co_return failure(*answer);
 }
 
@@ -197,7 +210,7 @@ Task<Result<LeaseGrant>> Calls::grant(LeaseRequest asked, std::chrono::seconds w
   if (wait.count() > 0) request.headers.emplace_back("x-lease-wait", std::to_string(wait.count()) + "s");
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
-  if (answer->status == 202) co_return held_by_another();
+  if (answer->status == 202) co_return held_by_another(*answer);
   if (answer->status != 201) co_return failure(*answer);
   if (answer->ttl <= 0) co_return garbage();
   LeaseGrant grant{

@@ -1,4 +1,4 @@
-#include "cli/server_flags.h"
+#include "cli/client_flags.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
@@ -25,20 +25,20 @@ std::optional<std::string> token_in(const std::string& file_name) {
 
 }  // namespace
 
-void declare_server(CLI::App& command, std::string& server, std::string& token_file) {
-  command.add_option("--server", server, "Its URL; else SHARED_LOCK_URL, else http://127.0.0.1:8080.")
+void declare_client(CLI::App& command, ClientFlags& into) {
+  command.add_option("--server", into.server, "Its URL; else SHARED_LOCK_URL, else http://127.0.0.1:8080.")
       ->type_name("URL");
-  command.add_option("--token-file", token_file, "A file with the bearer token; else SHARED_LOCK_TOKEN holds it.")
+  command.add_option("--token-file", into.token_file, "A file with the bearer token; else SHARED_LOCK_TOKEN holds it.")
       ->type_name("FILE");
 }
 
-client::Result<client::ClientOptions> server_options(const std::string& server, const std::string& token_file) {
-  std::string url = server.empty() ? variable("SHARED_LOCK_URL") : server;
+client::Result<client::ClientOptions> client_options(const ClientFlags& flags) {
+  std::string url = flags.server.empty() ? variable("SHARED_LOCK_URL") : flags.server;
   client::ClientOptions options = url.empty() ? client::ClientOptions() : client::ClientOptions(url);
   options.admin_token(variable("SHARED_LOCK_ADMIN_TOKEN"));
-  if (!token_file.empty()) {
-    if (!token_in(token_file)) return client::Error{client::Errc::refused, "--token-file: can't read " + token_file};
-    options.token([token_file] { return token_in(token_file).value_or(""); });
+  if (std::string file = flags.token_file; !file.empty()) {
+    if (!token_in(file)) return client::Error{client::Errc::refused, "--token-file: can't read " + file};
+    options.token([file] { return token_in(file).value_or(""); });
   } else if (std::string token = variable("SHARED_LOCK_TOKEN"); !token.empty()) {
     options.token([token] { return token; });
   }

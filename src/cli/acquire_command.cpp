@@ -1,0 +1,53 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/request.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr const char* kFooter =
+    "Prints the fencing token, the instance that renew and release want, for how many seconds it is safe (ttl,\n"
+    "counted from before the call) and when it ends (expiry, in seconds since 1970). Nobody renews it:\n"
+    "`shared-lock run` does. After waiting, renew it once before you count on the ttl. Who waits longer than an\n"
+    "hour takes a new place at the end of the line.\n"
+    "\n"
+    "Exit codes: 0; 64 usage; 69 no answer from the server; 75 another holds it; 77 refused by the server.\n";
+
+struct Flags {
+  RequestFlags request;
+  client::Names names;
+  std::chrono::seconds ttl{60};
+  std::chrono::seconds wait{0};
+};
+
+client::Result<Answer> acquire(client::Client& client, const Flags& flags) {
+  client::Names names = flags.names;
+  if (names.instance.empty()) names.instance = client::random_instance();
+  auto granted = client.acquire_once(names, flags.ttl, flags.wait);
+  if (!granted) return granted.error();
+  Answer answer;
+  answer.grant(names, *granted);
+  answer.undo = [&client, names] { (void)client.release_once(names); };
+  return answer;
+}
+
+}  // namespace
+
+Command add_acquire(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& app = *program.add_subcommand("acquire", "Take a lock, or several, and leave it to its time to live.");
+  declare_names(app, flags->names.names);
+  declare_space(app, flags->names.space);
+  declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
+                  "How long it is held, unless it is renewed or released.");
+  declare_seconds(app, "--wait", flags->wait, {}, "Wait in line so long when another holds it.");
+  declare_instance(app, flags->names.instance, "Who takes it; by default new and random, which is best.");
+  app.footer(kFooter);
+  return request_command(app, flags, acquire);
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,192 @@
+#include <CLI/CLI.hpp>
+#include <boost/algorithm/string.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/command_table.h"
+
+// Completions of the shells' own kind. All text in them is from the table of command lines: nothing of it is the
+// user's.
+namespace sharedlock {
+
+namespace {
+
+using boost::algorithm::join;
+
+constexpr const char* kFooter =
+    "  bash  shared-lock completion bash > /etc/bash_completion.d/shared-lock\n"
+    "  zsh   shared-lock completion zsh > /usr/local/share/zsh/site-functions/_shared-lock\n";
+
+// The command line behind this word of `run` is another program's.
+bool runs_programs(const CLI::Option& positional) {
+  return positional.get_name() == "COMMAND";
+}
+
+// bash: one function, with the words and values of each command in `case` lists.
+class BashCompletion {
+ public:
+  explicit BashCompletion(const CLI::App& program) { add(program); }
+
+  std::string text() const {
+    return "# bash completion of shared-lock, by `shared-lock completion bash`\n"
+           "_shared_lock() {\n"
+           "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} command='' words='' i\n"
+           "  COMPREPLY=()\n"
+           "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+           "    if [[ ${COMP_WORDS[i]} == -- ]]; then\n"
+           "      if ((i == COMP_CWORD - 1)); then mapfile -t COMPREPLY < <(compgen -c -- \"$word\")\n"
+           "      else mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); fi\n"
+           "      return\n"
+           "    fi\n"
+           "    case \"$command ${COMP_WORDS[i]}\" in\n"
+           "      " +
+           join(commands_, " | ") +
+           ")\n"
+           "        command=\"${command:+$command }${COMP_WORDS[i]}\" ;;\n"
+           "    esac\n"
+           "  done\n"
+           "  case \"$command $before\" in\n" +
+           values_ +
+           "  esac\n"
+           "  case \"$command\" in\n" +
+           words_ +
+           "  esac\n"
+           "  mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
+           "}\n"
+           "complete -F _shared_lock shared-lock\n";
+  }
+
+ private:
+  void add(const CLI::App& command) {
+    std::string path = path_of(command);
+    std::vector<std::string> words;
+    for (const CLI::App* child : subcommands_of(command)) {
+      words.push_back(child->get_name());
+      commands_.push_back('\'' + path + ' ' + child->get_name() + '\'');
+    }
+    for (const CLI::Option* flag : flags_of(command)) {
+      words.push_back(flag_name(*flag));
+      add_value("'" + path + ' ' + flag_name(*flag) + '\'', *flag);
+    }
+    for (const CLI::Option* positional : positionals_of(command)) {
+      for (const std::string& choice : choices_of(*positional)) words.push_back(choice);
+      if (runs_programs(*positional)) words.emplace_back("--");
+    }
+    words_ += "    '" + path + "') words='" + join(words, " ") + "' ;;\n";
+    for (const CLI::App* child : subcommands_of(command)) add(*child);
+  }
+
+  void add_value(const std::string& pattern, const CLI::Option& flag) {
+    // Without a value it is complete.
+    if (flag.get_items_expected_min() == 0) return;
+    values_ += "    " + pattern + ") ";
+    if (auto choices = choices_of(flag); !choices.empty()) {
+      values_ += "mapfile -t COMPREPLY < <(compgen -W '" + join(choices, " ") + "' -- \"$word\"); ";
+    } else if (is_file(flag)) {
+      values_ += "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); ";
+    }
+    values_ += "return ;;\n";
+  }
+
+  std::vector<std::string> commands_;  // patterns: the command so far, and the word that makes it longer
+  std::string values_;
+  std::string words_;
+};
+
+// zsh: a function for each command.
+class ZshCompletion {
+ public:
+  explicit ZshCompletion(const CLI::App& program) { add(program); }
+
+  std::string text() const {
+    return "#compdef shared-lock\n# zsh completion of shared-lock, by `shared-lock completion zsh`\n" + functions_ +
+           "if [[ $funcstack[1] == _shared-lock ]]; then _shared_lock \"$@\"; "
+           "else compdef _shared_lock shared-lock; fi\n";
+  }
+
+ private:
+  static std::string function_of(const CLI::App& command) {
+    std::string path = path_of(command);
+    return "_shared_lock" + (path.empty() ? path : '_' + replaced(replaced(path, " ", "_"), "-", "_"));
+  }
+  // Within single quotes, in a message of _arguments or _describe.
+  static std::string escaped(std::string text) {
+    for (const char* special : {"\\", "[", "]", ":"}) text = replaced(text, special, std::string("\\") + special);
+    return replaced(text, "'", "'\\''");
+  }
+  static std::string action_of(const CLI::Option& option) {
+    if (auto choices = choices_of(option); !choices.empty()) return '(' + join(choices, " ") + ')';
+    return is_file(option) ? "_files" : " ";
+  }
+
+  static std::string of_flag(const CLI::Option& flag) {
+    std::string spec = flag_name(flag) + '[' + escaped(flag.get_description()) + ']';
+    if (value_name(flag).empty()) return spec;
+    bool optional = flag.get_items_expected_min() == 0;
+    return spec + (optional ? "::" : ":") + escaped(value_name(flag)) + ':' + action_of(flag);
+  }
+  static std::string of_positional(const CLI::Option& positional) {
+    std::string name = escaped(positional.get_name());
+    if (runs_programs(positional)) return "*::" + name + ":_normal";
+    std::string many = positional.get_items_expected_max() > 1 ? "*:" : ":";
+    return many + name + ':' + action_of(positional);
+  }
+
+  void add(const CLI::App& command) {
+    std::string arguments;
+    auto add_argument = [&](const std::string& spec) { arguments += " \\\n    '" + spec + '\''; };
+    for (const CLI::Option* flag : flags_of(command)) add_argument(of_flag(*flag));
+    for (const CLI::Option* positional : positionals_of(command)) add_argument(of_positional(*positional));
+    auto children = subcommands_of(command);
+    if (children.empty()) {
+      functions_ += function_of(command) + "() {\n  _arguments -s" + arguments + "\n}\n";
+      return;
+    }
+    std::string commands;
+    std::string calls;
+    for (const CLI::App* child : children) {
+      add(*child);
+      commands += " \\\n    '" + child->get_name() + ':' + escaped(child->get_description()) + '\'';
+      calls += "      " + child->get_name() + ") " + function_of(*child) + " ;;\n";
+    }
+    add_argument(":command:->command");
+    add_argument("*::argument:->arguments");
+    functions_ += function_of(command) +
+                  "() {\n"
+                  "  local curcontext=$curcontext state line\n"
+                  "  local -a commands=(" +
+                  commands +
+                  ")\n"
+                  "  _arguments -C" +
+                  arguments +
+                  "\n"
+                  "  case $state in\n"
+                  "    command) _describe command commands ;;\n"
+                  "    arguments) case $words[1] in\n" +
+                  calls +
+                  "    esac ;;\n"
+                  "  esac\n"
+                  "}\n";
+  }
+
+  std::string functions_;
+};
+
+}  // namespace
+
+Command add_completion(CLI::App& program) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App& app = *program.add_subcommand("completion", "Print the completion of these commands for a shell.");
+  declare_choice(app, "SHELL", *shell, {"bash", "zsh"}, "Which.").required();
+  app.footer(kFooter);
+  auto run = [&program, shell] {
+    std::string text = *shell == "bash" ? BashCompletion(program).text() : ZshCompletion(program).text();
+    bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    return written ? 0 : kExitSoftware;
+  };
+  return {&app, run};
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,42 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/request.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr const char* kFooter =
+    "Exit codes: 0, also when nobody held it; 64 usage; 69 no answer from the server; 76 another holds it; 77\n"
+    "refused by the server.\n";
+
+struct Flags {
+  RequestFlags request;
+  client::Names names;
+};
+
+client::Result<Answer> release(client::Client& client, const Flags& flags) {
+  auto released = client.release_once(flags.names);
+  if (!released && released.error().code == client::Errc::held_by_another) {
+    return client::Error{client::Errc::lost, released.error().message};
+  }
+  if (!released) return released.error();
+  return Answer().boolean("success", true);
+}
+
+}  // namespace
+
+Command add_release(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& app = *program.add_subcommand("release", "Give back a lock, or several.");
+  declare_names(app, flags->names.names);
+  declare_space(app, flags->names.space);
+  declare_instance(app, flags->names.instance, kHoldersInstance).required();
+  app.footer(kFooter);
+  return request_command(app, flags, release);
+}
+
+}  // namespace sharedlock

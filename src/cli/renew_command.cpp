@@ -1,0 +1,44 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/request.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr const char* kFooter =
+    "Count the ttl that it prints from before the call.\n"
+    "\n"
+    "Exit codes: 0; 64 usage; 69 no answer from the server: ask again while the old ttl lasts; 76 it is not held\n"
+    "any more; 77 refused by the server.\n";
+
+struct Flags {
+  RequestFlags request;
+  client::Names names;
+  std::chrono::seconds ttl{60};
+};
+
+client::Result<Answer> renew(client::Client& client, const Flags& flags) {
+  auto renewed = client.renew_once(flags.names, flags.ttl);
+  if (!renewed) return renewed.error();
+  return Answer().grant(flags.names, *renewed);
+}
+
+}  // namespace
+
+Command add_renew(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& app = *program.add_subcommand("renew", "Hold a lock for longer, counted from now.");
+  declare_names(app, flags->names.names);
+  declare_space(app, flags->names.space);
+  declare_instance(app, flags->names.instance, kHoldersInstance).required();
+  declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
+                  "For so long; a longer time that is left stays.");
+  app.footer(kFooter);
+  return request_command(app, flags, renew);
+}
+
+}  // namespace sharedlock

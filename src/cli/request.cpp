@@ -1,0 +1,105 @@
+#include "cli/request.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <system_error>
+
+#include "cli/exit_codes.h"
+
+namespace sharedlock {
+
+namespace {
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
+  auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
+  std::ranges::replace_if(line, is_control, '?');
+  return line;
+}
+
+bool print_line(const std::string& text) {
+  return std::printf("%s\n", text.c_str()) >= 0 && std::fflush(stdout) == 0;
+}
+
+std::string title_of(const CLI::App& command) {
+  const CLI::App* parent = command.get_parent();
+  return parent ? title_of(*parent) + ' ' + command.get_name() : command.get_name();
+}
+
+int fail(const CLI::App& command, bool as_json, const client::Error& error) {
+  std::fprintf(stderr, "%s: %s\n", title_of(command).c_str(), one_line(error.message).c_str());
+  if (as_json) {
+    print_line(JsonObject().text("error", client::name_of(error.code)).text("message", error.message).take());
+  }
+  return exit_code_of(error.code);
+}
+
+}  // namespace
+
+Answer& Answer::text(std::string_view name, std::string_view value) {
+  json_.text(name, value);
+  lines_.append(name).append(" ").append(one_line(value)).append("\n");
+  return *this;
+}
+
+Answer& Answer::number(std::string_view name, std::int64_t value) {
+  json_.number(name, value);
+  lines_.append(name).append(" ").append(std::to_string(value)).append("\n");
+  return *this;
+}
+
+Answer& Answer::boolean(std::string_view name, bool value) {
+  json_.boolean(name, value);
+  lines_.append(name).append(value ? " true\n" : " false\n");
+  return *this;
+}
+
+Answer& Answer::locks(const std::vector<std::string>& names, const std::vector<std::int64_t>& tokens) {
+  if (names.size() == 1) return text("lockName", names.front()).number("fencingToken", tokens.front());
+  std::string list;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Answer one;
+    one.text("lockName", names[i]).number("fencingToken", tokens[i]);
+    lines_ += one.lines_;
+    list += (i == 0 ? '[' : ',') + one.json_.take();
+  }
+  json_.raw("locks", list + ']');
+  return *this;
+}
+
+Answer& Answer::grant(const client::Names& names, const client::Grant& grant) {
+  text("namespace", names.space).locks(names.names, grant.tokens).text("instanceId", names.instance);
+  return number("ttl", grant.ttl.count()).number("expiry", grant.expiry);
+}
+
+bool Answer::print(bool as_json) {
+  if (!lines_.empty()) lines_.pop_back();
+  return print_line(as_json ? json_.take() : lines_);
+}
+
+void declare_request(CLI::App& command, RequestFlags& into) {
+  declare_client(command, into.client);
+  command.add_flag("--json", into.json, "Print one JSON object, also for errors.");
+}
+
+int ask(const CLI::App& command, const RequestFlags& flags,
+        const std::function<client::Result<Answer>(client::Client&)>& request) {
+  auto options = client_options(flags.client);
+  if (!options) return fail(command, flags.json, options.error());
+  try {
+    client::Client client(*options);
+    auto answer = request(client);
+    if (!answer) return fail(command, flags.json, answer.error());
+    if (answer->print(flags.json)) return answer->exit_code;
+    std::string why = std::generic_category().message(errno);
+    std::fprintf(stderr, "%s: can't write: %s\n", title_of(command).c_str(), why.c_str());
+    if (answer->undo) answer->undo();
+    return kExitSoftware;
+  } catch (const client::Failure& failure) {
+    return fail(command, flags.json, {failure.code(), failure.what()});
+  }
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,46 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/request.h"
+
+namespace sharedlock {
+
+namespace {
+
+constexpr const char* kFooter =
+    "For a resource that can't keep the largest token it has seen. It is a look: a moment later another may hold\n"
+    "it.\n"
+    "\n"
+    "Exit codes: 0 it is; 1 it is not; 64 usage; 69 no answer from the server; 77 refused by the server.\n";
+
+struct Flags {
+  RequestFlags request;
+  std::string space = "default";
+  std::string name;
+  std::int64_t token = 0;
+};
+
+client::Result<Answer> verify(client::Client& client, const Flags& flags) {
+  auto verdict = client.verify(flags.space, flags.name, flags.token);
+  if (!verdict) return verdict.error();
+  Answer answer;
+  answer.boolean("valid", verdict->valid).number("current", verdict->current);
+  answer.exit_code = verdict->valid ? 0 : kExitNo;
+  return answer;
+}
+
+}  // namespace
+
+Command add_verify(CLI::App& program) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App& app = *program.add_subcommand("verify", "Ask whether a fencing token is that of the present holder.");
+  declare_name(app, flags->name);
+  app.add_option("TOKEN", flags->token, "The fencing token.")->required()->type_name("");
+  declare_space(app, flags->space);
+  app.footer(kFooter);
+  return request_command(app, flags, verify);
+}
+
+}  // namespace sharedlock
