@@ -23,14 +23,14 @@ Guard::Guard(GuardedCommand command, OnLost on_lost) {
   sigset_t before;
   sigset_t all;
   ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, &before);  // no signal finds the guard half made
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // no signal finds the guard half made
   pid_ = ::fork();
   if (pid_ == 0) {
     ::close(ends[0]);
     GuardProcess(std::move(command), on_lost, ends[1], before).run();
   }
   int why = errno;
-  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   ::close(ends[1]);
   socket_ = ends[0];
   if (pid_ < 0) throw std::system_error(why, std::generic_category(), "can't fork");

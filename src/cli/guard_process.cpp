@@ -38,6 +38,11 @@ void to_default(const std::array<int, 9>& signals) {
   for (int signal : signals) ::signal(signal, SIG_DFL);
 }
 
+// There are no threads here.
+void set_variable(const std::string& name, const std::string& value) {
+  ::setenv(name.c_str(), value.c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
+}
+
 }  // namespace
 
 GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, sigset_t before)
@@ -47,7 +52,7 @@ GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, s
   ::prctl(PR_SET_NAME, "shared-lock-gd");
   sigset_t all;
   ::sigfillset(&all);
-  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   sigset_t child;
   ::sigemptyset(&child);
   ::sigaddset(&child, SIGCHLD);
@@ -151,10 +156,11 @@ void GuardProcess::start(const GuardOrder& order) {
 void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
   take_terminal();
   to_default({SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ});
-  ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  for (const auto& [name, value] : command_.environment) ::setenv(name.c_str(), value.c_str(), 1);
-  ::setenv("SHARED_LOCK_FENCING_TOKEN", std::to_string(order.token).c_str(), 1);
+  ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  for (const auto& [name, value] : command_.environment) set_variable(name, value);
+  set_variable("SHARED_LOCK_FENCING_TOKEN", std::to_string(order.token));
   std::vector<char*> arguments;
+  arguments.reserve(command_.arguments.size() + 1);
   for (const std::string& argument : command_.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   ::execvp(arguments.front(), arguments.data());

@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstring>
 #include <memory>
+#include <system_error>
 #include <thread>
 
 #include "cli/descendants.h"
@@ -54,7 +54,7 @@ class Signals {
     for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD}) ::sigaddset(&taken, signal);
     fd_ = ::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
     ::sigaddset(&taken, SIGTTOU);  // we hand on the terminal from the background
-    ::sigprocmask(SIG_BLOCK, &taken, nullptr);
+    ::pthread_sigmask(SIG_BLOCK, &taken, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
   }
   Signals(const Signals&) = delete;
@@ -203,7 +203,7 @@ class Runner {
     switch (report.kind) {
       case GuardReport::Kind::failed:
         take_terminal_back();
-        say(options_.command.front() + ": " + std::strerror(report.value));
+        say(options_.command.front() + ": " + std::generic_category().message(report.value));
         return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
       case GuardReport::Kind::left:
         take_terminal_back();

@@ -48,6 +48,7 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
   Together what(keys_of(set));
   if (lines_.may_have_places()) {
     std::vector<std::string> lines;
+    lines.reserve(set.names.size());
     for (const std::string& name : set.names) lines.push_back(part_of(name_of({set.space, name})).line);
     what.keep_clear(std::move(lines));
   }

@@ -154,6 +154,7 @@ TYPED_TEST_P(StoreWatch, TellsOfRevocation) {
 
 TYPED_TEST_P(StoreWatch, ResumesAfterARevisionWithoutGapOrRepetition) {
   WatchLog first(this->client.store(), this->prefix);
+  ASSERT_TRUE(first.has_begun());
   this->client.create(this->key("a"), "seen");
   Committed seen = this->client.create(this->key("b"), "seen");
   auto state = this->state();
@@ -175,6 +176,7 @@ TYPED_TEST_P(StoreWatch, ResumesAfterARevisionWithoutGapOrRepetition) {
 
 TYPED_TEST_P(StoreWatch, ResumingWhereNothingWasMissedTellsOnlyWhatFollows) {
   WatchLog first(this->client.store(), this->prefix);
+  ASSERT_TRUE(first.has_begun());
   Committed last = this->client.create(this->key("a"), "");
   ASSERT_TRUE(first.reaches(this->state()));
 

@@ -37,7 +37,7 @@ class WatchLog {
   [[nodiscard]] bool reaches(const std::map<std::string, Entry>& state) const {
     return eventually([&] { return this->state() == state; });
   }
-  // Waits for the first Snapshot; for `count` batches of changes.
+  // Waits for the first Snapshot, after which it is told each change by itself; for `count` batches of changes.
   [[nodiscard]] bool has_begun() const {
     return eventually([&] { return !snapshots().empty(); });
   }
