@@ -121,13 +121,22 @@ TestResponse TestClient::read_head_response() {
   return read_head();
 }
 
-TestResponse TestClient::request(std::string_view method, std::string_view target, std::string_view body,
-                                 std::string_view headers) {
+void TestClient::send_request(std::string_view method, std::string_view target, std::string_view body,
+                              std::string_view headers) {
   std::string text(method);
   text.append(" ").append(target).append(" HTTP/1.1\r\nHost: test\r\n").append(headers);
   if (!body.empty() || method == "POST") text.append("Content-Length: " + std::to_string(body.size()) + "\r\n");
   text.append("\r\n").append(body);
   send(text);
+}
+
+bool TestClient::is_answered_within(std::chrono::milliseconds time) {
+  return ended_ || !input_.empty() || wait_for(socket_, POLLIN, static_cast<int>(time.count()));
+}
+
+TestResponse TestClient::request(std::string_view method, std::string_view target, std::string_view body,
+                                 std::string_view headers) {
+  send_request(method, target, body, headers);
   return method == "HEAD" ? read_head_response() : read_response();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -39,14 +40,21 @@ class TestClient {
   // Sends what the peer takes until it closes; returns how many bytes that were.
   std::size_t send_until_closed(std::string_view bytes);
 
+  // Sends a request (a Host header is added; Content-Length when there is a body, or the method is POST). `headers` are
+  // whole lines, each ended by CR LF.
+  void send_request(std::string_view method, std::string_view target, std::string_view body = {},
+                    std::string_view headers = {});
+
+  // Whether anything comes of an answer, or the end of the stream, within that time.
+  bool is_answered_within(std::chrono::milliseconds time);
+
   // Reads one response. Its body ends by Content-Length, by chunks, or else at the end of the stream.
   TestResponse read_response();
 
   // The same for an answer to HEAD, which has no body whatever its headers say.
   TestResponse read_head_response();
 
-  // Sends a request (a Host header is added; Content-Length when there is a body, or the method is POST) and reads its
-  // response. `headers` are whole lines, each ended by CR LF.
+  // Sends a request and reads its response.
   TestResponse request(std::string_view method, std::string_view target, std::string_view body = {},
                        std::string_view headers = {});
 

@@ -104,6 +104,9 @@ class EtcdHistory : public testing::Test {
     int numbers = contended.numbers(std::chrono::steady_clock::now());
     for (int number = 0; number < numbers; ++number) {
       EXPECT_TRUE(eventually([&] { return is_free(observer.look(contended.lock(number))); }, kAllEnds)) << number;
+      auto acquired = [&] { return observer.acquire(contended.lock(number), number, seconds(1)); };
+      EXPECT_TRUE(eventually([&] { return is_granted(acquired()); }, kAllEnds))
+          << number << ": somebody stands in line";
       EXPECT_TRUE(eventually([&] { return is_granted(observer.grant(contended.key(number), seconds(2))); }, kAllEnds))
           << number;
     }

@@ -15,7 +15,7 @@ struct Span {
   Moment to;
 };
 
-// A client of a history; each asks one thing at a time. The observer only looks, and takes nothing.
+// A client of a history; each asks one thing at a time. The observer looks, and at the end takes what should be free.
 enum class Client : int {};
 inline constexpr Client kObserver{-1};
 
@@ -28,12 +28,13 @@ struct Operation {
     look,        // its GET
     grant,       // lease API: POST /lease
     keep_alive,  //
+    give_back,   // its POST /release
   };
   enum class Answer {
     none,     // no answer, or one that leaves the outcome open: it may have happened or not
     done,     // 200, 201
     refused,  // 423, 202
-    absent,   // look: nobody holds it; keep_alive: 204
+    absent,   // look: nobody holds it; keep_alive, give_back: 204
   };
 
   Kind kind{};
@@ -45,9 +46,10 @@ struct Operation {
   Moment answered = {};  // with Answer::none: when the client gave up
   Answer answer = Answer::none;
   std::int64_t token = 0;          // acquire, renew, look, grant: as answered
-  std::int64_t lease = 0;          // grant: as answered; keep_alive: as asked
+  std::int64_t lease = 0;          // grant: as answered; keep_alive, give_back: as asked
   std::chrono::seconds ttl{0};     // acquire, renew, grant, keep_alive: as answered
   std::chrono::seconds wanted{0};  // renew: as asked
+  std::chrono::seconds wait{0};    // acquire, grant: in line, as asked
   std::string owner = {};          // acquire, renew, look: as answered
 };
 

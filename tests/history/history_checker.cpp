@@ -99,6 +99,7 @@ class ResourceCheck {
     collect_holdings();
     extend_by_renewals();
     bound_by_own_deeds();
+    bound_by_returned_leases();
     excuse_by_leader_pauses();
     bound_by_absences();
     order_holdings();
@@ -201,6 +202,17 @@ class ResourceCheck {
     }
   }
 
+  void bound_by_returned_leases() {
+    for (const Operation* operation : operations_) {
+      Holding* holding = operation->kind == Kind::give_back ? with_lease(*operation) : nullptr;
+      if (!holding || operation->answer == Answer::absent) continue;
+      holding->may_end = std::min(holding->may_end, operation->asked);
+      if (operation->answer == Answer::done) {
+        holding->surely_over = std::min(holding->surely_over, operation->answered);
+      }
+    }
+  }
+
   void excuse_by_leader_pauses() {
     for (auto& [token, holding] : by_token_) {
       if (holding.lease == 0) continue;
@@ -237,7 +249,7 @@ class ResourceCheck {
   void bound_by_absences() {
     for (const Operation* operation : operations_) {
       if (operation->answer != Answer::absent) continue;
-      bool of_lease = operation->kind == Kind::keep_alive;
+      bool of_lease = operation->kind != Kind::look;
       if (of_lease && lost_ == LostKeepAlive::is_doubtful) continue;
       for (auto& [token, holding] : by_token_) {
         if (holding.seen > operation->asked || (of_lease && holding.lease != operation->lease)) continue;
@@ -313,7 +325,7 @@ class ResourceCheck {
       if (operation->kind == Kind::look && absent && all.throughout(operation->asked, operation->answered)) {
         complain("nobody holds it, though a holding can't have ended: it was lost");
       }
-      if (operation->kind == Kind::keep_alive && absent && lost_ == LostKeepAlive::is_gone) {
+      if (operation->kind != Kind::look && absent && lost_ == LostKeepAlive::is_gone) {
         Holding* holding = with_lease(*operation);
         if (holding && operation->answered < holding->may_end) {
           complain(text(*holding) + ": its lease is gone before its time");
@@ -387,8 +399,12 @@ class ResourceCheck {
     Moment latest = kAlways;
     for (MayHold& one : may_hold) latest = one.over = std::max(latest, one.over);
 
+    auto waits = [](const Operation* operation) { return operation->wait.count() > 0; };
+    auto first = std::ranges::find_if(operations_, waits);
+    Moment line_from = first == operations_.end() ? kNever : (*first)->asked;
     for (const Operation* operation : operations_) {
       if (!begins_holding(*operation) || operation->answer != Answer::refused) continue;
+      if (operation->answered > line_from) continue;
       auto after = std::ranges::upper_bound(may_hold, operation->answered, {}, &MayHold::asked);
       bool possible = after != may_hold.begin() && std::prev(after)->over >= operation->asked;
       if (!possible) complain("a try is refused though nobody can hold it: an end was undone");

@@ -26,7 +26,8 @@ enum class LostKeepAlive {
 //   - a holding is seen again after its acknowledged release, after an answer said that it is over, or after a newer
 //     one had provably begun (so tokens of a resource grow in the order of its holdings);
 //   - a try is refused though nobody can have held the resource: neither who was told so, nor a try without an answer
-//     that may yet happen, or may have happened and not be over;
+//     that may yet happen, or may have happened and not be over. Not judged where anybody has waited in line before: a
+//     place in line refuses others, and may outlive its request;
 //   - a lease id is given twice, or a fencing token is for one resource (a batch has one token for several);
 //   - a token is answered to a try that was sent after this or a higher one was answered;
 //   - a holding changes its owner.

@@ -77,7 +77,19 @@ class Story {
                 .lease = lease,
                 .ttl = ttl});
   }
+  Story& give_back(std::string key, std::int64_t lease, Answer answer = Answer::done) {
+    return add(
+        {.kind = Kind::give_back, .resource = std::move(key), .client = kAnna, .answer = answer, .lease = lease});
+  }
+  Story& who_would_wait() {
+    history_.operations.back().wait = std::chrono::seconds(1);
+    return *this;
+  }
   // The other requests go to server 0, until it crashes.
+  Story& about(std::string resource) {
+    history_.operations.back().resource = std::move(resource);
+    return *this;
+  }
   Story& at_server(int life) {
     history_.operations.back().life = life;
     return *this;
@@ -297,6 +309,44 @@ TEST(HistoryChecker, WhatEtcdWasAskedTwiceMayHappenTwice) {
   EXPECT_THAT(refused.violations(), nobody) << "the store is asked once";
   auto looked = Story(again).crash().look_finds_nobody().refused(Kind::acquire, kBert);
   EXPECT_THAT(looked.violations(doubtful), nobody);
+}
+
+TEST(HistoryChecker, WhoStandsInLineRefusesOthers) {
+  auto free = Story().acquire(kAnna, 10).release(kAnna);
+  auto nobody_waited = Story(free).refused(Kind::acquire, kBert).acquire(kAnna, 11).who_would_wait();
+  EXPECT_THAT(nobody_waited.violations(), says("an end was undone"));
+  auto waited = Story(free).unanswered(Kind::acquire, kAnna).who_would_wait().crash().look_finds_nobody();
+  EXPECT_THAT(Story(waited).refused(Kind::acquire, kBert).violations(), IsEmpty()) << "its place may stand yet";
+  EXPECT_THAT(Story(waited).look_finds(10).violations(), Not(IsEmpty())) << "all else is judged";
+}
+
+TEST(HistoryChecker, WhoHasWaitedHolds) {
+  auto waited = Story().acquire(kAnna, 10).who_would_wait();
+  EXPECT_THAT(Story(waited).acquire(kBert, 11).violations(), says("two holders"));
+  EXPECT_THAT(Story(waited).look_finds_nobody().violations(), says("it was lost"));
+  EXPECT_THAT(Story(waited).release(kAnna).acquire(kBert, 11).who_would_wait().violations(), IsEmpty());
+}
+
+TEST(HistoryChecker, ALeaseThatIsGivenBackIsOver) {
+  auto granted = Story().grant("key", 10, 77);
+  EXPECT_THAT(Story(granted).give_back("key", 77).grant("key", 11, 78).violations(), IsEmpty());
+  auto kept = Story(granted).give_back("key", 77).keep_alive("key", 77, Answer::done);
+  EXPECT_THAT(kept.violations(), says("token 10 is held again after its end"));
+  auto refused = Story(granted).give_back("key", 77).refused(Kind::grant, kBert).about("key");
+  EXPECT_THAT(refused.violations(), says("an end was undone"));
+  auto gone = Story(granted).give_back("key", 78, Answer::absent).keep_alive("key", 77, Answer::done);
+  EXPECT_THAT(gone.violations(), IsEmpty()) << "it was another lease of the key";
+  auto lost = Story(granted).give_back("key", 77, Answer::absent);
+  EXPECT_THAT(lost.violations(), says("its lease is gone before its time"));
+  auto other = Story(granted).give_back("other", 78).grant("key", 11, 79);
+  EXPECT_THAT(other.violations(), says("two holders"));
+}
+
+TEST(HistoryChecker, ALeaseThatIsPerhapsGivenBackMayBeOver) {
+  auto open = Story().grant("key", 10, 77).give_back("key", 77, Answer::none);
+  EXPECT_THAT(Story(open).grant("key", 11, 78).violations(), IsEmpty());
+  EXPECT_THAT(Story(open).keep_alive("key", 77, Answer::done).violations(), IsEmpty());
+  EXPECT_THAT(Story(open).refused(Kind::grant, kBert).about("key").violations(), IsEmpty());
 }
 
 TEST(HistoryChecker, FindsTwoHolders) {

@@ -38,7 +38,7 @@ Answer answer_of(const http::TestResponse& response) {
 }
 
 bool is_of_lease(const Operation& operation) {
-  return operation.kind == Kind::grant || operation.kind == Kind::keep_alive;
+  return operation.kind == Kind::grant || operation.kind == Kind::keep_alive || operation.kind == Kind::give_back;
 }
 
 void note_done(Operation& operation, const http::TestResponse& response) {
@@ -63,8 +63,8 @@ void NotingClient::connect(std::uint16_t port, int life) {
   connection_.emplace(port);
 }
 
-Operation NotingClient::acquire(const std::string& lock, int instance, seconds duration) {
-  return change({.kind = Kind::acquire, .resource = lock, .instance = instance}, "acquire",
+Operation NotingClient::acquire(const std::string& lock, int instance, seconds duration, seconds wait) {
+  return change({.kind = Kind::acquire, .resource = lock, .instance = instance, .wait = wait}, "acquire",
                 static_cast<int>(duration.count()));
 }
 
@@ -81,13 +81,19 @@ Operation NotingClient::look(const std::string& lock) {
   return ask({.kind = Kind::look, .resource = lock}, "GET", "/v1/history/lock/" + lock);
 }
 
-Operation NotingClient::grant(const std::string& key, seconds ttl) {
-  return ask({.kind = Kind::grant, .resource = key}, "POST", "/lease", R"({"key":")" + key + R"(","value":"v"})",
-             "x-lease-ttl: " + std::to_string(ttl.count()) + "s\r\n");
+Operation NotingClient::grant(const std::string& key, seconds ttl, seconds wait) {
+  std::string headers = "x-lease-ttl: " + std::to_string(ttl.count()) + "s\r\n";
+  if (wait.count() > 0) headers += "x-lease-wait: " + std::to_string(wait.count()) + "s\r\n";
+  return ask({.kind = Kind::grant, .resource = key, .wait = wait}, "POST", "/lease",
+             R"({"key":")" + key + R"(","value":"v"})", headers);
 }
 
 Operation NotingClient::keep_alive(const std::string& key, std::int64_t lease) {
   return ask({.kind = Kind::keep_alive, .resource = key, .lease = lease}, "POST", "/keepalive", std::to_string(lease));
+}
+
+Operation NotingClient::give_back(const std::string& key, std::int64_t lease) {
+  return ask({.kind = Kind::give_back, .resource = key, .lease = lease}, "POST", "/release", std::to_string(lease));
 }
 
 std::vector<Operation> NotingClient::take_operations() {
@@ -98,6 +104,7 @@ Operation NotingClient::change(Operation operation, std::string_view what, int d
   std::string body = R"({"instanceId":"client-)" + std::to_string(static_cast<int>(client_)) + "-" +
                      std::to_string(operation.instance) + '"';
   if (duration != 0) body += R"(,"leaseDuration":)" + std::to_string(duration);
+  if (operation.wait.count() > 0) body += R"(,"wait":)" + std::to_string(operation.wait.count());
   if (operation.kind == Kind::renew) body += R"(,"from":"now")";
   body += '}';
   std::string target = "/v1/history/lock/" + operation.resource + "/" + std::string(what);
@@ -109,8 +116,11 @@ Operation NotingClient::ask(Operation operation, std::string_view method, const 
   operation.client = client_;
   operation.life = life_;
   operation.asked = std::chrono::steady_clock::now();
+  auto patience = std::exchange(patience_, std::nullopt);
   try {
-    auto response = connection_->request(method, target, body, headers);
+    connection_->send_request(method, target, body, headers);
+    if (patience && !connection_->is_answered_within(*patience)) throw std::runtime_error("hung up");
+    auto response = connection_->read_response();
     operation.answered = std::chrono::steady_clock::now();
     operation.answer = answer_of(response);
     if (operation.answer == Answer::done) note_done(operation, response);

@@ -24,14 +24,19 @@ class NotingClient {
   void disconnect() { connection_.reset(); }
 
   // The lock API. Each returns what it noted.
-  Operation acquire(const std::string& lock, int instance, std::chrono::seconds duration);
+  Operation acquire(const std::string& lock, int instance, std::chrono::seconds duration,
+                    std::chrono::seconds wait = {});
   Operation renew(const std::string& lock, int instance, std::chrono::seconds duration);  // from now
   Operation release(const std::string& lock, int instance);
   Operation look(const std::string& lock);
 
   // The lease API.
-  Operation grant(const std::string& key, std::chrono::seconds ttl);
+  Operation grant(const std::string& key, std::chrono::seconds ttl, std::chrono::seconds wait = {});
   Operation keep_alive(const std::string& key, std::int64_t lease);
+  Operation give_back(const std::string& key, std::int64_t lease);
+
+  // The next request is not waited for any longer than that: its connection ends.
+  void hang_up_after(std::chrono::milliseconds time) { patience_ = time; }
 
   // What was noted since the last call.
   std::vector<Operation> take_operations();
@@ -44,6 +49,7 @@ class NotingClient {
   const Client client_;
   std::optional<http::TestClient> connection_;
   int life_ = 0;
+  std::optional<std::chrono::milliseconds> patience_;
   std::vector<Operation> operations_;
 };
 

@@ -72,7 +72,8 @@ void RoamingClient::do_something() {
 void RoamingClient::acquire() {
   Try& one = try_for(any_number());
   bool was_mine = std::exchange(one.maybe_mine, true);
-  auto acquired = client_.acquire(contended_.lock(one.number), one.instance, one.duration);
+  seconds wait = wait_for(one.number);
+  auto acquired = client_.acquire(contended_.lock(one.number), one.instance, one.duration, wait);
   if (acquired.answer == Answer::refused) one.maybe_mine = was_mine;
 }
 
@@ -93,17 +94,30 @@ void RoamingClient::renew_or_release() {
 }
 
 void RoamingClient::grant() {
-  std::string key = contended_.key(any_number());
-  auto granted = client_.grant(key, short_time());
+  int number = any_number();
+  std::string key = contended_.key(number);
+  seconds wait = wait_for(number);
+  auto granted = client_.grant(key, short_time(), wait);
   if (granted.answer == Answer::done) leases_.push_back({key, granted.lease});
 }
 
 void RoamingClient::keep_alive() {
-  if (!keeps_leases() && up_to(4) == 0) return leases_.pop_back();  // forgotten: it ends by itself
+  if (!keeps_leases() && up_to(4) == 0) {
+    Lease lease = leases_.back();
+    leases_.pop_back();
+    if (up_to(1) == 0) client_.give_back(lease.key, lease.id);
+    return;  // or forgotten: it ends by itself
+  }
   std::rotate(leases_.begin(), leases_.begin() + 1, leases_.end());
   Lease lease = leases_.back();
   auto kept = client_.keep_alive(lease.key, lease.id);
   if (kept.answer == Answer::absent) leases_.pop_back();
+}
+
+seconds RoamingClient::wait_for(int number) {
+  if (number % 2 == 0 || up_to(2) != 0) return seconds(0);
+  if (up_to(4) == 0) client_.hang_up_after(milliseconds(up_to(400)));
+  return seconds(1 + up_to(1));
 }
 
 // What it was doing about the oldest lock is forgotten when there are many.

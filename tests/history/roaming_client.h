@@ -79,6 +79,9 @@ class RoamingClient {
   void grant();
   void keep_alive();
 
+  // For one of these locks and keys clients may stand in line.
+  std::chrono::seconds wait_for(int number);
+
   Try& try_for(int number);
   int any_number();
   int up_to(int most);

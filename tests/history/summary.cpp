@@ -33,7 +33,8 @@ void Summary::add(const History& history, Span busy, std::size_t violations_in_i
     if (done && operation.kind == Kind::acquire) ++locks;
     if (done && operation.kind == Kind::grant) ++leases;
     if (done && (operation.kind == Kind::renew || operation.kind == Kind::keep_alive)) ++renewals;
-    if (done && operation.kind == Kind::release) ++releases;
+    if (done && (operation.kind == Kind::release || operation.kind == Kind::give_back)) ++releases;
+    if (operation.wait.count() > 0) ++(done ? waited : waited_in_vain);
     if (operation.answer == Answer::refused) ++refusals;
     if (operation.answer == Answer::none) ++unknown;
     if (operation.answer == Answer::absent && operation.kind == Kind::keep_alive) ++lost;
@@ -72,7 +73,8 @@ std::string Summary::text() const {
                      " histories: " + std::to_string(locks) + " locks and " + std::to_string(leases) +
                      " leases granted, " + std::to_string(renewals) + " renewals, " + std::to_string(releases) +
                      " releases, " + std::to_string(refusals) + " refusals, " + std::to_string(lost) +
-                     " leases called lost, " + std::to_string(unknown) + " outcomes unknown\n" +
+                     " leases called lost, " + std::to_string(waited) + " granted to who would wait in line, " +
+                     std::to_string(waited_in_vain) + " not, " + std::to_string(unknown) + " outcomes unknown\n" +
                      std::to_string(all_faults()) + " faults:";
   for (const auto& [name, count] : faults) text += " " + std::to_string(count) + " " + name + ",";
   text.back() = '\n';
@@ -83,17 +85,19 @@ std::string Summary::text() const {
 void Summary::write_json(const std::string& file, std::uint64_t seed) const {
   boost::json::object by_kind;
   for (const auto& [name, count] : faults) by_kind[name] = count;
-  boost::json::object all{{"seed", seed},         {"histories", histories}, {"requests", requests},
-                          {"locks", locks},       {"leases", leases},       {"renewals", renewals},
-                          {"releases", releases}, {"refusals", refusals},   {"lost", lost},
-                          {"unknown", unknown},   {"excused", excused},     {"violations", violations}};
+  boost::json::object all{{"seed", seed},         {"histories", histories},  {"requests", requests},
+                          {"locks", locks},       {"leases", leases},        {"renewals", renewals},
+                          {"releases", releases}, {"refusals", refusals},    {"lost", lost},
+                          {"unknown", unknown},   {"waited", waited},        {"waitedInVain", waited_in_vain},
+                          {"excused", excused},   {"violations", violations}};
   all["longestWithoutGrantMs"] = longest_without_grant.count();
   all["faults"] = by_kind;
   std::ofstream(file) << boost::json::serialize(all) << '\n';
 }
 
 void Summary::expect_some_of_everything() const {
-  for (std::size_t count : {locks, leases, renewals, releases, refusals, unknown}) EXPECT_GT(count, 0U);
+  for (std::size_t count : {locks, leases, renewals, releases, refusals, unknown, waited, waited_in_vain})
+    EXPECT_GT(count, 0U);
 }
 
 std::string text_of(Moment moment) {
@@ -105,13 +109,14 @@ std::string text_of(const Span& span) {
 }
 
 std::string text_of(const Operation& operation) {
-  constexpr std::array kKinds{"acquire", "renew", "release", "look", "grant", "keep_alive"};
+  constexpr std::array kKinds{"acquire", "renew", "release", "look", "grant", "keep_alive", "give_back"};
   constexpr std::array kAnswers{"?", "done", "refused", "absent"};
   return text_of(Span{operation.asked, operation.answered}) + " life " + std::to_string(operation.life) + " client " +
          std::to_string(static_cast<int>(operation.client)) + "-" + std::to_string(operation.instance) + " " +
          kKinds.at(static_cast<std::size_t>(operation.kind)) + " " +
          kAnswers.at(static_cast<std::size_t>(operation.answer)) + " token " + std::to_string(operation.token) +
-         " lease " + std::to_string(operation.lease) + " ttl " + std::to_string(operation.ttl.count());
+         " lease " + std::to_string(operation.lease) + " ttl " + std::to_string(operation.ttl.count()) + " wait " +
+         std::to_string(operation.wait.count());
 }
 
 }  // namespace sharedlock::test

@@ -19,10 +19,12 @@ struct Summary {
   std::size_t renewals = 0;  // of both
   std::size_t releases = 0;
   std::size_t refusals = 0;
-  std::size_t unknown = 0;     // without an answer, or with one that leaves it open
-  std::size_t lost = 0;        // keepalives that were answered 204
-  std::size_t excused = 0;     // ends that only a leader's waking explains
-  std::size_t violations = 0;  // of what must hold
+  std::size_t waited = 0;          // granted to who would have waited in line
+  std::size_t waited_in_vain = 0;  // of these: refused, or not known
+  std::size_t unknown = 0;         // without an answer, or with one that leaves it open
+  std::size_t lost = 0;            // keepalives that were answered 204
+  std::size_t excused = 0;         // ends that only a leader's waking explains
+  std::size_t violations = 0;      // of what must hold
   std::chrono::milliseconds longest_without_grant{0};
   std::int64_t highest_token = 0;
   std::map<std::string, int> faults;
