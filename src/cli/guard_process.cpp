@@ -34,10 +34,6 @@ void take_terminal() {
   if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());  // SIGTTOU is blocked here
 }
 
-void to_default(const std::array<int, 9>& signals) {
-  for (int signal : signals) ::signal(signal, SIG_DFL);
-}
-
 // There are no threads here.
 void set_variable(const std::string& name, const std::string& value) {
   ::setenv(name.c_str(), value.c_str(), 1);  // NOLINT(concurrency-mt-unsafe)
@@ -155,7 +151,6 @@ void GuardProcess::start(const GuardOrder& order) {
 
 void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
   take_terminal();
-  to_default({SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ});
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   for (const auto& [name, value] : command_.environment) set_variable(name, value);
   set_variable("SHARED_LOCK_FENCING_TOKEN", std::to_string(order.token));

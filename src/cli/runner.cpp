@@ -45,13 +45,21 @@ GuardOrder order_for(const Grant& grant, GuardOrder::Kind kind) {
           .token = grant.tokens.front()};
 }
 
-// Signals that are forwarded to the command, and the end of children, as something to poll.
+bool is_ignored(int signal) {
+  struct sigaction action{};
+  return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// Signals that are forwarded to the command, and the end of children, as something to poll. Those that are ignored from
+// the start, as nohup(1) wants it, stay so, for us and for the command.
 class Signals {
  public:
   Signals() {
     sigset_t taken;
     ::sigemptyset(&taken);
-    for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD}) ::sigaddset(&taken, signal);
+    for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCHLD}) {
+      if (!is_ignored(signal)) ::sigaddset(&taken, signal);
+    }
     fd_ = ::signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
     ::sigaddset(&taken, SIGTTOU);  // we hand on the terminal from the background
     ::pthread_sigmask(SIG_BLOCK, &taken, nullptr);

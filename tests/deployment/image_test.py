@@ -12,17 +12,12 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "api"))
+sys.path[:0] = [str(ROOT / "tests" / "api"), str(ROOT / "script")]
+sys.dont_write_bytecode = True
+import dockerfile  # noqa: E402
 from serving import serve  # noqa: E402
 
 PROGRAM = sys.argv.pop(1)
-
-
-def instructions(path):
-    """[(instruction, its text)] of a Dockerfile, with continued lines joined."""
-    text = re.sub(r"\\\n", " ", (ROOT / path).read_text())
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    return [tuple(line.split(maxsplit=1)) for line in lines]
 
 
 def output(*command):
@@ -41,18 +36,16 @@ def package_of(library):
 
 class Image(unittest.TestCase):
     def setUp(self):
-        self.steps = instructions("Dockerfile")
-        last = max(i for i, (name, _) in enumerate(self.steps) if name == "FROM")
-        self.built, self.final = self.steps[:last], self.steps[last:]
+        self.built, self.final = [stage.steps for stage in dockerfile.stages((ROOT / "Dockerfile").read_text())]
 
     def text_of(self, name):
-        return " ".join(text for step, text in self.final if step == name)
+        return " ".join(step.text for step in self.final if step.name == name)
 
     def test_both_files_are_the_same(self):
         self.assertEqual((ROOT / "Dockerfile").read_text(), (ROOT / "deployment" / "Dockerfile").read_text())
 
     def test_lockers_are_the_storage_types(self):
-        check = next(text for step, text in self.final if step == "RUN" and "case" in text)
+        check = next(step.text for step in self.final if step.name == "RUN" and "case" in step.text)
         lockers = re.search(r"in (\S+)\) ;;", check)[1].split("|")
         self.assertEqual(lockers, ["memory", "embedded", "etcd"])
         for locker in lockers + ["postgres"]:
@@ -75,16 +68,16 @@ class Image(unittest.TestCase):
         self.assertGreater(len(libraries), 10)
 
     def test_build_packages_come_from_the_list(self):
-        command = next(text for step, text in self.built if step == "RUN" and "script/packages" in text)
+        command = next(step.text for step in self.built if step.name == "RUN" and "script/packages" in step.text)
         listing = re.search(r"(sed -n .*?)\| DEBIAN", command)[1]
         packages = subprocess.run(["sh", "-c", listing], cwd=ROOT, check=True, capture_output=True, text=True).stdout
         self.assertIn("cmake", packages.split())
         self.assertNotIn("etcd-server", packages.split())
 
     def test_what_is_copied_exists(self):
-        for step, text in self.built:
-            if step == "COPY":
-                self.assertTrue((ROOT / text.split()[0]).exists(), text)
+        for step in self.built:
+            if step.name == "COPY":
+                self.assertTrue((ROOT / step.text.split()[0]).exists(), step.text)
         self.assertIn("/usr/bin/shared-lock", self.text_of("COPY"))
         self.assertIn("build", (ROOT / ".dockerignore").read_text().split())
 
@@ -102,6 +95,32 @@ class Image(unittest.TestCase):
             server.kill()
             server.wait()
             self.assertEqual(subprocess.run(ask, capture_output=True).returncode, 1)
+
+
+class Reading(unittest.TestCase):
+    """What script/image-test carries out."""
+
+    def test_steps(self):
+        first, last = dockerfile.stages("# x\nFROM a AS one\nRUN b \\\n# y\n && c\nFROM d\nCOPY --from=one /e /f\n")
+        self.assertEqual((first.name, first.image, last.name, last.image), ("one", "a", "", "d"))
+        self.assertEqual(first.steps[0].text.split(), ["b", "&&", "c"])
+        self.assertEqual((last.steps[0].flags, last.steps[0].text), ({"from": "one"}, "/e /f"))
+
+    def test_values(self):
+        self.assertEqual(dockerfile.pairs('A=$X B="${Y} z"', {"X": "1", "Y": "2"}), {"A": "1", "B": "2 z"})
+        self.assertEqual(dockerfile.command('["a", "b c"]'), ["a", "b c"])
+        self.assertEqual(dockerfile.command("a b"), ["/bin/sh", "-c", "a b"])
+
+    def test_what_is_not_known_is_an_error(self):
+        for text in ("STOPSIGNAL 9", "COPY --chown=a b c", "RUN --mount=type=cache a", "RUN <<END", "FRO a"):
+            with self.assertRaises(dockerfile.Unknown, msg=text):
+                dockerfile.stages("FROM a\n" + text)
+        for text in ("ARG A=b\nFROM a", "FROM --platform=b a", "FROM a b c"):
+            with self.assertRaises(dockerfile.Unknown, msg=text):
+                dockerfile.stages(text)
+        for text in ("A b", "A=${B:-c}", "A=$(b)"):
+            with self.assertRaises(dockerfile.Unknown, msg=text):
+                dockerfile.pairs(text, {})
 
 
 class Manifest(unittest.TestCase):

@@ -43,6 +43,12 @@ class RunTest : public testing::Test {
     arguments.insert(arguments.end(), {"--", "/bin/sh", "-c", text});
     return run_of(std::move(arguments));
   }
+  // The same, started by a parent that ignores that signal.
+  static ProcessOptions ignoring(const std::string& signal, ProcessOptions options) {
+    options.arguments.insert(options.arguments.begin(), {"--ignore-signal=" + signal, SHAREDLOCK_PROGRAM});
+    options.program = "/usr/bin/env";
+    return options;
+  }
   int exit_code(std::vector<std::string> arguments) const {
     return run_program(run_of(std::move(arguments))).exit_code;
   }
@@ -94,6 +100,25 @@ TEST_F(RunTest, SignalsGoToTheCommand) {
   ASSERT_TRUE(commands.appears("up"));
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 9);
+  EXPECT_FALSE(is_held());
+}
+
+// As under nohup(1).
+TEST_F(RunTest, SignalsThatWereIgnoredStayIgnored) {
+  Process run(ignoring("HUP", shell("trap 'echo 1 > " + commands.file("usr") + "' USR1; echo 1 > " +
+                                    commands.file("up") + "; " + commands.ticking("it") + "; exit 6")));
+  ASSERT_TRUE(commands.appears("up"));
+  run.signal(SIGHUP);
+  run.signal(SIGUSR1);  // comes behind the other
+  ASSERT_TRUE(commands.appears("usr"));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 6);
+}
+
+// The end of the command is noticed, though the kernel tells nobody who ignores the end of his children.
+TEST_F(RunTest, AParentThatIgnoresItsChildren) {
+  Process run(ignoring("CHLD", shell("exit 5")));
+  EXPECT_EQ(run.wait(), 5);
   EXPECT_FALSE(is_held());
 }
 
