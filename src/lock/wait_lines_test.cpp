@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/io_threads.h"
+#include "base/sha256.h"
 #include "lock/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/memory_store.h"
@@ -84,6 +85,18 @@ class WaitLinesTest : public testing::Test {
   LockService locks{{}, *store, clock, log};
   LeaseService leases{{}, *store, clock, log};
 };
+
+// As a place and as a holder, by instance and owner; and in no memory of its own, of which each would take some.
+TEST(LineIdentity, IsShortAndTellsApart) {
+  auto waiting = [](const std::string& owner, const std::string& instance) {
+    return identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
+  };
+  EXPECT_EQ(waiting("owner", "instance"), identity_of(Holder{"owner", "instance"}));
+  EXPECT_NE(waiting("owner", "instance"), waiting("owner", "another"));
+  EXPECT_NE(waiting("owner", "instance"), waiting("another", "instance"));
+  EXPECT_EQ(identity_of(LinePlace{.owner = "owner", .instance = "", .server = "s", .names = {}}), "");
+  EXPECT_EQ(waiting(std::string(200, 'o'), "instance").capacity(), Identity().capacity());
+}
 
 // A repeat renews it and leaves its revision: an undo could come after that, and end what was promised.
 TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
