@@ -93,9 +93,10 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     if (!options_.expose_holder_lease_id || !refused->holder) co_return http::Response(202);
     co_return plain(202, std::to_string(number_of(*refused->holder)));
   }
-  if (std::holds_alternative<WaitEnd>(*answer)) {
-    // Who has hung up is sent nothing.
+  if (auto* end = std::get_if<WaitEnd>(&*answer)) {
     count(LeaseOperation::get_error, request);
+    if (*end == WaitEnd::superseded) co_return plain(409, "A newer request of this lease id waits for the key");
+    // Who has hung up is sent nothing.
     http::Response response = plain(503, "Server is draining");
     response.add_header("Retry-After", 1);
     co_return response;

@@ -22,7 +22,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
   std::string key = store_key(request.key);
   std::string line = part_of(request.key).line;
   for (int tries = 0; tries < kTries; ++tries) {
-    auto repeated = co_await repeat(request);
+    auto repeated = co_await repeat(request, request.received);
     if (!repeated) co_return repeated.error();
     if (*repeated) co_return **std::move(repeated);
 
@@ -56,8 +56,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
 }
 
 // Where the key hangs on that lease: its renewal (R1). Nothing: there is no such lease, or an empty one.
-Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const GrantRequest& request) {
-  Deadline deadline = deadline_for(request.received);
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const GrantRequest& request, BootTime begun) {
+  Deadline deadline = deadline_for(begun);
   std::string key = store_key(request.key);
   auto info = co_await store_.lease(*request.id, deadline);
   if (!info) co_return info.error();

@@ -72,7 +72,8 @@ class LeaseService {
   // was taken is not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the
   // background. With an id: where the key is held under it, by the same value, that lease is renewed instead, since it
   // is the same request again (R1); a lease of that id which is anything else: lease_in_use, or (R3) left to its ttl.
-  // The request must live until the answer.
+  // In line the id says who waits: of two requests of one id the newer has the place, the older is superseded. The
+  // request must live until the answer.
   Task<Result<Answer>> grant(const GrantRequest& request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
@@ -106,10 +107,11 @@ class LeaseService {
   Task<Result<Answer>> grant_new(const GrantRequest& request);
   Transaction put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const;
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
-  Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request);
+  Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request, BootTime begun);
   Task<Result<Answer>> grant_in_line(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
                                                 WaitLines::Next turn);
+  Task<Result<std::optional<Answer>>> repeat_in_line(const GrantRequest& request, WaitLines::Waiter& waiter);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
   Task<void> undo(std::string key, Revision grant);

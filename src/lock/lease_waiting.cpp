@@ -12,7 +12,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
   if (!tried || !std::holds_alternative<LeaseRefused>(*tried)) co_return tried;
   BootTime until = request.received + request.wait;
   auto executor = co_await asio::this_coro::executor;
-  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", "");
+  std::string instance = request.id ? std::to_string(number_of(*request.id)) : std::string();
+  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance);
   if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
   for (;;) {
     auto next = co_await lines_.next(waiter, until);
@@ -34,7 +35,9 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
 
 // The lease is granted now, not when it joined: so it has all of its ttl.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
-                                                                          WaitLines::Waiter& waiter, WaitLines::Next) {
+                                                                          WaitLines::Waiter& waiter,
+                                                                          WaitLines::Next turn) {
+  if (turn == WaitLines::Next::retake) co_return co_await repeat_in_line(request, waiter);
   BootTime begun = clock_.boot_now();
   LineBook::Join join = lines_.places_of(waiter);
   const std::string& place = join.places.front();
@@ -49,6 +52,8 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   Deadline deadline = deadline_for(begun);
   auto outcome = co_await store_.commit(std::move(transaction), deadline);
   auto executor = co_await asio::this_coro::executor;
+  bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
+  if (granted_elsewhere) co_return co_await repeat_in_line(request, waiter);
   if (!outcome) {
     // Whether it happened is left open; what nobody is told of is undone, and its place goes with the waiter.
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
@@ -73,6 +78,17 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   lines_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
   lines_.tried(waiter, places);
   co_return std::optional<Answer>();
+}
+
+// Another request of its id has been granted: this one is its repeat (R1), and leaves its place behind.
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_line(const GrantRequest& request,
+                                                                               WaitLines::Waiter& waiter) {
+  auto answer = co_await repeat(request, clock_.boot_now());
+  if (!answer || *answer) co_return answer;
+  // That lease has ended meanwhile, which the line is about to learn.
+  co_await lines_.rest();
+  lines_.tried(waiter, LineBook::Places::there);
+  co_return answer;
 }
 
 }  // namespace sharedlock

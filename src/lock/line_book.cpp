@@ -93,10 +93,10 @@ void LineBook::tell_join(WaiterId id, Waiter& waiter) {
   if (waiter.lines.size() == 1) {
     const Line& line = *waiter.lines.front();
     auto other = line.latest.find(waiter.identity);
-    const Place* theirs = other == line.latest.end() ? nullptr : &line.places.at(other->second);
+    const Place* theirs = other == line.latest.end() ? nullptr : &line.places.find(*other->second)->second;
     if (theirs && !theirs->ours) {
       by_name_.erase(waiter.name);
-      waiter.name = other->second.name;
+      waiter.name = other->second->name;
       waiter.expected = theirs->revision;
       by_name_[waiter.name] = id;
     }
@@ -330,10 +330,8 @@ std::size_t LineBook::ahead_of(WaiterId id) const {
   const Waiter& waiter = waiters_.at(id);
   std::size_t ahead = 0;
   for (const Line* line : waiter.lines) {
-    auto created = line->created.find(waiter.name);
-    if (created == line->created.end()) continue;
-    auto place = line->places.find({created->second, waiter.name});
-    ahead = std::max(ahead, static_cast<std::size_t>(std::distance(line->places.begin(), place)));
+    auto place = line->by_name.find(waiter.name);
+    if (place != line->by_name.end()) ahead = std::max(ahead, line->places.order_of_key(*place->second));
   }
   return ahead;
 }

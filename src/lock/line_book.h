@@ -4,12 +4,15 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <ext/pb_ds/assoc_container.hpp>
+#include <ext/pb_ds/tree_policy.hpp>
 #include <functional>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -165,6 +168,9 @@ class LineBook {
     Identity identity;
     bool ours;
   };
+  // A tree of libstdc++ that knows how many come before each.
+  using PlacesInOrder = __gnu_pbds::tree<Order, Place, std::less<Order>, __gnu_pbds::rb_tree_tag,
+                                         __gnu_pbds::tree_order_statistics_node_update>;
   struct Line {
     LinePart part;
     bool loaded = false;
@@ -176,10 +182,10 @@ class LineBook {
     Revision lock_as_of{};
     Revision loaded_as_of{};  // the places
     Revision line_as_of{};    // the places now
-    std::map<Order, Place> places;
-    std::unordered_map<std::string, Revision> created;  // of the places, by name
-    std::unordered_map<Identity, Order> latest;         // places, by identity
-    std::unordered_map<Identity, WaiterId> identities;  // of our waiters
+    PlacesInOrder places;
+    std::unordered_map<std::string_view, const Order*> by_name;  // in `places`, as all that points to an order
+    std::unordered_map<Identity, const Order*> latest;           // place of each identity
+    std::unordered_map<Identity, WaiterId> identities;           // of our waiters
     std::set<WaiterId> waiters;
     std::unordered_map<std::string, Revision> removed;  // names: erased as of then; the largest: not yet
     std::string idle_head;                              // of another server, first while the lock is free

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <deque>
 #include <memory>
@@ -605,6 +606,33 @@ TEST(LineBook, SafetyR25_SetsLosePlacesTogether) {
 TEST(LineBook, SafetyR26_TheSameWaitsTwice) {
   expect_well({.clients = {{"same", 0}, {"same", 1}}});
   expect_well({.clients = {{"same", 0}, {"same", 0}, {"two", 1}}});
+}
+
+// Thousands may be asked for at once, when their time is up together.
+TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
+  constexpr std::int64_t kWaiters = 20'000;
+  LineBook book("A", see_lock, see_place);
+  std::vector<LineBook::WaiterId> waiters;
+  for (std::int64_t i = 0; i < kWaiters; ++i) waiters.push_back(book.add({kPart}, std::to_string(i)));
+  book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
+  for (std::int64_t i = 0; i < kWaiters; ++i) {
+    std::string place = book.join_of(waiters[static_cast<std::size_t>(i)]).places.front();
+    Revision revision{i + 2};
+    Entry entry{std::to_string(i) + "@A", LeaseId{1}, revision, revision};
+    book.joined(waiters[static_cast<std::size_t>(i)], revision);
+    book.changed({.revision = revision, .changes = {{.key = place, .now = entry, .previous = {}}}});
+  }
+  // The shortest of some, since others may take the core meanwhile.
+  auto time_of = [&](std::size_t from) {
+    auto shortest = std::chrono::steady_clock::duration::max();
+    for (int tries = 0; tries < 5; ++tries) {
+      auto begun = std::chrono::steady_clock::now();
+      for (std::size_t i = from; i < from + 1000; ++i) EXPECT_EQ(book.ahead_of(waiters[i]), i);
+      shortest = std::min(shortest, std::chrono::steady_clock::now() - begun);
+    }
+    return shortest;
+  };
+  EXPECT_LT(time_of(waiters.size() - 1000), 10 * time_of(0));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "lock/line_place.h"
 
 #include <boost/json.hpp>
+#include <charconv>
 
 #include "base/json_text.h"
 #include "base/sha256.h"
@@ -8,6 +9,23 @@
 namespace sharedlock {
 
 namespace json = boost::json;
+
+namespace {
+
+// 120 bits: as many as a string holds without memory of its own, of which a line keeps four for each who waits.
+Identity short_identity(std::string_view owner, std::string_view instance) {
+  constexpr std::size_t kBytes = 15;
+  std::string digits = sha256_hex(std::string(instance).append(owner));
+  Identity identity(kBytes, '\0');
+  for (std::size_t i = 0; i < kBytes; ++i) {
+    unsigned char byte = 0;
+    std::from_chars(digits.data() + 2 * i, digits.data() + 2 * i + 2, byte, 16);
+    identity[i] = static_cast<char>(byte);
+  }
+  return identity;
+}
+
+}  // namespace
 
 std::string to_json(const LinePlace& place) {
   std::string names = "[";
@@ -39,11 +57,11 @@ Result<LinePlace> parse_line_place(const std::string& text) {
 }
 
 Identity identity_of(const Holder& holder) {
-  return sha256_hex(holder.instance) + holder.owner;
+  return short_identity(holder.owner, sha256_hex(holder.instance));
 }
 
 Identity identity_of(const LinePlace& place) {
-  return place.instance.empty() ? Identity() : place.instance + place.owner;
+  return place.instance.empty() ? Identity() : short_identity(place.owner, place.instance);
 }
 
 }  // namespace sharedlock

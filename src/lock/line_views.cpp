@@ -78,23 +78,23 @@ void LineBook::learn_lock(Line& line, const std::optional<Entry>& entry, Revisio
 
 void LineBook::put_place(Line& line, const std::string& name, const Entry& entry) {
   erase_place(line, name);
-  Order order{entry.created, name};
   PlaceSight sight = see_place_(entry);
   bool ours = sight.server == server_;
+  auto added = line.places.insert({Order{entry.created, name}, Place{entry.revision, sight.waiter, ours}}).first;
+  const Order& order = added->first;
+  line.by_name[order.name] = &order;
   auto waiter = by_name_.find(name);
   if (!sight.waiter.empty()) {
-    Order& latest = line.latest.try_emplace(sight.waiter, order).first->second;
-    latest = std::max(latest, order);
+    const Order*& latest = line.latest.try_emplace(sight.waiter, &order).first->second;
+    if (*latest < order) latest = &order;
     auto same = line.identities.find(sight.waiter);
     bool another = same != line.identities.end() && (waiter == by_name_.end() || waiter->second != same->second);
     if (another) {
-      auto own = line.created.find(waiters_.at(same->second).name);
-      bool later = own != line.created.end() && Order{own->second, own->first} < order;
+      auto own = line.by_name.find(waiters_.at(same->second).name);
+      bool later = own != line.by_name.end() && *own->second < order;
       if (later) supersede(same->second);
     }
   }
-  line.created[name] = entry.created;
-  line.places.emplace(std::move(order), Place{entry.revision, std::move(sight.waiter), ours});
   if (waiter != by_name_.end()) {
     check_place(line, waiter->second);
   } else if (ours) {
@@ -111,18 +111,18 @@ void LineBook::drop_place(Line& line, const std::string& name) {
 }
 
 void LineBook::erase_place(Line& line, const std::string& name) {
-  auto created = line.created.find(name);
-  if (created == line.created.end()) return;
-  auto place = line.places.find({created->second, name});
+  auto at = line.by_name.find(name);
+  if (at == line.by_name.end()) return;
+  auto place = line.places.find(*at->second);
   auto latest = line.latest.find(place->second.identity);
-  if (latest != line.latest.end() && latest->second == place->first) line.latest.erase(latest);
+  if (latest != line.latest.end() && latest->second == at->second) line.latest.erase(latest);
+  line.by_name.erase(at);
   line.places.erase(place);
-  line.created.erase(created);
 }
 
 const LineBook::Place* LineBook::place_at(const Line& line, const std::string& name) {
-  auto created = line.created.find(name);
-  return created == line.created.end() ? nullptr : &line.places.at({created->second, name});
+  auto at = line.by_name.find(name);
+  return at == line.by_name.end() ? nullptr : &line.places.find(*at->second)->second;
 }
 
 // Whether its place is still there and its own. While it acts, the answer of its commit says that.
@@ -208,9 +208,9 @@ void LineBook::loaded(const std::string& lock, const Found& found, const Listing
   line->loading = false;
   line->loaded = true;
   learn_lock(*line, found.entry, found.as_of);
-  line->places.clear();
-  line->created.clear();
+  line->by_name.clear();
   line->latest.clear();
+  line->places.clear();
   line->removed.clear();
   line->loaded_as_of = line->line_as_of = listing.as_of;
   for (const auto& [key, entry] : listing.entries) put_place(*line, key.substr(line->part.line.size()), entry);

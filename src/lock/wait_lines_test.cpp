@@ -8,10 +8,12 @@
 #include <memory>
 
 #include "base/io_threads.h"
+#include "base/sha256.h"
 #include "lock/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/memory_store.h"
 #include "support/background_call.h"
+#include "support/fault_store.h"
 #include "support/run_task.h"
 
 namespace sharedlock {
@@ -84,10 +86,79 @@ class WaitLinesTest : public testing::Test {
   LeaseService leases{{}, *store, clock, log};
 };
 
+// As a place and as a holder, by instance and owner; and in no memory of its own, of which each would take some.
+TEST(LineIdentity, IsShortAndTellsApart) {
+  auto waiting = [](const std::string& owner, const std::string& instance) {
+    return identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
+  };
+  EXPECT_EQ(waiting("owner", "instance"), identity_of(Holder{"owner", "instance"}));
+  EXPECT_NE(waiting("owner", "instance"), waiting("owner", "another"));
+  EXPECT_NE(waiting("owner", "instance"), waiting("another", "instance"));
+  EXPECT_EQ(identity_of(LinePlace{.owner = "owner", .instance = "", .server = "s", .names = {}}), "");
+  EXPECT_EQ(waiting(std::string(200, 'o'), "instance").capacity(), Identity().capacity());
+}
+
 // A repeat renews it and leaves its revision: an undo could come after that, and end what was promised.
 TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
   EXPECT_TRUE(wait_for_lease({}).undoable);
   EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
+}
+
+// Whatever the moment in which the second comes: it is granted, the first is too or gives way to it.
+TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
+  int both = 0;
+  int superseded = 0;
+  for (int i = 0; i < 500; ++i) {
+    auto held = run_task(leases.grant(lease({}, seconds(0))));
+    LeaseId id{(std::int64_t{1} << 41) + i};
+    GrantRequest request = lease(id, seconds(60));
+    BackgroundCall<Result<LeaseService::Answer>> first(threads.executor(0), leases.grant(request));
+    ASSERT_TRUE(test::eventually([this] { return somebody_waits("/shared-lock.queue/"); }));
+    BackgroundCall<Result<void>> releasing(threads.executor(1),
+                                           leases.release(std::get<LeaseGrant>(*held).id, clock.boot_now()));
+    BackgroundCall<Result<LeaseService::Answer>> second(threads.executor(2), leases.grant(request));
+    auto granted = second.result();
+    ASSERT_TRUE(granted) << granted.error().message;
+    ASSERT_TRUE(std::holds_alternative<LeaseGrant>(*granted)) << granted->index();
+    auto other = first.result();
+    ASSERT_TRUE(other) << other.error().message;
+    ASSERT_FALSE(std::holds_alternative<LeaseRefused>(*other));
+    if (auto* end = std::get_if<WaitEnd>(&*other)) {
+      ASSERT_EQ(*end, WaitEnd::superseded);
+      ++superseded;
+    } else {
+      ASSERT_EQ(std::get<LeaseGrant>(*other).token, std::get<LeaseGrant>(*granted).token) << "one holding";
+      ++both;
+    }
+    ASSERT_TRUE(releasing.result());
+    ASSERT_TRUE(run_task(leases.release(id, clock.boot_now())));
+    ASSERT_TRUE(test::eventually([this] { return !somebody_waits("/shared-lock.queue/"); }));
+  }
+  EXPECT_GT(both, 0);
+  EXPECT_GT(superseded, 0);
+}
+
+// The second comes when the first has seen that it is its turn: it can't have its place, and stands behind it.
+TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepeat) {
+  test::FaultStore slow(*store);
+  LeaseService service({}, slow, clock, log);
+  auto places = [this] { return run_task(store->list("/shared-lock.queue/", "", 10, Deadline::never()))->entries; };
+  auto held = run_task(service.grant(lease({}, seconds(0))));
+  GrantRequest request = lease(LeaseId{std::int64_t{1} << 41}, seconds(60));
+  BackgroundCall<Result<LeaseService::Answer>> first(threads.executor(0), service.grant(request));
+  ASSERT_TRUE(test::eventually([&] { return places().size() == 1; }));
+  std::optional<BackgroundCall<Result<LeaseService::Answer>>> second;
+  slow.before_commit = [&] {
+    slow.before_commit = [] {};
+    second.emplace(threads.executor(2), service.grant(request));
+    EXPECT_TRUE(test::eventually([&] { return places().size() == 2; }));
+  };
+  EXPECT_TRUE(run_task(service.release(std::get<LeaseGrant>(*held).id, clock.boot_now())));
+  auto older = std::get<LeaseGrant>(*first.result());
+  auto newer = std::get<LeaseGrant>(*second->result());
+  EXPECT_EQ(newer.id, older.id);
+  EXPECT_EQ(newer.token, older.token) << "one holding";
+  EXPECT_TRUE(test::eventually([&] { return places().empty(); }));
 }
 
 TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "api/api_test.h"
+#include "support/asking.h"
 #include "support/eventually.h"
 #include "support/temporary_directory.h"
 
@@ -181,6 +182,31 @@ TYPED_TEST(LeaseExtras, WhatIsNoTimeToWaitIsRefused) {
     EXPECT_EQ(refused.status, 400) << wait;
     EXPECT_THAT(refused.body, HasSubstr("x-lease-wait: ")) << wait;
   }
+}
+
+TYPED_TEST(LeaseExtras, TheNewerOfTwoRequestsOfOneIdCounts) {
+  auto held = this->grant("twice");
+  std::string id = fresh_id();
+  const std::string body = R"({"key":"twice","value":"v"})";
+  auto waiting = [&](const std::string& with_id) {
+    return Asking(this->server(), "/lease", body, "x-lease-wait: 60s\r\n" + with_id);
+  };
+  Asking older = waiting(header_line("x-lease-id", id));
+  EXPECT_TRUE(older.is_silent(300));
+  Asking other = waiting("");
+  EXPECT_TRUE(other.is_silent(300));
+  Asking newer = waiting(header_line("x-lease-id", id));
+  auto told = older.answer();
+  EXPECT_EQ(told.status, 409);
+  EXPECT_EQ(told.body, "A newer request of this lease id waits for the key");
+  ASSERT_EQ(this->post("/release", held.body).status, 200);
+  auto granted = newer.answer();
+  EXPECT_EQ(granted.status, 201) << "it has the place of the older";
+  EXPECT_EQ(granted.body, id);
+  EXPECT_TRUE(other.is_silent());
+  EXPECT_EQ(this->with_id("twice", id).body, id) << "who asks again renews";
+  ASSERT_EQ(this->post("/release", id).status, 200);
+  EXPECT_EQ(other.answer().status, 201);
 }
 
 TYPED_TEST(LeaseExtras, WhoHangsUpInTheInstantOfTheGrantLeavesNoGhost) {

@@ -9,6 +9,7 @@
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
+#include "support/asking.h"
 
 namespace sharedlock::test {
 namespace {
@@ -92,6 +93,26 @@ TEST_F(EtcdLeaseExtras, SafetyR03_ARefusedIdIsLeftToItsTtl) {
   std::string id = fresh_id();
   EXPECT_EQ(with_id(one, "taken", id).status, 202);
   EXPECT_EQ(with_id(one, "free", id).status, 201) << "it can still be used";
+}
+
+TEST_F(EtcdLeaseExtras, TheNewerOfTwoRequestsOfOneIdTakesThePlaceAlsoOnAnotherServer) {
+  auto held = one.grant("twice", 60);
+  ASSERT_EQ(held.status, 201);
+  std::string id = fresh_id();
+  auto waiting = [](ServiceOnEtcd& service, const std::string& with_id) {
+    return Asking(service.server(), "/lease", R"({"key":"twice"})", "x-lease-wait: 60s\r\n" + with_id);
+  };
+  Asking older = waiting(one, "x-lease-id: " + id + "\r\n");
+  EXPECT_TRUE(older.is_silent(1000));
+  Asking other = waiting(one, "");
+  EXPECT_TRUE(other.is_silent(1000));
+  Asking newer = waiting(two, "x-lease-id: " + id + "\r\n");
+  EXPECT_EQ(older.answer().status, 409);
+  ASSERT_EQ(one.ask("POST", "/release", held.body).status, 200);
+  EXPECT_EQ(newer.answer().body, id) << "before the one that came between";
+  EXPECT_TRUE(other.is_silent());
+  ASSERT_EQ(one.ask("POST", "/release", id).status, 200);
+  EXPECT_EQ(other.answer().status, 201);
 }
 
 TEST_F(EtcdLeaseExtras, SafetyR04_OnlyLeasesOfThisApiAreReleased) {

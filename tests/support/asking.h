@@ -11,9 +11,11 @@ namespace sharedlock::test {
 // One POST whose answer is read later, on a connection of its own.
 class Asking {
  public:
-  Asking(const ServerProcess& server, const std::string& path, const std::string& body) : client_(server.connect()) {
-    client_.send("POST " + path + " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) +
-                 "\r\n\r\n" + body);
+  // `headers`: whole lines.
+  Asking(const ServerProcess& server, const std::string& path, const std::string& body, const std::string& headers = "")
+      : client_(server.connect()) {
+    client_.send("POST " + path + " HTTP/1.1\r\nHost: h\r\n" + headers +
+                 "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   }
   // Reads of the client end after 10 s: this one after `tries` of them.
   http::TestResponse answer(int tries = 6) {
