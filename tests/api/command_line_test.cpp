@@ -202,14 +202,18 @@ TEST(CommandLine, ResultsAreOnStdoutWithExitCode0) {
   EXPECT_THAT(run_program({.arguments = {"version"}}).out, MatchesRegex("shared-lock [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
-TEST(CommandLine, MistakesAreExitCode2OnStderr) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{}, {"nonsense"}, {"serve", "nonsense"}, {"version", "--port", "1"}}) {
-    auto ended = run_program({.arguments = arguments});
-    EXPECT_EQ(ended.exit_code, 2);
+TEST(CommandLine, MistakesAreExitCode64AndOfTheServersSettings2) {
+  auto expect = [](std::vector<std::string> arguments, int code) {
+    auto ended = run_program({.arguments = std::move(arguments)});
+    EXPECT_EQ(ended.exit_code, code);
     EXPECT_EQ(ended.out, "");
     EXPECT_NE(ended.err, "");
-  }
+  };
+  expect({}, 64);
+  expect({"nonsense"}, 64);
+  expect({"version", "--port", "1"}, 64);
+  expect({"serve", "nonsense"}, 2);
+  expect({"config", "--nonsense"}, 2);
 }
 
 TEST(Health, Is0AgainstAServingServer) {
