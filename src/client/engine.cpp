@@ -32,9 +32,9 @@ Url url_of(const ClientOptions& options) {
 Engine::Engine(const ClientOptions& options)
     : options_(options),
       threads_(1),
-      http_(threads_.executor(0), options_, url_of(options)),
-      calls_(http_, options_.admin_token()),
-      alarms_(threads_.executor(0)) {
+      alarms_(threads_.executor(0)),
+      http_(threads_.executor(0), alarms_, options_, url_of(options)),
+      calls_(http_, options_.admin_token()) {
   tasks_.spawn(executor(), alarms_.run());
 }
 

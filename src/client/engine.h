@@ -90,9 +90,9 @@ class Engine {
 
   const ClientOptions options_;
   IoThreads threads_;
+  Alarms alarms_;
   HttpClient http_;
   Calls calls_;
-  Alarms alarms_;
   std::atomic<bool> acquiring_stopped_ = false;
   std::atomic<bool> closing_ = false;
   TaskGroup tasks_;

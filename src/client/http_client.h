@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/task.h"
+#include "client/alarms.h"
 #include "client/schedule.h"
 #include "client/url.h"
 #include "sharedlock/client.h"
@@ -36,8 +37,8 @@ struct HttpAnswer {
 // used on its executor alone, where all requests must have ended before it is destroyed.
 class HttpClient {
  public:
-  // Throws Failure when the CA file can't be read.
-  HttpClient(Executor executor, const ClientOptions& options, Url url);
+  // Throws Failure when the CA file can't be read. The alarms must outlive it.
+  HttpClient(Executor executor, Alarms& alarms, const ClientOptions& options, Url url);
   ~HttpClient();
 
   // unavailable: no answer until then, or none that is HTTP and of sane size. A connection that was kept and proves
@@ -65,6 +66,7 @@ class HttpClient {
   Task<Exchange> exchange_on(Stream* stream, Connection* connection, const HttpRequest* request);
 
   const Executor executor_;
+  Alarms& alarms_;
   const Url url_;
   const std::function<std::string()> token_;
   const std::chrono::milliseconds connect_timeout_;
