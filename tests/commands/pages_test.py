@@ -6,6 +6,7 @@ import pathlib
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,7 @@ def output(*arguments):
 
 
 class Terminal:
-    """A zsh at a terminal of its own, in which Tab is pressed."""
+    """A zsh at a terminal of its own."""
 
     def __init__(self, directory):
         self.pid, self.fd = pty.fork()
@@ -45,6 +46,7 @@ class Terminal:
         os.write(self.fd, text.encode())
 
     def end(self):
+        os.kill(self.pid, signal.SIGKILL)
         os.close(self.fd)
         os.waitpid(self.pid, 0)
 
@@ -88,29 +90,23 @@ class Pages(unittest.TestCase):
             (functions / "token.txt").touch()
             # Lists what fits, instead of a menu, and no questions.
             (functions / ".zshrc").write_text(
-                "PS1='ready> '\nfpath=($ZDOTDIR $fpath)\nLISTMAX=10000\nunsetopt zle_bracketed_paste\n"
+                "PS1='ready> '\nfpath=($ZDOTDIR $fpath)\nLISTMAX=10000\nunset zle_bracketed_paste\n"
                 "autoload -U compinit; compinit -u -D\nzstyle ':completion:*' list-prompt ''\n"
                 f"path=({pathlib.Path(PROGRAM).parent} $path)\ncd $ZDOTDIR\n")
-            terminal = Terminal(directory)
-            try:
-                terminal.read_until("ready> ")
-                self.expect(terminal, "shared-lock ver\t", "shared-lock ver", "verify", "version")
-                self.expect(terminal, "shared-lock ren\t", "shared-lock renew ")
-                self.expect(terminal, "shared-lock lease \t", "grant.*keepalive.*release")
-                self.expect(terminal, "shared-lock lease grant --val\t", "--value ")
-                self.expect(terminal, "shared-lock run --on-lost \t", "ignore +kill +terminate")
-                self.expect(terminal, "shared-lock run demo -- cat tok\t", "token.txt")
-                self.expect(terminal, "shared-lock get --token-file tok\t", "token.txt")
-            finally:
-                terminal.end()
-
-    def expect(self, terminal, keys, *patterns):
-        """In any order; then the line is given up."""
-        terminal.write(keys)
-        for pattern in patterns[:1]:
-            terminal.read_until("".join(f"(?=.*{each})" for each in patterns))
-        terminal.write("\x03")
-        terminal.read_until("ready> ")
+            for keys, *patterns in (("shared-lock ver", "verify", "version"),
+                                    ("shared-lock ren", "shared-lock renew "),
+                                    ("shared-lock lease ", "grant.*keepalive.*release"),
+                                    ("shared-lock lease grant --val", "--value "),
+                                    ("shared-lock run --on-lost ", "ignore +kill +terminate"),
+                                    ("shared-lock run demo -- cat tok", "token.txt"),
+                                    ("shared-lock get --token-file tok", "token.txt")):
+                terminal = Terminal(directory)
+                try:
+                    terminal.read_until("ready> ")
+                    terminal.write(keys + "\t")
+                    terminal.read_until("".join(f"(?=.*{each})" for each in patterns))
+                finally:
+                    terminal.end()
 
     def test_man(self):
         page = output("man")
