@@ -126,6 +126,8 @@ void GuardProcess::start(const GuardOrder& order) {
   started_ = true;
   terminate_at_ = order.terminate_at;
   kill_at_ = order.kill_at;
+  // After a standstill between the grant and now, say.
+  if (boot_now() >= kill_at_) kill_all(/*lost=*/true);
   std::array<int, 2> failure{};
   if (::pipe2(failure.data(), O_CLOEXEC) != 0) ::_exit(EXIT_FAILURE);
   pid_t guard = ::getpid();

@@ -189,21 +189,27 @@ class Runner {
       guard_->tell(order);
       kill_at = order.kill_at;
     };
-    auto on_lost = [this] {
+    auto on_lost = [&] {
+      if (options_.on_lost != OnLost::ignore) {
+        guard_->tell({.kind = GuardOrder::Kind::kill});
+        kill_at = nanoseconds(BootClock::now());
+        wake();
+      }
       say("the lock is lost");
-      if (options_.on_lost != OnLost::ignore) guard_->tell({.kind = GuardOrder::Kind::kill});
     };
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = say});
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
       wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
+      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
+      if (has_report()) {
+        auto report = guard_->read();
+        if (!report) return guard_died();
+        if (auto code = on_report(*report)) return *code;
+        continue;
+      }
       bool guard_sleeps = nanoseconds(BootClock::now()) > kill_at + kGuardIsLate;
       if (guard_sleeps && options_.on_lost != OnLost::ignore) return replace_guard();
-      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
-      if (!has_report()) continue;
-      auto report = guard_->read();
-      if (!report) return guard_died();
-      if (auto code = on_report(*report)) return *code;
     }
   }
 
@@ -236,7 +242,7 @@ class Runner {
 
   // Somebody has stopped it: its work is done by us.
   int replace_guard() {
-    if (!has_report()) ::kill(guard_->pid(), SIGKILL);
+    ::kill(guard_->pid(), SIGKILL);
     kill_descendants();
     take_terminal_back();
     say("the command was ended: the lock could not be renewed in time");
@@ -271,6 +277,10 @@ class Runner {
 }  // namespace
 
 int run_under_lock(const RunOptions& options) {
+  if (!options.command.empty() && !sees_processes()) {
+    say("/proc does not show the processes that a command would start: none is");
+    return kExitSoftware;
+  }
   Runner runner(options);
   return runner.run();
 }

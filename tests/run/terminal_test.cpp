@@ -131,5 +131,17 @@ TEST_F(RunAtTerminal, AsTheFirstProcess) {
   EXPECT_EQ(ended.exit_code, 9) << ended.err;
 }
 
+// A /proc that shows other processes, or none: what the command starts could not be found.
+TEST_F(RunAtTerminal, WithoutAProcOfItsOwnItStartsNothing) {
+  ProcessOptions options = running(url, {"demo", "--", "/bin/sh", "-c", "echo 1 > " + commands.file("up")});
+  options.program = "/usr/bin/unshare";
+  options.arguments.insert(options.arguments.begin(),
+                           {"--user", "--map-root-user", "--pid", "--fork", "--kill-child", SHAREDLOCK_PROGRAM});
+  auto ended = run_program(options);
+  EXPECT_EQ(ended.exit_code, 70) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("/proc"));
+  EXPECT_FALSE(commands.exists("up"));
+}
+
 }  // namespace
 }  // namespace sharedlock::test
