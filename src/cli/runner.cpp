@@ -220,7 +220,6 @@ class Runner {
         say(options_.command.front() + ": " + std::generic_category().message(report.value));
         return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
       case GuardReport::Kind::left:
-        take_terminal_back();
         say("the command has ended; the lock is held until what it started has ended, too");
         return std::nullopt;
       case GuardReport::Kind::ended:
@@ -257,8 +256,10 @@ class Runner {
     return kExitSignal + SIGKILL;
   }
 
+  // From a group of the command that is no more. A living one is of somebody else, or has given it back.
   static void take_terminal_back() {
-    if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+    pid_t front = ::tcgetpgrp(STDIN_FILENO);
+    if (front > 0 && ::kill(-front, 0) != 0 && errno == ESRCH) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
   }
 
   static constexpr int kSayAfter = 300;
