@@ -27,7 +27,10 @@ namespace {
 using client::BootClock;
 using client::Grant;
 
+// Not to a stderr that nobody reads from: neither renewals nor the release may hang on it.
 void say(const std::string& text) {
+  pollfd stderr_events{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&stderr_events, 1, 0) != 1) return;
   std::fprintf(stderr, "shared-lock run: %s\n", text.c_str());
 }
 
@@ -168,14 +171,14 @@ class Runner {
   }
 
   int hold(const Grant& grant) {
-    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
-    std::fflush(stdout);
     std::atomic<bool> lost = false;
     auto on_lost = [&] {
       lost = true;
       wake();
     };
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = say});
+    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
+    std::fflush(stdout);
     while (!lost && signals_->next() == 0) wait_for_something();
     if (lost) say("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;

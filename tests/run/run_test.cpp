@@ -1,7 +1,10 @@
 // `shared-lock run` against a real server, with all that may befall the two.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -261,6 +264,22 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   server->process().signal(SIGKILL);
   EXPECT_EQ(run.wait(), 76) << run.err();
   EXPECT_FALSE(commands.exists("term"));
+}
+
+TEST_F(RunTest, NobodyReadsItsMessages) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  while (::write(pipe[1], "text", 4) > 0) {
+  }
+  ASSERT_EQ(::fcntl(pipe[1], F_SETFL, 0), 0);
+  ProcessOptions options = shell(commands.ticking("it"));
+  options.stderr_to = pipe[1];
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  ASSERT_EQ(force_release(), 200);
+  EXPECT_EQ(run.wait(), 76);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
 }
 
 TEST_F(RunTest, ServerRestartsInTime) {
