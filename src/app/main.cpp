@@ -99,7 +99,11 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", kTitle);
   ServerCommands server(program, argv);
   std::vector<Command> commands = server.all();
-  for (auto add : {add_run, add_acquire, add_renew, add_release, add_get, add_verify, add_force_release}) {
+  // What `run` is to run is not for the parser to look at: it splits "[a,b]".
+  char** all = argv + argc;
+  char** end = argc > 1 && std::string("run") == argv[1] ? std::find(argv, all, std::string("--")) : all;
+  commands.push_back(add_run(program, std::vector<std::string>(std::min(end + 1, all), all)));
+  for (auto add : {add_acquire, add_renew, add_release, add_get, add_verify, add_force_release}) {
     commands.push_back(add(program));
   }
   std::ranges::copy(add_lease(program), std::back_inserter(commands));
@@ -109,7 +113,7 @@ int run(int argc, char** argv) {
 
   auto is_parsed = [](const Command& command) { return command.app->parsed(); };
   try {
-    program.parse(argc, argv);
+    program.parse(static_cast<int>(end - argv), argv);
   } catch (const CLI::ParseError& error) {
     if (program.exit(error) == 0) return 0;
     auto chosen = std::ranges::find_if(commands, is_parsed);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "cli/exit_codes.h"
@@ -19,7 +20,7 @@ struct Command {
 };
 
 // Each adds a command to the program, one in each file.
-Command add_run(CLI::App& program);
+Command add_run(CLI::App& program, std::vector<std::string> words);  // of the command to run: what is behind `--`
 Command add_acquire(CLI::App& program);
 Command add_renew(CLI::App& program);
 Command add_release(CLI::App& program);

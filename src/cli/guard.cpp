@@ -43,7 +43,7 @@ Guard::~Guard() {
 }
 
 void Guard::tell(const GuardOrder& order) const {
-  ::send(socket_, &order, sizeof order, MSG_NOSIGNAL);
+  ::send(socket_, &order, sizeof order, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 std::optional<GuardReport> Guard::read() const {

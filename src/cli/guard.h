@@ -25,7 +25,8 @@ struct GuardedCommand {
 
 enum class OnLost : std::uint8_t { terminate, kill, ignore };
 
-// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME.
+// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME. When a start comes after kill_at, nothing is
+// started, and the command has `ended` by the guard.
 struct GuardOrder {
   enum class Kind : std::uint8_t { start, deadline, signal, kill } kind = Kind::start;
   std::int32_t signal = 0;
@@ -53,7 +54,7 @@ class Guard {
   Guard& operator=(const Guard&) = delete;
   ~Guard();  // tells it that we are gone, by the end of the socket
 
-  // From any thread. An order that doesn't arrive is one to a guard that has died.
+  // From any thread; never blocks. An order that doesn't arrive is one to a guard that has died, or stands still.
   void tell(const GuardOrder& order) const;
 
   // To be polled; then a report, or nothing: it has died.

@@ -22,6 +22,7 @@ namespace sharedlock {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
+constexpr int kTerminalLookMs = 200;
 
 std::int64_t boot_now() {
   timespec now{};
@@ -29,9 +30,10 @@ std::int64_t boot_now() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
-// The command gets the terminal, if we have it: so ^C and ^Z are for it alone.
-void take_terminal() {
-  if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());  // SIGTTOU is blocked here
+// Hands the terminal from one process group to another; not when a third one has it, or we have none. SIGTTOU is
+// blocked here.
+void pass_terminal(pid_t from, pid_t to) {
+  if (::tcgetpgrp(STDIN_FILENO) == from) ::tcsetpgrp(STDIN_FILENO, to);
 }
 
 // There are no threads here.
@@ -43,6 +45,7 @@ void set_variable(const std::string& name, const std::string& value) {
 
 GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, sigset_t before)
     : command_(std::move(command)), on_lost_(on_lost), socket_(socket), before_(before) {
+  runner_group_ = ::getpgrp();
   ::setpgid(0, 0);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   ::prctl(PR_SET_NAME, "shared-lock-gd");
@@ -60,7 +63,8 @@ GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, s
 void GuardProcess::run() {
   for (;;) {
     std::array<pollfd, 3> events{{{alone_ ? -1 : socket_, POLLIN, 0}, {children_, POLLIN, 0}, {timer_, POLLIN, 0}}};
-    if (::poll(events.data(), events.size(), -1) < 0) continue;
+    if (::poll(events.data(), events.size(), wants_terminal_ ? kTerminalLookMs : -1) < 0) continue;
+    if (wants_terminal_) offer_terminal();
     if (events[2].revents != 0) on_time();
     if (events[1].revents != 0) on_child();
     if (events[0].revents != 0) on_socket();
@@ -126,6 +130,8 @@ void GuardProcess::start(const GuardOrder& order) {
   started_ = true;
   terminate_at_ = order.terminate_at;
   kill_at_ = order.kill_at;
+  // After a standstill between the grant and now, say.
+  if (boot_now() >= kill_at_) kill_all(/*lost=*/true);
   std::array<int, 2> failure{};
   if (::pipe2(failure.data(), O_CLOEXEC) != 0) ::_exit(EXIT_FAILURE);
   pid_t guard = ::getpid();
@@ -150,7 +156,8 @@ void GuardProcess::start(const GuardOrder& order) {
 }
 
 void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
-  take_terminal();
+  // ^C and ^Z are then for it alone. Whoever runs in the background does not get the terminal of those in front.
+  pass_terminal(runner_group_, ::getpgrp());
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   for (const auto& [name, value] : command_.environment) set_variable(name, value);
   set_variable("SHARED_LOCK_FENCING_TOKEN", std::to_string(order.token));
@@ -175,10 +182,13 @@ void GuardProcess::on_child() {
     if (child != pid_) continue;
     if (WIFSTOPPED(status)) {
       if (WSTOPSIG(status) == SIGTSTP) refuse_to_stop();
+      wants_terminal_ = wants_terminal_ || WSTOPSIG(status) == SIGTTIN || WSTOPSIG(status) == SIGTTOU;
       continue;
     }
     pid_ = -1;
     status_ = status;
+    wants_terminal_ = false;
+    pass_terminal(group_, runner_group_);
     if (!descendants().empty()) report({.kind = GuardReport::Kind::left, .value = status});
   }
   if (!started_ || errno != ECHILD) return;
@@ -192,6 +202,15 @@ void GuardProcess::refuse_to_stop() const {
   if (::tcgetpgrp(STDIN_FILENO) != group_) return;
   std::fputs("shared-lock run: cannot be suspended here: the lock would be lost\n", stderr);
   ::kill(-group_, SIGCONT);
+}
+
+// A command in the background stops when it reads from the terminal; the shell that brings us to the front then tells
+// nobody.
+void GuardProcess::offer_terminal() {
+  if (::tcgetpgrp(STDIN_FILENO) != runner_group_) return;
+  pass_terminal(runner_group_, group_);
+  ::kill(-group_, SIGCONT);
+  wants_terminal_ = false;
 }
 
 // The report comes when all are gone: the lock must not be released before.

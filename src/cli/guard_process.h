@@ -23,6 +23,7 @@ class GuardProcess {
   [[noreturn]] void become_command(const GuardOrder& order, int failure_pipe);
   void kill_all(bool lost);
   void refuse_to_stop() const;
+  void offer_terminal();
   void arm() const;
   void report(const GuardReport& report) const;
 
@@ -34,9 +35,11 @@ class GuardProcess {
   int children_ = -1;  // signalfd
   pid_t pid_ = -1;     // of the command, while it runs
   pid_t group_ = -1;
+  pid_t runner_group_ = -1;
   bool started_ = false;
   bool alone_ = false;  // whoever gave orders is gone
   bool terminated_ = false;
+  bool wants_terminal_ = false;  // stopped for it
   int status_ = 0;
   std::int64_t terminate_at_ = 0;
   std::int64_t kill_at_ = 0;

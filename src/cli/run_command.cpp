@@ -1,7 +1,11 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
+#include <exception>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "cli/client_flags.h"
@@ -32,16 +36,21 @@ constexpr const char* kFooter =
     "A server lets nobody wait longer than an hour: whoever does takes a new place at the end of the line.\n"
     "\n"
     "Exit codes: the command's own; 128 + n when signal n ended it; 64 usage; 69 no answer from the server;\n"
-    "75 not acquired; 76 lost; 77 refused by the server; 126 not executable; 127 not found.\n";
+    "70 the system would not; 75 not acquired; 76 lost; 77 refused by the server; 126 not executable; 127 not found.\n";
 
 struct Flags {
   ClientFlags client;
   RunOptions options;
   std::string on_lost = "terminate";
   int conflict_exit_code = -1;
+  std::vector<std::string> misplaced;  // of the command, without the `--`
 };
 
 int run(const Flags& flags) {
+  if (!flags.misplaced.empty()) {
+    std::fprintf(stderr, "shared-lock run: `--` is missing before %s\n", flags.misplaced.front().c_str());
+    return kExitUsage;
+  }
   auto server = client_options(flags.client);
   if (!server) {
     std::fprintf(stderr, "shared-lock run: %s\n", server.error().message.c_str());
@@ -52,14 +61,23 @@ int run(const Flags& flags) {
   if (flags.on_lost == "kill") options.on_lost = OnLost::kill;
   if (flags.on_lost == "ignore") options.on_lost = OnLost::ignore;
   if (flags.conflict_exit_code >= 0) options.conflict_exit_code = flags.conflict_exit_code;
-  return run_under_lock(options);
+  try {
+    return run_under_lock(options);
+  } catch (const client::Failure& failure) {  // of the client's settings, before anything is asked
+    std::fprintf(stderr, "shared-lock run: %s\n", failure.what());
+    return kExitUsage;
+  } catch (const std::exception& failure) {  // of the system: processes, files, threads
+    std::fprintf(stderr, "shared-lock run: %s\n", failure.what());
+    return kExitSoftware;
+  }
 }
 
 }  // namespace
 
-Command add_run(CLI::App& program) {
+Command add_run(CLI::App& program, std::vector<std::string> words) {
   auto flags = std::make_shared<Flags>();
   RunOptions& options = flags->options;
+  options.command = std::move(words);
   CLI::App& app = *program.add_subcommand("run", "Run a program under a lock.");
   declare_name(app, options.name);
   declare_client(app, flags->client);
@@ -71,7 +89,7 @@ Command add_run(CLI::App& program) {
   app.add_option("--conflict-exit-code", flags->conflict_exit_code, "Instead of 75, when another holds the lock.")
       ->type_name("N")
       ->check(CLI::Range(0, 255).description(""));
-  app.add_option("COMMAND", options.command, "What to run, after `--`.")->type_name("");
+  app.add_option("COMMAND", flags->misplaced, "What to run, after `--`.")->type_name("");
   app.footer(kFooter);
   return {&app, [flags] { return run(*flags); }};
 }

@@ -27,7 +27,10 @@ namespace {
 using client::BootClock;
 using client::Grant;
 
+// Not to a stderr that nobody reads from: neither renewals nor the release may hang on it.
 void say(const std::string& text) {
+  pollfd stderr_events{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&stderr_events, 1, 0) != 1) return;
   std::fprintf(stderr, "shared-lock run: %s\n", text.c_str());
 }
 
@@ -168,14 +171,14 @@ class Runner {
   }
 
   int hold(const Grant& grant) {
-    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
-    std::fflush(stdout);
     std::atomic<bool> lost = false;
     auto on_lost = [&] {
       lost = true;
       wake();
     };
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = say});
+    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
+    std::fflush(stdout);
     while (!lost && signals_->next() == 0) wait_for_something();
     if (lost) say("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;
@@ -189,21 +192,27 @@ class Runner {
       guard_->tell(order);
       kill_at = order.kill_at;
     };
-    auto on_lost = [this] {
+    auto on_lost = [&] {
+      if (options_.on_lost != OnLost::ignore) {
+        guard_->tell({.kind = GuardOrder::Kind::kill});
+        kill_at = nanoseconds(BootClock::now());
+        wake();
+      }
       say("the lock is lost");
-      if (options_.on_lost != OnLost::ignore) guard_->tell({.kind = GuardOrder::Kind::kill});
     };
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = say});
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
       wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
+      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
+      if (has_report()) {
+        auto report = guard_->read();
+        if (!report) return guard_died();
+        if (auto code = on_report(*report)) return *code;
+        continue;
+      }
       bool guard_sleeps = nanoseconds(BootClock::now()) > kill_at + kGuardIsLate;
       if (guard_sleeps && options_.on_lost != OnLost::ignore) return replace_guard();
-      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
-      if (!has_report()) continue;
-      auto report = guard_->read();
-      if (!report) return guard_died();
-      if (auto code = on_report(*report)) return *code;
     }
   }
 
@@ -214,7 +223,6 @@ class Runner {
         say(options_.command.front() + ": " + std::generic_category().message(report.value));
         return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
       case GuardReport::Kind::left:
-        take_terminal_back();
         say("the command has ended; the lock is held until what it started has ended, too");
         return std::nullopt;
       case GuardReport::Kind::ended:
@@ -236,7 +244,7 @@ class Runner {
 
   // Somebody has stopped it: its work is done by us.
   int replace_guard() {
-    if (!has_report()) ::kill(guard_->pid(), SIGKILL);
+    ::kill(guard_->pid(), SIGKILL);
     kill_descendants();
     take_terminal_back();
     say("the command was ended: the lock could not be renewed in time");
@@ -251,8 +259,10 @@ class Runner {
     return kExitSignal + SIGKILL;
   }
 
+  // From a group of the command that is no more. A living one is of somebody else, or has given it back.
   static void take_terminal_back() {
-    if (::isatty(STDIN_FILENO)) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+    pid_t front = ::tcgetpgrp(STDIN_FILENO);
+    if (front > 0 && ::kill(-front, 0) != 0 && errno == ESRCH) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
   }
 
   static constexpr int kSayAfter = 300;
@@ -271,6 +281,10 @@ class Runner {
 }  // namespace
 
 int run_under_lock(const RunOptions& options) {
+  if (!options.command.empty() && !sees_processes()) {
+    say("/proc does not show the processes that a command would start: none is");
+    return kExitSoftware;
+  }
   Runner runner(options);
   return runner.run();
 }

@@ -1,7 +1,10 @@
 // `shared-lock run` against a real server, with all that may befall the two.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <fstream>
@@ -60,6 +63,10 @@ class RunTest : public testing::Test {
     return guard;
   }
   std::string look() const { return server->ask("GET", "/v1/default/lock/demo").body; }
+  int force_release() const {
+    const char* headers = "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n";
+    return server->ask("DELETE", "/v1/default/lock/demo", "", headers).status;
+  }
   bool is_held() const { return look().find("owner") != std::string::npos; }
 
   TemporaryDirectory data;
@@ -75,6 +82,8 @@ TEST_F(RunTest, ExitCodes) {
   EXPECT_EQ(exit_code({"x", "--", "true"}), 64);
   EXPECT_EQ(exit_code({"demo", "--ttl", "4s", "--", "true"}), 64);
   EXPECT_EQ(exit_code({"demo", "--nonsense", "--", "true"}), 64);
+  EXPECT_EQ(exit_code({"demo", "true"}), 64);
+  EXPECT_EQ(exit_code({"demo", "--server", "nonsense", "--", "true"}), 64);
   EXPECT_EQ(exit_code({"demo", "--wait", "0", "--server", "http://127.0.0.1:1", "--", "true"}), 69);
   EXPECT_FALSE(is_held());
 }
@@ -221,6 +230,33 @@ TEST_F(RunTest, StoppedGuard) {
   EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.5);
 }
 
+// It hears nothing of the loss.
+TEST_F(RunTest, ForcedReleaseWhileTheGuardStandsStill) {
+  Process run(shell(commands.ticking("it"), {"--ttl", "9s"}));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  ASSERT_EQ(::kill(guard_of(run), SIGSTOP), 0);
+  ASSERT_EQ(force_release(), 200);
+  double forced_at = Commands::now();
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  EXPECT_LE(commands.last_tick("it"), forced_at + 4.5);  // the next renewal, and some
+}
+
+TEST_F(RunTest, ACommandThatEndedInTimeHasItsExitCodeWhenTheRunnerStoodStill) {
+  Process run(shell("echo 1 > " + commands.file("up") + "; sleep 0.2; exit 3"));
+  ASSERT_TRUE(commands.appears("up"));
+  run.stop();
+  double begin = Commands::now();
+  ASSERT_TRUE(eventually([&] { return Commands::now() > begin + kTtl + 0.5; }));
+  run.resume();
+  EXPECT_EQ(run.wait(), 3) << run.err();
+}
+
+// What the command line's parser would take apart.
+TEST_F(RunTest, WordsOfTheCommandStayAsTheyAre) {
+  auto ended = run_program(run_of({"demo", "--", "/usr/bin/printf", "<%s>", "[a,b]", "", "--", "--help", "{}", "[c]"}));
+  EXPECT_EQ(ended.out, "<[a,b]><><--><--help><{}><[c]>") << ended.err;
+}
+
 TEST_F(RunTest, ServerGoneWithoutSigterm) {
   Process run(shell("trap 'echo 1 > " + commands.file("term") + "' TERM; " + commands.ticking("it"),
                     {"--ttl", "5s", "--on-lost", "kill"}));
@@ -228,6 +264,22 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   server->process().signal(SIGKILL);
   EXPECT_EQ(run.wait(), 76) << run.err();
   EXPECT_FALSE(commands.exists("term"));
+}
+
+TEST_F(RunTest, NobodyReadsItsMessages) {
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
+  while (::write(pipe[1], "text", 4) > 0) {
+  }
+  ASSERT_EQ(::fcntl(pipe[1], F_SETFL, 0), 0);
+  ProcessOptions options = shell(commands.ticking("it"));
+  options.stderr_to = pipe[1];
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  ASSERT_EQ(force_release(), 200);
+  EXPECT_EQ(run.wait(), 76);
+  ::close(pipe[0]);
+  ::close(pipe[1]);
 }
 
 TEST_F(RunTest, ServerRestartsInTime) {
@@ -282,9 +334,7 @@ TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
 TEST_F(RunTest, ForcedReleaseKillsAtOnce) {
   Process run(shell("trap 'echo 1 > " + commands.file("term") + "' TERM; " + commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
-  auto forced =
-      server->ask("DELETE", "/v1/default/lock/demo", "", "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n");
-  ASSERT_EQ(forced.status, 200) << forced.body;
+  ASSERT_EQ(force_release(), 200);
   EXPECT_EQ(run.wait(), 76) << run.err();
   EXPECT_THAT(run.err(), HasSubstr("the lock is lost"));
   EXPECT_FALSE(commands.exists("term"));
@@ -293,9 +343,7 @@ TEST_F(RunTest, ForcedReleaseKillsAtOnce) {
 TEST_F(RunTest, LostIsIgnoredWhenAskedTo) {
   Process run(shell(commands.ticking("it") + "; exit 6", {"--ttl", "5s", "--on-lost", "ignore"}));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
-  auto forced =
-      server->ask("DELETE", "/v1/default/lock/demo", "", "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n");
-  ASSERT_EQ(forced.status, 200) << forced.body;
+  ASSERT_EQ(force_release(), 200);
   EXPECT_TRUE(eventually([&] { return run.err().find("the lock is lost") != std::string::npos; }));
   commands.create("end");
   EXPECT_EQ(run.wait(), 6) << run.err();

@@ -20,14 +20,16 @@ namespace {
 
 using testing::HasSubstr;
 
-// A terminal with `shared-lock run demo -- /bin/sh -c TEXT` in front.
+// A terminal with `shared-lock run demo -- /bin/sh -c TEXT` in front, or a shell.
 class Terminal {
  public:
   Terminal(const std::string& url, const std::string& text) {
     std::string variable = "SHARED_LOCK_URL=" + url;
+    bool shell = text.empty();
     pid_ = ::forkpty(&master_, nullptr, nullptr, nullptr);
     if (pid_ != 0) return;
     ::putenv(variable.data());
+    if (shell) ::execl("/bin/sh", "sh", "-i", nullptr);
     ::execl(SHAREDLOCK_PROGRAM, "shared-lock", "run", "demo", "--ttl", "5s", "--", "/bin/sh", "-c", text.c_str(),
             nullptr);
     ::_exit(1);
@@ -104,6 +106,24 @@ TEST_F(RunAtTerminal, SuspendIsRefused) {
   EXPECT_EQ(terminal.exit_code(), 0);
 }
 
+TEST_F(RunAtTerminal, InTheBackgroundItTakesTheTerminalFromNobody) {
+  Terminal terminal(url, "");
+  std::string run = std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c '";
+  terminal.type(run + "echo 1 > " + commands.file("up") + "; read line; echo \"got $line\"; exit 3' &\n");
+  ASSERT_TRUE(commands.appears("up"));
+  terminal.type("echo still-$((40+2))\n");
+  EXPECT_TRUE(terminal.shows("still-42"));
+  terminal.type("fg\n");
+  terminal.type("hello\n");
+  EXPECT_TRUE(terminal.shows("got hello")) << terminal.shown();
+  terminal.type("echo code-$?\n");
+  EXPECT_TRUE(terminal.shows("code-3")) << terminal.shown();
+  // One that ends in the background leaves the terminal where it is, too.
+  terminal.type(run + "echo 1 > " + commands.file("ended") + "' & wait; echo still-$((41+2))\n");
+  EXPECT_TRUE(terminal.shows("still-43")) << terminal.shown();
+  EXPECT_TRUE(commands.exists("ended"));
+}
+
 TEST_F(RunAtTerminal, HangUpEndsTheCommand) {
   Terminal terminal(url, commands.ticking("it"));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
@@ -129,6 +149,18 @@ TEST_F(RunAtTerminal, AsTheFirstProcess) {
   // Signals are heard, though the kernel spares a first process those that it does not handle.
   ended = first_process("trap 'exit 9' TERM; kill -TERM 1; while :; do sleep 0.01; done");
   EXPECT_EQ(ended.exit_code, 9) << ended.err;
+}
+
+// A /proc that shows other processes, or none: what the command starts could not be found.
+TEST_F(RunAtTerminal, WithoutAProcOfItsOwnItStartsNothing) {
+  ProcessOptions options = running(url, {"demo", "--", "/bin/sh", "-c", "echo 1 > " + commands.file("up")});
+  options.program = "/usr/bin/unshare";
+  options.arguments.insert(options.arguments.begin(),
+                           {"--user", "--map-root-user", "--pid", "--fork", "--kill-child", SHAREDLOCK_PROGRAM});
+  auto ended = run_program(options);
+  EXPECT_EQ(ended.exit_code, 70) << ended.err;
+  EXPECT_THAT(ended.err, HasSubstr("/proc"));
+  EXPECT_FALSE(commands.exists("up"));
 }
 
 }  // namespace
