@@ -106,9 +106,8 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   http::Response response = granted(grant);
   if (grant.undoable) {
     auto executor = co_await asio::this_coro::executor;
-    response.if_undelivered([this, executor, key = std::move(asked->key), revision = grant.revision] {
-      leases_.take_back(executor, key, revision);
-    });
+    response.if_undelivered(
+        [this, executor, key = std::move(asked->key), grant] { leases_.take_back(executor, key, grant); });
   }
   co_return response;
 }

@@ -125,17 +125,20 @@ Task<Result<std::optional<Entry>>> LeaseService::look_durably(std::string key, D
   co_return std::move(found->entry);
 }
 
-void LeaseService::take_back(Executor executor, const std::string& key, Revision grant) {
-  background_.spawn(executor, undo(store_key(key), grant));
+void LeaseService::take_back(Executor executor, const std::string& key, const LeaseGrant& grant) {
+  BootTime now = clock_.boot_now();
+  auto undo = [this, stored = store_key(key), revision = grant.revision] { return this->undo(stored, revision); };
+  undone_.add(executor, std::move(undo), now, saturating_add(now, grant.ttl));
 }
 
 // Unless it has changed since. The lease goes by itself.
-Task<void> LeaseService::undo(std::string key, Revision grant) {
+Task<bool> LeaseService::undo(std::string key, Revision grant) {
   Transaction transaction;
   transaction.expect.push_back({key, grant});
   transaction.changes.emplace_back(Erase{key});
-  co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
   if (cache_) cache_->drop(key);
+  co_return outcome.has_value();
 }
 
 // Only ever for a lease whose id this server chose and told nobody. It is tried again for as long as that may live.

@@ -12,7 +12,6 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
-#include "base/task_group.h"
 #include "lock/refusal_cache.h"
 #include "lock/types.h"
 #include "lock/wait_lines.h"
@@ -77,7 +76,8 @@ class LeaseService {
   Task<Result<Answer>> grant(const GrantRequest& request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
-  void take_back(Executor executor, const std::string& key, Revision grant);
+  // Tried for as long as the lease may live; what comes to nothing is in the log.
+  void take_back(Executor executor, const std::string& key, const LeaseGrant& grant);
 
   // Ends a lease. lease_not_found: there is none, or it is not a lease of this service.
   Task<Result<void>> release(LeaseId id, BootTime received);
@@ -114,7 +114,7 @@ class LeaseService {
   Task<Result<std::optional<Answer>>> repeat_in_line(const GrantRequest& request, WaitLines::Waiter& waiter);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
-  Task<void> undo(std::string key, Revision grant);
+  Task<bool> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
   static LinePart part_of(const std::string& key);
   static std::string line_of(std::string_view key);
@@ -132,7 +132,6 @@ class LeaseService {
   std::optional<RefusalCache> cache_;
   Subscription cache_feed_;
   WaitLines lines_;
-  TaskGroup background_;
   Retries undone_;
 };
 

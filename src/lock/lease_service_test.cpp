@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "store/memory_store.h"
 #include "support/eventually.h"
@@ -39,6 +40,7 @@ class LeaseServiceTest : public testing::Test {
   Log log_{LogLevel::error, ::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   std::unique_ptr<LeaseStore> store_;
   FaultStore faults_;
+  IoThreads threads_{1};
   LeaseService leases_;
 };
 
@@ -194,6 +196,18 @@ TEST_F(LeaseServiceTest, SafetyR29_ARefusalIsAnsweredFromTheCacheUntilTheKeyIsFr
 
   clock_.advance(seconds(13));
   EXPECT_TRUE(test::eventually([&] { return !is_refused(ask()); }));
+}
+
+TEST_F(LeaseServiceTest, SafetyR03_AnUndeliveredGrantIsTakenBackAsSoonAsTheStoreAnswers) {
+  LeaseGrant grant = grant_of(this->grant("key", Ttl{60}));
+  BootTime begun = clock_.boot_now();
+  for (int i = 0; i < 3; ++i) faults_.next_commit(FaultStore::Fault::request_lost);
+  leases_.take_back(threads_.executor(0), "key", grant);
+  EXPECT_TRUE(test::eventually([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return !stored("key");
+  }));
+  EXPECT_LT(clock_.boot_now() - begun, seconds(30)) << "not by the end of its lease";
 }
 
 }  // namespace

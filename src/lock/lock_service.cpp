@@ -34,7 +34,8 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
               .part_of = [this](const std::string& name) { return part_of(name); },
               .see_lock = [this](const Entry& entry) { return see(entry); },
               .request_timeout = options_.request_timeout},
-             store, clock, log) {}
+             store, clock, log),
+      undone_(clock, log, "grants that nobody learned of could not be taken back; they end by themselves") {}
 
 LockService::~LockService() = default;
 
@@ -218,16 +219,19 @@ LockAnswer LockService::to_answer(Decided&& decided) const {
 }
 
 void LockService::take_back(Executor executor, const LockGrant& grant) {
-  if (!grant.replaces) background_.spawn(executor, undo(key_of(grant.record.lock), grant.revision));
+  if (grant.replaces) return;
+  BootTime now = clock_.boot_now();
+  auto undo = [this, key = key_of(grant.record.lock), at = grant.revision] { return this->undo(key, at); };
+  undone_.add(executor, std::move(undo), now, saturating_add(now, grant.record.duration));
 }
 
 // Unless it has changed since.
-Task<void> LockService::undo(std::string key, Revision grant) {
+Task<bool> LockService::undo(std::string key, Revision grant) {
   Transaction transaction;
   transaction.expect.push_back({key, grant});
   transaction.changes.emplace_back(Erase{key});
-  auto result = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
-  if (!result) log_.write(LogLevel::warn, "a grant could not be taken back; it ends by itself", {{"key", key}});
+  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  co_return outcome.has_value();
 }
 
 std::string LockService::name_of(const LockName& lock) {

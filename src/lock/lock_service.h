@@ -12,8 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/retries.h"
 #include "base/task.h"
-#include "base/task_group.h"
 #include "lock/clock_difference.h"
 #include "lock/decided.h"
 #include "lock/held_hints.h"
@@ -65,7 +65,7 @@ using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // 
 class LockService {
  public:
   LockService(LockServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
-  ~LockService();  // waits for what runs in the background; the store must still answer
+  ~LockService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
   // Begins a holding with a new, higher token, also when the lock is the caller's already. Whoever is refused goes to
   // the end of the line, if it has said that it would wait; and nobody overtakes who stands there. A grant on a free
@@ -75,7 +75,8 @@ class LockService {
   Task<Result<LockAnswer>> acquire(const AcquireRequest& request);
 
   // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
-  // One that replaces a holding is left alone: its owner may still count on that.
+  // One that replaces a holding is left alone: its owner may still count on that. Tried for as long as the lock may
+  // live; what comes to nothing is in the log.
   void take_back(Executor executor, const LockGrant& grant);
 
   // The same for several locks at once: all of them, or none. Names that are `each`'s own are taken anew with the
@@ -161,7 +162,7 @@ class LockService {
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   void note_winner(const std::optional<Entry>& entry);
   LockAnswer to_answer(Decided&& decided) const;
-  Task<void> undo(std::string key, Revision grant);
+  Task<bool> undo(std::string key, Revision grant);
 
   static std::string name_of(const LockName& lock);
   std::string key_of(const LockName& lock) const;
@@ -177,7 +178,7 @@ class LockService {
   ClockDifference clock_difference_;
   HeldHints hints_;
   WaitLines lines_;
-  TaskGroup background_;
+  Retries undone_;
 };
 
 }  // namespace sharedlock

@@ -59,6 +59,7 @@ class LockServiceTest : public testing::Test {
   Log log_{LogLevel::error, ::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   std::unique_ptr<LeaseStore> store_;
   FaultStore faults_;
+  IoThreads threads_{1};
   LockService locks_;
 };
 
@@ -350,6 +351,18 @@ TEST_F(LockServiceTest, ManyThreadsNeverHoldOneLockTogether) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_GT(grants, 0);
+}
+
+TEST_F(LockServiceTest, SafetyR03_AnUndeliveredGrantIsTakenBackAsSoonAsTheStoreAnswers) {
+  LockGrant grant = grant_of(acquire("instance-1", seconds(60)));
+  BootTime begun = clock_.boot_now();
+  for (int i = 0; i < 3; ++i) faults_.next_commit(FaultStore::Fault::request_lost);
+  locks_.take_back(threads_.executor(0), grant);
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return !stored();
+  }));
+  EXPECT_LT(clock_.boot_now() - begun, seconds(30)) << "not by the end of its lease";
 }
 
 }  // namespace

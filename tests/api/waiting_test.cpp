@@ -164,6 +164,22 @@ TYPED_TEST(Waiting, WhoHangsUpLeavesTheLine) {
   EXPECT_THAT(third.answer().body, HasSubstr("instance-3"));
 }
 
+// They are no hang-up, and are answered after it, in their order.
+TYPED_TEST(Waiting, RequestsBehindOneThatWaitsAreAnsweredAfterIt) {
+  ASSERT_EQ(this->acquire("pipe", "instance-1").status, 200);
+  std::string body = asked("instance-2", 60, "60");
+  TestClient client = this->server().connect();
+  client.send("POST " + path_of("pipe", "acquire") +
+              " HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body + "GET " +
+              path_of("pipe") + " HTTP/1.1\r\nHost: h\r\n\r\nGET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+  ASSERT_TRUE(eventually([&] { return this->waiters("pipe") == 1; }));
+  EXPECT_EQ(client.read_for(100), "");
+  ASSERT_EQ(this->release("pipe", "instance-1").status, 200);
+  EXPECT_THAT(client.read_response().body, HasSubstr(R"("instanceId":"instance-2")"));
+  EXPECT_THAT(client.read_response().body, HasSubstr(R"("waiters":0)"));
+  EXPECT_EQ(client.read_response().status, 200);
+}
+
 TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
   ASSERT_EQ(this->acquire("twice", "instance-1").status, 200);
   Asking older = this->waiting("twice", "instance-2");
@@ -208,6 +224,33 @@ TEST(WaitingAndTheEnd, AServerThatEndsSendsItsWaitersElsewhere) {
   EXPECT_EQ(told.status, 503);
   EXPECT_EQ(told.body, R"({"message":"Server is draining"})");
   EXPECT_EQ(told.header("Retry-After"), "1");
+  EXPECT_EQ(server.process().wait(), 0) << server.err();
+}
+
+TEST(WaitingAndTheEnd, AThousandWaitersAreAllSentElsewhere) {
+  constexpr std::size_t kWaiters = 1'000;
+  allow_open_files(kWaiters + 100);
+  ServerProcess server({.environment = ServerProcess::open_memory()});
+  ASSERT_EQ(server.ask("POST", path_of("ends", "acquire"), asked("instance-0", 60)).status, 200);
+  ASSERT_EQ(server.ask("POST", "/lease", R"({"key":"ends"})").status, 201);
+  const std::string set = R"({"names":["ends","other"],"wait":60,"leaseDuration":60,"instanceId":"set-)";
+  std::deque<Asking> line;
+  for (std::size_t i = 0; i < kWaiters; ++i) {
+    std::string number = std::to_string(i);
+    if (i % 3 == 0) line.emplace_back(server, path_of("ends", "acquire"), asked("holder-" + number, 60, "60"));
+    if (i % 3 == 1) line.emplace_back(server, "/v1/space/locks/acquire", set + number + "\"}");
+    if (i % 3 == 2) line.emplace_back(server, "/lease", R"({"key":"ends"})", "x-lease-wait: 60s\r\n");
+  }
+  // The last ones of the locks; those of the lease are asked before.
+  ASSERT_TRUE(eventually([&] {
+    return server.ask("GET", "/metrics").body.find("\nshared_lock_lock_waiters 667\n") != std::string::npos;
+  }));
+  server.process().signal(SIGTERM);
+  for (Asking& waiting : line) {
+    auto told = waiting.answer();
+    EXPECT_EQ(told.status, 503) << told.body;
+    EXPECT_EQ(told.header("Retry-After"), "1");
+  }
   EXPECT_EQ(server.process().wait(), 0) << server.err();
 }
 

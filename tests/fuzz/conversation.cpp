@@ -6,14 +6,18 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/executor_work_guard.hpp>
 #include <cerrno>
 #include <chrono>
 #include <memory>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "api/lease_api.h"
 #include "api/lock_api.h"
 #include "api/ops_api.h"
+#include "api/set_api.h"
 #include "base/manual_clock.h"
 #include "base/task_group.h"
 #include "fuzz/target.h"
@@ -48,13 +52,14 @@ class Routes {
         locks_({}, *store_, clock, quiet_log()),
         leases_({}, *store_, clock, quiet_log()),
         lock_api_(locks_, access_, lock_metrics_, quiet_log(), /*strict=*/false),
+        set_api_(locks_, access_, lock_metrics_, quiet_log()),
         lease_api_({}, leases_, access_, lease_metrics_, clock, quiet_log()),
         ops_api_(leases_, {}) {}
 
   // What their handlers are called with is added to `seen`.
   std::vector<http::Route> all(std::vector<Seen>& seen) {
     std::vector<http::Route> all;
-    for (auto routes : {lease_api_.routes(), lock_api_.routes(), ops_api_.routes()}) {
+    for (auto routes : {lease_api_.routes(), lock_api_.routes(), set_api_.routes(), ops_api_.routes()}) {
       for (http::Route& route : routes) {
         route.handler = [&seen, handler = std::move(route.handler)](const http::Request& request) {
           seen.push_back({std::string(request.path), std::string(request.body)});
@@ -74,6 +79,7 @@ class Routes {
   LockMetrics lock_metrics_;
   LeaseMetrics lease_metrics_;
   LockApi lock_api_;
+  SetApi set_api_;
   LeaseApi lease_api_;
   OpsApi ops_api_;
 };
@@ -107,6 +113,17 @@ class Conversation {
     http::Socket socket(io_.get_executor());
     socket.assign(asio::ip::tcp::v4(), ends_.server);
     tasks_.spawn(io_.get_executor(), serve(std::move(socket), &context_));
+  }
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
+
+  // Where somebody has waited in line, what is left to do has to run for the services to end.
+  ~Conversation() {
+    io_.restart();
+    auto open = asio::make_work_guard(io_);
+    std::jthread running([this] { io_.run(); });
+    routes_.reset();
+    open.reset();
   }
 
   void send(std::string_view bytes) {
@@ -148,8 +165,8 @@ class Conversation {
 
   ManualClock clock_;
   std::vector<Seen> seen_;
-  Routes routes_{clock_};
-  http::Router router_{routes_.all(seen_)};
+  std::optional<Routes> routes_{std::in_place, clock_};
+  http::Router router_{routes_->all(seen_)};
   http::RequestCounts counts_{router_};
   http::ServerOptions options_ = small_limits();
   asio::io_context io_{1};

@@ -21,7 +21,9 @@ using Statuses = std::vector<int>;
 const std::map<std::string, Statuses>& expected() {
   static const std::map<std::string, Statuses> table{
       {"bad_id", {500}},
+      {"bad_sets", {400, 400, 400}},
       {"bare_lf", {400}},
+      {"chosen_id", {201, 201, 409, 400, 503}},
       {"chunked", {201, 200}},
       {"cross_site", {403}},
       {"cut_off", {400}},
@@ -40,10 +42,14 @@ const std::map<std::string, Statuses>& expected() {
       {"refused_lock", {200, 423}},
       {"request_id", {200, 400}},
       {"request_in_a_body", {405, 200}},
+      {"sets", {200, 200, 423, 200}},
       {"too_large", {413}},
       {"two_encodings", {400}},
       {"two_lengths", {400}},
       {"upgrade", {200}},
+      {"verify", {200, 200, 400}},
+      {"waiting", {200, 503}},  // the client ends while it waits
+      {"waiting_set", {200, 503}},
       {"wrong_in_two_ways", {400}},
   };
   return table;
