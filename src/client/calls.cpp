@@ -78,6 +78,12 @@ std::string text_in(const json::object& object, std::string_view name) {
   return member && member->is_string() ? std::string(member->get_string()) : std::string();
 }
 
+// Too much is more than any server grants, and than nanoseconds can count.
+bool makes_sense(std::int64_t ttl) {
+  constexpr std::int64_t kLongest = 1'000'000'000;
+  return ttl > 0 && ttl <= kLongest;
+}
+
 Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
   auto object = object_of(answer);
   if (!object) return object.error();
@@ -96,7 +102,7 @@ Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
     grant.tokens.push_back(answer.token);
   }
   // Strict servers say no ttl either: then what was granted can't be relied on.
-  if (grant.tokens.size() != names.names.size() || grant.ttl.count() <= 0) return garbage();
+  if (grant.tokens.size() != names.names.size() || !makes_sense(grant.ttl.count())) return garbage();
   return grant;
 }
 
@@ -212,7 +218,7 @@ Task<Result<LeaseGrant>> Calls::grant(LeaseRequest asked, std::chrono::seconds w
   if (!answer) co_return answer.error();
   if (answer->status == 202) co_return held_by_another(*answer);
   if (answer->status != 201) co_return failure(*answer);
-  if (answer->ttl <= 0) co_return garbage();
+  if (!makes_sense(answer->ttl)) co_return garbage();
   LeaseGrant grant{
       .id = asked.id, .token = answer->token, .ttl = std::chrono::seconds(answer->ttl), .sent = answer->sent};
   co_return grant;
@@ -224,7 +230,7 @@ Task<Result<LeaseGrant>> Calls::keep_alive(std::int64_t id, TimePoint until) {
   if (!answer) co_return answer.error();
   if (answer->status == 204) co_return lost();
   if (answer->status != 200) co_return failure(*answer);
-  if (answer->ttl <= 0) co_return garbage();
+  if (!makes_sense(answer->ttl)) co_return garbage();
   LeaseGrant grant{.id = id, .token = 0, .ttl = std::chrono::seconds(answer->ttl), .sent = answer->sent};
   co_return grant;
 }

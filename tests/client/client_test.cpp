@@ -271,6 +271,7 @@ TEST(ClientLibraryFaults, GarbageIsNoAnswer) {
   for (const std::string& garbage :
        {std::string("garbage\r\n\r\n"), CannedServer::response(200, "not json"), CannedServer::response(200, "[]"),
         CannedServer::response(200, R"({"success":true,"ttl":"x"})"),
+        CannedServer::response(200, R"({"success":true,"ttl":9223372036854775807})"),
         CannedServer::response(200, R"({"ttl":15})" + std::string(100000, ' ')), CannedServer::response(503, "{}"),
         CannedServer::response(302, "")}) {
     CannedServer server([&](const std::string&) { return garbage; });
