@@ -155,15 +155,18 @@ Refused LockService::refused_in_line(const AcquireRequest& request, const WaitLi
 LockSight LockService::see(const Entry& entry) const {
   auto lock = read_held_lock(entry, store_.token_base());
   if (!lock) return {};
-  auto left = std::max<std::chrono::nanoseconds>(lock->record.expiry - clock_.wall_now(), std::chrono::seconds(0));
-  return {.holder = identity_of(lock->record.holder), .look_again = clock_.boot_now() + left + kAfterExpiry};
+  // In seconds: others may have written an expiry that nanoseconds can't hold.
+  EpochSeconds now = epoch_now();
+  auto left = std::max(lock->record.expiry, now) - now;
+  BootTime look_again = saturating_add(clock_.boot_now() + kAfterExpiry, left);
+  return {.holder = identity_of(lock->record.holder), .look_again = look_again};
 }
 
 // A record with a lease will be gone by an event; one without may be taken over when it has stood there long enough.
 std::optional<BootTime> LockService::look_again_at(const std::optional<HeldLock>& lock) const {
   if (!lock || !lock->leaseless_for) return std::nullopt;
-  auto left = std::max<std::chrono::nanoseconds>(lock->record.duration - *lock->leaseless_for, kAfterExpiry);
-  return clock_.boot_now() + left;
+  auto left = lock->record.duration - std::chrono::floor<std::chrono::seconds>(*lock->leaseless_for);
+  return saturating_add(clock_.boot_now(), std::max(left, kAfterExpiry));
 }
 
 }  // namespace sharedlock

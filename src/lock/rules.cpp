@@ -20,8 +20,10 @@ constexpr std::chrono::seconds kShortestSighting{10};
 // No lease will ever end it, so the clock has to; but only after it stood there for as long as it was meant to, so that
 // a wall clock that is ahead takes nothing fresh.
 bool is_abandoned(const HeldLock& lock, EpochSeconds now) {
-  return lock.leaseless_for && is_past(lock, now) &&
-         *lock.leaseless_for >= std::max(lock.record.duration, kShortestSighting);
+  if (!lock.leaseless_for || !is_past(lock, now)) return false;
+  // In seconds: others may have written a duration that nanoseconds can't hold.
+  auto seen_for = std::chrono::floor<std::chrono::seconds>(*lock.leaseless_for);
+  return seen_for >= std::max(lock.record.duration, kShortestSighting);
 }
 
 bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lock) {
