@@ -88,6 +88,14 @@ TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsNotTakenOverBefore) {
   EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), not_past, kNow)).holder);
 }
 
+TEST(LockRules, SafetyR10_ADurationThatNanosecondsCannotHoldIsNotOver) {
+  for (auto duration : {seconds(9'300'000'000), seconds(1'000'000'000'000)}) {
+    HeldLock odd = held_by({"other", "other"}, kNow - std::chrono::hours(1), duration);
+    odd.leaseless_for = std::chrono::hours(1000);
+    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kNow)).holder) << duration.count();
+  }
+}
+
 TEST(LockRules, SafetyR10_ARecordWithoutALeaseAndWithoutADurationIsNotTakenOverAtSight) {
   HeldLock odd = held_by({"other", "other"}, kNow - std::chrono::hours(1), seconds(0));
   for (auto seen : {std::chrono::nanoseconds(0), seconds(10) - std::chrono::nanoseconds(1)}) {
