@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "run/commands.h"
+#include "support/effort.h"
 #include "support/eventually.h"
 #include "support/server_process.h"
 #include "support/slow_link.h"
@@ -329,6 +330,28 @@ TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
   server.emplace(serving(data));
   link.lead_to(server->port());
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
+}
+
+// Times are counted by a clock that nobody can set.
+TEST_F(RunTest, AWallClockThatJumpsChangesNothing) {
+  auto set_clock = [this](const std::string& offset) { std::ofstream(commands.file("clock")) << offset << '\n'; };
+  set_clock("+0");
+  ProcessOptions options = shell(commands.ticking("it"));
+  // What is preloaded before a sanitizer makes that refuse to start.
+  if (kFullSpeed) options.environment["LD_PRELOAD"] = SHAREDLOCK_FAKETIME;
+  options.environment["FAKETIME_TIMESTAMP_FILE"] = commands.file("clock");
+  options.environment["FAKETIME_NO_CACHE"] = "1";
+  options.environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1";
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  double begun = Commands::now();
+  for (const char* offset : {"+2h", "-2h"}) {
+    set_clock(offset);
+    begun += kTtl + 1;
+    EXPECT_TRUE(eventually([&] { return commands.last_tick("it") > begun; })) << offset << run.err();
+  }
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 0) << run.err();
 }
 
 TEST_F(RunTest, ForcedReleaseKillsAtOnce) {
