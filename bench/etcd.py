@@ -144,13 +144,14 @@ def etcd(setup, size=1):
     memory = []
     version = subprocess.run(["etcd", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     for number in range(setup.rounds):
-        # A cluster of its own for each round, so that none grows old.
-        with cluster(setup, size) as members:
-            for workload, count in theirs:
-                setup.say(f"{version}, {size} members, round {number + 1}: direct {workload}, {count}")
+        # A cluster of its own for each run: what was written a moment ago makes an etcd slower.
+        for workload, count in theirs:
+            setup.say(f"{version}, {size} members, round {number + 1}: direct {workload}, {count}")
+            with cluster(setup, size) as members:
                 theirs[workload, count].append(direct(setup, members, workload, count))
-            for workload, count in ours:
-                setup.say(f"{version}, {size} members, round {number + 1}: {workload}, {count}")
+        for workload, count in ours:
+            setup.say(f"{version}, {size} members, round {number + 1}: {workload}, {count}")
+            with cluster(setup, size) as members:
                 ours[workload, count].append(through_us(setup, members, workload, count))
         memory.append(on_memory(setup))
     theirs = {key: medians(runs) for key, runs in theirs.items()}

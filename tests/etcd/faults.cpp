@@ -39,6 +39,8 @@ void StoreUnderFaults::run_round() {
   std::size_t leader = etcd_->leader();
   bool leads = up_to(1) == 0;
   std::size_t member = leads ? leader : (leader + 1 + up_to(1)) % etcd_->size();
+  Moment begin = now();
+  bool fails_for_members = true;
   switch (up_to(4)) {
     case 0:
       kill_member(member);
@@ -52,8 +54,10 @@ void StoreUnderFaults::run_round() {
       break;
     default:
       cut_member_from_us(member);
+      fails_for_members = false;
       break;
   }
+  if (fails_for_members) member_faults_.push_back({begin, now()});
   pass(between(200, 800));
 }
 
@@ -152,7 +156,10 @@ void StoreUnderFaults::move_leader() {
   std::size_t member = up_to(etcd_->size() - 1);
   std::array<char, 20> id{};
   std::snprintf(id.data(), id.size(), "%llx", static_cast<unsigned long long>(etcd_->member(member).id()));
-  if (etcdctl({"move-leader", id.data()})) note("leader moved", member);
+  Moment begin = now();
+  bool moved = etcdctl({"move-leader", id.data()});
+  member_faults_.push_back({begin, now()});
+  if (moved) note("leader moved", member);
 }
 
 void StoreUnderFaults::end_servers() {

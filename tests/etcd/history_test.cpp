@@ -79,7 +79,6 @@ class EtcdHistory : public testing::Test {
   void run_history(seconds faults_for) {
     Contended contended{.prefix = "h" + std::to_string(summary_.histories), .begin = std::chrono::steady_clock::now()};
     Crowd crowd(kClients, random_, contended, store_->list());
-    std::size_t pauses_before = store_->leader_pauses().size();
     Moment end = contended.begin + faults_for;
     while (std::chrono::steady_clock::now() < end && interrupted == 0) store_->run_round();
 
@@ -87,8 +86,10 @@ class EtcdHistory : public testing::Test {
     History history{.operations = crowd.finish(), .clock_skew = 2 * StoreUnderFaults::kClockOffset};
     store_->end_servers();
     history.settled.assign(static_cast<std::size_t>(store_->lives()), std::chrono::steady_clock::now());
-    history.leader_pauses.assign(store_->leader_pauses().begin() + static_cast<std::ptrdiff_t>(pauses_before),
-                                 store_->leader_pauses().end());
+    auto meanwhile = [&](const Span& span) { return span.from >= contended.begin; };
+    std::ranges::copy_if(store_->leader_pauses(), std::back_inserter(history.leader_pauses), meanwhile);
+    std::ranges::copy_if(store_->member_faults(), std::back_inserter(history.member_faults), meanwhile);
+    std::ranges::sort(history.member_faults, {}, &Span::from);
     store_->start_servers();
     wait_until_free(contended, history);
     judge(history, busy);

@@ -61,6 +61,9 @@ struct History {
   std::vector<Moment> settled = {};
   // When a leader of etcd was stopped. Old ones that wake revoke leases which were kept alive meanwhile.
   std::vector<Span> leader_pauses = {};
+  // When a member of etcd was dead, stopped, or cut off from the others, or the leader was moved; in the order of
+  // their beginnings.
+  std::vector<Span> member_faults = {};
   // The clocks of the servers differ by no more than this. It makes renewals by the clock ahead come too late.
   std::chrono::seconds clock_skew{0};
 };

@@ -18,8 +18,8 @@ using Holder = std::pair<Client, int>;  // and its instance
 
 constexpr Moment kAlways = Moment::min();
 // So long a leader that wakes may still believe to lead. Meanwhile it makes up its mind which leases to revoke, and has
-// the new leader revoke them, sixteen at a time; when those get lost in the change of leaders, it waits seven seconds
-// for them before it goes on with the others.
+// the new leader revoke them, sixteen at a time; when those get lost in the change of leaders, or as another member
+// fails, it waits seven seconds for them before it goes on with the others.
 constexpr std::chrono::seconds kWaking{2};
 constexpr std::chrono::seconds kRevoking{kWaking + std::chrono::seconds(7 + 1)};
 // Who was answered sooner than this was asked of etcd once: a server waits so long before it asks again.
@@ -59,6 +59,12 @@ class TokenOrder {
   std::map<std::int64_t, Moment> given_by_;
 };
 
+// That it lives until then, as somebody knows from a moment on.
+struct Promise {
+  Moment known;
+  Moment until;
+};
+
 // From one beginning of holding a resource to its end.
 struct Holding {
   std::int64_t token = 0;
@@ -73,6 +79,7 @@ struct Holding {
   Moment newer_seen = kNever;    // when a newer holding surely had begun
   Moment others_seen = kNever;   // one that is surely not of the same holder
   Moment excused_from = kNever;  // a waking leader may have ended it from then on
+  std::vector<Promise> locked;   // lock API: what its grant and renewals promised, in the order of asking
   Operations evidence;           // answers that say that it is held
 };
 
@@ -128,6 +135,7 @@ class ResourceCheck {
         if (holding.seen < operation->asked) complain("a grant has " + text(holding) + ", which was seen before it");
         holding.asked = operation->asked;
         holding.safe_until = operation->asked + operation->ttl;
+        holding.locked.push_back({operation->asked, holding.safe_until});
         holding.lease = operation->lease;
       }
       if (operation->kind != Kind::look) holding.holder = holder_of(*operation);
@@ -166,11 +174,14 @@ class ResourceCheck {
   // A lock is renewed by its holder alone, who asks one thing at a time.
   void extend_lock(const Operation& renewal) {
     if (renewal.answer == Answer::done) {
-      by_token_.at(renewal.token).safe_until = renewal.asked + renewal.ttl;
+      Holding& holding = by_token_.at(renewal.token);
+      holding.safe_until = renewal.asked + renewal.ttl;
+      holding.locked.push_back({renewal.asked, holding.safe_until});
     } else if (renewal.answer == Answer::none) {
       for (auto& [token, holding] : by_token_) {
         if (holding.holder != holder_of(renewal) || holding.seen > renewal.answered) continue;
         holding.safe_until = std::min(holding.safe_until, renewal.asked + renewal.wanted);
+        holding.locked.push_back({renewal.asked, holding.safe_until});
       }
     }
   }
@@ -217,16 +228,25 @@ class ResourceCheck {
     for (auto& [token, holding] : by_token_) {
       if (holding.lease == 0) continue;
       for (const Span& pause : history_.leader_pauses) {
-        if (!may_revoke_on_waking(holding, pause)) continue;
+        if (!may_revoke_on_waking(holding, pause, revoking_until(pause))) continue;
         holding.excused_from = std::min(holding.excused_from, pause.to);
       }
       holding.may_end = std::min(holding.may_end, holding.excused_from);
     }
   }
 
+  // What it revokes gets lost, and is tried again, each time that a member fails meanwhile.
+  Moment revoking_until(const Span& pause) const {
+    Moment until = pause.to + kRevoking;
+    for (const Span& fault : history_.member_faults) {
+      if (fault.from <= until && fault.to >= pause.to) until = std::max(until, fault.to + kRevoking);
+    }
+    return until;
+  }
+
   // Whether the leader that was stopped can't know that the lease was kept alive. What lives long after it woke was
   // spared.
-  static bool may_revoke_on_waking(const Holding& holding, const Span& pause) {
+  static bool may_revoke_on_waking(const Holding& holding, const Span& pause, Moment revoking_until) {
     Moment end_known_before = kAlways;
     Moment end_perhaps_known = Moment::max();  // it may have stopped before it answered what it had done
     bool kept_meanwhile = false;
@@ -237,8 +257,8 @@ class ResourceCheck {
       if (before) end_known_before = std::max(end_known_before, evidence->asked + evidence->ttl);
       bool perhaps = !before && evidence->asked <= pause.from;
       if (perhaps) end_perhaps_known = std::min(end_perhaps_known, evidence->asked + evidence->ttl);
-      kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= pause.to + kRevoking;
-      spared |= evidence->asked > pause.to + kRevoking;
+      kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= revoking_until;
+      spared |= evidence->asked > revoking_until;
     }
     bool known = end_known_before != kAlways;
     Moment end = known ? end_known_before : end_perhaps_known;
@@ -335,19 +355,25 @@ class ResourceCheck {
       bool own_is_refused = operation->answer == Answer::refused && operation->kind != Kind::grant;
       if (!own_is_refused || own == of_holder.end()) continue;
       // `expiry` counts in whole seconds.
-      bool by_expiry = operation->kind == Kind::renew && history_.clock_skew.count() != 0;
-      Moment until = operation->answered;
-      if (by_expiry) until += history_.clock_skew + std::chrono::seconds(1);
-      if (own->second.throughout(operation->asked, until)) complain("its own holder is refused");
+      if (operation->kind == Kind::renew && may_be_too_late(*operation)) continue;
+      if (own->second.throughout(operation->asked, operation->answered)) complain("its own holder is refused");
     }
+  }
+
+  // By the clock of a server that is ahead. One that is behind may renew the lock after that.
+  bool may_be_too_late(const Operation& renewal) const {
+    if (history_.clock_skew.count() == 0) return false;
+    Moment until = renewal.answered + history_.clock_skew + std::chrono::seconds(1);  // `expiry` counts whole seconds
+    return std::ranges::any_of(by_token_, [&](const auto& entry) {
+      const Holding& holding = entry.second;
+      auto later = std::ranges::lower_bound(holding.locked, renewal.asked, {}, &Promise::known);
+      bool is_own = holding.holder == holder_of(renewal) && later != holding.locked.begin();
+      return is_own && holding.surely_over >= renewal.asked && std::prev(later)->until <= until;
+    });
   }
 
   // What a server has granted or renewed, for whomever, it knows to live for the ttl: it must not call it lost before.
   void check_promises() {
-    struct Promise {
-      Moment known;  // to the server
-      Moment until;
-    };
     std::map<std::pair<std::int64_t, int>, std::vector<Promise>> promises;  // by lease, and life of the server
     for (const Operation* operation : operations_) {
       bool alive = operation->kind == Kind::grant || operation->kind == Kind::keep_alive;

@@ -22,7 +22,8 @@ enum class LostKeepAlive {
 // was not answered, if that is less. It is reported when
 //   - a client believes to hold what another one provably held by then (so two beliefs never overlap), or what is
 //     provably free: it was lost, or two hold it;
-//   - the holder is refused what is his (a renewal may be past its expiry by the clock of another server);
+//   - the holder is refused what is his (a renewal may be past its expiry by the clock of one server, though another
+//     server would do it);
 //   - a holding is seen again after its acknowledged release, after an answer said that it is over, or after a newer
 //     one had provably begun (so tokens of a resource grow in the order of its holdings);
 //   - a try is refused though nobody can have held the resource: neither who was told so, nor a try without an answer
@@ -36,8 +37,8 @@ enum class LostKeepAlive {
 // So all tokens up to one that was answered had been given by then.
 //
 // Excused is this alone: a lease that was kept alive while a leader of etcd was stopped for longer than what that
-// leader knew of it may end early within ten seconds after that leader wakes. Its next keepalive that is answered must
-// say so.
+// leader knew of it may end early within ten seconds after that leader wakes, or after members failed within such a
+// time. Its next keepalive that is answered must say so.
 std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
 
 }  // namespace sharedlock::test

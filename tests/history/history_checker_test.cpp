@@ -111,6 +111,10 @@ class Story {
     history_.leader_pauses.push_back({now_ - ago, now_ + time});
     return *this;
   }
+  Story& member_fails_for(std::chrono::seconds time) {
+    history_.member_faults.push_back({now_, now_ + time});
+    return *this;
+  }
   Story& clocks_differ_by(std::chrono::seconds skew) {
     history_.clock_skew = skew;
     return *this;
@@ -449,6 +453,18 @@ TEST(HistoryChecker, ARenewalMayBeTooLateByAnotherClock) {
   EXPECT_THAT(before.violations(), says("its own holder is refused"));
 }
 
+TEST(HistoryChecker, WhatIsTooLateByOneClockMayBeRenewedByAnother) {
+  std::chrono::seconds skew{3};
+  std::chrono::seconds ttl{30};
+  auto renewed = Story().clocks_differ_by(skew).acquire(kAnna, 10, ttl).pass(ttl / 2).renew(kAnna, 10, ttl);
+  auto near_its_end = Story(renewed).pass(ttl - skew - skew / 3).refused(Kind::renew, kAnna);
+  EXPECT_THAT(near_its_end.renew(kAnna, 10, ttl).pass(ttl / 2).renew(kAnna, 10, ttl).violations(), IsEmpty());
+  auto before = Story(renewed).refused(Kind::renew, kAnna).renew(kAnna, 10, ttl);
+  EXPECT_THAT(before.violations(), says("its own holder is refused"));
+  auto another = Story(renewed).pass(ttl).acquire(kAnna, 11, ttl).refused(Kind::renew, kAnna);
+  EXPECT_THAT(another.violations(), says("its own holder is refused")) << "the holding that was too late is over";
+}
+
 class LeaderStops : public testing::Test {
  protected:
   static constexpr std::chrono::seconds kTtl{10};
@@ -484,6 +500,22 @@ TEST_F(LeaderStops, ItsHolderMustBeToldAtItsNextKeepAlive) {
   EXPECT_THAT(violations(told), IsEmpty());
   auto not_told = kept_alive().grant("key", 11, 78).keep_alive("key", 77, Answer::done, kTtl, kAnna);
   EXPECT_THAT(violations(not_told), testing::Contains(HasSubstr("held again after a newer one was seen")));
+}
+
+TEST_F(LeaderStops, ItEndsLeasesLaterWhereMembersFailMeanwhile) {
+  constexpr std::chrono::seconds kLater{13};
+  auto kept_after = [](Story story) {
+    story.keep_alive("key", 77, Answer::done, 2 * kTtl, kAnna).pass(kLater);
+    return story.grant("key", 11, 78);
+  };
+  EXPECT_THAT(violations(kept_after(kept_alive())), IsEmpty());
+  auto told_to_live = [](Story story) {
+    return story.pass(kLater).keep_alive("key", 77, Answer::done, kTtl, kAnna).grant("key", 11, 78);
+  };
+  EXPECT_THAT(violations(told_to_live(kept_alive())), says("two holders"));
+  auto fails = kept_alive().pass(std::chrono::seconds(5)).member_fails_for(std::chrono::seconds(4));
+  EXPECT_THAT(violations(told_to_live(fails)), IsEmpty());
+  EXPECT_THAT(violations(told_to_live(fails.pass(kLater))), says("two holders"));
 }
 
 TEST_F(LeaderStops, NothingElseIsExcused) {
