@@ -21,10 +21,21 @@ void add_to(Transaction& transaction, const std::string& key, const Decision& de
   }
 }
 
+namespace {
+
+bool is_held_by(const Holder& holder, const std::optional<Entry>& entry) {
+  if (!entry) return false;
+  auto record = parse_lock_record(entry->value);
+  return record && record->holder == holder;
+}
+
+}  // namespace
+
 bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now) {
   if (!is_write(decision)) return true;
   bool ours_is_gone = seen && (!now || now->revision != seen->revision);
-  if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone;
+  // What its holder has written since, by another server, is his still.
+  if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone && !is_held_by(seen->record.holder, now);
   const LockRecord& record = std::get<WriteRecord>(decision).record;
   return record.carried_token && ours_is_gone && now && now->value == to_json(record);
 }

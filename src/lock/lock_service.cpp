@@ -68,6 +68,7 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
 Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); });
+  attempt.first = First::recall;
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();
   co_return to_answer(std::move(attempt.outcome));
@@ -76,6 +77,7 @@ Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); });
+  attempt.first = First::recall;
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();
   auto* refused = std::get_if<Refused>(&attempt.outcome.decision);
@@ -118,13 +120,14 @@ Task<Result<void>> LockService::decide_durably(Attempt& attempt) {
 Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   Decided& outcome = attempt.outcome;
   Result<Found> found = Found{};
-  bool guessed = attempt.first == First::guess;
+  bool recalled = attempt.first == First::recall && decide_by_memory(attempt);
+  bool guessed = recalled || attempt.first == First::guess;
   if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
   bool line_refused = false;
   std::optional<Error> unanswered;  // why the last try had no answer
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
-    auto decided = decide_on(*found, attempt);
+    auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
     bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
     if (newcomer && line_refused) outcome.decision = Refused{};
@@ -146,6 +149,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     }
     if (auto* committed = std::get_if<Committed>(&*result)) {
       outcome.revision = committed->revision;
+      note_written(attempt.key, outcome);
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
@@ -153,6 +157,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     line_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {
+      written_.forget(attempt.key);
       ++retries_left;
     } else {
       note_winner(found->entry);
@@ -167,6 +172,25 @@ Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
   attempt.outcome.seen = *std::move(seen);
   attempt.outcome.revision = found.as_of;
   return {};
+}
+
+// By the lock as we wrote it last, if we know it and it lets the request change the lock: the commit then tells whether
+// it is still as it was. That nothing is to be done, or can't be, only a look can say.
+bool LockService::decide_by_memory(Attempt& attempt) const {
+  auto written = written_.find(attempt.key);
+  if (!written) return false;
+  Decided& outcome = attempt.outcome;
+  outcome.decision = attempt.decide(written, epoch_now());
+  outcome.seen = std::move(written);
+  return is_write(outcome.decision);
+}
+
+void LockService::note_written(const std::string& key, const Decided& outcome) {
+  if (!store_.is_shared()) return;
+  auto* write = std::get_if<WriteRecord>(&outcome.decision);
+  if (!write) return written_.forget(key);
+  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
+  written_.wrote(key, {.record = write->record, .token = token, .revision = outcome.revision});
 }
 
 // A newcomer's: nobody may stand in line.

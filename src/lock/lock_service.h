@@ -22,6 +22,7 @@
 #include "lock/together.h"
 #include "lock/types.h"
 #include "lock/wait_lines.h"
+#include "lock/written_locks.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -57,8 +58,9 @@ using SetGrant = std::vector<LockGrant>;                                     // 
 using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only to one who would wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
-// what the winner left. An acquire of a lock that is probably free spares the look. Thread-safe. The store, the clock
-// and the log must outlive it.
+// what the winner left. An acquire of a lock that is probably free spares the look, and so does, where looks cost a way
+// over the network, whoever renews or releases what this server wrote last. Thread-safe. The store, the clock and the
+// log must outlive it.
 //
 // Errors of all calls: `unavailable` and `deadline_exceeded` leave the outcome unknown, also when every retry lost its
 // race; `corrupt` when the record can't be read (it is left alone, its key is in the log).
@@ -114,8 +116,9 @@ class LockService {
  private:
   using Decide = std::function<Decision(const std::optional<HeldLock>& current, EpochSeconds now)>;
 
-  // How the loop begins: with a look, or with the guess that nothing stands there.
-  enum class First { look, guess };
+  // How the loop begins: with a look; with the guess that nothing stands there; or with what we wrote there last, if we
+  // know it.
+  enum class First { look, guess, recall };
 
   // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and frames stay
   // below what Asio recycles (1,020 bytes).
@@ -157,6 +160,8 @@ class LockService {
   Task<Result<void>> decide_and_commit(Attempt& attempt);
   Task<Result<void>> decide_durably(Attempt& attempt);
   Result<void> decide_on(const Found& found, Attempt& attempt);
+  bool decide_by_memory(Attempt& attempt) const;
+  void note_written(const std::string& key, const Decided& outcome);
   Transaction transaction_for(const Attempt& attempt, bool newcomer) const;
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
@@ -177,6 +182,7 @@ class LockService {
   LeaselessRecords leaseless_;
   ClockDifference clock_difference_;
   HeldHints hints_;
+  WrittenLocks written_;  // not used where nobody else writes: a look costs little there
   WaitLines lines_;
   Retries undone_;
 };

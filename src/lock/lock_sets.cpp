@@ -151,7 +151,10 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
       if (looked && shows_success_together(what, *all)) co_return all;
     } else if (auto* committed = std::get_if<Committed>(&*result)) {
       what.won(committed->revision);
-      for (Decided& one : *all) one.revision = committed->revision;
+      for (std::size_t i = 0; i < all->size(); ++i) {
+        (*all)[i].revision = committed->revision;
+        note_written(what.keys()[i], (*all)[i]);
+      }
       co_return all;
     } else {
       unanswered.reset();

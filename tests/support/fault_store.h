@@ -30,6 +30,8 @@ class FaultStore final : public LeaseStore {
   }
   // All reads fail from now on, or answer again.
   void fail_reads(bool fail) { reads_fail_ = fail; }
+  // From now on it says that other processes write, too.
+  void others_write() { others_write_ = true; }
   // Called before each commit, and after one that was passed on: to let others act, or time pass.
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
@@ -78,7 +80,7 @@ class FaultStore final : public LeaseStore {
     return real_.watch(std::move(prefix), after, std::move(handler));
   }
 
-  bool is_shared() const override { return real_.is_shared(); }
+  bool is_shared() const override { return others_write_ || real_.is_shared(); }
 
   Subscription follow(std::string prefix, WatchHandler handler) override {
     return real_.follow(std::move(prefix), std::move(handler));
@@ -102,6 +104,7 @@ class FaultStore final : public LeaseStore {
   std::mutex mutex_;
   std::deque<Fault> faults_;
   std::atomic<bool> reads_fail_{false};
+  std::atomic<bool> others_write_{false};
   std::atomic<int> reads_{0};
   std::atomic<int> commits_{0};
   std::atomic<int> settlements_{0};
