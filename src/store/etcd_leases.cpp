@@ -8,6 +8,7 @@
 #include "store/etcd_client.h"
 #include "store/etcd_keepalive.h"
 #include "store/etcd_lease_ids.h"
+#include "store/etcd_messages_grpc.h"
 #include "store/etcd_token_base.h"
 
 namespace sharedlock {
@@ -156,13 +157,32 @@ Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline
     if (tries > 0) keepalive_.distrust(id);
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return lost_or_unavailable(id, renewed.error());
-    if (renewed->ttl > Ttl(0)) {
-      safety_.renewed(id, renewed->sent, renewed->ttl);
-      co_return renewed->ttl;
-    }
+    if (renewed->ttl == Ttl(0)) continue;
+    bool may_have_ended = !safety_.surely_lives(id, clock_.boot_now());
+    Result<void> lives;
+    if (may_have_ended) lives = co_await find_after_renewal(id, under, deadline);
+    if (!lives) co_return lost_or_unavailable(id, lives.error());
+    safety_.renewed(id, renewed->sent, renewed->ttl);
+    co_return renewed->ttl;
   }
   Error contradiction{Errc::unavailable, "members of etcd don't agree whether the lease lives"};
   co_return lost_or_unavailable(id, contradiction);
+}
+
+// etcd may renew a lease past its end though its revocation is on its way: a leader that has just been elected counts
+// its ttl anew, and what the one before it has proposed is yet to be carried out. A linearizable read comes after that.
+Task<Result<void>> EtcdLeases::find_after_renewal(LeaseId id, std::string under, Deadline deadline) {
+  auto present = co_await look(id, deadline);
+  if (!present) co_return present.error();
+  if (!*present) co_return no_such_lease();
+  const auto& keys = (*present)->keys;
+  auto key = std::ranges::find_if(keys, [&](const auto& each) { return each.starts_with(under); });
+  if (key == keys.end()) co_return no_such_lease();
+  auto found = co_await client_.range(range_of_key(*key), deadline);
+  if (!found) co_return found.error();
+  bool hangs = found->kvs_size() == 1 && found->kvs(0).lease() == number_of(id);
+  if (!hangs) co_return no_such_lease();
+  co_return Result<void>();
 }
 
 // R8: what can no longer be promised to live counts as lost.

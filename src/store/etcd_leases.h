@@ -58,6 +58,7 @@ class EtcdLeases {
   Task<Result<Granted>> take_over(OwnLease wanted, LeaseId id, Deadline deadline, bool* unanswered);
   Task<Result<std::optional<LeaseInfo>>> look(LeaseId id, Deadline deadline);
   Task<Result<void>> find_own(LeaseId id, std::string under, bool may_be_empty, Deadline deadline);
+  Task<Result<void>> find_after_renewal(LeaseId id, std::string under, Deadline deadline);
   void revoke_unanswered(LeaseId id);
   void revoke_in_background(LeaseId id, BootTime from);
   Task<bool> try_to_revoke(LeaseId id);
