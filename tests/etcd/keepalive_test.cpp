@@ -71,6 +71,24 @@ TEST_F(EtcdKeepaliveLooks, SafetyR04_ALeaseThatTheWatchHasNotToldOfIsAskedFor) {
   }
 }
 
+// etcd may renew what its old leader was about to revoke.
+TEST_F(EtcdKeepaliveLooks, SafetyR08_WhatMayHaveEndedIsLookedForAfterItsRenewal) {
+  (void)watched_lease("first");
+  ServiceOnEtcd other(etcd);
+  ASSERT_TRUE(other.becomes_ready());
+  auto granted = service.grant("short", 2);
+  auto end = std::chrono::steady_clock::now() + seconds(3);
+  EXPECT_TRUE(eventually([&] {
+    EXPECT_EQ(other.keep_alive(granted.body).status, 200);
+    return std::chrono::steady_clock::now() >= end;
+  }));
+  double before = looks();
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+  EXPECT_EQ(looks(), before + 1) << "by what this server knows, it had ended";
+  EXPECT_EQ(service.keep_alive(granted.body).status, 200);
+  EXPECT_EQ(looks(), before + 1);
+}
+
 TEST_F(EtcdKeepaliveLooks, SafetyR04_AKeyDeletedByHandIs204Soon) {
   std::string lease = watched_lease("deleted");
   etcd.etcdctl({"del", "/shared-lock/deleted"});
