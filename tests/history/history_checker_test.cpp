@@ -503,7 +503,7 @@ TEST_F(LeaderStops, ItsHolderMustBeToldAtItsNextKeepAlive) {
 }
 
 TEST_F(LeaderStops, ItEndsLeasesLaterWhereMembersFailMeanwhile) {
-  constexpr std::chrono::seconds kLater{13};
+  static constexpr std::chrono::seconds kLater{13};
   auto kept_after = [](Story story) {
     story.keep_alive("key", 77, Answer::done, 2 * kTtl, kAnna).pass(kLater);
     return story.grant("key", 11, 78);
