@@ -76,8 +76,8 @@ TEST_F(EtcdKeepaliveLooks, SafetyR08_WhatMayHaveEndedIsLookedForAfterItsRenewal)
   (void)watched_lease("first");
   ServiceOnEtcd other(etcd);
   ASSERT_TRUE(other.becomes_ready());
-  auto granted = service.grant("short", 2);
-  auto end = std::chrono::steady_clock::now() + seconds(3);
+  auto granted = service.grant("short", 4);
+  auto end = std::chrono::steady_clock::now() + seconds(5);
   EXPECT_TRUE(eventually([&] {
     EXPECT_EQ(other.keep_alive(granted.body).status, 200);
     return std::chrono::steady_clock::now() >= end;
