@@ -1,8 +1,8 @@
 #pragma once
 
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstddef>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
 #include "store/lease_store.h"
@@ -27,8 +27,8 @@ class EtcdBatchPlan {
 
   std::size_t count_ = 0;
   std::size_t bytes_ = 0;
-  std::unordered_set<std::string_view> expected_;
-  std::unordered_set<std::string_view> changed_;
+  boost::unordered_flat_set<std::string_view> expected_;
+  boost::unordered_flat_set<std::string_view> changed_;
   std::vector<std::string_view> empty_;  // prefixes
 };
 

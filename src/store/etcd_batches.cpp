@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "store/etcd_batches_grpc.h"
-#include "store/etcd_messages_grpc.h"
 
 namespace sharedlock {
 
@@ -25,6 +24,17 @@ bool puts_anything(const Transaction& transaction) {
 // Equal for ranges that are answered alike.
 std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
+}
+
+// The answer to the transaction [i] of a batch.
+EtcdWrites::Answer answer_of(const pb::TxnResponse& batch, std::size_t i, bool unanswered) {
+  Revision as_of{batch.header().revision()};
+  std::optional<TxnAnswer> answer;
+  if (static_cast<int>(i) < batch.responses_size()) {
+    answer = decode_txn_answer(batch.responses(static_cast<int>(i)).response_txn(), as_of);
+  }
+  if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
+  return {*std::move(answer), unanswered};
 }
 
 // The ranges of all items, each once, and which item is answered by which.
@@ -92,33 +102,33 @@ Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::v
   co_return answers;
 }
 
-EtcdWrites::Item::Item(const Transaction& of, pb::TxnRequest as)
+EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
     : transaction(&of),
       request(std::move(as)),
-      bytes(request.ByteSizeLong()),
       puts(puts_anything(of)),
       repeatable(guards_itself(of)),
-      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {
-  if (large || !repeatable) return;
-  for (const pb::Compare& compare : request.compare()) compare.AppendToString(&look);
-}
+      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
 
 std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
-  bool lost = answer.result && !answer.result->succeeded() && !answer.unanswered;
+  bool lost = answer.result && !answer.result->succeeded && !answer.unanswered;
   return lost ? std::optional(answer) : std::nullopt;
 }
 
 Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
-  auto answer = co_await client_.txn(std::move(item->request), item->repeatable, deadline);
-  if (item->puts && answer.result && answer.result->succeeded()) client_.found_space();
-  answer.unanswered = answer.unanswered || item->unanswered;
-  co_return answer;
+  pb::TxnRequest request;
+  request.ParseFromString(item->request.bytes);
+  auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline);
+  bool unanswered = answer.unanswered || item->unanswered;
+  if (!answer.result) co_return Answer{answer.result.error(), unanswered, answer.refused};
+  if (item->puts && answer.result->succeeded()) client_.found_space();
+  Revision as_of{answer.result->header().revision()};
+  co_return Answer{to_txn_answer(*answer.result, as_of), unanswered};
 }
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
   pb::TxnRequest batch;
-  for (const Item* item : *items) *batch.add_success()->mutable_request_txn() = item->request;
+  for (const Item* item : *items) batch.add_success()->set_request_txn(item->request.bytes);
   auto answer = co_await client_.txn(std::move(batch), /*repeatable=*/true, deadline);
   if (!answer.result && answer.refused) {
     // One whose lease has ended spoils them all.
@@ -130,9 +140,7 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   for (std::size_t i = 0; i < items->size(); ++i) {
     bool unanswered = answer.unanswered || (*items)[i]->unanswered;
     if (answer.result) {
-      pb::TxnResponse& response = *answer.result->mutable_responses(static_cast<int>(i))->mutable_response_txn();
-      response.mutable_header()->set_revision(answer.result->header().revision());
-      answers.push_back(Answer{std::move(response), unanswered});
+      answers.push_back(answer_of(*answer.result, i, unanswered));
     } else {
       answers.push_back(Answer{answer.result.error(), unanswered});
     }

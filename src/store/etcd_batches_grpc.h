@@ -13,6 +13,7 @@
 #include "base/task.h"
 #include "store/etcd_batch_plan.h"
 #include "store/etcd_client.h"
+#include "store/etcd_messages_grpc.h"
 #include "store/lease_store.h"
 
 // What EtcdBatchQueue sends to etcd. All thread-safe; the client must outlive them.
@@ -59,22 +60,20 @@ class EtcdWrites {
  public:
   struct Item {
     // `transaction` must live until the call has ended: afterwards nobody looks at it.
-    Item(const Transaction& of, etcdserverpb::TxnRequest as);
+    Item(const Transaction& of, EncodedTxn as);
 
     const Transaction* transaction;
-    etcdserverpb::TxnRequest request;
-    std::size_t bytes;  // of the request
-    std::string look;   // what it compares with; empty where it is never batched
+    EncodedTxn request;
     bool puts;
     bool repeatable;
     bool large;
     bool unanswered = false;  // may have been done in a batch before
   };
-  using Answer = EtcdAnswer<etcdserverpb::TxnResponse>;
+  using Answer = EtcdAnswer<TxnAnswer>;
   static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
   class Plan {
    public:
-    bool take(const Item& item) { return plan_.take(*item.transaction, item.bytes); }
+    bool take(const Item& item) { return plan_.take(*item.transaction, item.request.bytes.size()); }
 
    private:
     EtcdBatchPlan plan_;
@@ -92,7 +91,10 @@ class EtcdWrites {
   Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
 
   // Of many who want one key in the same moment one goes, and when it finds something else there, so do the others.
-  static std::string_view look(const Item& item) { return item.look; }
+  static std::string_view look(const Item& item) {
+    bool is_batched = !item.large && item.repeatable;
+    return std::string_view(item.request.bytes).substr(0, is_batched ? item.request.comparing : 0);
+  }
   static std::optional<Answer> share(const Answer& answer);
 
  private:

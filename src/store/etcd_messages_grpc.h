@@ -2,6 +2,7 @@
 
 #include <etcd.pb.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,9 +30,25 @@ std::vector<etcdserverpb::RangeRequest> to_look(const Transaction& transaction);
 bool holds(const Transaction& transaction, const std::vector<etcdserverpb::RangeResponse>& found);
 Conflict to_conflict(const Transaction& transaction, std::vector<etcdserverpb::RangeResponse> found, Revision as_of);
 
+// A transaction as it goes over the wire: a TxnRequest.
+struct EncodedTxn {
+  std::string bytes;
+  std::size_t comparing = 0;  // so many of them, from the beginning, are its comparisons
+};
+
 // The whole transaction; leases[i] is the lease of changes[i], where that is a put. The look is its else-branch.
-etcdserverpb::TxnRequest to_txn(const Transaction& transaction, const std::vector<LeaseId>& leases);
-Conflict to_conflict(const Transaction& transaction, etcdserverpb::TxnResponse& response);
+EncodedTxn encode_txn(const Transaction& transaction, const std::vector<LeaseId>& leases);
+
+// What came of a transaction.
+struct TxnAnswer {
+  bool succeeded = false;
+  Revision as_of = kAbsent;                        // that of its write, or of what was found
+  std::vector<etcdserverpb::RangeResponse> found;  // by its look, where it did not succeed
+};
+
+// `as_of` is that of the answer which it came in. Nothing: the bytes are no TxnResponse.
+std::optional<TxnAnswer> decode_txn_answer(const std::string& bytes, Revision as_of);
+TxnAnswer to_txn_answer(etcdserverpb::TxnResponse& response, Revision as_of);
 
 // Whether the transaction's own success makes its expectations fail, so that it is never applied twice.
 bool guards_itself(const Transaction& transaction);

@@ -192,7 +192,7 @@ class EtcdStore final : public LeaseStore {
   }
 
   Task<Result<Outcome>> apply(const Transaction* transaction, const Leases* leases, Deadline deadline) {
-    EtcdWrites::Item write(*transaction, to_txn(*transaction, leases->ids));
+    EtcdWrites::Item write(*transaction, encode_txn(*transaction, leases->ids));
     auto answer = co_await writes_.submit(std::move(write), deadline);
     auto outcome = read_outcome(*transaction, *leases, answer);
     bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
@@ -207,14 +207,14 @@ class EtcdStore final : public LeaseStore {
   }
 
   static Result<Outcome> read_outcome(const Transaction& transaction, const Leases& leases,
-                                      EtcdAnswer<pb::TxnResponse>& answer) {
+                                      EtcdAnswer<TxnAnswer>& answer) {
     if (!answer.result) {
       Error error = answer.result.error();
       if (answer.unanswered && !outcome_unknown(error.code)) error.code = Errc::unavailable;
       return error;
     }
-    if (answer.result->succeeded()) return committed(Revision{answer.result->header().revision()}, leases);
-    Conflict conflict = to_conflict(transaction, *answer.result);
+    if (answer.result->succeeded) return committed(answer.result->as_of, leases);
+    Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
     if (!answer.unanswered) return conflict;
     // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
     // for this commit says which.

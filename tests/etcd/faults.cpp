@@ -105,6 +105,7 @@ void StoreUnderFaults::disturb(milliseconds span) {
 }
 
 void StoreUnderFaults::disturb_once() {
+  expect_that_all_run();
   switch (up_to(7)) {
     case 0:
     case 1:
@@ -119,6 +120,13 @@ void StoreUnderFaults::disturb_once() {
       return defragment();
     default:
       return move_leader();
+  }
+}
+
+// A server that ends by itself must not pass for one that was killed.
+void StoreUnderFaults::expect_that_all_run() {
+  for (auto& server : servers_) {
+    if (!server->process().running()) throw std::runtime_error(server->process().last_words());
   }
 }
 
@@ -163,6 +171,7 @@ void StoreUnderFaults::move_leader() {
 }
 
 void StoreUnderFaults::end_servers() {
+  expect_that_all_run();
   for (std::size_t i = 0; i < servers_.size(); ++i) {
     list_.set(i, std::nullopt);
     servers_[i]->process().signal(SIGKILL);

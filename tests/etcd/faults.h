@@ -60,6 +60,7 @@ class StoreUnderFaults {
   void cut_member_from_us(std::size_t member);
   void disturb(std::chrono::milliseconds span);  // smaller things, until so much time has passed
   void disturb_once();
+  void expect_that_all_run();
   void kill_server();
   void stop_server();
   void compact();

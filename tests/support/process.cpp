@@ -119,7 +119,8 @@ std::vector<std::string> all_arguments(const ProcessOptions& options) {
 
 }  // namespace
 
-Process::Process(const ProcessOptions& options) : out_(memory_file("stdout")), err_(memory_file("stderr")) {
+Process::Process(const ProcessOptions& options)
+    : program_(options.program), out_(memory_file("stdout")), err_(memory_file("stderr")) {
   const Strings arguments(all_arguments(options));
   const Strings environment(environment_lines(options.environment));
   int input = memory_file("stdin", options.input);
@@ -142,7 +143,7 @@ Process::~Process() {
 }
 
 void Process::signal(int number) {
-  if (exit_code_) throw std::runtime_error("the process has ended already");
+  if (exit_code_) throw std::runtime_error(last_words());
   if (::kill(pid_, number) != 0) fail("kill");
 }
 
@@ -154,6 +155,13 @@ void Process::stop() {
 
 void Process::resume() {
   signal(SIGCONT);
+}
+
+std::string Process::last_words() const {
+  constexpr std::size_t kMost = 8000;
+  std::string text = err();
+  if (text.size() > kMost) text.erase(0, text.size() - kMost);
+  return program_ + (exit_code_ ? " has ended with " + std::to_string(*exit_code_) : " runs") + ":\n" + text;
 }
 
 std::optional<int> Process::wait(std::chrono::milliseconds limit) {

@@ -48,10 +48,12 @@ class Process {
   // What it has written so far.
   std::string out() const;
   std::string err() const;
+  std::string last_words() const;  // how it ended, and the end of err()
 
  private:
   void reap(int wait_options);
 
+  std::string program_;
   pid_t pid_ = -1;
   int out_ = -1;
   int err_ = -1;
