@@ -8,6 +8,8 @@ std::string_view name_of(Errc code) {
       return "unavailable";
     case Errc::deadline_exceeded:
       return "deadline_exceeded";
+    case Errc::unanswered:
+      return "unanswered";
     case Errc::lease_not_found:
       return "lease_not_found";
     case Errc::lease_in_use:

@@ -7,10 +7,11 @@
 
 namespace sharedlock {
 
-// Why an operation did not do what was asked. For every code but the first two, nothing was changed.
+// Why an operation did not do what was asked. For every code but the first three, nothing was changed.
 enum class Errc {
   unavailable,        // the store did not answer, or answered that it can't: the outcome is unknown
   deadline_exceeded,  // no answer before the deadline: the outcome is unknown
+  unanswered,         // likewise, but it can't happen any more: what stands in the store now tells whether it has
   lease_not_found,    // there is no such lease, or none that this call may touch
   lease_in_use,       // the lease id that was asked for already holds an entry
   invalid_argument,   // the call itself makes no sense (an empty key, one key changed twice, ...)
@@ -23,7 +24,12 @@ std::string_view name_of(Errc code);
 
 // True for the codes that leave open whether the change happened.
 constexpr bool outcome_unknown(Errc code) {
-  return code == Errc::unavailable || code == Errc::deadline_exceeded;
+  return code == Errc::unavailable || code == Errc::deadline_exceeded || code == Errc::unanswered;
+}
+
+// True for those of which the change may happen even later.
+constexpr bool may_happen_yet(Errc code) {
+  return outcome_unknown(code) && code != Errc::unanswered;
 }
 
 // An expected failure: a code to act on and a sentence for people, which names what was being done and to what.

@@ -47,11 +47,11 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); });
   bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
-  if (!waited_for && !hints_.is_held(attempt.key)) attempt.first = First::guess;
+  if (!waited_for && !hints_.is_present(attempt.key)) attempt.first = First::guess;
   attempt.in_order = lines_.may_have_places();
   auto ended = co_await decide_and_commit(attempt);
   if (!ended) co_return ended.error();
-  hints_.held(attempt.key);
+  hints_.present(attempt.key);
 
   Decided& outcome = attempt.outcome;
   bool granted = is_write(outcome.decision);
@@ -81,7 +81,7 @@ Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();
   auto* refused = std::get_if<Refused>(&attempt.outcome.decision);
-  if (!refused) hints_.free(attempt.key);
+  if (!refused) hints_.absent(attempt.key);
   co_return refused ? std::optional(*refused) : std::nullopt;
 }
 
@@ -105,7 +105,7 @@ Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, Boo
   if (!outcome) co_return outcome.error();
   // Lost the race: who was seen there holds it no more, or has renewed it meanwhile.
   if (std::holds_alternative<Conflict>(*outcome)) co_return ran_out_of_retries();
-  hints_.free(key);
+  hints_.absent(key);
   co_return std::move(found->entry);
 }
 
@@ -125,12 +125,14 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
   bool line_refused = false;
   std::optional<Error> unanswered;  // why the last try had no answer
+  bool may_take_it_later = false;   // a try that had none, once the lock is free
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
     bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
     if (newcomer && line_refused) outcome.decision = Refused{};
+    if (!is_write(outcome.decision) && may_take_it_later) co_return *unanswered;
     if (!is_write(outcome.decision)) co_return Result<void>();
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
@@ -141,6 +143,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       found = co_await look_durably(attempt.key, attempt.deadline);
       if (!found) co_return result.error();
       unanswered = result.error();
+      may_take_it_later = may_take_it_later || (!outcome.seen && may_happen_yet(unanswered->code));
       if (shows_success(outcome.decision, outcome.seen, found->entry)) {
         outcome.revision = found->as_of;
         co_return Result<void>();
@@ -153,7 +156,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
-    unanswered.reset();
+    if (!may_take_it_later) unanswered.reset();
     line_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {

@@ -11,12 +11,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/presence_hints.h"
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
 #include "lock/clock_difference.h"
 #include "lock/decided.h"
-#include "lock/held_hints.h"
 #include "lock/leaseless_records.h"
 #include "lock/rules.h"
 #include "lock/together.h"
@@ -181,7 +181,7 @@ class LockService {
   Log& log_;
   LeaselessRecords leaseless_;
   ClockDifference clock_difference_;
-  HeldHints hints_;
+  PresenceHints hints_;
   WrittenLocks written_;  // not used where nobody else writes: a look costs little there
   WaitLines lines_;
   Retries undone_;

@@ -201,6 +201,30 @@ TEST_F(LockServiceTest, ReleaseWhoseAnswerWasLostIsSeenToHaveHappened) {
   EXPECT_EQ(faults_.commits(), 2);
 }
 
+// It may reach the store late, when whoever holds the lock now has released it.
+TEST_F(LockServiceTest, SafetyR06_ATryThatMayTakeTheLockLaterIsNotRefused) {
+  const std::string others = R"({"owner":"other","instanceId":"other","leaseDuration":9,"expiry":9999999999})";
+  faults_.before_commit = [&] { store(others); };
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_unknown(acquire("slow")));
+
+  faults_.before_commit = [] {};
+  ASSERT_TRUE(run_task(locks_.force_release(kLock, clock_.boot_now())));
+  faults_.before_commit = [&] { store(others); };
+  faults_.next_commit(FaultStore::Fault::request_over);
+  EXPECT_TRUE(is_refused(acquire("slow"))) << "it was lost for good";
+}
+
+TEST_F(LockServiceTest, SafetyR06_ATryThatMayTakeTheLockLaterIsNotRefusedByTheNextOneEither) {
+  int commits = 0;
+  faults_.before_commit = [&] {
+    if (++commits == 2) store(R"({"owner":"other","instanceId":"other","leaseDuration":9,"expiry":9999999999})");
+  };
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_unknown(acquire("slow")));
+  EXPECT_EQ(commits, 2);
+}
+
 TEST_F(LockServiceTest, UnknownStaysUnknownWhenTheReadFailsToo) {
   faults_.next_commit(FaultStore::Fault::request_lost);
   faults_.before_commit = [this] { faults_.fail_reads(true); };

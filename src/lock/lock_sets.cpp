@@ -52,7 +52,7 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
     for (const std::string& name : set.names) lines.push_back(part_of(name_of({set.space, name})).line);
     what.keep_clear(std::move(lines));
   }
-  bool seems_held = std::ranges::any_of(what.keys(), [this](const auto& key) { return hints_.is_held(key); });
+  bool seems_held = std::ranges::any_of(what.keys(), [this](const auto& key) { return hints_.is_present(key); });
   First first = seems_held ? First::look : First::guess;
   auto outcomes = co_await change_together(what, std::move(decide), first, deadline_for(each.received));
   if (!outcomes) co_return outcomes.error();
@@ -61,7 +61,7 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
   bool granted = !any_refused(*outcomes);
   for (std::size_t i = 0; i < set.names.size(); ++i) {
     const Decided& one = (*outcomes)[i];
-    if (granted || one.seen) hints_.held(what.keys()[i]);
+    if (granted || one.seen) hints_.present(what.keys()[i]);
     bool by_line_alone = is_refused(one) && !one.seen;
     if (by_line_alone) lines_.refused_by_line(executor, name_of({set.space, set.names[i]}));
   }
@@ -107,7 +107,7 @@ Task<Result<std::optional<SetRefused>>> LockService::release_all(LockSet set, Re
   auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
   if (!outcomes) co_return outcomes.error();
   if (any_refused(*outcomes)) co_return std::optional(refused(set, *outcomes));
-  for (const std::string& key : what.keys()) hints_.free(key);
+  for (const std::string& key : what.keys()) hints_.absent(key);
   co_return std::nullopt;
 }
 
@@ -133,12 +133,14 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
   bool guessed = first == First::guess;
   Result<void> looked;
   if (!guessed) looked = co_await look_together(what, deadline);
-  std::optional<Error> unanswered;  // why the last try had no answer
+  std::optional<Error> unanswered;   // why the last try had no answer
+  bool may_take_them_later = false;  // a try that had none, once they are free
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!looked) co_return unanswered.value_or(looked.error());
     auto all = decide_together(what, decide);
     if (!all) co_return all;
     bool writes = std::ranges::any_of(*all, [](const Decided& one) { return is_write(one.decision); });
+    if ((!writes || any_refused(*all)) && may_take_them_later) co_return *unanswered;
     if (!writes || any_refused(*all)) co_return all;
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
@@ -147,6 +149,8 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
     if (!result) {
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
       unanswered = result.error();
+      bool takes_what_is_free = std::ranges::any_of(*all, [](const Decided& one) { return !one.seen; });
+      may_take_them_later = may_take_them_later || (takes_what_is_free && may_happen_yet(unanswered->code));
       looked = co_await look_together(what, deadline);
       if (looked && shows_success_together(what, *all)) co_return all;
     } else if (auto* committed = std::get_if<Committed>(&*result)) {
@@ -157,7 +161,7 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
       }
       co_return all;
     } else {
-      unanswered.reset();
+      if (!may_take_them_later) unanswered.reset();
       what.lost(std::get<Conflict>(*std::move(result)), *all);
       if (guessed) ++retries_left;
       if (!guessed) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });

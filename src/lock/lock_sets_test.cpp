@@ -96,6 +96,24 @@ TEST_F(LockSets, AreTakenWhollyOrNotAtAll) {
   EXPECT_EQ(holder("free"), "");
 }
 
+// It may reach the store late, when the other one has gone.
+TEST_F(LockSets, SafetyR06_ATryThatMayTakeThemLaterIsNotRefused) {
+  LockService faster({}, *store_, clock_, log_);
+  auto take_one = [&] {
+    faults_.before_commit = [] {};
+    grants_of(run_task(faster.acquire_all({"space", {"one"}}, asking("other", seconds(30)))));
+  };
+  faults_.before_commit = take_one;
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_unknown(acquire({"one", "two"}, "A")));
+
+  ASSERT_TRUE(release({"one"}, "other"));
+  faults_.before_commit = take_one;
+  faults_.next_commit(FaultStore::Fault::none);  // its look
+  faults_.next_commit(FaultStore::Fault::request_over);
+  EXPECT_THAT(blockers(acquire({"one", "two"}, "A")), ElementsAre("one")) << "it was lost for good";
+}
+
 TEST_F(LockSets, OnesOwnAreTakenAnewWithTheRest) {
   auto before = grants_of(acquire({"one", "two"}, "A"));
   auto after = grants_of(acquire({"two", "three"}, "A"));

@@ -20,11 +20,16 @@
 
 namespace sharedlock {
 
+struct EtcdBatchLimits {
+  std::size_t batches;  // under way at once
+  std::size_t enough;   // requests for a batch beside others that carry no more of them
+};
+
 // Gathers requests while others are under way, and sends what has gathered as one. Nothing waits for a timer: while
-// nothing is under way a request leaves at once and alone, and as soon as a full batch has gathered, that leaves too,
-// up to `most` at a time. Each caller waits no longer than its own deadline, whatever becomes of those that it was sent
-// with. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls and the tasks that it
-// spawns.
+// nothing is under way a request leaves at once and alone; as soon as a full batch has gathered, or enough and as many
+// as are under way, that leaves too. Each caller waits no longer than its own deadline, whatever becomes of those that
+// it was sent with. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls and the
+// tasks that it spawns.
 //
 // `Kind` says what is sent, and how:
 //   Item, Answer                                   a request and its answer
@@ -45,8 +50,8 @@ class EtcdBatchQueue {
   using Item = typename Kind::Item;
   using Answer = typename Kind::Answer;
 
-  EtcdBatchQueue(Kind& kind, std::size_t most, Clock& clock, Executor executor, TaskGroup& background)
-      : kind_(kind), most_(most), clock_(clock), executor_(executor), background_(background) {}
+  EtcdBatchQueue(Kind& kind, EtcdBatchLimits limits, Clock& clock, Executor executor, TaskGroup& background)
+      : kind_(kind), limits_(limits), clock_(clock), executor_(executor), background_(background) {}
 
   Task<Answer> submit(Item item, Deadline deadline) {
     if (enter_alone()) {
@@ -84,6 +89,7 @@ class EtcdBatchQueue {
     std::scoped_lock lock(mutex_);
     if (under_way_ > 0) return false;
     ++under_way_;
+    ++items_under_way_;
     return true;
   }
 
@@ -94,6 +100,7 @@ class EtcdBatchQueue {
   // Gives the place of one that has come back to whoever waits, or back.
   bool goes_on() {
     std::scoped_lock lock(mutex_);
+    --items_under_way_;
     if (waiting_.empty()) --under_way_;
     return !waiting_.empty();
   }
@@ -106,14 +113,16 @@ class EtcdBatchQueue {
   bool add(const SeatPtr& seat) {
     std::scoped_lock lock(mutex_);
     waiting_.push_back(seat);
-    bool leaves = may_leave() && under_way_ < most_;
+    bool leaves = may_leave() && under_way_ < limits_.batches;
     if (leaves) ++under_way_;
     return leaves;
   }
 
-  // With the lock held, of one that would be under way beside the others.
+  // With the lock held, of one that would be under way beside the others: half of some callers then ask etcd while the
+  // other half is answered, and with more callers batches are larger.
   bool may_leave() const {
-    return under_way_ == 0 || waiting_.size() >= Kind::kFull || (!waiting_.empty() && waiting_.front()->alone);
+    if (under_way_ == 0 || (!waiting_.empty() && waiting_.front()->alone)) return true;
+    return waiting_.size() >= std::min(Kind::kFull, std::max(limits_.enough, items_under_way_));
   }
 
   // What was answered by now; afterwards nobody touches the caller's things.
@@ -126,7 +135,9 @@ class EtcdBatchQueue {
   }
 
   Task<void> run() {
-    for (Seats seats = take(); !seats.empty(); seats = take()) {
+    std::size_t sent = 0;
+    for (Seats seats = take(sent); !seats.empty(); seats = take(sent)) {
+      sent = seats.size();
       if (seats.size() == 1) {
         Answer answer = co_await kind_.send_alone(&seats[0]->item, seats[0]->deadline);
         std::vector<Answer> answers;
@@ -149,10 +160,11 @@ class EtcdBatchQueue {
     }
   }
 
-  // Those that go next, as one, in the place of those that have come back; none: that place is free.
-  Seats take() {
+  // Those that go next, as one, in the place of so many that have come back; none: that place is free.
+  Seats take(std::size_t came_back) {
     std::scoped_lock lock(mutex_);
     --under_way_;
+    items_under_way_ -= came_back;
     Seats seats;
     if (!may_leave()) return seats;
     typename Kind::Plan plan;
@@ -178,6 +190,7 @@ class EtcdBatchQueue {
     // Who was passed over is the first next time.
     waiting_.insert(waiting_.begin(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
     if (!seats.empty()) ++under_way_;
+    items_under_way_ += seats.size();
     return seats;
   }
 
@@ -229,7 +242,7 @@ class EtcdBatchQueue {
       seat->sent = false;
     }
     waiting_.insert(waiting_.begin(), seats.begin(), seats.end());
-    std::size_t more = seats.empty() ? 0 : std::min(seats.size() - 1, most_ - under_way_);
+    std::size_t more = seats.empty() ? 0 : std::min(seats.size() - 1, limits_.batches - under_way_);
     under_way_ += more;
     return more;
   }
@@ -238,12 +251,13 @@ class EtcdBatchQueue {
   static constexpr std::size_t kMostPassedOver = 256;
 
   Kind& kind_;
-  const std::size_t most_;
+  const EtcdBatchLimits limits_;
   Clock& clock_;
   Executor executor_;
   TaskGroup& background_;
   std::mutex mutex_;
   std::size_t under_way_ = 0;
+  std::size_t items_under_way_ = 0;
   std::deque<SeatPtr> waiting_;
 };
 

@@ -91,6 +91,9 @@ class Words {
 
 class EtcdBatchQueueTest : public testing::Test {
  protected:
+  explicit EtcdBatchQueueTest(EtcdBatchLimits limits = {.batches = 2, .enough = Words::kFull})
+      : queue_(words_, limits, clock_, context_.get_executor(), background_) {}
+
   void submit(const std::string& word, milliseconds patience = std::chrono::hours(1)) {
     Deadline deadline{clock_.boot_now() + patience};
     asio::co_spawn(context_, ask(word, deadline), [](std::exception_ptr escaped) {
@@ -112,7 +115,7 @@ class EtcdBatchQueueTest : public testing::Test {
   ManualClock clock_;
   Words words_{context_.get_executor()};
   TaskGroup background_;
-  EtcdBatchQueue<Words> queue_{words_, /*most=*/2, clock_, context_.get_executor(), background_};
+  EtcdBatchQueue<Words> queue_;
   std::map<std::string, std::string> answers_;
 
  private:
@@ -176,6 +179,29 @@ TEST_F(EtcdBatchQueueTest, AFullBatchLeavesBesideAnother) {
   EXPECT_THAT(under_way(), ElementsAre("h"));
   come_back("h");
   EXPECT_EQ(answers_.size(), 8u);
+}
+
+class EtcdBatchQueueEnough : public EtcdBatchQueueTest {
+ protected:
+  EtcdBatchQueueEnough() : EtcdBatchQueueTest({.batches = 3, .enough = 1}) {}
+};
+
+TEST_F(EtcdBatchQueueEnough, AsManyAsAreUnderWayLeaveBesideThem) {
+  submit("a");
+  submit("b");
+  EXPECT_THAT(under_way(), ElementsAre("a", "b"));
+  submit("c");
+  EXPECT_THAT(under_way(), ElementsAre("a", "b")) << "one beside two";
+  submit("d");
+  EXPECT_THAT(under_way(), ElementsAre("a", "b", "c+d"));
+  submit("e");
+  come_back("c+d");
+  EXPECT_THAT(under_way(), ElementsAre("a", "b")) << "one beside two";
+  come_back("a");
+  EXPECT_THAT(under_way(), ElementsAre("b", "e"));
+  come_back("b");
+  come_back("e");
+  EXPECT_EQ(answers_.size(), 5u);
 }
 
 TEST_F(EtcdBatchQueueTest, WhatMustGoAloneGoesAlone) {
@@ -366,7 +392,7 @@ TEST(EtcdBatchQueue, NobodyIsForgottenOrGivenAnothersAnswer) {
   IoThreads threads(4);
   std::vector<int> right(kCallers);
   TaskGroup background;
-  EtcdBatchQueue<Echo> queue(echo, 3, clock, threads.executor(3), background);
+  EtcdBatchQueue<Echo> queue(echo, EtcdBatchLimits{.batches = 3, .enough = 4}, clock, threads.executor(3), background);
   {
     TaskGroup callers;
     for (int i = 0; i < kCallers; ++i) {

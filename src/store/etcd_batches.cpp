@@ -16,6 +16,8 @@ constexpr std::size_t kMostParts = 8;
 
 constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
 
+constexpr int kTries = 4;  // of a request whose epoch is over
+
 bool puts_anything(const Transaction& transaction) {
   return std::ranges::any_of(transaction.changes,
                              [](const auto& change) { return std::holds_alternative<Put>(change); });
@@ -26,15 +28,29 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
-// The answer to the transaction [i] of a batch.
-EtcdWrites::Answer answer_of(const pb::TxnResponse& batch, std::size_t i, bool unanswered) {
-  Revision as_of{batch.header().revision()};
+// Each as a transaction within one that is compared with the epoch.
+pb::TxnRequest within_epoch(const std::vector<EtcdWrites::Item*>& items, const std::string& key, Revision epoch) {
+  pb::TxnRequest request;
+  pb::Compare& compare = *request.add_compare();
+  compare.set_key(key);
+  compare.set_result(pb::Compare::EQUAL);
+  compare.set_target(pb::Compare::MOD);
+  compare.set_mod_revision(number_of(epoch));
+  for (const EtcdWrites::Item* item : items) request.add_success()->set_request_txn(item->request.bytes);
+  return request;
+}
+
+// The answer to the item, which is the transaction [i] of those that this is the answer to.
+EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item) {
+  bool unanswered = batch.unanswered || item.unanswered;
+  if (!batch.result) return {batch.result.error(), unanswered, batch.refused, batch.settled};
+  Revision as_of{batch.result->header().revision()};
   std::optional<TxnAnswer> answer;
-  if (static_cast<int>(i) < batch.responses_size()) {
-    answer = decode_txn_answer(batch.responses(static_cast<int>(i)).response_txn(), as_of);
+  if (static_cast<int>(i) < batch.result->responses_size()) {
+    answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
   }
   if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
-  return {*std::move(answer), unanswered};
+  return {*std::move(answer), unanswered, /*refused=*/false, batch.settled};
 }
 
 // The ranges of all items, each once, and which item is answered by which.
@@ -114,22 +130,33 @@ std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
   return lost ? std::optional(answer) : std::nullopt;
 }
 
-Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
+// Compared with no epoch: an old etcd does not notice a put in a nested transaction when it has no space (R18), and
+// then an epoch, too, can't be begun.
+Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadline) {
   pb::TxnRequest request;
   request.ParseFromString(item->request.bytes);
   auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline);
-  bool unanswered = answer.unanswered || item->unanswered;
-  if (!answer.result) co_return Answer{answer.result.error(), unanswered, answer.refused};
+  if (!answer.result) co_return Answer{answer.result.error(), answer.unanswered, answer.refused};
   if (item->puts && answer.result->succeeded()) client_.found_space();
   Revision as_of{answer.result->header().revision()};
-  co_return Answer{to_txn_answer(*answer.result, as_of), unanswered};
+  co_return Answer{to_txn_answer(*answer.result, as_of), answer.unanswered};
+}
+
+Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
+  if (client_.lacks_space()) {
+    auto answer = co_await send_plain(item, deadline);
+    answer.unanswered = answer.unanswered || item->unanswered;
+    co_return answer;
+  }
+  Items one(1, item);
+  auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
+  if (!answer.result && !answer.refused && client_.lacks_space()) co_return co_await send_alone(item, deadline);
+  co_return answer_of(answer, 0, *item);
 }
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
-  pb::TxnRequest batch;
-  for (const Item* item : *items) batch.add_success()->set_request_txn(item->request.bytes);
-  auto answer = co_await client_.txn(std::move(batch), /*repeatable=*/true, deadline);
+  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
   if (!answer.result && answer.refused) {
     // One whose lease has ended spoils them all.
     for (Item* item : *items) item->unanswered = item->unanswered || answer.unanswered;
@@ -137,15 +164,26 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   }
   std::vector<Answer> answers;
   answers.reserve(items->size());
-  for (std::size_t i = 0; i < items->size(); ++i) {
-    bool unanswered = answer.unanswered || (*items)[i]->unanswered;
-    if (answer.result) {
-      answers.push_back(answer_of(*answer.result, i, unanswered));
-    } else {
-      answers.push_back(Answer{answer.result.error(), unanswered});
-    }
-  }
+  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, *(*items)[i]));
   co_return answers;
+}
+
+// As long as the epoch is found to be over nothing was done, and it is sent in the next one.
+Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
+  bool unanswered = false;
+  for (int tries = 0; tries < kTries; ++tries) {
+    auto epoch = co_await epoch_.current(deadline);
+    if (!epoch) co_return Response{epoch.error(), unanswered};
+    auto answer = co_await client_.txn(within_epoch(*items, epoch_.key(), *epoch), repeatable, deadline);
+    bool is_over = answer.result && !answer.result->succeeded();
+    if (answer.unanswered || is_over) epoch_.end(*epoch);
+    answer.settled = true;
+    if (answer.unanswered) answer.settled = (co_await epoch_.current(deadline)).has_value();
+    answer.unanswered = answer.unanswered || unanswered;
+    if (!is_over) co_return answer;
+    unanswered = answer.unanswered;
+  }
+  co_return Response{Error{Errc::unavailable, "etcd refuses each epoch of our writes"}, unanswered};
 }
 
 }  // namespace sharedlock

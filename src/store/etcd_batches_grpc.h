@@ -13,6 +13,7 @@
 #include "base/task.h"
 #include "store/etcd_batch_plan.h"
 #include "store/etcd_client.h"
+#include "store/etcd_epoch.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/lease_store.h"
 
@@ -55,7 +56,9 @@ class EtcdReads {
 };
 
 // Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
-// told here too, but that its answer may show what others in the same batch have done (R16).
+// told here too, but that its answer may show what others in the same batch have done (R16). The outer one is compared
+// with this server's epoch, which ends where a request had no answer: so that does not happen later, when a lock that
+// it takes was released long ago.
 class EtcdWrites {
  public:
   struct Item {
@@ -79,7 +82,7 @@ class EtcdWrites {
     EtcdBatchPlan plan_;
   };
 
-  explicit EtcdWrites(EtcdClient& client) : client_(client) {}
+  EtcdWrites(EtcdClient& client, EtcdEpoch& epoch) : client_(client), epoch_(epoch) {}
 
   // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
   // without space puts go alone, until one succeeds (R18).
@@ -98,7 +101,14 @@ class EtcdWrites {
   static std::optional<Answer> share(const Answer& answer);
 
  private:
+  using Items = std::vector<Item*>;
+  using Response = EtcdAnswer<etcdserverpb::TxnResponse>;
+
+  Task<Response> send_in_epoch(const Items* items, bool repeatable, Deadline deadline);
+  Task<Answer> send_plain(const Item* item, Deadline deadline);
+
   EtcdClient& client_;
+  EtcdEpoch& epoch_;
 };
 
 }  // namespace sharedlock

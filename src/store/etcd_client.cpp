@@ -142,7 +142,7 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     }
     unanswered = unanswered || !verdict.surely_not_done;
     if (verdict.next == EtcdVerdict::Next::give_up) {
-      connections_.worked(member);
+      connections_.worked(member, connections_.clock().boot_now() - sent);
       if (says_no_space(failure.message)) lacks_space_ = true;
       Error refusal{verdict.code, "etcd at " + member.endpoint.name + " says: " + failure.message};
       co_return Answer{std::move(refusal), unanswered, /*refused=*/true};

@@ -32,6 +32,7 @@ struct EtcdAnswer {
   // something was in the way (which that attempt may have put there).
   bool unanswered = false;
   bool refused = false;  // the error is etcd's own answer to this very request
+  bool settled = false;  // what was not answered will not be done any more
 };
 
 // Single calls to etcd: each is tried at one endpoint after the other, with a deadline for each attempt, until it is

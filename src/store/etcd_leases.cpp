@@ -54,12 +54,15 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadlin
   LeaseId id = wanted.id.value_or(random_lease_id());
   if (is_shared_lease(id)) co_return Error{Errc::lease_in_use, "that id is of a lease of another kind"};
   bool unanswered = false;
+  BootTime sent = clock_.boot_now();
   auto granted = co_await grant(id, wanted.ttl, deadline, &unanswered);
   bool exists = !granted && granted.error().code == Errc::lease_in_use;
-  if (exists) {
+  if (exists && unanswered && !wanted.known_outside) {
+    // By the attempt that had no answer; what it got is at least what it asked for.
+    safety_.renewed(id, sent, wanted.ttl);
+    granted = Granted{id, wanted.ttl};
+  } else if (exists) {
     granted = co_await take_over(wanted, id, deadline, &unanswered);
-    // The lease that exists may be of the attempt that had no answer.
-    if (granted && unanswered) granted->made_here = true;
   }
   if (granted && wanted.known_outside) granted->made_here = false;
   bool may_live_on = !granted && unanswered && granted.error().code != Errc::lease_in_use;

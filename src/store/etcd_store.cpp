@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/io_threads.h"
+#include "base/presence_hints.h"
 #include "store/etcd_batch_queue.h"
 #include "store/etcd_batches_grpc.h"
 #include "store/etcd_client.h"
@@ -26,8 +27,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// So many batches at once, the second and further ones only when they are full.
-constexpr std::size_t kBatchesUnderWay = 4;
+constexpr EtcdBatchLimits kBatches{.batches = 4, .enough = 32};
 
 const OwnLease* own_lease_in(const Transaction& transaction) {
   for (const Mutation& change : transaction.changes) {
@@ -43,9 +43,10 @@ class EtcdStore final : public LeaseStore {
         connections_(std::move(options), std::move(endpoints), clock, log),
         client_(connections_),
         etcd_reads_(client_),
-        etcd_writes_(client_),
-        reads_(etcd_reads_, kBatchesUnderWay, clock, executor(), background_),
-        writes_(etcd_writes_, kBatchesUnderWay, clock, executor(), background_),
+        epoch_(client_, pool_, clock),
+        etcd_writes_(client_, epoch_),
+        reads_(etcd_reads_, kBatches, clock, executor(), background_),
+        writes_(etcd_writes_, kBatches, clock, executor(), background_),
         token_base_(client_, connections_.options().token_base),
         keepalive_(connections_, executor(), background_),
         watches_(connections_, client_, executor(), background_),
@@ -95,12 +96,17 @@ class EtcdStore final : public LeaseStore {
     const OwnLease* own = own_lease_in(transaction);
     if (!own) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
 
-    // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all.
-    auto refused = co_await look(transaction, deadline);
-    if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
-    if (!own->id) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
-    auto turn = co_await turns_.take(*own->id);
-    co_return co_await grant_and_apply(std::move(transaction), called, deadline);
+    // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all. But where nothing
+    // is known to be in the way, and the lease could be ended again, the commit itself may tell.
+    if (own->known_outside || seems_in_the_way(transaction)) {
+      auto refused = co_await look(transaction, deadline);
+      if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
+    }
+    std::vector<std::string> keys;
+    for (const Expect& expect : transaction.expect) keys.push_back(expect.key);
+    auto outcome = co_await grant_in_turn(std::move(transaction), called, deadline);
+    if (outcome) std::ranges::for_each(keys, [this](const std::string& key) { hints_.present(key); });
+    co_return outcome;
   }
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
@@ -144,6 +150,20 @@ class EtcdStore final : public LeaseStore {
     if (!found) co_return found.error();
     if (holds(transaction, found->ranges)) co_return std::optional<Conflict>();
     co_return std::optional(to_conflict(transaction, std::move(found->ranges), found->as_of));
+  }
+
+  bool seems_in_the_way(const Transaction& transaction) const {
+    return std::ranges::any_of(transaction.expect, [this](const Expect& expect) {
+      return expect.at != kAbsent || hints_.is_present(expect.key);
+    });
+  }
+
+  // Those who want a lease of one id come one after the other.
+  Task<Result<Outcome>> grant_in_turn(Transaction transaction, BootTime called, Deadline deadline) {
+    auto id = own_lease_in(transaction)->id;
+    if (!id) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
+    auto turn = co_await turns_.take(*id);
+    co_return co_await grant_and_apply(std::move(transaction), called, deadline);
   }
 
   Task<Result<Outcome>> grant_and_apply(Transaction transaction, BootTime called, Deadline deadline) {
@@ -208,9 +228,10 @@ class EtcdStore final : public LeaseStore {
 
   static Result<Outcome> read_outcome(const Transaction& transaction, const Leases& leases,
                                       EtcdAnswer<TxnAnswer>& answer) {
+    Errc unknown = answer.unanswered && !answer.settled ? Errc::unavailable : Errc::unanswered;
     if (!answer.result) {
       Error error = answer.result.error();
-      if (answer.unanswered && !outcome_unknown(error.code)) error.code = Errc::unavailable;
+      if (answer.unanswered || outcome_unknown(error.code)) error.code = unknown;
       return error;
     }
     if (answer.result->succeeded) return committed(answer.result->as_of, leases);
@@ -220,7 +241,7 @@ class EtcdStore final : public LeaseStore {
     // for this commit says which.
     auto ours = revision_of_ours(leases, conflict);
     if (ours) return committed(*ours, leases);
-    return Error{Errc::unavailable, "etcd did not answer at first, and then something else stood there"};
+    return Error{unknown, "etcd did not answer at first, and then something else stood there"};
   }
 
   static Outcome committed(Revision revision, const Leases& leases) {
@@ -250,6 +271,7 @@ class EtcdStore final : public LeaseStore {
   Task<void> meet() {
     Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
     auto known = co_await token_base_.known(soon);
+    if (known) co_await epoch_.current(soon);  // so that the first request need not wait for it
     if (!known) connections_.log().write(LogLevel::warn, "etcd can't be used yet", {{"error", known.error().message}});
     co_await connections_.keep_looking();
   }
@@ -269,6 +291,7 @@ class EtcdStore final : public LeaseStore {
   IoThreads threads_{1};
   TaskGroup background_;
   EtcdReads etcd_reads_;
+  EtcdEpoch epoch_;
   EtcdWrites etcd_writes_;
   EtcdBatchQueue<EtcdReads> reads_;
   EtcdBatchQueue<EtcdWrites> writes_;
@@ -279,6 +302,7 @@ class EtcdStore final : public LeaseStore {
   EtcdLeasePool pool_;
   EtcdSession session_;
   LeaseTurns turns_;
+  PresenceHints hints_;  // of keys that were to be put with a lease of their own
 };
 
 }  // namespace

@@ -40,7 +40,7 @@ LeaseId random_lease_id();
 // 2 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
 struct OwnLease {  // a lease of its own, which keep_alive() renews
   Ttl ttl;
-  std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
+  std::optional<LeaseId> id;  // the id to take, positive, by random_lease_id(); without one the store picks it
   // A client chose it, and may have given it to other servers too. So the store never ends this lease of itself (R3):
   // what comes to nothing is left to its ttl.
   bool known_outside = false;

@@ -5,6 +5,8 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -47,6 +49,13 @@ class EtcdLayout : public testing::Test {
   static std::int64_t epoch_now() {
     return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
         .count();
+  }
+
+  // Of etcd's log.
+  static std::int64_t log_entries() {
+    std::string status = etcd().etcdctl({"endpoint", "status", "-w", "json"});
+    constexpr std::string_view kName = R"("raftIndex":)";
+    return std::stoll(status.substr(status.find(kName) + kName.size()));
   }
 
  private:
@@ -270,6 +279,30 @@ TEST_F(EtcdLayout, ARefusedTryLeavesNoLeaseBehind) {
   }
   // One more may be the server's own session.
   EXPECT_TRUE(eventually([&] { return etcd().leases().size() <= before + 1; })) << etcd().etcdctl({"lease", "list"});
+}
+
+TEST_F(EtcdLayout, OnlyTheFirstRefusedTryOfALeaseMayCostAnEntryOfTheLog) {
+  ServiceOnEtcd other(etcd());
+  ASSERT_TRUE(other.becomes_ready());
+  ASSERT_EQ(other.grant("entries").status, 201);
+  std::size_t before = etcd().leases().size();
+  // It does not know yet that somebody holds it, and asks for a lease first.
+  EXPECT_EQ(service().grant("entries").status, 202);
+  EXPECT_TRUE(eventually([&] { return etcd().leases().size() <= before + 1; })) << etcd().etcdctl({"lease", "list"});
+
+  std::int64_t entries = log_entries();
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(service().grant("entries").status, 202);
+  EXPECT_EQ(log_entries(), entries);
+}
+
+TEST_F(EtcdLayout, ARefusedTryWithAChosenIdLeavesNoLeaseOfThatId) {
+  ServiceOnEtcd other(etcd());
+  ASSERT_TRUE(other.becomes_ready());
+  ASSERT_EQ(other.grant("chosen").status, 201);
+  constexpr std::int64_t kId = 1LL << 41;
+  auto refused = service().server().ask("POST", "/lease", R"({"key":"chosen"})", "x-lease-id: 2199023255552\r\n");
+  EXPECT_EQ(refused.status, 202);
+  EXPECT_EQ(stored_lease(etcd(), kId).left, -1);
 }
 
 TEST_F(EtcdLayout, SafetyR03_LosersOfARaceLeaveNoLeaseBehind) {

@@ -22,8 +22,6 @@ constexpr Moment kAlways = Moment::min();
 // fails, it waits seven seconds for them before it goes on with the others.
 constexpr std::chrono::seconds kWaking{2};
 constexpr std::chrono::seconds kRevoking{kWaking + std::chrono::seconds(7 + 1)};
-// Who was answered sooner than this was asked of etcd once: a server waits so long before it asks again.
-constexpr std::chrono::milliseconds kAskedOnce{50};
 
 Holder holder_of(const Operation& operation) {
   return {operation.client, operation.instance};
@@ -393,19 +391,12 @@ class ResourceCheck {
     }
   }
 
-  // Whether it may yet happen, or happen again: what etcd had not answered, and was asked again, may be carried out
-  // twice, when the holding that came of it has ended in between. Then nobody holds the lock until the lease ends.
-  bool may_still_happen(const Operation& operation) const {
-    bool asked_again = lost_ == LostKeepAlive::is_doubtful && operation.answered - operation.asked >= kAskedOnce;
-    return operation.answer == Answer::none || (operation.answer == Answer::done && asked_again);
-  }
-
   // When such a try surely holds nothing: from the first look after it was settled that shows the resource free or held
   // by one whose token is known.
   std::vector<MayHold> open_tries() const {
     std::vector<MayHold> tries;
     for (const Operation* operation : operations_) {
-      if (!begins_holding(*operation) || !may_still_happen(*operation)) continue;
+      if (!begins_holding(*operation) || operation->answer != Answer::none) continue;
       Moment over = kNever;
       auto at = std::ranges::upper_bound(operations_, settled(*operation), {}, &Operation::asked);
       for (; at != operations_.end(); ++at) {

@@ -103,10 +103,6 @@ class Story {
     history_.operations.back().answered += late;
     return *this;
   }
-  Story& answered_at_once() {
-    history_.operations.back().answered = history_.operations.back().asked + std::chrono::milliseconds(2);
-    return *this;
-  }
   Story& leader_stops_for(std::chrono::seconds time, std::chrono::milliseconds ago = {}) {
     history_.leader_pauses.push_back({now_ - ago, now_ + time});
     return *this;
@@ -299,20 +295,6 @@ TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {
   Story looked;
   looked.unanswered(Kind::acquire, kAnna).crash().look_finds_nobody().refused(Kind::acquire, kBert);
   EXPECT_THAT(looked.violations(), says("an end was undone"));
-}
-
-// The first of its two requests is carried out when the holding that came of the second has ended.
-TEST(HistoryChecker, WhatEtcdWasAskedTwiceMayHappenTwice) {
-  auto doubtful = LostKeepAlive::is_doubtful;
-  auto nobody = says("an end was undone");
-  auto at_once = Story().acquire(kAnna, 10).answered_at_once().release(kAnna).refused(Kind::acquire, kBert);
-  EXPECT_THAT(at_once.violations(doubtful), nobody);
-  auto again = Story().acquire(kAnna, 10).release(kAnna);
-  auto refused = Story(again).refused(Kind::acquire, kBert);
-  EXPECT_THAT(refused.violations(doubtful), IsEmpty());
-  EXPECT_THAT(refused.violations(), nobody) << "the store is asked once";
-  auto looked = Story(again).crash().look_finds_nobody().refused(Kind::acquire, kBert);
-  EXPECT_THAT(looked.violations(doubtful), nobody);
 }
 
 TEST(HistoryChecker, WhoStandsInLineRefusesOthers) {

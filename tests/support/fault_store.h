@@ -19,6 +19,7 @@ class FaultStore final : public LeaseStore {
     none,
     answer_lost,     // the change happens, the answer says unavailable
     request_lost,    // nothing happens, the answer says unavailable
+    request_over,    // nothing happens, the answer says that it was lost and can't happen later
     refused_broken,  // nothing happens, the answer says corrupt
   };
 
@@ -53,6 +54,7 @@ class FaultStore final : public LeaseStore {
     ++commits_;
     Fault fault = take_fault();
     if (fault == Fault::request_lost) co_return away();
+    if (fault == Fault::request_over) co_return Error{Errc::unanswered, "planted"};
     if (fault == Fault::refused_broken) co_return Error{Errc::corrupt, "planted"};
     auto outcome = co_await real_.commit(std::move(transaction), deadline);
     run_hook(after_commit);

@@ -31,21 +31,36 @@ Task<bool> write(tcp::socket* to, const char* data, std::size_t size) {
 
 }  // namespace
 
+// One direction of a connection.
+struct SlowLink::Way {
+  Way(tcp::socket& source, tcp::socket& sink, const Executor& executor) : from(source), to(sink), wake(executor) {}
+
+  tcp::socket& from;
+  tcp::socket& to;
+  std::deque<std::pair<Time, std::string>> under_way;  // and when it is due; empty: the end
+  Signal wake;
+};
+
 struct SlowLink::Connection {
-  Connection(tcp::socket from, const Executor& executor) : client(std::move(from)), server(executor), wake(executor) {}
+  Connection(tcp::socket accepted, const Executor& executor)
+      : client(std::move(accepted)),
+        server(executor),
+        to_server(client, server, executor),
+        to_client(server, client, executor) {}
 
   void close() {
     boost::system::error_code ignored;
     client.close(ignored);
     server.close(ignored);
     closed = true;
-    wake.raise();
+    to_server.wake.raise();
+    to_client.wake.raise();
   }
 
   tcp::socket client;
   tcp::socket server;
-  std::deque<std::pair<Time, std::string>> on_the_way;  // what has come from the server, and when it is due
-  Signal wake;
+  Way to_server;
+  Way to_client;
   bool closed = false;
 };
 
@@ -96,48 +111,39 @@ Task<void> SlowLink::accept_all() {
     co_await connection->server.async_connect(server_, asio::redirect_error(use_task, error));
     if (error) continue;
     connections_.push_back(connection);
-    tasks_.spawn(threads_.executor(0), pass_to_server(connection));
-    tasks_.spawn(threads_.executor(0), take_from_server(connection));
-    tasks_.spawn(threads_.executor(0), pass_to_client(connection));
+    for (Way* way : {&connection->to_server, &connection->to_client}) {
+      tasks_.spawn(threads_.executor(0), take(connection, way));
+      tasks_.spawn(threads_.executor(0), pass_on(connection, way));
+    }
   }
 }
 
-Task<void> SlowLink::pass_to_server(std::shared_ptr<Connection> connection) {
+Task<void> SlowLink::take(std::shared_ptr<Connection> connection, Way* way) {
   auto buffer = std::make_unique<Buffer>();
-  bool open = true;
-  while (open) {
-    auto size = co_await read_some(&connection->client, buffer.get());
-    open = size > 0;
-    if (open) open = co_await write(&connection->server, buffer->data(), size);
-  }
-  connection->close();
+  std::size_t size = 0;
+  do {
+    size = co_await read_some(&way->from, buffer.get());
+    Time due = std::chrono::steady_clock::now() + (way == &connection->to_server ? delay_requests_ : delay_).load();
+    way->under_way.emplace_back(due, std::string(buffer->data(), size));
+    way->wake.raise();
+  } while (size > 0);
 }
 
-Task<void> SlowLink::take_from_server(std::shared_ptr<Connection> connection) {
-  auto buffer = std::make_unique<Buffer>();
-  while (true) {
-    auto size = co_await read_some(&connection->server, buffer.get());
-    Time due = std::chrono::steady_clock::now() + delay_.load();
-    connection->on_the_way.emplace_back(due, std::string(buffer->data(), size));  // empty: the end
-    connection->wake.raise();
-    if (size == 0) break;
-  }
-}
-
-Task<void> SlowLink::pass_to_client(std::shared_ptr<Connection> connection) {
+Task<void> SlowLink::pass_on(std::shared_ptr<Connection> connection, Way* way) {
   asio::steady_timer timer(threads_.executor(0));
   while (!connection->closed) {
-    if (connection->on_the_way.empty()) {
-      co_await connection->wake.wait();
+    if (way->under_way.empty()) {
+      co_await way->wake.wait();
       continue;
     }
-    auto [due, data] = std::move(connection->on_the_way.front());
-    connection->on_the_way.pop_front();
+    auto [due, data] = std::move(way->under_way.front());
+    way->under_way.pop_front();
     timer.expires_at(due);
     co_await timer.async_wait(use_task);
     if (data.empty()) break;
-    bool open = co_await write(&connection->client, data.data(), data.size());
+    bool open = co_await write(&way->to, data.data(), data.size());
     if (!open) break;
+    if (way == &connection->to_server) delivered_ += data.size();
   }
   connection->close();
 }

@@ -13,8 +13,9 @@
 
 namespace sharedlock::test {
 
-// A way to a server on `address` that may be slow: what the server sends arrives later by what delay() says; what is
-// sent to it arrives at once. It may come to lead to another one. Ends with its connections when destroyed.
+// A way to a server on `address` that may be slow: what the server sends arrives later by what delay() says, and what
+// is sent to it by what delay_requests() says, also after the client has gone. It may come to lead to another one. Ends
+// with its connections when destroyed.
 class SlowLink {
  public:
   SlowLink(const std::string& address, std::uint16_t port);
@@ -26,21 +27,27 @@ class SlowLink {
   std::string url() const;
 
   void delay(std::chrono::milliseconds by) { delay_ = by; }
+  void delay_requests(std::chrono::milliseconds by) { delay_requests_ = by; }
+
+  // Bytes that have reached the server.
+  std::uint64_t delivered() const { return delivered_; }
 
   // Cuts all connections; from then on it leads to that port.
   void lead_to(std::uint16_t port);
 
  private:
   struct Connection;
+  struct Way;
   Task<void> accept_all();
   Task<void> end();
   Task<void> turn_to(std::uint16_t port);
   void cut();
-  Task<void> pass_to_server(std::shared_ptr<Connection> connection);
-  Task<void> take_from_server(std::shared_ptr<Connection> connection);
-  Task<void> pass_to_client(std::shared_ptr<Connection> connection);
+  Task<void> take(std::shared_ptr<Connection> connection, Way* way);
+  Task<void> pass_on(std::shared_ptr<Connection> connection, Way* way);
 
   std::atomic<std::chrono::milliseconds> delay_{std::chrono::milliseconds(0)};
+  std::atomic<std::chrono::milliseconds> delay_requests_{std::chrono::milliseconds(0)};
+  std::atomic<std::uint64_t> delivered_ = 0;
   boost::asio::ip::tcp::endpoint server_;
   IoThreads threads_{1};
   boost::asio::ip::tcp::acceptor acceptor_;

@@ -9,17 +9,17 @@
 
 namespace sharedlock {
 
-// Which locks were held when this server last heard of them: a hint and no more. Who is wrong about it pays a round
-// trip to the store: an acquire of a lock that is thought free goes without a look first, one that is thought held
-// looks, so that being refused again and again costs no write. Bounded: locks that share a place forget each other.
-// Thread-safe.
-class HeldHints {
+// Which keys of a store were present when this server last heard of them: a hint and no more. Who is wrong about it
+// pays with a way to the store: a try for a key that is thought absent goes without a look first, one for a key that is
+// thought present looks, so that being refused again and again costs no write. Bounded: keys that share a place forget
+// each other. Thread-safe.
+class PresenceHints {
  public:
-  bool is_held(std::string_view key) const { return place_of(key) == mark_of(key); }
+  bool is_present(std::string_view key) const { return place_of(key) == mark_of(key); }
 
-  void held(std::string_view key) { place_of(key) = mark_of(key); }
+  void present(std::string_view key) { place_of(key) = mark_of(key); }
 
-  void free(std::string_view key) {
+  void absent(std::string_view key) {
     std::uint32_t mark = mark_of(key);
     place_of(key).compare_exchange_strong(mark, 0);
   }
