@@ -13,7 +13,10 @@ from processes import Child, Failed, cpu_seconds
 from servers import free_ports
 from table import verdict
 
-TITLES = ("what", "operations/s", "p50 ms", "p99 ms", "raft entries", "CPU µs etcd", "CPU µs server", "of the direct", "target", "")
+TITLES = (
+    "what", "operations/s", "p50 ms", "p99 ms", "raft entries", "CPU µs etcd", "CPU µs server", "CPU µs client",
+    "of the direct", "target", "",
+)  # fmt: skip
 DIRECT = (  # name, workload of the driver, operations in flight
     ("direct: txn", "txn", 64),
     ("direct: txn", "txn", 256),
@@ -105,7 +108,8 @@ def direct(setup, members, workload, count):
     found = json.loads(said)
     factor = 2 if workload == "pair" else 1
     rate = found["operations_per_second"] * factor
-    return rate, found["p50"], found["p99"], *effort.each(rate * (setup.seconds + 0.5))
+    operations = rate * (setup.seconds + 0.5)
+    return rate, found["p50"], found["p99"], *effort.each(operations), found["cpu_seconds"] * 1e6 / operations
 
 
 def through_us(setup, members, workload, count):
@@ -117,7 +121,8 @@ def through_us(setup, members, workload, count):
         ours.wait_until(lambda: is_ready(ours.port), "shared-lock on etcd")
         effort = Effort(members, ours.pid)
         run, found = load(setup, ours.port, ours.pid, *timed(setup, workload), connections=count)
-        return run.rate, run.p50, run.p99, *effort.each(found["answers"] + found["prepared"])
+        each = effort.each(found["answers"] + found["prepared"])
+        return run.rate, run.p50, run.p99, *each, found["client_cpu_us_per_request"]
 
 
 def is_ready(port):
@@ -174,8 +179,8 @@ def etcd(setup, size=1):
 
 
 def row(name, found, ratio="", target="", good=None):
-    rate, p50, p99, entries, etcd_cpu, our_cpu = found
+    rate, p50, p99, entries, etcd_cpu, our_cpu, client_cpu = found
     return (
-        name, f"{rate:,.0f}", f"{p50 / 1e3:.2f}", f"{p99 / 1e3:.1f}", f"{entries:.2f}", f"{etcd_cpu:.0f}", f"{our_cpu:.0f}",
-        ratio, target, "" if good is None else verdict(good),
+        name, f"{rate:,.0f}", f"{p50 / 1e3:.2f}", f"{p99 / 1e3:.1f}", f"{entries:.2f}",
+        f"{etcd_cpu:.0f}", f"{our_cpu:.0f}", f"{client_cpu:.0f}", ratio, target, "" if good is None else verdict(good),
     )  # fmt: skip
