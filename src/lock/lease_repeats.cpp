@@ -1,4 +1,5 @@
 // The part of LeaseService that grants under ids which clients chose: a repeat finds what the first try made.
+#include <optional>
 #include <utility>
 
 #include "lock/lease_service.h"
@@ -21,6 +22,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
   LeaseId id = *request.id;
   std::string key = store_key(request.key);
   std::string line = part_of(request.key).line;
+  std::optional<Error> may_take_it_later;  // a try that had no answer, once the key is free
   for (int tries = 0; tries < kTries; ++tries) {
     auto repeated = co_await repeat(request, request.received);
     if (!repeated) co_return repeated.error();
@@ -35,6 +37,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
     // Where it may have happened, or another server does the same, the next look tells.
     bool look_again = !outcome && (outcome_unknown(outcome.error().code) || outcome.error().code == Errc::lease_in_use);
     if (!outcome && (!look_again || tries + 1 == kTries)) co_return outcome.error();
+    if (!outcome && may_happen_yet(outcome.error().code)) may_take_it_later = outcome.error();
     if (!outcome) continue;
     if (auto* committed = std::get_if<Committed>(&*outcome)) {
       // A late one is left as it is: the client repeats, and that renews.
@@ -49,6 +52,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
     const auto& holder = conflict.current.front();
     if (holder && holder->lease == id) continue;
     if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
+    if (may_take_it_later) co_return *may_take_it_later;
     Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
     co_return refused;
   }

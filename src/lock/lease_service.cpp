@@ -86,8 +86,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
   bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
-  bool may_happen_yet = !outcome && !granted;
-  if (late || may_happen_yet || by_line_alone) {
+  bool unsettled = !outcome && !granted;
+  if (late || unsettled || by_line_alone) {
     auto executor = co_await asio::this_coro::executor;
     if (by_line_alone) lines_.refused_by_line(executor, request.key);
     if (!by_line_alone) end_in_background(executor, id, store_key(request.key), request.ttl);

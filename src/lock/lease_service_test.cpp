@@ -149,6 +149,27 @@ TEST_F(LeaseServiceTest, UnknownGrantOnAKeyThatAnotherHasIsARefusal) {
   EXPECT_EQ(stored("key")->value, "other");
 }
 
+// It may reach the store late, when the other one has gone.
+TEST_F(LeaseServiceTest, SafetyR06_ATryWithAChosenIdThatMayTakeTheKeyLaterIsNotRefused) {
+  const GrantRequest slow{"key", "value", Ttl{10}, clock_.boot_now(), kSmallestChosenLeaseId};
+  auto taken_by_another = [this] {
+    faults_.before_commit = [] {};
+    Transaction transaction;
+    transaction.changes.emplace_back(Put{"/shared-lock/key", "other", OwnLease{Ttl{10}, LeaseId{5}}});
+    ASSERT_TRUE(run_task(store_->commit(std::move(transaction), Deadline::never())));
+  };
+  faults_.before_commit = taken_by_another;
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  Answer answer = run_task(leases_.grant(slow));
+  ASSERT_FALSE(answer);
+  EXPECT_TRUE(outcome_unknown(answer.error().code));
+  EXPECT_EQ(stored("key")->value, "other");
+
+  EXPECT_TRUE(is_refused(run_task(leases_.grant(slow)))) << "another request, which did not get so far";
+  faults_.next_commit(FaultStore::Fault::request_over);
+  EXPECT_TRUE(is_refused(run_task(leases_.grant(slow)))) << "it was lost for good";
+}
+
 // R3: nobody was told of it, so it is ended rather than left to block the key for its ttl.
 TEST_F(LeaseServiceTest, SafetyR03_AGrantThatCouldNotBeSettledIsEnded) {
   faults_.next_commit(FaultStore::Fault::answer_lost);

@@ -1,5 +1,6 @@
 #include "lock/lock_service.h"
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <initializer_list>
 #include <string_view>
@@ -21,6 +22,12 @@ std::string join(std::initializer_list<std::string_view> pieces) {
   text.reserve(size);
   for (std::string_view piece : pieces) text += piece;
   return text;
+}
+
+// Whether one of these tries, each of which expects that revision, may find it yet. What is gone never comes back, but
+// what is held will be free.
+bool may_happen(const std::vector<Revision>& tries, const std::optional<Entry>& stands) {
+  return std::ranges::any_of(tries, [&](Revision at) { return at == kAbsent || (stands && stands->revision == at); });
 }
 
 }  // namespace
@@ -124,15 +131,15 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   bool guessed = recalled || attempt.first == First::guess;
   if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
   bool line_refused = false;
-  std::optional<Error> unanswered;  // why the last try had no answer
-  bool may_take_it_later = false;   // a try that had none, once the lock is free
+  std::optional<Error> unanswered;         // why the last try had no answer
+  std::vector<Revision> may_change_later;  // where a try that had none may yet happen: as soon as this stands there
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
     bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
     if (newcomer && line_refused) outcome.decision = Refused{};
-    if (!is_write(outcome.decision) && may_take_it_later) co_return *unanswered;
+    if (!is_write(outcome.decision) && may_happen(may_change_later, found->entry)) co_return *unanswered;
     if (!is_write(outcome.decision)) co_return Result<void>();
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
@@ -143,7 +150,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       found = co_await look_durably(attempt.key, attempt.deadline);
       if (!found) co_return result.error();
       unanswered = result.error();
-      may_take_it_later = may_take_it_later || (!outcome.seen && may_happen_yet(unanswered->code));
+      if (may_happen_yet(unanswered->code)) may_change_later.push_back(outcome.seen ? outcome.seen->revision : kAbsent);
       if (shows_success(outcome.decision, outcome.seen, found->entry)) {
         outcome.revision = found->as_of;
         co_return Result<void>();
@@ -156,7 +163,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
-    if (!may_take_it_later) unanswered.reset();
+    if (may_change_later.empty()) unanswered.reset();
     line_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {

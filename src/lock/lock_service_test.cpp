@@ -225,6 +225,23 @@ TEST_F(LockServiceTest, SafetyR06_ATryThatMayTakeTheLockLaterIsNotRefusedByTheNe
   EXPECT_EQ(commits, 2);
 }
 
+TEST_F(LockServiceTest, SafetyR06_ARenewalThatMayHappenLaterIsNotRefused) {
+  grant_of(acquire("one", seconds(10)));
+  auto expiry_passes = [this] { clock_.set_wall(clock_.wall_now() + seconds(20)); };
+  faults_.before_commit = expiry_passes;
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_unknown(renew("one", seconds(10)))) << "the record that it is to change still stands";
+
+  faults_.before_commit = [] {};
+  grant_of(acquire("one", seconds(10)));
+  faults_.before_commit = [&] {
+    faults_.before_commit = [] {};
+    store(R"({"owner":"other","instanceId":"other","leaseDuration":9,"expiry":9999999999})");
+  };
+  faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_refused(renew("one", seconds(10)))) << "that record is gone for good";
+}
+
 TEST_F(LockServiceTest, UnknownStaysUnknownWhenTheReadFailsToo) {
   faults_.next_commit(FaultStore::Fault::request_lost);
   faults_.before_commit = [this] { faults_.fail_reads(true); };

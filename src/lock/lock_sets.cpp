@@ -27,6 +27,15 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
   return names;
 }
 
+// Whether all may stand again as these decisions saw it: what is gone never comes back, but what is held will be free.
+bool may_stand_so_again(const Together& what, const std::vector<Decided>& all) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& stands = what.stands()[i];
+    if (all[i].seen && !(stands && stands->revision == all[i].seen->revision)) return false;
+  }
+  return true;
+}
+
 bool shows_success_together(const Together& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!shows_success(all[i].decision, all[i].seen, what.stands()[i])) return false;
@@ -133,14 +142,14 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
   bool guessed = first == First::guess;
   Result<void> looked;
   if (!guessed) looked = co_await look_together(what, deadline);
-  std::optional<Error> unanswered;   // why the last try had no answer
-  bool may_take_them_later = false;  // a try that had none, once they are free
+  std::optional<Error> unanswered;     // why the last try had no answer
+  bool may_change_them_later = false;  // a try that had none, while what it changes stands or once it is free
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!looked) co_return unanswered.value_or(looked.error());
     auto all = decide_together(what, decide);
     if (!all) co_return all;
     bool writes = std::ranges::any_of(*all, [](const Decided& one) { return is_write(one.decision); });
-    if ((!writes || any_refused(*all)) && may_take_them_later) co_return *unanswered;
+    if ((!writes || any_refused(*all)) && may_change_them_later) co_return *unanswered;
     if (!writes || any_refused(*all)) co_return all;
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
@@ -149,9 +158,9 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
     if (!result) {
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
       unanswered = result.error();
-      bool takes_what_is_free = std::ranges::any_of(*all, [](const Decided& one) { return !one.seen; });
-      may_take_them_later = may_take_them_later || (takes_what_is_free && may_happen_yet(unanswered->code));
       looked = co_await look_together(what, deadline);
+      may_change_them_later =
+          may_change_them_later || (may_happen_yet(unanswered->code) && may_stand_so_again(what, *all));
       if (looked && shows_success_together(what, *all)) co_return all;
     } else if (auto* committed = std::get_if<Committed>(&*result)) {
       what.won(committed->revision);
@@ -161,7 +170,7 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
       }
       co_return all;
     } else {
-      if (!may_take_them_later) unanswered.reset();
+      if (!may_change_them_later) unanswered.reset();
       what.lost(std::get<Conflict>(*std::move(result)), *all);
       if (guessed) ++retries_left;
       if (!guessed) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });

@@ -122,6 +122,7 @@ EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
     : transaction(&of),
       request(std::move(as)),
       puts(puts_anything(of)),
+      looks(of.changes.empty()),
       repeatable(guards_itself(of)),
       large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
 
@@ -143,22 +144,23 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadl
 }
 
 Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
-  if (client_.lacks_space()) {
-    auto answer = co_await send_plain(item, deadline);
-    answer.unanswered = answer.unanswered || item->unanswered;
-    co_return answer;
+  if (!item->looks && !client_.lacks_space()) {
+    Items one(1, item);
+    auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
+    item->unanswered = item->unanswered || answer.unanswered;
+    bool no_space = !answer.result && !answer.refused && client_.lacks_space();
+    if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item);
   }
-  Items one(1, item);
-  auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
-  if (!answer.result && !answer.refused && client_.lacks_space()) co_return co_await send_alone(item, deadline);
-  co_return answer_of(answer, 0, *item);
+  auto answer = co_await send_plain(item, deadline);
+  answer.unanswered = answer.unanswered || item->unanswered;
+  co_return answer;
 }
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
   auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
-  if (!answer.result && answer.refused) {
-    // One whose lease has ended spoils them all.
+  if (!answer.result && (answer.refused || client_.lacks_space())) {
+    // One whose lease has ended spoils them all; and without space no epoch can be begun.
     for (Item* item : *items) item->unanswered = item->unanswered || answer.unanswered;
     co_return std::nullopt;
   }
@@ -170,20 +172,21 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
 
 // As long as the epoch is found to be over nothing was done, and it is sent in the next one.
 Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
-  bool unanswered = false;
+  bool unanswered = false;  // in an epoch that is over
   for (int tries = 0; tries < kTries; ++tries) {
     auto epoch = co_await epoch_.current(deadline);
-    if (!epoch) co_return Response{epoch.error(), unanswered};
+    if (!epoch) co_return Response{epoch.error(), unanswered, /*refused=*/false, /*settled=*/true};
     auto answer = co_await client_.txn(within_epoch(*items, epoch_.key(), *epoch), repeatable, deadline);
     bool is_over = answer.result && !answer.result->succeeded();
-    if (answer.unanswered || is_over) epoch_.end(*epoch);
-    answer.settled = true;
-    if (answer.unanswered) answer.settled = (co_await epoch_.current(deadline)).has_value();
+    answer.settled = is_over || !answer.unanswered;
+    if (is_over) epoch_.is_over(*epoch);
+    if (!answer.settled) answer.settled = co_await epoch_.end(*epoch, deadline);
     answer.unanswered = answer.unanswered || unanswered;
     if (!is_over) co_return answer;
     unanswered = answer.unanswered;
   }
-  co_return Response{Error{Errc::unavailable, "etcd refuses each epoch of our writes"}, unanswered};
+  Error refused{Errc::unavailable, "etcd refuses each epoch of our writes"};
+  co_return Response{std::move(refused), unanswered, /*refused=*/false, /*settled=*/true};
 }
 
 }  // namespace sharedlock

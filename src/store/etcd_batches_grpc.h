@@ -68,6 +68,7 @@ class EtcdWrites {
     const Transaction* transaction;
     EncodedTxn request;
     bool puts;
+    bool looks;  // and changes nothing
     bool repeatable;
     bool large;
     bool unanswered = false;  // may have been done in a batch before
@@ -85,10 +86,8 @@ class EtcdWrites {
   EtcdWrites(EtcdClient& client, EtcdEpoch& epoch) : client_(client), epoch_(epoch) {}
 
   // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
-  // without space puts go alone, until one succeeds (R18).
-  bool goes_alone(const Item& item) const {
-    return item.large || !item.repeatable || (item.puts && client_.lacks_space());
-  }
+  // without space each goes alone, until a put succeeds (R18).
+  bool goes_alone(const Item& item) const { return item.large || !item.repeatable || client_.lacks_space(); }
   Task<Answer> send_alone(Item* item, Deadline deadline);
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
   Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }

@@ -20,10 +20,19 @@ constexpr const char* kPrefix = "/shared-lock.meta/epochs/";
 constexpr std::chrono::minutes kKeyLives{60};
 constexpr std::chrono::minutes kLongest{30};
 
+// Of one try in the background.
+constexpr std::chrono::seconds kLongestTry{2};
+
 }  // namespace
 
-EtcdEpoch::EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock)
-    : client_(client), pool_(pool), clock_(clock), key_(kPrefix + random_uuid()), beginning_(clock) {}
+EtcdEpoch::EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock, Log& log, Executor executor)
+    : client_(client),
+      pool_(pool),
+      clock_(clock),
+      executor_(executor),
+      key_(kPrefix + random_uuid()),
+      beginning_(clock),
+      unended_(clock, log, "what etcd was asked without an answer may still be carried out") {}
 
 Revision EtcdEpoch::present() const {
   return clock_.boot_now() < ends_.load() ? epoch_.load() : kAbsent;
@@ -42,15 +51,18 @@ Task<Result<Revision>> EtcdEpoch::begin(Deadline deadline) {
   Revision epoch = present();
   if (epoch != kAbsent) co_return epoch;
   BootTime now = clock_.boot_now();
-  auto lease = co_await pool_.join(now + kKeyLives, deadline);
-  if (!lease) co_return lease.error();
+  auto lease = co_await lease_for_key(now, deadline);
+  if (!lease) co_return Error{Errc::unavailable, lease.error().message};
   pb::TxnRequest request;
   pb::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(key_);
   put.set_lease(number_of(*lease));
   auto written = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
   if (!written.result) {
-    if (written.result.error().code == Errc::lease_not_found) pool_.drop(*lease);
+    if (written.result.error().code == Errc::lease_not_found) {
+      pool_.drop(*lease);
+      lease_ends_ = BootTime();
+    }
     co_return Error{Errc::unavailable, written.result.error().message};
   }
   epoch = Revision{written.result->header().revision()};
@@ -59,8 +71,54 @@ Task<Result<Revision>> EtcdEpoch::begin(Deadline deadline) {
   co_return epoch;
 }
 
-void EtcdEpoch::end(Revision epoch) {
+// One lease for many epochs: what ends is not ended by its lease.
+Task<Result<LeaseId>> EtcdEpoch::lease_for_key(BootTime now, Deadline deadline) {
+  if (lease_ends_ > now + kLongest) co_return lease_;
+  auto lease = co_await pool_.join(now + kKeyLives, deadline);
+  if (!lease) co_return lease.error();
+  lease_ = *lease;
+  lease_ends_ = now + kKeyLives;
+  co_return lease_;
+}
+
+void EtcdEpoch::is_over(Revision epoch) {
   epoch_.compare_exchange_strong(epoch, kAbsent);
+}
+
+Task<bool> EtcdEpoch::end(Revision epoch, Deadline deadline) {
+  is_over(epoch);
+  auto next = co_await current(deadline);
+  // Not where we were told of this very one, by who began it and was still telling.
+  bool ended = next && *next > epoch;
+  // Without space nothing can be put.
+  if (!ended && client_.lacks_space()) ended = co_await leave(deadline);
+  if (!ended) end_in_background(epoch);
+  co_return ended;
+}
+
+void EtcdEpoch::end_in_background(Revision epoch) {
+  Revision before = to_end_;
+  while (epoch > before && !to_end_.compare_exchange_weak(before, epoch)) {
+  }
+  if (is_ending_late_.exchange(true)) return;
+  unended_.add(executor_, [this] { return end_late(); }, clock_.boot_now(), BootTime::max());
+}
+
+Task<bool> EtcdEpoch::end_late() {
+  Deadline deadline{clock_.boot_now() + kLongestTry};
+  is_ending_late_ = false;  // whoever comes from now on may come too late for this try, and begins another one
+  Revision epoch = to_end_;
+  auto next = co_await current(deadline);
+  bool ended = next && *next > epoch;
+  if (!ended && client_.lacks_space()) ended = co_await leave(deadline);
+  co_return ended || is_ending_late_.exchange(true);
+}
+
+Task<bool> EtcdEpoch::leave(Deadline deadline) {
+  pb::TxnRequest request;
+  request.add_success()->mutable_request_delete_range()->set_key(key_);
+  auto erased = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
+  co_return erased.result.has_value();
 }
 
 }  // namespace sharedlock

@@ -4,7 +4,9 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/result.h"
+#include "base/retries.h"
 #include "base/task.h"
 #include "store/lease_store.h"
 #include "store/shared_work.h"
@@ -16,31 +18,52 @@ class EtcdLeasePool;
 
 // The epoch of this server's writes: the revision of a key of its own in etcd, with which its transactions are
 // compared. What was sent and not answered may be carried out much later, when a network is mended or a member wakes.
-// Once the key was written again it no longer can: its epoch is over. Thread-safe. Everything that is handed in must
-// outlive it, and it must outlive its calls.
+// Once the key was written again, or erased, it no longer can: its epoch is over. Thread-safe. Everything that is
+// handed in must outlive it, and it must outlive its calls.
 class EtcdEpoch {
  public:
-  EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock);
+  // Background work runs on `executor`.
+  EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock, Log& log, Executor executor);
 
   const std::string& key() const { return key_; }
 
-  // The present one, or a new one if that is over. Errors: etcd did not answer, or could not write.
+  // The present one, or a new one if that is over. Errors: `unavailable` and `deadline_exceeded`, when etcd did not
+  // answer or could not write.
   Task<Result<Revision>> current(Deadline deadline);
 
-  // It shall be over: the next current() that succeeds comes after whatever was sent with it.
-  void end(Revision epoch);
+  // A transaction has found it to be over.
+  void is_over(Revision epoch);
+
+  // Ends it. True: what was sent with it can no longer be carried out. False: that could not be had in time, and is
+  // tried in the background until it succeeds.
+  Task<bool> end(Revision epoch, Deadline deadline);
+
+  // Erases the key, so that no epoch of this server is left. Not before its last transaction was answered or given up.
+  Task<bool> leave(Deadline deadline);
+
+  // Ends the background work soon.
+  void stop() { unended_.stop(); }
 
  private:
   Task<Result<Revision>> begin(Deadline deadline);
+  Task<Result<LeaseId>> lease_for_key(BootTime now, Deadline deadline);
+  void end_in_background(Revision epoch);
+  Task<bool> end_late();
   Revision present() const;
 
   EtcdClient& client_;
   EtcdLeasePool& pool_;
   Clock& clock_;
+  Executor executor_;
   const std::string key_;
   std::atomic<Revision> epoch_{kAbsent};
   std::atomic<BootTime> ends_{BootTime()};  // the key's lease lives for longer
+  LeaseId lease_{0};                        // of the key; this and the next are begin()'s alone
+  BootTime lease_ends_;
   SharedWork<Result<Revision>> beginning_;
+  std::atomic<Revision> to_end_{kAbsent};  // the last one that end() could not end in time
+  std::atomic<bool> is_ending_late_ = false;
+  Retries unended_;
 };
 
 }  // namespace sharedlock

@@ -43,7 +43,7 @@ class EtcdStore final : public LeaseStore {
         connections_(std::move(options), std::move(endpoints), clock, log),
         client_(connections_),
         etcd_reads_(client_),
-        epoch_(client_, pool_, clock),
+        epoch_(client_, pool_, clock, log, executor()),
         etcd_writes_(client_, epoch_),
         reads_(etcd_reads_, kBatches, clock, executor(), background_),
         writes_(etcd_writes_, kBatches, clock, executor(), background_),
@@ -58,6 +58,7 @@ class EtcdStore final : public LeaseStore {
 
   ~EtcdStore() override {
     leases_.stop();
+    epoch_.stop();
     background_.spawn(executor(), say_farewell());
     background_.join();
   }
@@ -92,21 +93,18 @@ class EtcdStore final : public LeaseStore {
     BootTime called = clock_.boot_now();
     if (auto sound = check(transaction); !sound) co_return sound.error();
     auto ready = co_await token_base_.known(deadline);
-    if (!ready) co_return ready.error();
+    if (!ready) co_return not_sent(ready.error());
     const OwnLease* own = own_lease_in(transaction);
     if (!own) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
 
     // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all. But where nothing
     // is known to be in the way, and the lease could be ended again, the commit itself may tell.
-    if (own->known_outside || seems_in_the_way(transaction)) {
+    if (own->known_outside || client_.lacks_space() || seems_in_the_way(transaction)) {
       auto refused = co_await look(transaction, deadline);
       if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
     }
-    std::vector<std::string> keys;
-    for (const Expect& expect : transaction.expect) keys.push_back(expect.key);
-    auto outcome = co_await grant_in_turn(std::move(transaction), called, deadline);
-    if (outcome) std::ranges::for_each(keys, [this](const std::string& key) { hints_.present(key); });
-    co_return outcome;
+    for (const Expect& expect : transaction.expect) hints_.present(expect.key);  // soon, by us or by who has it
+    co_return co_await grant_in_turn(std::move(transaction), called, deadline);
   }
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
@@ -134,6 +132,12 @@ class EtcdStore final : public LeaseStore {
 
  private:
   using Granted = EtcdLeases::Granted;
+
+  // Of a commit of which nothing was sent.
+  static Error not_sent(Error error) {
+    if (outcome_unknown(error.code)) error.code = Errc::unanswered;
+    return error;
+  }
 
   // The leases of one commit: [i] of changes[i].
   struct Leases {
@@ -167,18 +171,18 @@ class EtcdStore final : public LeaseStore {
   }
 
   Task<Result<Outcome>> grant_and_apply(Transaction transaction, BootTime called, Deadline deadline) {
-    Error last{Errc::unavailable, "its leases ended before they were used"};
+    Error last{Errc::unanswered, "its leases ended before they were used"};
     for (int attempt = 0; attempt <= connections_.options().max_retries; ++attempt) {
       Leases leases;
       auto granted = co_await grant_all(&transaction, &leases, called, deadline);
       if (!granted) {
         forget(leases);
-        co_return granted.error();
+        co_return not_sent(granted.error());
       }
       auto outcome = co_await apply(&transaction, &leases, deadline);
       if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
       // Nothing was done. A lease of its own is being revoked by now, so its id can't be used again.
-      if (leases.own) co_return Error{Errc::unavailable, outcome.error().message};
+      if (leases.own) co_return Error{Errc::unanswered, outcome.error().message};
       // Of ours one has ended in the meantime, or the session's.
       last.message = outcome.error().message;
       for (LeaseId id : leases.ids) {
@@ -235,6 +239,9 @@ class EtcdStore final : public LeaseStore {
       return error;
     }
     if (answer.result->succeeded) return committed(answer.result->as_of, leases);
+    if (answer.result->found.size() != transaction.expect.size() + transaction.none_under.size()) {
+      return Error{Errc::unavailable, "etcd's answer makes no sense"};
+    }
     Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
     if (!answer.unanswered) return conflict;
     // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
@@ -279,6 +286,7 @@ class EtcdStore final : public LeaseStore {
   Task<void> say_farewell() {
     Deadline soon{clock_.boot_now() + std::chrono::seconds(1)};
     co_await session_.end(soon);
+    co_await epoch_.leave(soon);
     session_.stop();
     connections_.stop_looking();
     keepalive_.stop();

@@ -40,9 +40,9 @@ LeaseId random_lease_id();
 // 2 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
 struct OwnLease {  // a lease of its own, which keep_alive() renews
   Ttl ttl;
-  std::optional<LeaseId> id;  // the id to take, positive, by random_lease_id(); without one the store picks it
-  // A client chose it, and may have given it to other servers too. So the store never ends this lease of itself (R3):
-  // what comes to nothing is left to its ttl.
+  std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
+  // Else it is one of random_lease_id(), for this commit alone. A client chose it, and may have given it to other
+  // servers too. So the store never ends this lease of itself (R3): what comes to nothing is left to its ttl.
   bool known_outside = false;
 };
 struct PooledLease {  // never kept alive; entries may share a lease

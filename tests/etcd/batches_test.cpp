@@ -59,6 +59,25 @@ class EtcdBatches : public ::testing::Test {
     return outcomes;
   }
 
+  Task<void> erase(std::string key, std::vector<Result<Outcome>>* outcomes, int index) {
+    Deadline deadline{clock_.boot_now() + std::chrono::seconds(30)};
+    auto found = co_await store_->get(key, deadline);
+    EXPECT_TRUE(found && found->entry);
+    if (!found || !found->entry) co_return;
+    Transaction transaction;
+    transaction.expect.push_back({key, found->entry->revision});
+    transaction.changes.emplace_back(Erase{key});
+    auto outcome = co_await store_->commit(std::move(transaction), deadline);
+    (*outcomes)[static_cast<std::size_t>(index)] = outcome;
+  }
+
+  // What create_many() has made, at the same time.
+  std::vector<Result<Outcome>> erase_many(const std::string& prefix, int count) {
+    std::vector<Result<Outcome>> outcomes(static_cast<std::size_t>(count), Error{Errc::unavailable, "never ended"});
+    all_at_once(count, [&](int i) { return erase(prefix + std::to_string(i), &outcomes, i); });
+    return outcomes;
+  }
+
   static int committed(const std::vector<Result<Outcome>>& outcomes) {
     return static_cast<int>(std::ranges::count_if(
         outcomes, [](const auto& outcome) { return outcome && std::holds_alternative<Committed>(*outcome); }));
@@ -194,6 +213,19 @@ TEST_F(EtcdBatches, OfManyWhoWantOneKeyOneWinsAndAllAreToldWho) {
 }
 
 // This version of etcd takes nested puts in when it has no space left.
+// Neither can the epoch of a server that has just begun.
+TEST_F(EtcdBatches, SafetyR18_WithoutSpaceManyMayEraseAtOnce) {
+  EtcdServer full({.quota_bytes = 512 << 10});
+  store_ = make_store(full, clock_);
+  ASSERT_EQ(committed(create_many(prefix_, 100, "v", Ttl{600})), 100);
+  const std::string large(300'000, 'v');
+  for (int round = 0; full.try_etcdctl({"put", "filler"}, large).exit_code == 0; ++round) ASSERT_LT(round, 50);
+
+  store_ = make_store(full, clock_);
+  EXPECT_EQ(committed(create_many(prefix_ + "more/", 3, "v", Ttl{600})), 0);
+  EXPECT_EQ(committed(erase_many(prefix_, 100)), 100);
+}
+
 TEST_F(EtcdBatches, SafetyR18_WithoutSpaceNothingSlipsInBetweenOthers) {
   EtcdServer full({.quota_bytes = 8 << 20});
   store_ = make_store(full, clock_);

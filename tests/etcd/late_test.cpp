@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <string>
+#include <vector>
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
@@ -70,8 +72,14 @@ TEST_F(EtcdLate, SafetyR06_ARefusedTryDoesNotTakeTheLockLater) {
   EXPECT_FALSE(stored(etcd, "locks/space:late").found);
 }
 
-// What is under way when an epoch ends is not lost.
-TEST_F(EtcdLate, OthersGoOnInTheNextEpoch) {
+TEST_F(EtcdLate, AServerThatEndsLeavesNoEpoch) {
+  const std::vector<std::string> epochs{"get", "--prefix", "--keys-only", "/shared-lock.meta/epochs/"};
+  EXPECT_NE(etcd.etcdctl(epochs), "");
+  EXPECT_EQ(service.server().stop(), 0);
+  EXPECT_EQ(etcd.etcdctl(epochs), "");
+}
+
+TEST_F(EtcdLate, WhenItsEpochIsGoneAServerBeginsAnother) {
   etcd.etcdctl({"del", "--prefix", "/shared-lock.meta/epochs/"});
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(service.acquire("other-" + std::to_string(i), "instance-1").status, 200);
