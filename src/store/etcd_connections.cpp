@@ -71,8 +71,9 @@ std::vector<std::string> names_of(const std::vector<EtcdEndpoint>& endpoints) {
 
 }  // namespace
 
-EtcdMember::EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel, Clock& clock)
+EtcdMember::EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Clock& clock)
     : endpoint(std::move(where)),
+      channel(std::move(to)),
       kv(channel),
       lease(channel),
       watch(channel),
@@ -108,6 +109,8 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
     std::scoped_lock lock(mutex_);
     member = members_[choice_.pick(clock_.boot_now())].get();
   }
+  // A connection that broke while nothing was asked; by itself the channel would make another one, to whomever.
+  if (!member->is_connected()) member->verified = false;
   if (!member->verified || needs_token()) {
     auto met = co_await meet(member, deadline);
     if (!met) co_return met.error();

@@ -28,10 +28,13 @@ namespace sharedlock {
 
 // One endpoint: its channel, which connects by itself, and the services on it.
 struct EtcdMember {
-  EtcdMember(EtcdEndpoint where, const std::shared_ptr<grpc::Channel>& channel, Clock& clock);
+  EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Clock& clock);
+
+  bool is_connected() { return channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY; }
 
   EtcdEndpoint endpoint;
   std::size_t index = 0;
+  std::shared_ptr<grpc::Channel> channel;
   etcdserverpb::KV::Stub kv;
   etcdserverpb::Lease::Stub lease;
   etcdserverpb::Watch::Stub watch;
