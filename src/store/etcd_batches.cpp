@@ -43,14 +43,15 @@ pb::TxnRequest within_epoch(const std::vector<EtcdWrites::Item*>& items, const s
 // The answer to the item, which is the transaction [i] of those that this is the answer to.
 EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item) {
   bool unanswered = batch.unanswered || item.unanswered;
-  if (!batch.result) return {batch.result.error(), unanswered, batch.refused, batch.settled};
+  bool settled = batch.settled && !item.unsettled;
+  if (!batch.result) return {batch.result.error(), unanswered, batch.refused, settled};
   Revision as_of{batch.result->header().revision()};
   std::optional<TxnAnswer> answer;
   if (static_cast<int>(i) < batch.result->responses_size()) {
     answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
   }
   if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
-  return {*std::move(answer), unanswered, /*refused=*/false, batch.settled};
+  return {*std::move(answer), unanswered, /*refused=*/false, settled};
 }
 
 // The ranges of all items, each once, and which item is answered by which.
@@ -161,7 +162,10 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
   if (!answer.result && (answer.refused || client_.lacks_space())) {
     // One whose lease has ended spoils them all; and without space no epoch can be begun.
-    for (Item* item : *items) item->unanswered = item->unanswered || answer.unanswered;
+    for (Item* item : *items) {
+      item->unanswered = item->unanswered || answer.unanswered;
+      item->unsettled = item->unsettled || !answer.settled;
+    }
     co_return std::nullopt;
   }
   std::vector<Answer> answers;

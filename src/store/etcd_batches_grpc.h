@@ -72,6 +72,7 @@ class EtcdWrites {
     bool repeatable;
     bool large;
     bool unanswered = false;  // may have been done in a batch before
+    bool unsettled = false;   // or may yet be done
   };
   using Answer = EtcdAnswer<TxnAnswer>;
   static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;

@@ -32,7 +32,7 @@ EtcdEpoch::EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock, Log&
       executor_(executor),
       key_(kPrefix + random_uuid()),
       beginning_(clock),
-      unended_(clock, log, "what etcd was asked without an answer may still be carried out") {}
+      unended_(std::in_place, clock, log, "what etcd was asked without an answer may still be carried out") {}
 
 Revision EtcdEpoch::present() const {
   return clock_.boot_now() < ends_.load() ? epoch_.load() : kAbsent;
@@ -101,7 +101,7 @@ void EtcdEpoch::end_in_background(Revision epoch) {
   while (epoch > before && !to_end_.compare_exchange_weak(before, epoch)) {
   }
   if (is_ending_late_.exchange(true)) return;
-  unended_.add(executor_, [this] { return end_late(); }, clock_.boot_now(), BootTime::max());
+  unended_->add(executor_, [this] { return end_late(); }, clock_.boot_now(), BootTime::max());
 }
 
 Task<bool> EtcdEpoch::end_late() {

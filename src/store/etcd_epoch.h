@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <optional>
 #include <string>
 
 #include "base/clock.h"
@@ -42,7 +43,10 @@ class EtcdEpoch {
   Task<bool> leave(Deadline deadline);
 
   // Ends the background work soon.
-  void stop() { unended_.stop(); }
+  void stop() { unended_->stop(); }
+
+  // Waits until it has ended. Then nobody may call end() any more.
+  void join() { unended_.reset(); }
 
  private:
   Task<Result<Revision>> begin(Deadline deadline);
@@ -63,7 +67,7 @@ class EtcdEpoch {
   SharedWork<Result<Revision>> beginning_;
   std::atomic<Revision> to_end_{kAbsent};  // the last one that end() could not end in time
   std::atomic<bool> is_ending_late_ = false;
-  Retries unended_;
+  std::optional<Retries> unended_;
 };
 
 }  // namespace sharedlock

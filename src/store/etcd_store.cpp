@@ -61,6 +61,8 @@ class EtcdStore final : public LeaseStore {
     epoch_.stop();
     background_.spawn(executor(), say_farewell());
     background_.join();
+    epoch_.join();  // what that tries may have had a lease granted in the background
+    background_.join();
   }
 
   std::int64_t token_base() const override { return token_base_.value(); }
@@ -243,7 +245,7 @@ class EtcdStore final : public LeaseStore {
       return Error{Errc::unavailable, "etcd's answer makes no sense"};
     }
     Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
-    if (!answer.unanswered) return conflict;
+    if (!answer.unanswered || transaction.changes.empty()) return conflict;
     // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
     // for this commit says which.
     auto ours = revision_of_ours(leases, conflict);
@@ -286,7 +288,8 @@ class EtcdStore final : public LeaseStore {
   Task<void> say_farewell() {
     Deadline soon{clock_.boot_now() + std::chrono::seconds(1)};
     co_await session_.end(soon);
-    co_await epoch_.leave(soon);
+    Deadline a_little_later{clock_.boot_now() + std::chrono::seconds(1)};
+    co_await epoch_.leave(a_little_later);
     session_.stop();
     connections_.stop_looking();
     keepalive_.stop();
