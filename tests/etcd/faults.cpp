@@ -81,8 +81,11 @@ void StoreUnderFaults::stop_member(std::size_t member, bool leads) {
 
 void StoreUnderFaults::cut_member_from_members(std::size_t member, bool leads) {
   note(leads ? "leader cut from members" : "follower cut from members", member);
+  Moment begin = now();
   lan_->cut_from_members(member);
   disturb(between(500, 4000));
+  // What it proposed meanwhile, as one that believed to lead, waits for a leader.
+  if (leads) leader_pauses_.push_back({begin, now()});
   lan_->join_to_members(member);
   events_.push_back({now(), "mended"});
 }
