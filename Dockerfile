@@ -10,7 +10,7 @@ RUN apt-get update \
 COPY . .
 RUN cmake --preset release -DSHAREDLOCK_TESTS=OFF \
  && cmake --build --preset release --target shared-lock \
- && strip build/release/shared-lock
+ && strip --strip-debug build/release/shared-lock
 
 FROM debian:12-slim
 ARG LOCKER=etcd

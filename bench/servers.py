@@ -18,6 +18,7 @@ class SharedLock(Child):
             "AUTHENTICATION_DISABLED": "true",
             "SHARED_LOCK_STORAGE_TYPE": storage,
             "SHARED_LOCK_SERVER_ADDRESS": "127.0.0.1",
+            "SHARED_LOCK_MAX_WAITERS": "1000000",  # as many as we like
             **({"SHARED_LOCK_DATA_DIR": str(data)} if data else {}),
             **(preload or {}),
         }

@@ -10,6 +10,7 @@ add_custom_command(
   DEPENDS ${PROJECT_SOURCE_DIR}/proto/etcd.proto
   VERBATIM)
 add_library(sharedlock_etcd_proto STATIC ${proto_files})
+set_target_properties(sharedlock_etcd_proto PROPERTIES UNITY_BUILD OFF)  # the generated files use the same names
 target_include_directories(sharedlock_etcd_proto SYSTEM PUBLIC ${proto_dir})
 target_link_libraries(sharedlock_etcd_proto PUBLIC
   ${GRPC_CPP} ${GRPC_CORE} ${GRPC_PLATFORM} ${GRPC_MUTEX} ${PROTOBUF} Threads::Threads)

@@ -5,6 +5,8 @@ target_compile_options(sharedlock_flags INTERFACE
   -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
   # A false alarm of g++ 12 about the frames of Asio's coroutines.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
+  # It means types in headers, and takes a source that is included by another one for a header (g++ alone has it).
+  $<$<AND:$<BOOL:${CMAKE_UNITY_BUILD}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>
   # What g++ 12's library uses itself, in its sorting, and marks as deprecated.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(sharedlock_flags INTERFACE
@@ -15,23 +17,36 @@ target_compile_definitions(sharedlock_flags INTERFACE
 target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(sharedlock_flags INTERFACE Boost::headers Threads::Threads)
 
-# sharedlock_layer(NAME SOURCES … LIBRARIES …): the static library of one folder below src/.
+# Where several sources are compiled as one (the presets of the sanitizers: most of the time goes into headers, which are
+# then read once), these are still compiled alone: a name of theirs that only they know means something else next door.
+function(sharedlock_compile_apart)
+  set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  foreach(source IN LISTS ARGN)
+    file(APPEND ${PROJECT_BINARY_DIR}/compiled_apart.txt ${CMAKE_CURRENT_SOURCE_DIR}/${source}\n)  # for script/check_tidy.py
+  endforeach()
+endfunction()
+file(WRITE ${PROJECT_BINARY_DIR}/compiled_apart.txt "")
+
+# sharedlock_layer(NAME SOURCES … LIBRARIES … [APART …]): the static library of one folder below src/; APART are those of
+# its sources that are compiled alone in every preset.
 function(sharedlock_layer name)
-  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES;PRIVATE_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SOURCES;LIBRARIES;PRIVATE_LIBRARIES;APART" ${ARGN})
   add_library(sharedlock_${name} STATIC ${arg_SOURCES})
+  sharedlock_compile_apart(${arg_APART})
   target_link_libraries(sharedlock_${name} PUBLIC sharedlock_flags ${arg_LIBRARIES} PRIVATE ${arg_PRIVATE_LIBRARIES})
 endfunction()
 
-# sharedlock_test(NAME SOURCES … LIBRARIES …): one GoogleTest binary; every case is its own CTest test.
+# sharedlock_test(NAME SOURCES … LIBRARIES … [APART …]): one GoogleTest binary; every case is its own CTest test.
 function(sharedlock_test name)
   if(NOT SHAREDLOCK_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS;APART" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
   add_executable(${name} ${arg_SOURCES})
+  sharedlock_compile_apart(${arg_APART})
   target_link_libraries(${name} PRIVATE sharedlock_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")

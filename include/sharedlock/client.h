@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,16 +14,33 @@
 
 namespace sharedlock::client {
 
+// For ClientOptions::patience().
+inline constexpr std::chrono::milliseconds kNeverGiveUp = std::chrono::milliseconds::max();
+
 // Where the server is, and how it is spoken to. Each setter returns the same object.
 class SHAREDLOCK_API ClientOptions {
  public:
   explicit ClientOptions(
       std::string url = "http://127.0.0.1:8080");  // http or https, with a path where a proxy has one
   ClientOptions& ca_file(std::string path);        // who signs the server's certificate; empty: the system's
-  ClientOptions& token(std::function<std::string()> provider);     // the bearer token of each request; from our thread
+  // The bearer token of each request; called on our thread. Spaces and line ends around it, as files have them, do not
+  // count, nor around the next one.
+  ClientOptions& token(std::function<std::string()> provider);
   ClientOptions& admin_token(std::string secret);                  // for force_release
   ClientOptions& attempt_timeout(std::chrono::milliseconds span);  // of one try without an answer: 2 s
-  ClientOptions& request_timeout(std::chrono::milliseconds span);  // with all tries, waiting in line not counted: 10 s
+  ClientOptions& request_timeout(std::chrono::milliseconds span);  // with all tries: 10 s
+
+  // Of looking up the server's name, connecting and the TLS handshake together: 5 s. What a try has no more time for
+  // goes on, for the next one.
+  ClientOptions& connect_timeout(std::chrono::milliseconds span);
+
+  // A wait in line is made of polls of at most so long: 50 s, less than what most gateways let an idle request live.
+  // One that is cut off all the same (its connection closed, a gateway's 502 or 504) makes the next ones shorter.
+  ClientOptions& poll(std::chrono::seconds longest);
+  // How long its place in line is kept between two polls: 10 s, which is the most that servers take; 0: not at all.
+  ClientOptions& keep_place(std::chrono::seconds span);
+  // How long an acquire bears that no server answers: by default request_timeout(); kNeverGiveUp.
+  ClientOptions& patience(std::chrono::milliseconds span);
 
   const std::string& url() const { return url_; }
   const std::string& ca_file() const { return ca_file_; }
@@ -30,6 +48,10 @@ class SHAREDLOCK_API ClientOptions {
   const std::string& admin_token() const { return admin_token_; }
   std::chrono::milliseconds attempt_timeout() const { return attempt_timeout_; }
   std::chrono::milliseconds request_timeout() const { return request_timeout_; }
+  std::chrono::milliseconds connect_timeout() const { return connect_timeout_; }
+  std::chrono::seconds poll() const { return poll_; }
+  std::chrono::seconds keep_place() const { return keep_place_; }
+  std::chrono::milliseconds patience() const { return patience_.value_or(request_timeout_); }
 
  private:
   std::string url_;
@@ -38,6 +60,10 @@ class SHAREDLOCK_API ClientOptions {
   std::string admin_token_;
   std::chrono::milliseconds attempt_timeout_{2000};
   std::chrono::milliseconds request_timeout_{10000};
+  std::chrono::milliseconds connect_timeout_{5000};
+  std::chrono::seconds poll_{50};
+  std::chrono::seconds keep_place_{10};
+  std::optional<std::chrono::milliseconds> patience_;
 };
 
 // A shared-lock server, or several behind one address. Has one thread of its own, which ends when the client and all
@@ -46,18 +72,23 @@ class SHAREDLOCK_API ClientOptions {
 // What has no answer is sent again, with jitter, until request_timeout() is over: every request is made so that a
 // repeat does no harm. Only then the outcome is Errc::unavailable; what an acquire may have taken meanwhile is released
 // in the background.
+//
+// A wait in line goes on as long as was asked, as one request of one instance: polls that a gateway cuts off,
+// and servers that restart or ask to be tried again later, do not end it, and between two polls the place in line is
+// kept. It ends early only when no server answers for longer than patience().
 class SHAREDLOCK_API Client {
  public:
   // Throws Failure when the URL makes no sense, or the CA file can't be read. Nothing is connected yet.
   explicit Client(const ClientOptions& options);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
-  // Who still waits in acquire() is told `unavailable`. Not from a callback.
+  // An acquire() that still waits ends with `unavailable`. With the last of what the client gave, or here when nothing
+  // is left of it, all ends within two seconds: what could not be released by then is left to its ttl. Not from a
+  // callback.
   ~Client();
 
-  // Takes a lock; it renews itself from then on. held_by_another when the wait of the options is over. A server that
-  // drains meanwhile is asked again at once, as are servers that wait no longer than an hour: the place in line is then
-  // a new one. Blocks; never on the library's thread.
+  // Takes a lock; it renews itself from then on. held_by_another when the wait of the options is over. Blocks; never on
+  // the library's thread.
   Result<Lock> acquire(const std::string& name, const LockOptions& options = LockOptions());
   // Several at once, all or none.
   Result<Lock> acquire_all(const std::vector<std::string>& names, const LockOptions& options = LockOptions());
@@ -82,11 +113,12 @@ class SHAREDLOCK_API Client {
   auto lease(const std::string& key, const LeaseOptions& options, Token&& token);
 
   // The requests themselves, for who renews and remembers on his own. They block. Renewals are sent once: the next one
-  // is the repeat.
+  // is the repeat. What may have been taken when the outcome is `unavailable` is given back before they return, for two
+  // seconds at most; where that fails the message says so.
   Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));
   Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
-  // held_by_another: it is another's. Repeated for so long; 0: for request_timeout().
-  Result<void> release_once(const Names& names, std::chrono::milliseconds patience = std::chrono::milliseconds(0));
+  // held_by_another: it is another's. It takes no longer than that; 0: it is repeated for request_timeout().
+  Result<void> release_once(const Names& names, std::chrono::milliseconds longest = std::chrono::milliseconds(0));
   Result<LockState> get(const std::string& space, const std::string& name);
   Result<Verdict> verify(const std::string& space, const std::string& name, std::int64_t token);
   Result<void> force_release(const std::string& space, const std::string& name, const std::string& reason);

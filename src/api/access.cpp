@@ -1,7 +1,10 @@
 #include "api/access.h"
 
+#include <algorithm>
+
 #include "api/problem.h"
 #include "base/sha256.h"
+#include "http/client_address.h"
 #include "http/text.h"
 
 namespace sharedlock {
@@ -11,27 +14,80 @@ namespace {
 constexpr std::string_view kAdministrators = "For administrators only";
 constexpr std::string_view kCrossSite = "Calls from pages of other sites are not allowed";
 
-// `https://host:port`; "null" for a page that must not say where it is from.
-bool is_origin_at(std::string_view origin, std::optional<std::string_view> host) {
-  std::size_t scheme = origin.find("://");
-  return scheme != std::string_view::npos && host && http::equal_ignoring_case(origin.substr(scheme + 3), *host);
+// Where a page is from, as a browser writes it; "null", without a host, where it must not say.
+struct PageOrigin {
+  explicit PageOrigin(std::string_view origin) {
+    std::size_t end = std::min(origin.find("://"), origin.size());
+    std::string_view scheme = origin.substr(0, end);
+    if (http::equal_ignoring_case(scheme, "http")) default_port = ":80";
+    if (http::equal_ignoring_case(scheme, "https")) default_port = ":443";
+    if (!default_port.empty() && end < origin.size()) host = origin.substr(end + 3);
+  }
+
+  // Whether a request for `name`, with or without the default port, is one to where the page is from.
+  bool is_at(std::string_view name) const {
+    if (host.empty()) return false;
+    return http::equal_ignoring_case(without_port(host), without_port(name));
+  }
+  std::string_view without_port(std::string_view name) const {
+    if (name.ends_with(default_port)) name.remove_suffix(default_port.size());
+    return name;
+  }
+
+  std::string_view host;  // with its port, unless that is the default
+  std::string_view default_port;
+};
+
+std::string_view trimmed(std::string_view text) {
+  text.remove_prefix(std::min(text.size(), text.find_first_not_of(" \t")));
+  return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-// Every browser sends Origin with a changing request that a page made it send. Sec-Fetch-Site says more, but comes only
-// where the address is https or of this machine. Who is no browser sends neither: all headers are looked at once.
-bool changes_from_another_site(const http::Request& request) {
-  if (request.method == http::Method::get || request.method == http::Method::head) return false;
+// Any of the names that the request had on its way here. A page of another site can't set these headers without asking
+// first, which nobody answers.
+bool is_at_a_name_of_ours(const PageOrigin& origin, const http::Request& request) {
+  if (origin.is_at(request.header("Host").value_or(""))) return true;
+  if (request.peer == nullptr || request.peer->proxies == nullptr) return false;
   for (const http::Header& header : request.headers) {
-    if (http::equal_ignoring_case(header.name, "Sec-Fetch-Site")) {
-      if (header.value == "cross-site") return true;
-    } else if (http::equal_ignoring_case(header.name, "Origin")) {
-      if (!is_origin_at(header.value, request.header("Host"))) return true;
+    if (!http::equal_ignoring_case(header.name, "X-Forwarded-Host")) continue;
+    for (std::string_view names = header.value; !names.empty();) {
+      std::string_view name = names.substr(0, names.find(','));
+      names.remove_prefix(std::min(names.size(), name.size() + 1));
+      if (origin.is_at(trimmed(name))) return true;
     }
   }
   return false;
 }
 
 }  // namespace
+
+// Every browser sends Origin with a changing request that a page made it send. Sec-Fetch-Site is its own word on where
+// that page is from, whatever a proxy makes of Host; it comes only where the address is https or of this machine. Who
+// is no browser sends neither: all headers are looked at once.
+bool Access::changes_from_another_site(const http::Request& request) const {
+  if (request.method == http::Method::get || request.method == http::Method::head) return false;
+  std::optional<std::string_view> site;
+  std::optional<std::string_view> origin;
+  for (const http::Header& header : request.headers) {
+    if (http::equal_ignoring_case(header.name, "Sec-Fetch-Site")) {
+      if (site && *site != header.value) return true;  // no browser says two things
+      site = header.value;
+    } else if (http::equal_ignoring_case(header.name, "Origin")) {
+      if (origin && *origin != header.value) return true;
+      origin = header.value;
+    }
+  }
+  if (!site && !origin) return false;
+  if (site == "same-origin" || site == "none") return false;
+  if (origin && is_allowed(*origin)) return false;
+  if (site == "cross-site") return true;
+  return origin && !is_at_a_name_of_ours(PageOrigin(*origin), request);
+}
+
+bool Access::is_allowed(std::string_view origin) const {
+  auto is_it = [&](const std::string& allowed) { return http::equal_ignoring_case(allowed, origin); };
+  return std::ranges::any_of(options_.allowed_origins, is_it);
+}
 
 std::optional<http::Response> Access::admit_to_locks(const http::Request& request) const {
   if (!options_.authentication_disabled) {

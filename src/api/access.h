@@ -2,7 +2,9 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "http/message.h"
 
@@ -11,6 +13,7 @@ namespace sharedlock {
 struct AccessOptions {
   bool authentication_disabled = false;
   std::string admin_token = {};  // what X-Admin-Token of an administrator must be; empty: there is none
+  std::vector<std::string> allowed_origins = {};  // of pages that may change something, beside our own: `https://host`
 };
 
 // Who may call, and who the caller is. Immutable, so safe to use from every thread.
@@ -21,8 +24,9 @@ class Access {
   // The lock API: 401 unless the caller is known or authentication is disabled; 403 as for the lease API.
   std::optional<http::Response> admit_to_locks(const http::Request& request) const;
 
-  // The lease API, which never had authentication: 403 for a changing call that a browser made from another site:
-  // with `Sec-Fetch-Site: cross-site`, or with an Origin whose host and port are not the Host's.
+  // The lease API, which never had authentication: 403 for a changing call that a browser made for a page of another
+  // site. `Sec-Fetch-Site` decides where it is same-origin, none or cross-site; else the host and port of `Origin` must
+  // be those of `Host` or, from a trusted proxy, of `X-Forwarded-Host`. Allowed origins are always let through.
   std::optional<http::Response> admit_to_leases(const http::Request& request) const;
 
   // Only administrators, on top of either: 403 for everybody else. Whoever sends the token need not be known otherwise.
@@ -34,6 +38,8 @@ class Access {
 
  private:
   bool is_administrator(const http::Request& request) const;
+  bool changes_from_another_site(const http::Request& request) const;
+  bool is_allowed(std::string_view origin) const;
 
   AccessOptions options_;
 };

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <iterator>
 #include <limits>
+#include <optional>
 
 #include "base/json_text.h"
 
@@ -12,6 +14,48 @@ namespace {
 
 namespace json = boost::json;
 using Code = boost::system::error_code;
+
+constexpr std::int64_t kLargestInteger = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kSmallestInteger = std::numeric_limits<std::int64_t>::min();
+
+// The digits of an exponent; one that is too large for any body to need it counts as some that is.
+std::int64_t exponent_of(std::string_view text) {
+  constexpr std::int64_t kEnough = 1'000'000'000;
+  bool negative = text.starts_with('-');
+  std::int64_t exponent = 0;
+  for (char c : text) {
+    if (c != '-' && c != '+') exponent = std::min(kEnough, exponent * 10 + (c - '0'));
+  }
+  return negative ? -exponent : exponent;
+}
+
+// The value of a JSON number's text, exactly, where it is an integer; one beyond 64 bits is clamped.
+std::optional<std::int64_t> integer_of(std::string_view number) {
+  constexpr std::size_t kMostDigits = 19;  // of a 64-bit integer
+  bool negative = number.starts_with('-');
+  auto e = std::min(number.find_first_of("eE"), number.size());
+  std::int64_t scale = e < number.size() ? exponent_of(number.substr(e + 1)) : 0;
+  std::string_view written = number.substr(0, e);
+  if (auto point = written.find('.'); point != std::string_view::npos) {
+    scale -= static_cast<std::int64_t>(written.size() - point - 1);
+  }
+  std::string digits;  // the value is these times ten to the power of `scale`
+  std::ranges::copy_if(written, std::back_inserter(digits), [](char c) { return c >= '0' && c <= '9'; });
+  digits.erase(0, digits.find_first_not_of('0'));
+  if (digits.empty()) return 0;
+  while (digits.back() == '0') {
+    digits.pop_back();
+    ++scale;
+  }
+  if (scale < 0) return std::nullopt;
+  std::int64_t beyond = negative ? kSmallestInteger : kLargestInteger;
+  if (digits.size() > kMostDigits || scale > static_cast<std::int64_t>(kMostDigits - digits.size())) return beyond;
+  digits.append(static_cast<std::size_t>(scale), '0');
+  std::uint64_t value = 0;
+  for (char c : digits) value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  if (value > static_cast<std::uint64_t>(kLargestInteger)) return beyond;
+  return negative ? -static_cast<std::int64_t>(value) : static_cast<std::int64_t>(value);
+}
 
 // Receives what Boost.JSON's parser finds, without building a document. Signatures and the constants are those that
 // basic_parser asks for.
@@ -69,14 +113,13 @@ class BodyHandler {
     return true;
   }
   bool on_number_part(json::string_view part, Code&) { return gather(part); }
-  bool on_int64(std::int64_t value, json::string_view, Code&) { return on_integer(value); }
-  bool on_uint64(std::uint64_t, json::string_view, Code&) { return on_integer(kLargest); }
-  bool on_double(double value, json::string_view part, Code&) {
+  bool on_int64(std::int64_t value, json::string_view, Code&) { return on_number(JsonKind::integer, value); }
+  bool on_uint64(std::uint64_t, json::string_view, Code&) { return on_number(JsonKind::integer, kLargestInteger); }
+  // The double is not exact, and infinite for 1e400: what counts is the text.
+  bool on_double(double, json::string_view part, Code&) {
     gather(part);
     bool digits_only = text_.find_first_not_of("-0123456789") == std::string::npos;
-    if (digits_only) return on_integer(value < 0 ? std::numeric_limits<std::int64_t>::min() : kLargest);
-    text_.clear();
-    return begin_value(JsonKind::number);
+    return on_number(digits_only ? JsonKind::integer : JsonKind::number, integer_of(text_));
   }
   bool on_bool(bool, Code&) { return begin_value(JsonKind::boolean); }
   bool on_null(Code&) { return begin_value(JsonKind::null); }
@@ -85,7 +128,6 @@ class BodyHandler {
 
  private:
   static constexpr std::size_t kUsualMembers = 4;
-  static constexpr std::int64_t kLargest = std::numeric_limits<std::int64_t>::max();
 
   bool member_value() const { return depth_ == 1 && body.kind == JsonKind::object; }
 
@@ -109,9 +151,9 @@ class BodyHandler {
     return true;
   }
 
-  bool on_integer(std::int64_t value) {
+  bool on_number(JsonKind kind, std::optional<std::int64_t> value) {
     text_.clear();
-    begin_value(JsonKind::integer);
+    begin_value(kind);
     if (member_value()) body.members.back().integer = value;
     return true;
   }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,9 +26,11 @@ struct JsonItem {
 struct JsonMember {
   std::string name;
   JsonKind kind = JsonKind::null;
-  std::string text;           // of a string: its value; of an object that maps names to strings: the same as JSON text
-  std::int64_t integer = 0;   // of an integer; one beyond 64 bits is clamped to the smallest or largest there is
-  bool maps_strings = false;  // of an object: every value in it is a string or null
+  std::string text;  // of a string: its value; of an object that maps names to strings: the same as JSON text
+  // The value of an integer, and of a `number` that has no fraction: to JSON Schema 30.0 and 3e1 are integers too. It
+  // is exact; one beyond 64 bits is clamped to the smallest or largest there is.
+  std::optional<std::int64_t> integer;
+  bool maps_strings = false;    // of an object: every value in it is a string or null
   std::vector<JsonItem> items;  // of an array: the first kMostJsonItems
   std::size_t length = 0;       // of an array
 };

@@ -92,6 +92,42 @@ TEST(FlatObject, IntegersAreExactOrClamped) {
   }
 }
 
+TEST(FlatObject, NumbersWithoutAFractionHaveTheirExactValueHoweverTheyAreWritten) {
+  const IntegerCase cases[] = {{"30.0", 30},
+                               {"3e1", 30},
+                               {"3E+1", 30},
+                               {"300e-1", 30},
+                               {"0.003e4", 30},
+                               {"-1.5E+2", -150},
+                               {"-0.0", 0},
+                               {"-0e5", 0},
+                               {"0e-400", 0},
+                               {"0.000e99999", 0},
+                               {"9007199254740993.0", 9007199254740993},
+                               {"9007199254740993.00e0", 9007199254740993},
+                               {"9223372036854775807.0", kLargest},
+                               {"922337203685477580.6e1", kLargest - 1},
+                               {"9223372036854775808.0", kLargest},
+                               {"-9223372036854775807.0", kSmallest + 1},
+                               {"-9223372036854775808.0", kSmallest},
+                               {"1e18", 1'000'000'000'000'000'000},
+                               {"1e19", kLargest},
+                               {"1e400", kLargest},
+                               {"-1e400", kSmallest},
+                               {"1e999999999", kLargest},
+                               {"1" + std::string(50'000, '0') + "e-50000", 1},
+                               {"0." + std::string(50'000, '0') + "7e50001", 7}};
+  for (const IntegerCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.text));
+    JsonMember member = only_member(R"({"m":)" + given.text + "}");
+    EXPECT_EQ(member.kind, JsonKind::number);
+    EXPECT_EQ(member.integer, given.value);
+  }
+  for (const char* text : {"30.5", "1e-400", "-1.5E+0", "1.0000000000000000000000001", "9007199254740993.5", "1e-1"}) {
+    EXPECT_EQ(only_member(R"({"m":)" + std::string(text) + "}").integer, std::nullopt) << text;
+  }
+}
+
 TEST(FlatObject, KeepsMembersInTheirOrderWithRepeatedNames) {
   auto body = parse_json_body(R"({"b":"1","a":2,"b":null,"":"e"})");
   ASSERT_TRUE(body.has_value());
@@ -217,6 +253,7 @@ TEST(FlatObject, BadJsonIsRefused) {
                                ".5",
                                "1e",
                                "0x10",
+                               R"({"a":1e99999999999})",  // beyond what the parser reads
                                "// c\n{}",
                                "/**/{}"};
   for (const std::string& given : cases) {

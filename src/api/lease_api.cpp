@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "api/audit.h"
+#include "api/problem.h"
 
 namespace sharedlock {
 
@@ -13,6 +14,7 @@ namespace {
 constexpr Ttl kDefaultTtl{10};
 constexpr std::string_view kTtlHeader = "x-lease-ttl";
 constexpr std::string_view kWaitHeader = "x-lease-wait";
+constexpr std::string_view kKeepPlaceHeader = "x-lease-keep-place";
 constexpr std::string_view kIdHeader = "x-lease-id";
 
 http::Response plain(int status, std::string text) {
@@ -33,13 +35,15 @@ std::vector<http::Route> LeaseApi::routes() {
   auto admit = [this](const http::Request& request) { return access_.admit_to_leases(request); };
   return {
       {Method::post, "/lease", [this](const auto& request) { return grant(request); }, admit, /*plain_text=*/true},
-      {Method::post, "/keepalive", [this](const auto& request) { return keep_alive(request); }, admit,
-       /*plain_text=*/true},
-      {Method::post, "/release", [this](const auto& request) { return release(request); }, admit, /*plain_text=*/true},
+      http::for_holders({Method::post, "/keepalive", [this](const auto& request) { return keep_alive(request); }, admit,
+                         /*plain_text=*/true}),
+      http::for_holders({Method::post, "/release", [this](const auto& request) { return release(request); }, admit,
+                         /*plain_text=*/true}),
       {Method::get, "/lease", [this](const auto& request) { return get(request); }, admit, /*plain_text=*/true},
-      {Method::delete_, "/lease", [this](const auto& request) { return force_release(request); },
-       [this](const http::Request& request) { return access_.admit_administrator_to_leases(request); },
-       /*plain_text=*/true},
+      http::for_holders(
+          {Method::delete_, "/lease", [this](const auto& request) { return force_release(request); },
+           [this](const http::Request& request) { return access_.admit_administrator_to_leases(request); },
+           /*plain_text=*/true}),
   };
 }
 
@@ -69,6 +73,14 @@ Result<GrantRequest> LeaseApi::to_grant(LeaseBody body, const http::Request& req
     if (!id) return wrong(kIdHeader, id.error());
     grant.id = *id;
   }
+  if (auto header = sent(kKeepPlaceHeader)) {
+    auto span = parse_lease_keep_place(*header);
+    if (!span) return wrong(kKeepPlaceHeader, span.error());
+    bool for_nobody = *span > std::chrono::nanoseconds(0) && !grant.id;
+    if (for_nobody)
+      return Error{Errc::invalid_argument, "x-lease-keep-place: needs x-lease-id, to know who comes back"};
+    grant.keep_place = *span;
+  }
   if (grant.wait > std::chrono::nanoseconds(0)) {
     grant.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
   }
@@ -82,6 +94,10 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   auto asked = to_grant(*std::move(body), request);
   if (!asked) co_return plain(400, "Failed to unmarshal request body: " + asked.error().message);
 
+  bool waits = asked->wait > std::chrono::nanoseconds(0);
+  CapacityPlace place(waiters_, waits);
+  bool crowded = waits && !place.is_taken();
+  if (crowded) asked->wait = {};  // what is free it gets all the same
   auto answer = co_await leases_.grant(*asked);
   if (!answer) {
     count(LeaseOperation::get_error, request);
@@ -89,17 +105,16 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     co_return failed("Failed to create lease", answer.error(), request);
   }
   if (auto* refused = std::get_if<LeaseRefused>(&*answer)) {
+    if (crowded) co_return sent_elsewhere(kTooManyWaiters, request);
     count(LeaseOperation::get_accepted, request);
     if (!options_.expose_holder_lease_id || !refused->holder) co_return http::Response(202);
     co_return plain(202, std::to_string(number_of(*refused->holder)));
   }
   if (auto* end = std::get_if<WaitEnd>(&*answer)) {
+    if (*end == WaitEnd::draining) co_return sent_elsewhere("Server is draining", request);
     count(LeaseOperation::get_error, request);
     if (*end == WaitEnd::superseded) co_return plain(409, "A newer request of this lease id waits for the key");
-    // Who has hung up is sent nothing.
-    http::Response response = plain(503, "Server is draining");
-    response.add_header("Retry-After", 1);
-    co_return response;
+    co_return plain(400, std::string(kHungUp));
   }
   count(LeaseOperation::get_created, request);
   const LeaseGrant& grant = std::get<LeaseGrant>(*answer);
@@ -159,6 +174,14 @@ void LeaseApi::note(const LeaseBody& asked, const http::Request& request) const 
 http::Response LeaseApi::failed(std::string_view what, const Error& error, const http::Request& request) const {
   log_.write(LogLevel::error, what, {{"request", request.id}, {"error", error.message}});
   return plain(500, std::string(what));
+}
+
+// Who can't wait here.
+http::Response LeaseApi::sent_elsewhere(std::string_view why, const http::Request& request) {
+  count(LeaseOperation::get_error, request);
+  http::Response response = plain(503, std::string(why));
+  response.add_header("Retry-After", 1);
+  return response;
 }
 
 void LeaseApi::count(LeaseOperation operation, const http::Request& request) {

@@ -6,6 +6,7 @@
 #include "api/access.h"
 #include "api/lease_codec.h"
 #include "api/lease_metrics.h"
+#include "base/capacity.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/router.h"
@@ -23,9 +24,16 @@ struct LeaseApiOptions {
 // routes.
 class LeaseApi {
  public:
-  LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, LeaseMetrics& metrics, Clock& clock,
-           Log& log)
-      : options_(options), leases_(leases), access_(access), metrics_(metrics), clock_(clock), log_(log) {}
+  // `waiters`: who may wait in line.
+  LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, Capacity& waiters,
+           LeaseMetrics& metrics, Clock& clock, Log& log)
+      : options_(options),
+        leases_(leases),
+        access_(access),
+        waiters_(waiters),
+        metrics_(metrics),
+        clock_(clock),
+        log_(log) {}
 
   std::vector<http::Route> routes();
 
@@ -38,11 +46,13 @@ class LeaseApi {
   Result<GrantRequest> to_grant(LeaseBody body, const http::Request& request) const;
   void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
+  http::Response sent_elsewhere(std::string_view why, const http::Request& request);
   void count(LeaseOperation operation, const http::Request& request);
 
   const LeaseApiOptions options_;
   LeaseService& leases_;
   const Access& access_;
+  Capacity& waiters_;
   LeaseMetrics& metrics_;
   Clock& clock_;
   Log& log_;

@@ -127,6 +127,14 @@ Result<std::chrono::nanoseconds> parse_lease_wait(std::string_view text) {
   return *wait;
 }
 
+Result<std::chrono::nanoseconds> parse_lease_keep_place(std::string_view text) {
+  bool bare = !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  auto span = parse_go_duration(bare ? std::string(text) + 's' : std::string(text));
+  if (!span || *span < std::chrono::nanoseconds(0)) return bad("a duration expected, such as 10s");
+  if (*span > kLongestKeptPlace) return bad("longer than the longest allowed, 10s");
+  return *span;
+}
+
 Result<LeaseId> parse_chosen_lease_id(std::string_view text) {
   auto id = parse_lease_id(text);
   if (id && *id >= kSmallestChosenLeaseId) return id;
@@ -139,9 +147,9 @@ Result<std::string> parse_lease_query(std::string_view query) {
     std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
     auto equals = std::min(pair.find('='), pair.size());
-    if (http::decode(pair.substr(0, equals)) != "key") continue;
+    if (http::decode_form(pair.substr(0, equals)) != "key") continue;
     if (key) return bad("key: given twice");
-    key = http::decode(pair.substr(std::min(pair.size(), equals + 1)));
+    key = http::decode_form(pair.substr(std::min(pair.size(), equals + 1)));
   }
   if (!key || key->empty()) return bad("key: a non-empty string expected, as in /lease?key=name");
   if (key->size() > kLongestLeaseKey) return bad("key: longer than 1024 bytes");

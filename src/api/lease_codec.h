@@ -33,6 +33,9 @@ inline constexpr std::chrono::hours kLongestLeaseWait{1};
 // Reads an x-lease-wait header: a Go duration from 0 to kLongestLeaseWait. invalid_argument as above.
 Result<std::chrono::nanoseconds> parse_lease_wait(std::string_view text);
 
+// Reads an x-lease-keep-place header: the same, or a bare number of seconds, from 0 to kLongestKeptPlace.
+Result<std::chrono::nanoseconds> parse_lease_keep_place(std::string_view text);
+
 // Reads an x-lease-id header: a number of at least kSmallestChosenLeaseId, in decimal.
 Result<LeaseId> parse_chosen_lease_id(std::string_view text);
 

@@ -243,6 +243,15 @@ struct IdCase {
   std::optional<std::int64_t> id;
 };
 
+TEST(LeaseKeepPlace, IsADurationOrSecondsUpToTen) {
+  for (const auto* text : {"0", "0s", "10", "10s", "10000ms"}) EXPECT_TRUE(parse_lease_keep_place(text)) << text;
+  EXPECT_EQ(*parse_lease_keep_place("7"), std::chrono::seconds(7));
+  EXPECT_EQ(*parse_lease_keep_place("1.5s"), std::chrono::milliseconds(1500));
+  for (const auto* text : {"", "11", "10.1s", "-1s", "-1", "1.5", "x", "99999999999999999999"}) {
+    EXPECT_FALSE(parse_lease_keep_place(text)) << text;
+  }
+}
+
 TEST(LeaseId, IsDecimalWithSpaceAround) {
   const IdCase cases[] = {{"12345", 12345},
                           {"0", 0},

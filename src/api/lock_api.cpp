@@ -18,8 +18,6 @@ http::Response refused(const http::Request& request) {
   return {423, http::kJson, success_json(false, lock_name(request))};
 }
 
-constexpr std::string_view kTokenHeader = "X-Fencing-Token";
-
 }  // namespace
 
 std::vector<http::Route> LockApi::routes() {
@@ -29,15 +27,15 @@ std::vector<http::Route> LockApi::routes() {
       {Method::get, "/v1/{namespace}/lock/{lockName}", [this](const auto& request) { return get(request); }, admit},
       {Method::post, "/v1/{namespace}/lock/{lockName}/acquire",
        [this](const auto& request) { return acquire(request); }, admit},
-      {Method::post, "/v1/{namespace}/lock/{lockName}/renew", [this](const auto& request) { return renew(request); },
-       admit},
-      {Method::post, "/v1/{namespace}/lock/{lockName}/release",
-       [this](const auto& request) { return release(request); }, admit},
-      {Method::post, "/v1/{namespace}/lock/{lockName}/verify", [this](const auto& request) { return verify(request); },
-       admit},
-      {Method::delete_, "/v1/{namespace}/lock/{lockName}",
-       [this](const auto& request) { return force_release(request); },
-       [this](const http::Request& request) { return admit_administrator(request); }},
+      http::for_holders({Method::post, "/v1/{namespace}/lock/{lockName}/renew",
+                         [this](const auto& request) { return renew(request); }, admit}),
+      http::for_holders({Method::post, "/v1/{namespace}/lock/{lockName}/release",
+                         [this](const auto& request) { return release(request); }, admit}),
+      http::for_holders({Method::post, "/v1/{namespace}/lock/{lockName}/verify",
+                         [this](const auto& request) { return verify(request); }, admit}),
+      http::for_holders({Method::delete_, "/v1/{namespace}/lock/{lockName}",
+                         [this](const auto& request) { return force_release(request); },
+                         [this](const http::Request& request) { return admit_administrator(request); }}),
   };
 }
 
@@ -79,6 +77,7 @@ std::variant<AcquireRequest, ValidationErrors> LockApi::acquire_request(const ht
                          .duration = asked.duration,
                          .received = request.received,
                          .wait = asked.wait,
+                         .keep_place = asked.keep_place,
                          .when_hung_up = nullptr};
   if (asked.wait.count() > 0) {
     acquire.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
@@ -91,7 +90,14 @@ Task<http::Response> LockApi::acquire(const http::Request& request) {
   auto asked = acquire_request(request);
   if (auto* errors = std::get_if<ValidationErrors>(&asked))
     co_return counted(LockOperation::acquire, invalid_body(*errors));
-  auto outcome = co_await locks_.acquire(std::get<AcquireRequest>(asked));
+  auto& acquire = std::get<AcquireRequest>(asked);
+  bool waits = acquire.wait.count() > 0;
+  CapacityPlace place(waiters_, waits);
+  bool crowded = waits && !place.is_taken();
+  if (crowded) acquire.wait = {};  // what is free it gets all the same
+  auto outcome = co_await locks_.acquire(acquire);
+  if (crowded && outcome && std::holds_alternative<Refused>(*outcome))
+    co_return counted(LockOperation::acquire, too_many_waiters());
   auto executor = co_await asio::this_coro::executor;
   co_return counted(LockOperation::acquire, acquired(outcome, request, executor));
 }
@@ -150,6 +156,7 @@ http::Response LockApi::answer(const Result<LockAnswer>& outcome, const http::Re
   if (!grant) return refused(request);
   http::Response response(200, http::kJson, strict_ ? to_strict_json(*grant) : to_json(*grant));
   response.add_header(kTokenHeader, number_of(grant->token));
+  response.add_header(kLockTtlHeader, grant->ttl.count());
   return response;
 }
 

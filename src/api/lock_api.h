@@ -6,6 +6,7 @@
 #include "api/access.h"
 #include "api/lock_codec.h"
 #include "api/lock_metrics.h"
+#include "base/capacity.h"
 #include "base/log.h"
 #include "http/router.h"
 #include "lock/lock_service.h"
@@ -17,9 +18,9 @@ namespace sharedlock {
 // Everything handed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
-  // `strict`: refusals say no more than those of LockServiceCentral do.
-  LockApi(LockService& locks, const Access& access, LockMetrics& metrics, Log& log, bool strict)
-      : locks_(locks), access_(access), metrics_(metrics), log_(log), strict_(strict) {}
+  // `strict`: refusals say no more than those of LockServiceCentral do. `waiters`: who may wait in line.
+  LockApi(LockService& locks, const Access& access, Capacity& waiters, LockMetrics& metrics, Log& log, bool strict)
+      : locks_(locks), access_(access), waiters_(waiters), metrics_(metrics), log_(log), strict_(strict) {}
 
   std::vector<http::Route> routes();
 
@@ -42,6 +43,7 @@ class LockApi {
 
   LockService& locks_;
   const Access& access_;
+  Capacity& waiters_;
   LockMetrics& metrics_;
   Log& log_;
   const bool strict_;

@@ -28,19 +28,22 @@ bool has_name_length(std::string_view text) {
   return length >= kShortestName && length <= kLongestName;
 }
 
-// The body against its schema; each check adds what it finds wrong.
+// The body against its schema; each check adds what it finds wrong, in the order in which LockServiceCentral lists it:
+// what is wrong with each member that is allowed, then those that are not, then those that are missing.
 class BodyReader {
  public:
   BodyReader(const JsonBody& body, LockBodySchema schema) : body_(body), schema_(schema) {}
 
   std::variant<LockBody, ValidationErrors> read() {
-    check_members();
     if (schema_.names) read_names();
-    if (schema_.duration) read_duration();
     if (schema_.instance) read_instance();
+    if (schema_.duration) read_duration();
     if (schema_.from) read_from();
     if (schema_.token) read_token();
-    if (schema_.wait) read_wait();
+    if (schema_.wait) result_.wait = read_seconds("wait", kLongestWait);
+    if (schema_.wait) result_.keep_place = read_seconds("keepPlace", kLongestKeptPlace);
+    name_unknown_members();
+    name_missing_members();
     if (!errors_.empty()) return std::move(errors_);
     return std::move(result_);
   }
@@ -49,7 +52,7 @@ class BodyReader {
   bool is_allowed(std::string_view name) const {
     return (schema_.instance && name == "instanceId") || (schema_.duration && name == "leaseDuration") ||
            (schema_.from && name == "from") || (schema_.token && name == "fencingToken") ||
-           (schema_.wait && name == "wait") || (schema_.names && name == "names");
+           (schema_.wait && (name == "wait" || name == "keepPlace")) || (schema_.names && name == "names");
   }
 
   const JsonMember* find(std::string_view name) const {
@@ -59,14 +62,18 @@ class BodyReader {
   }
 
   // Each unknown property is named once, and no more of them than help: the answer must not outgrow the request.
-  void check_members() {
+  void name_unknown_members() {
     constexpr std::size_t kMostNamed = 20;
+    const std::size_t most = errors_.size() + kMostNamed;
     for (const JsonMember& member : body_.members) {
-      if (is_allowed(member.name) || errors_.size() == kMostNamed) continue;
+      if (is_allowed(member.name) || errors_.size() == most) continue;
       std::string error = "$: property '" + member.name +
                           "' is not defined in the schema and the schema does not allow additional properties";
       if (std::ranges::find(errors_, error) == errors_.end()) errors_.push_back(std::move(error));
     }
+  }
+
+  void name_missing_members() {
     auto require = [this](std::string_view name) {
       if (!find(name)) errors_.push_back("$: required property '" + std::string(name) + "' not found");
     };
@@ -84,16 +91,22 @@ class BodyReader {
     return nullptr;
   }
 
+  const std::int64_t* integer(std::string_view name) {
+    const JsonMember* member = find(name);
+    if (member && !member->integer) of_kind(name, JsonKind::integer);
+    return member && member->integer ? &*member->integer : nullptr;
+  }
+
   void fail(std::string_view name, std::string_view what) {
     errors_.push_back(std::string("$.").append(name).append(": ").append(what));
   }
 
   void read_duration() {
-    const JsonMember* member = of_kind("leaseDuration", JsonKind::integer);
-    if (!member) return;
-    if (member->integer < 1) fail("leaseDuration", "must have a minimum value of 1");
-    if (member->integer > kLongestLeaseDuration.count()) fail("leaseDuration", "must have a maximum value of 86400");
-    result_.duration = std::chrono::seconds(member->integer);
+    const std::int64_t* value = integer("leaseDuration");
+    if (!value) return;
+    if (*value < 1) fail("leaseDuration", "must have a minimum value of 1");
+    if (*value > kLongestLeaseDuration.count()) fail("leaseDuration", "must have a maximum value of 86400");
+    result_.duration = std::chrono::seconds(*value);
   }
 
   void read_instance() {
@@ -145,18 +158,19 @@ class BodyReader {
   }
 
   void read_token() {
-    const JsonMember* member = of_kind("fencingToken", JsonKind::integer);
-    if (!member) return;
-    if (member->integer < 1) fail("fencingToken", "must have a minimum value of 1");
-    result_.token = FencingToken{member->integer};
+    const std::int64_t* value = integer("fencingToken");
+    if (!value) return;
+    if (*value < 1) fail("fencingToken", "must have a minimum value of 1");
+    result_.token = FencingToken{*value};
   }
 
-  void read_wait() {
-    const JsonMember* member = of_kind("wait", JsonKind::integer);
-    if (!member) return;
-    if (member->integer < 0) fail("wait", "must have a minimum value of 0");
-    if (member->integer > kLongestWait.count()) fail("wait", "must have a maximum value of 3600");
-    result_.wait = std::chrono::seconds(member->integer);
+  // From 0, which is also what stands for none.
+  std::chrono::seconds read_seconds(std::string_view name, std::chrono::seconds longest) {
+    const std::int64_t* value = integer(name);
+    if (!value) return {};
+    if (*value < 0) fail(name, "must have a minimum value of 0");
+    if (*value > longest.count()) fail(name, "must have a maximum value of " + std::to_string(longest.count()));
+    return std::chrono::seconds(*value);
   }
 
   const JsonBody& body_;
@@ -222,11 +236,17 @@ JsonObject lock_members(const LockGrant& grant) {
   return json;
 }
 
+// As LockServiceCentral shows it: without the owner where the record has none; `expiry` says that the lock is held.
+void add_holder(JsonObject& json, const std::optional<std::string>& owner, EpochSeconds expiry) {
+  if (owner) json.text("owner", *owner);
+  json.number("expiry", expiry.time_since_epoch().count());
+}
+
 JsonObject state_members(const LockName& name, const std::optional<HeldLock>& lock) {
   JsonObject json;
   json.text("namespace", name.space).text("lockName", name.name);
   if (lock) {
-    json.text("owner", lock->record.holder.owner).number("expiry", lock->record.expiry.time_since_epoch().count());
+    add_holder(json, owner_of(*lock), lock->record.expiry);
   }
   return json;
 }
@@ -245,7 +265,7 @@ std::string to_json(const LockName& name, const Refused& refused) {
   JsonObject json;
   json.boolean("success", false).text("namespace", name.space).text("lockName", name.name);
   if (refused.holder) {
-    json.text("owner", refused.holder->owner).number("expiry", refused.holder->expiry.time_since_epoch().count());
+    add_holder(json, refused.holder->owner, refused.holder->expiry);
   }
   if (refused.ahead) json.number("ahead", static_cast<std::int64_t>(*refused.ahead));
   return json.take();
@@ -270,20 +290,22 @@ std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock)
       .take();
 }
 
+Ttl ttl_of(const SetGrant& grant) {
+  return std::ranges::min_element(grant, {}, &LockGrant::ttl)->ttl;
+}
+
 std::string to_json(const SetGrant& grant) {
   EpochSeconds expiry = EpochSeconds::max();
-  Ttl ttl = Ttl::max();
   std::string locks;
   for (const LockGrant& lock : grant) {
     expiry = std::min(expiry, lock.record.expiry);
-    ttl = std::min(ttl, lock.ttl);
     locks += locks.empty() ? '[' : ',';
     locks += JsonObject().text("lockName", lock.record.lock.name).number("fencingToken", number_of(lock.token)).take();
   }
   return JsonObject()
       .boolean("success", true)
       .number("expiry", expiry.time_since_epoch().count())
-      .number("ttl", ttl.count())
+      .number("ttl", ttl_of(grant).count())
       .raw("locks", locks + ']')
       .take();
 }

@@ -13,6 +13,10 @@
 
 namespace sharedlock {
 
+// Headers of answers to acquire, renew and, but for the ttl, GET: strict answers say it there alone.
+inline constexpr std::string_view kTokenHeader = "X-Fencing-Token";
+inline constexpr std::string_view kLockTtlHeader = "X-Lock-Ttl";  // seconds
+
 // What is wrong with a request, in the words that LockServiceCentral's clients know, in its order.
 using ValidationErrors = std::vector<std::string>;
 
@@ -23,6 +27,7 @@ struct LockBody {
   RenewFrom from = RenewFrom::expiry;
   std::optional<FencingToken> token;  // renew and release
   std::chrono::seconds wait{};        // acquire
+  std::chrono::seconds keep_place{};  // acquire
 };
 
 // Which members a body may have; names, instanceId and the duration are required where they are allowed.
@@ -30,7 +35,7 @@ struct LockBodySchema {
   bool duration = false;
   bool from = false;
   bool token = false;
-  bool wait = false;
+  bool wait = false;  // and keepPlace
   bool instance = true;
   bool needs_token = false;
   bool names = false;
@@ -63,6 +68,8 @@ std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, s
 std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock);
 // The answer to verify: whether that is the token of whoever holds the lock now.
 std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock);
+// For how long all locks of a set are safe.
+Ttl ttl_of(const SetGrant& grant);
 // Of sets: {"success":true,"expiry":…,"ttl":…,"locks":[{"lockName":…,"fencingToken":…},…]}, where expiry and ttl are
 // those of the lock that ends first; {"success":true,"locks":[{"lockName":…},…]}; and
 // {"success":false,"blockedBy":[…]}, with `ahead` as for one lock.

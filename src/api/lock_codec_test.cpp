@@ -64,6 +64,19 @@ TEST(LockBody, ReadsARelease) {
   EXPECT_EQ(body.token, FencingToken{9007199254740991});
 }
 
+// Python's json.dumps(30.0) writes 30.0, and JSON Schema calls it an integer.
+TEST(LockBody, NumbersWithoutAFractionAreIntegersHoweverTheyAreWritten) {
+  for (const char* thirty : {"30", "30.0", "3e1", "3.0E+1", "300e-1"}) {
+    LockBody body = good(acquire_body(R"("abc")", std::string(thirty) + R"(,"wait":)" + thirty), kAcquireBody);
+    EXPECT_EQ(body.duration, 30s) << thirty;
+    EXPECT_EQ(body.wait, 30s) << thirty;
+    body = good(R"({"instanceId":"abc","fencingToken":)" + std::string(thirty) + "}", kReleaseBody);
+    EXPECT_EQ(body.token, FencingToken{30}) << thirty;
+  }
+  LockBody exact = good(R"({"instanceId":"abc","fencingToken":9007199254740993.0})", kReleaseBody);
+  EXPECT_EQ(exact.token, FencingToken{9007199254740993});
+}
+
 TEST(LockBody, OfRepeatedMembersTheLastCounts) {
   LockBody body = good(R"({"instanceId":5,"leaseDuration":0,"instanceId":"abc","leaseDuration":2})", kAcquireBody);
   EXPECT_EQ(body.instance, "abc");
@@ -88,6 +101,7 @@ TEST(LockBody, FaultsOfAcquireAsAWholeAreListedInSchemaOrder) {
       {"[]", {"$: array found, object expected"}},
       {"null", {"$: null found, object expected"}},
       {"7", {"$: integer found, object expected"}},
+      {"7.0", {"$: number found, object expected"}},
       {"7.5", {"$: number found, object expected"}},
       {"true", {"$: boolean found, object expected"}},
       {R"("a")", {"$: string found, object expected"}},
@@ -99,7 +113,13 @@ TEST(LockBody, FaultsOfAcquireAsAWholeAreListedInSchemaOrder) {
       {R"({"from":"now","fencingToken":1})", {undefined("from"), undefined("fencingToken"), kNoInstance, kNoDuration}},
       {R"({"foo":1})", {undefined("foo"), kNoInstance, kNoDuration}},
       {R"({"instanceId":"a!","leaseDuration":0,"foo":{}})",
-       {undefined("foo"), kDurationTooSmall, kInstanceTooShort, kInstancePattern}}};
+       {kInstanceTooShort, kInstancePattern, kDurationTooSmall, undefined("foo")}},
+      {R"({"leaseDuration":0,"instanceId":"!"})", {kInstanceTooShort, kInstancePattern, kDurationTooSmall}},
+      {R"({"foo":1,"leaseDuration":"1","bar":2})",
+       {"$.leaseDuration: string found, integer expected", undefined("foo"), undefined("bar"), kNoInstance}},
+      {R"({"wait":-1,"instanceId":5,"foo":{}})",
+       {"$.instanceId: integer found, string expected", "$.wait: must have a minimum value of 0", undefined("foo"),
+        kNoDuration}}};
   for (const BodyCase& given : cases) {
     SCOPED_TRACE(testing::PrintToString(given.body));
     EXPECT_THAT(errors_of(given.body, kAcquireBody), ElementsAreArray(given.errors));
@@ -112,9 +132,12 @@ TEST(LockBody, FaultsOfTheLeaseDurationAreListedInSchemaOrder) {
                             {acquire_body(R"("abc")", "true"), {"$.leaseDuration: boolean found, integer expected"}},
                             {acquire_body(R"("abc")", "[1]"), {"$.leaseDuration: array found, integer expected"}},
                             {acquire_body(R"("abc")", "{}"), {"$.leaseDuration: object found, integer expected"}},
-                            {acquire_body(R"("abc")", "1.0"), {"$.leaseDuration: number found, integer expected"}},
-                            {acquire_body(R"("abc")", "1e2"), {"$.leaseDuration: number found, integer expected"}},
-                            {acquire_body(R"("abc")", "1e400"), {"$.leaseDuration: number found, integer expected"}},
+                            {acquire_body(R"("abc")", "30.5"), {"$.leaseDuration: number found, integer expected"}},
+                            {acquire_body(R"("abc")", "1e-1"), {"$.leaseDuration: number found, integer expected"}},
+                            {acquire_body(R"("abc")", "1e400"), {kDurationTooLarge}},
+                            {acquire_body(R"("abc")", "8.6401e4"), {kDurationTooLarge}},
+                            {acquire_body(R"("abc")", "-0.0"), {kDurationTooSmall}},
+                            {acquire_body(R"("abc")", "-1e400"), {kDurationTooSmall}},
                             {acquire_body(R"("abc")", "0"), {kDurationTooSmall}},
                             {acquire_body(R"("abc")", "-0"), {kDurationTooSmall}},
                             {acquire_body(R"("abc")", "-1"), {kDurationTooSmall}},
@@ -150,7 +173,7 @@ TEST(LockBody, FaultsOfTheInstanceIdAreListedInSchemaOrder) {
       {acquire_body(R"("ééé")"), {kInstancePattern}},
       {acquire_body('"' + std::string(64, '!') + "é\""), {kInstanceTooLong, kInstancePattern}},
       {acquire_body("7", "\"7\""),
-       {"$.leaseDuration: string found, integer expected", "$.instanceId: integer found, string expected"}}};
+       {"$.instanceId: integer found, string expected", "$.leaseDuration: string found, integer expected"}}};
   for (const BodyCase& given : cases) {
     SCOPED_TRACE(testing::PrintToString(given.body));
     EXPECT_THAT(errors_of(given.body, kAcquireBody), ElementsAreArray(given.errors));
@@ -161,15 +184,34 @@ std::string renew_body(const std::string& more) {
   return R"({"instanceId":"abc","leaseDuration":1,)" + more + "}";
 }
 
+TEST(LockBody, HowLongAPlaceIsKeptIsUpToTenWholeSeconds) {
+  auto kept = [](const std::string& more) {
+    auto body = parse_lock_body(R"({"instanceId":"abc","leaseDuration":1,"wait":5)" + more + "}", kAcquireBody);
+    return std::get<LockBody>(body).keep_place;
+  };
+  EXPECT_EQ(kept(""), std::chrono::seconds(0));
+  EXPECT_EQ(kept(R"(,"keepPlace":0)"), std::chrono::seconds(0));
+  EXPECT_EQ(kept(R"(,"keepPlace":10)"), std::chrono::seconds(10));
+  const BodyCase cases[] = {{renew_body(R"("keepPlace":11)"), {"$.keepPlace: must have a maximum value of 10"}},
+                            {renew_body(R"("keepPlace":-1)"), {"$.keepPlace: must have a minimum value of 0"}},
+                            {renew_body(R"("keepPlace":1.5)"), {"$.keepPlace: number found, integer expected"}},
+                            {renew_body(R"("keepPlace":"5")"), {"$.keepPlace: string found, integer expected"}}};
+  for (const BodyCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.body));
+    EXPECT_THAT(errors_of(given.body, kAcquireBody), ElementsAreArray(given.errors));
+  }
+}
+
 TEST(LockBody, FaultsOfRenewAreListedInSchemaOrder) {
   const BodyCase cases[] = {
       {"{}", {kNoInstance, kNoDuration}},
       {renew_body(R"("wait":1)"), {undefined("wait")}},
+      {renew_body(R"("keepPlace":1)"), {undefined("keepPlace")}},
       {renew_body(R"("from":"expiry")"), {"$.from: does not have a value in the enumeration [now]"}},
       {renew_body(R"("from":"NOW")"), {"$.from: does not have a value in the enumeration [now]"}},
       {renew_body(R"("from":1)"), {"$.from: integer found, string expected"}},
       {renew_body(R"("fencingToken":"1")"), {"$.fencingToken: string found, integer expected"}},
-      {renew_body(R"("fencingToken":1.0)"), {"$.fencingToken: number found, integer expected"}},
+      {renew_body(R"("fencingToken":1.5)"), {"$.fencingToken: number found, integer expected"}},
       {renew_body(R"("fencingToken":0)"), {"$.fencingToken: must have a minimum value of 1"}},
       {renew_body(R"("fencingToken":-5)"), {"$.fencingToken: must have a minimum value of 1"}},
       {renew_body(R"("fencingToken":99999999999999999999)"), {}}};
@@ -198,6 +240,8 @@ TEST(LockBody, UnknownPropertiesAreNamedOnceAndAtMostTwenty) {
   std::string many = known;
   for (int i = 0; i < 1'000; ++i) many += ",\"p" + std::to_string(i) + "\":0";
   EXPECT_EQ(errors_of(many + "}", kAcquireBody).size(), 20u);
+  const std::string faulty = R"({"leaseDuration":0,"x":1)" + many.substr(known.size()) + "}";
+  EXPECT_EQ(errors_of(faulty, kAcquireBody).size(), 22u);
 }
 
 TEST(LockBody, NestingAndBytesOutsideUtf8AreNotJson) {
@@ -282,6 +326,17 @@ TEST(LockAnswers, OthersAreNotToldTheInstance) {
             R"({"namespace":"space","lockName":"name","owner":"anonymous","expiry":1700000030})");
   EXPECT_EQ(to_json(name, std::nullopt, 0), R"({"namespace":"space","lockName":"name"})");
   EXPECT_EQ(to_strict_json(name, std::nullopt), R"({"namespace":"space","lockName":"name"})");
+}
+
+TEST(LockAnswers, ALockWithoutAnOwnerIsShownHeldByNobodyInParticular) {
+  HeldLock held{.record = record(), .token = FencingToken{7}, .revision = {}};
+  held.record.holder = Holder{.owner = "", .instance = "instance-1", .ownerless = true};
+  LockName name{"space", "name"};
+  EXPECT_EQ(to_strict_json(name, held), R"({"namespace":"space","lockName":"name","expiry":1700000030})");
+  EXPECT_EQ(to_json(name, held, 0),
+            R"({"namespace":"space","lockName":"name","expiry":1700000030,"fencingToken":7,"waiters":0})");
+  Refused refused{.holder = Refused::Obstacle{std::nullopt, EpochSeconds(1'700'000'030s)}};
+  EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name","expiry":1700000030})");
 }
 
 TEST(LockAnswers, ARefusalSaysWhoIsInTheWay) {

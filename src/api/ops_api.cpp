@@ -22,7 +22,7 @@ std::vector<http::Route> OpsApi::routes() {
                        /*admit=*/{},
                        /*plain_text=*/true,
                        /*quiet=*/true,
-                       /*essential=*/true};
+                       http::Priority::operators};
   };
   return {
       open(Method::get, "/health", [this](const auto& request) { return health(request); }),

@@ -33,7 +33,7 @@ constexpr std::string_view kIndex =
     "\n"
     "google-pprof --text http://127.0.0.1:PORT/debug/pprof/profile?seconds=30\n";
 
-http::Response plain(int status, std::string_view text) {
+http::Response text_answer(int status, std::string_view text) {
   return {status, http::kPlainText, std::string(text)};
 }
 
@@ -66,12 +66,12 @@ bool may_be_a_page(const http::Request& request) {
 
 std::optional<http::Response> admit(const http::Request& request) {
   if (http::client_of(request).is_local() && !may_be_a_page(request)) return std::nullopt;
-  return plain(403,
-               "Profiles are only for programs on the machine of the server, by a name of its own like localhost\n");
+  return text_answer(
+      403, "Profiles are only for programs on the machine of the server, by a name of its own like localhost\n");
 }
 
 http::Response no_profiler() {
-  return plain(
+  return text_answer(
       501,
       "The profiler is not loaded: the library libtcmalloc_and_profiler.so.4 (package libgoogle-perftools4) is "
       "missing, or this is a build for development\n");
@@ -125,7 +125,7 @@ std::vector<http::Route> PprofApi::routes() {
                        admit,
                        /*plain_text=*/true,
                        /*quiet=*/false,
-                       /*essential=*/true};
+                       http::Priority::operators};
   };
   return {
       open(Method::get, "/debug/pprof/", [this](const auto& request) { return index(request); }),
@@ -138,14 +138,14 @@ std::vector<http::Route> PprofApi::routes() {
 }
 
 Task<http::Response> PprofApi::index(const http::Request&) {
-  co_return plain(200, kIndex);
+  co_return text_answer(200, kIndex);
 }
 
 Task<http::Response> PprofApi::profile(const http::Request& request) {
   if (!profiler_.available()) co_return no_profiler();
   auto length = profile_length(request.query);
-  if (!length) co_return plain(400, "seconds: a number from 1 to 300 expected\n");
-  if (busy_.exchange(true)) co_return plain(409, "A CPU profile is being taken already\n");
+  if (!length) co_return text_answer(400, "seconds: a number from 1 to 300 expected\n");
+  if (busy_.exchange(true)) co_return text_answer(409, "A CPU profile is being taken already\n");
   ReleaseOnExit release(busy_);
   auto gone = std::make_shared<bool>(false);
   request.caller->on_hang_up([gone] { *gone = true; });
@@ -156,7 +156,7 @@ Task<http::Response> PprofApi::profile(const http::Request& request) {
 // Steady time is that of the machine, as the profiler's is; nothing here is decided by it.
 Task<http::Response> PprofApi::take_profile(seconds length, std::shared_ptr<const bool> gone) {
   auto started = profiler_.start_cpu();
-  if (!started) co_return plain(409, started.error().message + "\n");
+  if (!started) co_return text_answer(409, started.error().message + "\n");
   Executor executor = co_await asio::this_coro::executor;
   Timer timer(executor);
   auto end = steady_clock::now() + length;
@@ -170,8 +170,8 @@ Task<http::Response> PprofApi::take_profile(seconds length, std::shared_ptr<cons
     throw;
   }
   auto profile = profiler_.stop_cpu();
-  if (stopping_) co_return plain(503, "The server ends\n");
-  if (!profile) co_return plain(500, profile.error().message + "\n");
+  if (stopping_) co_return text_answer(503, "The server ends\n");
+  if (!profile) co_return text_answer(500, profile.error().message + "\n");
   co_return binary(*std::move(profile));
 }
 
@@ -183,14 +183,14 @@ Task<http::Response> PprofApi::heap(const http::Request&) {
 // As in /proc: each argument ended by a NUL.
 Task<http::Response> PprofApi::command_line(const http::Request&) {
   std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  co_return plain(200, std::string(std::istreambuf_iterator<char>(file), {}));
+  co_return text_answer(200, std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 // To GET without addresses: whether there are any names. To POST, or GET with a query, of addresses with a '+' between
 // them: a line for each that has a name.
 Task<http::Response> PprofApi::symbol(const http::Request& request) {
   std::string_view addresses = request.method == http::Method::post ? request.body : request.query;
-  if (addresses.empty()) co_return plain(200, "num_symbols: " + std::to_string(symbols_.size()) + "\n");
+  if (addresses.empty()) co_return text_answer(200, "num_symbols: " + std::to_string(symbols_.size()) + "\n");
   std::string lines;
   while (!addresses.empty()) {
     std::string_view text = addresses.substr(0, addresses.find('+'));
@@ -199,7 +199,7 @@ Task<http::Response> PprofApi::symbol(const http::Request& request) {
     std::string name = address ? symbols_.name_at(*address) : std::string();
     if (!name.empty()) lines.append(text).append("\t").append(name).append("\n");
   }
-  co_return plain(200, lines);
+  co_return text_answer(200, lines);
 }
 
 }  // namespace sharedlock

@@ -32,9 +32,15 @@ http::Response store_problem(const Error& error, const http::Request& request, L
   return answer;
 }
 
+http::Response too_many_waiters() {
+  http::Response response = message_problem(503, kTooManyWaiters);
+  response.add_header("Retry-After", 1);
+  return response;
+}
+
 http::Response wait_problem(WaitEnd end) {
   if (end == WaitEnd::superseded) return message_problem(409, "A newer request of this instance waits for the lock");
-  // Who has hung up is sent nothing.
+  if (end == WaitEnd::hung_up) return message_problem(400, kHungUp);
   http::Response response = message_problem(503, "Server is draining");
   response.add_header("Retry-After", 1);
   return response;

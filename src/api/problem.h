@@ -22,7 +22,15 @@ http::Response invalid_body(const ValidationErrors& errors);
 // unknown or the store has too much to do, 500 otherwise.
 http::Response store_problem(const Error& error, const http::Request& request, Log& log);
 
-// The lock API's answer to one whose waiting in line has ended without a decision: 409 or 503.
+// For who would wait in line where as many wait as may: 503 and when to ask again.
+inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in line";
+http::Response too_many_waiters();
+
+// For who stops sending while it waits in line, which counts as hanging up, and reads on all the same.
+inline constexpr std::string_view kHungUp =
+    "The client ended its side of the connection while it waited in line, and so it left the line";
+
+// The lock API's answer to one whose waiting in line has ended without a decision: 400 (it hung up), 409 or 503.
 http::Response wait_problem(WaitEnd end);
 
 }  // namespace sharedlock

@@ -29,8 +29,10 @@ std::vector<http::Route> SetApi::routes() {
   auto admit = [this](const http::Request& request) { return this->admit(request); };
   return {
       {Method::post, "/v1/{namespace}/locks/acquire", [this](const auto& request) { return acquire(request); }, admit},
-      {Method::post, "/v1/{namespace}/locks/renew", [this](const auto& request) { return renew(request); }, admit},
-      {Method::post, "/v1/{namespace}/locks/release", [this](const auto& request) { return release(request); }, admit},
+      http::for_holders(
+          {Method::post, "/v1/{namespace}/locks/renew", [this](const auto& request) { return renew(request); }, admit}),
+      http::for_holders({Method::post, "/v1/{namespace}/locks/release",
+                         [this](const auto& request) { return release(request); }, admit}),
   };
 }
 
@@ -51,12 +53,17 @@ Task<http::Response> SetApi::acquire(const http::Request& request) {
                       .duration = asked.duration,
                       .received = request.received,
                       .wait = asked.wait,
+                      .keep_place = asked.keep_place,
                       .when_hung_up = nullptr};
-  if (asked.wait.count() > 0) {
-    each.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
-  }
+  bool waits = asked.wait.count() > 0;
+  CapacityPlace place(waiters_, waits);
+  bool crowded = waits && !place.is_taken();
+  if (crowded) each.wait = {};  // what is free it gets all the same
+  if (waits) each.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
   LockSet set{.space = request.params[0], .names = std::move(asked.names)};
   auto outcome = co_await locks_.acquire_all(std::move(set), std::move(each));
+  if (crowded && outcome && std::holds_alternative<SetRefused>(*outcome))
+    co_return counted(LockOperation::acquire_set, too_many_waiters());
   http::Response response = answer(outcome, request);
   auto* grants = outcome ? std::get_if<SetGrant>(&*outcome) : nullptr;
   if (grants && grants->front().waited) {
@@ -107,7 +114,10 @@ http::Response SetApi::answer(const Result<SetAnswer>& outcome, const http::Requ
   if (auto* end = std::get_if<WaitEnd>(&*outcome)) return wait_problem(*end);
   if (auto* why = std::get_if<SetRefused>(&*outcome)) return refused(*why);
   if (auto* why = std::get_if<HoldAndWait>(&*outcome)) return refused(*why);
-  return {200, http::kJson, to_json(std::get<SetGrant>(*outcome))};
+  auto& grant = std::get<SetGrant>(*outcome);
+  http::Response response(200, http::kJson, to_json(grant));
+  response.add_header(kLockTtlHeader, ttl_of(grant).count());
+  return response;
 }
 
 http::Response SetApi::counted(LockOperation operation, http::Response response) const {

@@ -4,6 +4,7 @@
 
 #include "api/access.h"
 #include "api/lock_metrics.h"
+#include "base/capacity.h"
 #include "base/log.h"
 #include "http/router.h"
 #include "lock/lock_service.h"
@@ -14,8 +15,9 @@ namespace sharedlock {
 // Thread-safe. Everything handed in must outlive it, and it must outlive its routes.
 class SetApi {
  public:
-  SetApi(LockService& locks, const Access& access, LockMetrics& metrics, Log& log)
-      : locks_(locks), access_(access), metrics_(metrics), log_(log) {}
+  // `waiters`: who may wait in line.
+  SetApi(LockService& locks, const Access& access, Capacity& waiters, LockMetrics& metrics, Log& log)
+      : locks_(locks), access_(access), waiters_(waiters), metrics_(metrics), log_(log) {}
 
   std::vector<http::Route> routes();
 
@@ -30,6 +32,7 @@ class SetApi {
 
   LockService& locks_;
   const Access& access_;
+  Capacity& waiters_;
   LockMetrics& metrics_;
   Log& log_;
 };

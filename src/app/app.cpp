@@ -38,7 +38,9 @@ http::ServerOptions server_options(const Settings& settings) {
   options.max_connections = settings.max_connections;
   options.max_connections_per_address = settings.max_connections_per_address;
   options.max_requests_in_flight = settings.max_requests_in_flight;
+  options.max_buffered_bytes = settings.max_buffered_bytes;
   options.trusted_proxies = http::Networks(settings.trusted_proxies);
+  options.exempt_addresses = http::Networks({"127.0.0.0/8", "::1"});
   return options;
 }
 
@@ -49,10 +51,13 @@ App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clo
       threads_(settings.server_threads),
       locks_(lock_options(settings), *store_, clock, log),
       leases_(lease_options(settings), *store_, clock, log),
-      access_({.authentication_disabled = settings.authentication_disabled, .admin_token = settings.admin_token}),
-      lock_api_(locks_, access_, lock_metrics_, log, settings.strict_compatibility),
-      set_api_(locks_, access_, lock_metrics_, log),
-      lease_api_(lease_api_options(settings), leases_, access_, lease_metrics_, clock, log),
+      waiters_(settings.max_waiters),
+      access_({.authentication_disabled = settings.authentication_disabled,
+               .admin_token = settings.admin_token,
+               .allowed_origins = settings.allowed_origins}),
+      lock_api_(locks_, access_, waiters_, lock_metrics_, log, settings.strict_compatibility),
+      set_api_(locks_, access_, waiters_, lock_metrics_, log),
+      lease_api_(lease_api_options(settings), leases_, access_, waiters_, lease_metrics_, clock, log),
       ops_api_(leases_, metrics_sources()),
       pprof_api_(settings.pprof_enabled ? std::make_unique<PprofApi>() : nullptr),
       router_(all_routes()),
@@ -62,10 +67,14 @@ App::~App() {
   if (pprof_api_) pprof_api_->stop();
 }
 
-bool App::drain(std::chrono::nanoseconds within) {
-  if (pprof_api_) pprof_api_->stop();
+void App::end_waits() {
   locks_.drain();
   leases_.drain();
+}
+
+bool App::drain(std::chrono::nanoseconds within) {
+  if (pprof_api_) pprof_api_->stop();
+  end_waits();
   return server_.drain(within);
 }
 

@@ -13,6 +13,7 @@
 #include "api/ops_api.h"
 #include "api/pprof_api.h"
 #include "api/set_api.h"
+#include "base/capacity.h"
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
@@ -48,6 +49,9 @@ class App {
     server_.close_after_answers();
   }
 
+  // Nobody waits any longer: those who do are told to come again later.
+  void end_waits();
+
   // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.
   bool drain(std::chrono::nanoseconds within);
 
@@ -59,6 +63,7 @@ class App {
   IoThreads threads_;
   LockService locks_;
   LeaseService leases_;
+  Capacity waiters_;
   Access access_;
   LeaseMetrics lease_metrics_;
   LockMetrics lock_metrics_;

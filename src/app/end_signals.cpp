@@ -5,6 +5,9 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <utility>
+
+#include "base/thread.h"
 
 namespace sharedlock {
 
@@ -39,18 +42,27 @@ void EndSignals::serving() {
   serving_ = true;
 }
 
-int EndSignals::wait() {
+std::optional<int> EndSignals::wait() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return first_.has_value(); });
-  return *first_;
+  changed_.wait(lock, [this] { return first_ || woken_; });
+  woken_ = false;
+  return first_;
 }
 
-void EndSignals::give_up_after(std::chrono::nanoseconds patience) {
+void EndSignals::wake() {
   std::scoped_lock lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
+}
+
+void EndSignals::give_up_after(std::chrono::nanoseconds patience, std::string words) {
+  std::scoped_lock lock(mutex_);
+  last_words_ = "shared-lock: " + std::move(words) + '\n';
   give_up_at_ = Steady::now() + patience;
 }
 
 void EndSignals::run() {
+  const NamedThread named("signals");
   int signal = 0;
   ::sigwait(&signals_, &signal);
   while (!over_or_late()) {
@@ -63,7 +75,7 @@ bool EndSignals::over_or_late() {
   std::scoped_lock lock(mutex_);
   if (over_) return true;
   if (give_up_at_ && Steady::now() > *give_up_at_) {
-    std::fputs("shared-lock: the disk does not answer; what is not written was acknowledged to nobody\n", stderr);
+    std::fputs(last_words_.c_str(), stderr);
     ::_exit(1);
   }
   return false;

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 
 namespace sharedlock {
@@ -26,12 +27,14 @@ class EndSignals {
   // From now on there is something to end gracefully.
   void serving();
 
-  // Blocks until a signal has arrived, and returns it.
-  int wait();
+  // Blocks until a signal has arrived, and returns it; or until wake() is called: nothing.
+  std::optional<int> wait();
 
-  // Ends the process with exit code 1 when this object still exists after `patience`: what then still hangs is a disk
-  // that does not answer, and what is not written was acknowledged to nobody.
-  void give_up_after(std::chrono::nanoseconds patience);
+  // Ends a wait() that runs, or the next one. From any thread.
+  void wake();
+
+  // Ends the process with exit code 1, and these words on stderr, when this object still exists after `patience`.
+  void give_up_after(std::chrono::nanoseconds patience, std::string words);
 
  private:
   using Steady = std::chrono::steady_clock;
@@ -45,8 +48,10 @@ class EndSignals {
   std::condition_variable changed_;
   bool serving_ = false;
   bool over_ = false;
+  bool woken_ = false;
   std::optional<int> first_;
   std::optional<Steady::time_point> give_up_at_;
+  std::string last_words_;
   std::thread thread_;
 };
 

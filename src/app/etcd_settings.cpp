@@ -73,6 +73,8 @@ Result<EtcdOptions> etcd_options(const LoadedSettings& loaded) {
   options.max_retries = static_cast<int>(settings.max_retries);
   options.advice = "for one machine without etcd, set SHARED_LOCK_STORAGE_TYPE=embedded";
   options.token_base = token_base(loaded);
+  options.key_prefix = settings.key_prefix;
+  options.largest_ttl = std::max<Ttl>(settings.max_lease_ttl, options.largest_ttl);
   if (!config::uses_etcd_tls(settings)) return options;
   auto tls = read_tls(loaded);
   if (!tls) return tls.error();

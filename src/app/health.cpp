@@ -15,6 +15,15 @@ std::string reachable(const std::string& address) {
   return address == "::" ? "::1" : address;
 }
 
+int no_answer(const std::string& host, unsigned port, const boost::system::error_code& error) {
+  if (error) {
+    std::fprintf(stderr, "shared-lock: no answer from %s port %u: %s\n", host.c_str(), port, error.message().c_str());
+  } else {
+    std::fprintf(stderr, "shared-lock: %s port %u answers, but not in HTTP\n", host.c_str(), port);
+  }
+  return 1;
+}
+
 }  // namespace
 
 int health(const config::Settings& settings) {
@@ -22,14 +31,12 @@ int health(const config::Settings& settings) {
   boost::asio::ip::tcp::iostream server;
   server.expires_after(std::chrono::seconds(3));
   server.connect(host, std::to_string(settings.server_port));
-  server << "GET /ready HTTP/1.0\r\nHost: " << host << "\r\n\r\n" << std::flush;
+  server << "GET /ready HTTP/1.0\r\nHost: " + host + "\r\n\r\n" << std::flush;  // sent at once
 
   std::string http_version;
   int status = 0;
   if (!(server >> http_version >> status)) {
-    std::fprintf(stderr, "shared-lock: no answer from %s port %u: %s\n", host.c_str(), settings.server_port,
-                 server.error().message().c_str());
-    return 1;
+    return no_answer(host, settings.server_port, server.error());
   }
   if (status == 200) return 0;
   std::string line;

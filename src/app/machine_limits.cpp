@@ -4,17 +4,20 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "base/cpus.h"
+#include "base/memory.h"
 
 namespace sharedlock {
 
 namespace {
 
-// 64 connections that are being turned away, and what the store (a handful of tables, its log, its lock), /proc, the
+// 64 connections beyond the limits, and what the store (a handful of tables, its log, its lock), /proc, the
 // log and a shell's leftovers take, several times over.
 constexpr std::size_t kReserve = 192;
-constexpr std::size_t kPerThread = 4;  // epoll, timer, event
+constexpr std::uint64_t kMostBuffered = std::uint64_t{256} << 20;  // bytes: thousands of large requests
+constexpr std::size_t kPerThread = 4;                              // epoll, timer, event
 
 // Each connection needs a descriptor, and the usual soft limit of 1024 is for programs that use select().
 std::size_t raise_file_limit(Log& log) {
@@ -34,6 +37,18 @@ std::size_t connections_that_fit(std::size_t descriptors, std::size_t threads) {
   return std::max<std::size_t>(descriptors - reserve, 1);
 }
 
+config::Settings with_derived_limits(config::Settings settings, std::uint64_t memory) {
+  auto half = [](std::uint64_t limit) { return std::max<std::uint64_t>(limit / 2, 1); };
+  std::uint64_t connections = settings.max_connections;
+  if (settings.max_connections_per_address == 0) settings.max_connections_per_address = half(connections);
+  // Which is none: else the last connection would be answered 429, though an idle one could make room.
+  if (settings.max_connections_per_address >= connections) settings.max_connections_per_address = 0;
+  std::uint64_t in_flight = settings.max_requests_in_flight > 0 ? settings.max_requests_in_flight : connections;
+  if (settings.max_waiters == 0) settings.max_waiters = half(std::min(connections, in_flight));
+  if (settings.max_buffered_bytes == 0) settings.max_buffered_bytes = std::min(memory / 8, kMostBuffered);
+  return settings;
+}
+
 config::Settings fitted_to_machine(config::Settings settings, Log& log) {
   if (settings.server_threads == 0) settings.server_threads = available_cpus();
   std::size_t descriptors = raise_file_limit(log);
@@ -45,7 +60,7 @@ config::Settings fitted_to_machine(config::Settings settings, Log& log) {
                {"openFiles", static_cast<std::int64_t>(descriptors)}});
   }
   if (settings.max_connections == 0 || settings.max_connections > fit) settings.max_connections = fit;
-  return settings;
+  return with_derived_limits(std::move(settings), available_memory());
 }
 
 }  // namespace sharedlock

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "base/log.h"
 #include "config/settings.h"
@@ -8,13 +9,19 @@
 namespace sharedlock {
 
 // How many connections may be open with so many file descriptors and I/O threads: all but a reserve, at most half of
-// them, for the store's files, the log, what the threads need, and those connections that are being turned away. A
-// store that gets no descriptor for a file takes no write any more, so connections must not have the last ones.
+// them, for the store's files, the log, what the threads need, and those connections beyond the limits that are heard.
+// A store that gets no descriptor for a file takes no write any more, so connections must not have the last ones.
 std::size_t connections_that_fit(std::size_t descriptors, std::size_t threads);
+
+// The settings with those limits that follow from others, where they were left to us: for each address half of all
+// connections (and 0, no limit, where all were allowed); half of the connections, or of the requests in flight, for
+// those who wait in line, so that as many are left for those who hold or come (R36); for what requests take an eighth
+// of `memory` (bytes), at most 256 MiB. max_connections must be set.
+config::Settings with_derived_limits(config::Settings settings, std::uint64_t memory);
 
 // Raises the soft limit of open files to the hard one, and returns the settings with what this machine sets: the number
 // of threads, where it was left to us, and max_connections, which is never 0 (no limit) afterwards and not more than
-// fits. The log warns where that is less than what was set.
+// fits. The log warns where that is less than what was set. Limits that follow from it are set too.
 config::Settings fitted_to_machine(config::Settings settings, Log& log);
 
 }  // namespace sharedlock

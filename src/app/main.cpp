@@ -14,7 +14,9 @@
 #include "app/health.h"
 #include "app/profiler_restart.h"
 #include "app/serve.h"
+#include "app/store_command.h"
 #include "app/version.h"
+#include "base/crash_report.h"
 #include "cli/command.h"
 #include "cli/exit_codes.h"
 #include "config/config_page.h"
@@ -62,6 +64,11 @@ class ServerCommands {
         .add_flag("--markdown", markdown_, "Print the page that describes all settings instead.");
     add(program, "health", "Ask the server on this machine whether it is ready: exit code 0 or 1.",
         &ServerCommands::ask_health);
+    CLI::App& store = *program.add_subcommand("store", "What an operator says about what is stored.");
+    store.require_subcommand(1);
+    add(store, "accept",
+        "Accept what etcd holds, after it was wiped or restored: the servers give up what it has forgotten, and serve.",
+        &ServerCommands::accept_store);
   }
 
   const std::vector<Command>& all() const { return commands_; }
@@ -85,6 +92,11 @@ class ServerCommands {
   int ask_health() {
     config::LoadedSettings loaded = load_settings(given_);
     return report_errors(loaded) ? health(loaded.settings) : 1;
+  }
+
+  int accept_store() {
+    config::LoadedSettings loaded = load_settings(given_);
+    return report_errors(loaded) ? accept_loss(loaded) : kSettingsError;
   }
 
   char** argv_;
@@ -127,6 +139,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   sharedlock::hold_standard_streams();
+  sharedlock::report_crashes(sharedlock::CrashLine::text);
   try {
     return sharedlock::run(argc, argv);
   } catch (const std::exception& error) {

@@ -26,15 +26,17 @@ Result<std::unique_ptr<LeaseStore>> open_embedded_store(const std::filesystem::p
   return Error{store.error().code, std::move(why)};
 }
 
-Result<std::unique_ptr<LeaseStore>> open_etcd_store(const config::LoadedSettings& loaded, Clock& clock, Log& log) {
+Result<std::unique_ptr<LeaseStore>> open_etcd_store(const config::LoadedSettings& loaded, Clock& clock, Log& log,
+                                                    EtcdLossHandler when_lost) {
   auto options = etcd_options(loaded);
   if (!options) return options.error();
-  return make_etcd_store(*std::move(options), clock, log);
+  return make_etcd_store(*std::move(options), clock, log, std::move(when_lost));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loaded, Clock& clock, Log& log) {
+Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loaded, Clock& clock, Log& log,
+                                               EtcdLossHandler when_lost) {
   const config::Settings& settings = loaded.settings;
   switch (settings.storage_type) {
     case config::StorageType::memory:
@@ -43,7 +45,7 @@ Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loa
     case config::StorageType::embedded:
       return open_embedded_store(settings.data_dir, clock, log);
     case config::StorageType::etcd:
-      return open_etcd_store(loaded, clock, log);
+      return open_etcd_store(loaded, clock, log, std::move(when_lost));
   }
   std::abort();  // every storage type is above
 }

@@ -3,9 +3,13 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <optional>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "app/app.h"
 #include "app/end_signals.h"
@@ -13,6 +17,7 @@
 #include "app/open_store.h"
 #include "app/startup.h"
 #include "app/version.h"
+#include "base/crash_report.h"
 #include "config/names.h"
 #include "config/value.h"
 
@@ -22,8 +27,11 @@ namespace {
 
 using config::Settings;
 
-// How long the parts of the server may take to end once the last request is answered: the disk may hang.
+// How long the parts of the server may take to end once the last request is answered: the disk or etcd may hang.
 constexpr std::chrono::seconds kLastWrites{10};
+
+// How long requests may take to end where the parts of the server are made anew: all of them are refused.
+constexpr std::chrono::seconds kAnew{2};
 
 // Longer than anybody waits, and short enough that now + this is a time.
 constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
@@ -42,6 +50,19 @@ void serve_on(App& app, const Settings& settings, Log& log) {
   std::this_thread::sleep_for(delay);
 }
 
+// Why the end takes longer than that.
+std::string what_hangs(config::StorageType storage) {
+  switch (storage) {
+    case config::StorageType::embedded:
+      return "the disk does not answer; what is not written was acknowledged to nobody";
+    case config::StorageType::etcd:
+      return "etcd does not answer; what it has not confirmed was acknowledged to nobody";
+    case config::StorageType::memory:
+      break;
+  }
+  return "the server does not come to its end";
+}
+
 int cannot_start(const Error& error) {
   std::fprintf(stderr, "shared-lock: %s\n", error.message.c_str());
   return 1;
@@ -53,7 +74,56 @@ void log_start(const Settings& settings, std::uint16_t port, Log& log) {
                        {"port", std::int64_t{port}},
                        {"storage", storage},
                        {"connections", static_cast<std::int64_t>(settings.max_connections)},
+                       {"waiters", static_cast<std::int64_t>(settings.max_waiters)},
                        {"version", kVersion}});
+}
+
+struct Ended {
+  std::optional<int> exit_code;  // it could not start
+  std::optional<int> signal;
+  bool drained = false;
+};
+
+// Serves until a signal, or until the store asks for another one (R32). The port that is bound stays the same.
+Ended serve_once(const config::LoadedSettings& loaded, Settings& settings, EndSignals& signals, Log& log) {
+  SystemClock clock;
+  std::atomic<bool> refuses = false;
+  std::atomic<bool> anew = false;
+  auto wake_with = [&signals](std::atomic<bool>& reason) {
+    return [&signals, &reason] {
+      reason = true;
+      signals.wake();
+    };
+  };
+  EtcdLossHandler when_lost{.refuses = wake_with(refuses), .begin_anew = wake_with(anew)};
+  auto store = open_store(loaded, clock, log, std::move(when_lost));
+  if (!store) {
+    cannot_start(store.error());
+    int code = store.error().code == Errc::invalid_argument ? 2 : 1;  // 2: a setting can't be right
+    return {.exit_code = code, .signal = {}, .drained = false};
+  }
+  App app(settings, *std::move(store), clock, log);
+  if (auto started = app.start(); !started) {
+    return {.exit_code = cannot_start(started.error()), .signal = {}, .drained = false};
+  }
+  signals.serving();
+  settings.server_port = app.port();
+  log_start(settings, app.port(), log);
+
+  std::optional<int> signal = signals.wait();
+  while (!signal && !anew) {
+    if (refuses) app.end_waits();  // else the wake was meant for the parts before these
+    signal = signals.wait();
+  }
+  if (!signal) {
+    app.drain(kAnew);
+    return {};
+  }
+  serve_on(app, settings, log);
+  log.note("draining", {{"signal", std::int64_t{*signal}}});
+  bool drained = app.drain(shutdown_time(settings));
+  signals.give_up_after(kLastWrites, what_hangs(settings.storage_type));
+  return {.exit_code = {}, .signal = signal, .drained = drained};
 }
 
 }  // namespace
@@ -63,32 +133,17 @@ int serve(const config::LoadedSettings& loaded) {
     std::fprintf(stderr, "shared-lock: %s\n", reason->c_str());
     return 2;
   }
+  report_crashes(CrashLine::json);
   ::umask(S_IRWXG | S_IRWXO);  // the data directory holds lease ids, which are as good as passwords
   EndSignals signals;
   Log log(loaded.settings.log_level);
   for (const std::string& warning : loaded.warnings) log.write(LogLevel::warn, warning);
-  const Settings settings = fitted_to_machine(loaded.settings, log);
-  bool drained = false;
-  {
-    SystemClock clock;
-    auto store = open_store(loaded, clock, log);
-    if (!store) {
-      cannot_start(store.error());
-      return store.error().code == Errc::invalid_argument ? 2 : 1;  // 2: a setting can't be right
-    }
-    App app(settings, *std::move(store), clock, log);
-    if (auto started = app.start(); !started) return cannot_start(started.error());
-    signals.serving();
-    log_start(settings, app.port(), log);
-
-    int signal = signals.wait();
-    serve_on(app, settings, log);
-    log.note("draining", {{"signal", std::int64_t{signal}}});
-    drained = app.drain(shutdown_time(settings));
-    signals.give_up_after(kLastWrites);
-  }
-  log.note(drained ? "stopped" : "stopped with requests still under way");
-  return drained ? 0 : 1;
+  Settings settings = fitted_to_machine(loaded.settings, log);
+  Ended ended;
+  while (!ended.signal && !ended.exit_code) ended = serve_once(loaded, settings, signals, log);
+  if (ended.exit_code) return *ended.exit_code;
+  log.note(ended.drained ? "stopped" : "stopped with requests still under way");
+  return ended.drained ? 0 : 1;
 }
 
 }  // namespace sharedlock

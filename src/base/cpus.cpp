@@ -7,55 +7,35 @@
 #include <cstdint>
 #include <fstream>
 #include <limits>
-#include <sstream>
-#include <string>
 #include <thread>
 
 namespace sharedlock {
 
 namespace {
 
-using Limit = std::optional<unsigned>;
-
-Limit smaller(Limit a, Limit b) {
-  if (!a || !b) return a ? a : b;
-  return std::min(*a, *b);
-}
+using Limit = std::optional<std::uint64_t>;
 
 // A quota of `quota` microseconds of CPU time in each `period`; a quota of -1 is no limit.
 Limit whole_cpus(std::int64_t quota, std::int64_t period) {
   if (quota <= 0 || period <= 0) return std::nullopt;
   const auto cpus = (quota - 1) / period + 1;
-  return static_cast<unsigned>(std::min<std::int64_t>(cpus, std::numeric_limits<int>::max()));
+  return static_cast<std::uint64_t>(std::min<std::int64_t>(cpus, std::numeric_limits<int>::max()));
 }
 
 // Version 2: "max 100000" or "150000 100000".
-Limit read_v2(const std::filesystem::path& group) {
+Limit cpu_limit_v2(const std::filesystem::path& group) {
   std::ifstream file(group / "cpu.max");
   std::int64_t quota = 0;
   std::int64_t period = 0;
   return file >> quota >> period ? whole_cpus(quota, period) : std::nullopt;
 }
 
-Limit read_v1(const std::filesystem::path& group) {
+Limit cpu_limit_v1(const std::filesystem::path& group) {
   std::ifstream quota_file(group / "cpu.cfs_quota_us");
   std::ifstream period_file(group / "cpu.cfs_period_us");
   std::int64_t quota = 0;
   std::int64_t period = 0;
   return quota_file >> quota && period_file >> period ? whole_cpus(quota, period) : std::nullopt;
-}
-
-// The smallest limit of `group` and everything above it, up to `root`. Inside a container the group's path may be that
-// of the host, with only the root mounted: what can't be read is skipped.
-Limit smallest_upwards(const std::filesystem::path& root, std::filesystem::path group,
-                       Limit (*read)(const std::filesystem::path&)) {
-  Limit limit = read(root);
-  for (; !group.empty(); group = group.parent_path()) limit = smaller(limit, read(root / group));
-  return limit;
-}
-
-bool lists_cpu(std::string_view controllers) {
-  return ("," + std::string(controllers) + ",").find(",cpu,") != std::string::npos;
 }
 
 unsigned affinity_cpus() {
@@ -68,31 +48,15 @@ unsigned affinity_cpus() {
 
 }  // namespace
 
-std::optional<unsigned> cgroup_cpu_limit(const std::filesystem::path& mount, std::string_view membership) {
-  Limit limit;
-  std::istringstream lines{std::string(membership)};
-  for (std::string line; std::getline(lines, line);) {  // "0::/path" or "4:cpu,cpuacct:/path"
-    const auto first = line.find(':');
-    const auto second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const auto controllers = line.substr(first + 1, second - first - 1);
-    const auto group = std::filesystem::path(line.substr(second + 1)).relative_path();
-    if (controllers.empty()) {
-      limit = smaller(limit, smallest_upwards(mount, group, read_v2));
-    } else if (lists_cpu(controllers)) {
-      limit = smaller(limit, smallest_upwards(mount / controllers, group, read_v1));
-      limit = smaller(limit, smallest_upwards(mount / "cpu", group, read_v1));
-    }
-  }
-  return limit;
+std::optional<unsigned> cgroup_cpu_limit(const CgroupFiles& files) {
+  auto limit = smallest_limit({.controller = "cpu", .version1 = cpu_limit_v1, .version2 = cpu_limit_v2}, files);
+  if (!limit) return std::nullopt;
+  return static_cast<unsigned>(*limit);
 }
 
 unsigned available_cpus() {
-  std::ifstream file("/proc/self/cgroup");
-  std::stringstream membership;
-  membership << file.rdbuf();
   const auto allowed = std::max(1u, affinity_cpus());
-  return std::min(allowed, cgroup_cpu_limit("/sys/fs/cgroup", membership.str()).value_or(allowed));
+  return std::min(allowed, cgroup_cpu_limit(own_cgroups()).value_or(allowed));
 }
 
 }  // namespace sharedlock

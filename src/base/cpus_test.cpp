@@ -2,32 +2,25 @@
 
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <stdlib.h>
 
-#include <fstream>
+#include <optional>
 #include <string>
+#include <string_view>
+
+#include "base/cgroup_directory.h"
 
 namespace sharedlock {
 namespace {
 
-// A directory laid out like /sys/fs/cgroup.
 class CgroupCpuLimit : public ::testing::Test {
  protected:
-  CgroupCpuLimit() {
-    std::string name = ::testing::TempDir() + "cgroup-XXXXXX";
-    mount_ = ::mkdtemp(name.data());
-  }
-  ~CgroupCpuLimit() override { std::filesystem::remove_all(mount_); }
-
-  void write(const std::string& path, std::string_view text) {
-    const auto file = mount_ / path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text << '\n';
+  void write(const std::string& path, std::string_view text) { directory_.write(path, text); }
+  std::optional<unsigned> limit(const std::string& membership) const {
+    return cgroup_cpu_limit(directory_.files(membership));
   }
 
-  std::optional<unsigned> limit(std::string_view membership) const { return cgroup_cpu_limit(mount_, membership); }
-
-  std::filesystem::path mount_;
+ private:
+  CgroupDirectory directory_;
 };
 
 TEST_F(CgroupCpuLimit, Version2InsideAContainer) {

@@ -1,8 +1,8 @@
 #include "base/io_threads.h"
 
-#include <pthread.h>
-
 #include <string>
+
+#include "base/thread.h"
 
 namespace sharedlock {
 
@@ -17,8 +17,10 @@ IoThreads::IoThreads(std::size_t count) {
 
 void IoThreads::start_one(std::size_t index) {
   auto& io = *threads_.emplace_back(std::make_unique<IoThread>());
-  io.thread = std::thread([&io] { io.context.run(); });
-  ::pthread_setname_np(io.thread.native_handle(), ("io-" + std::to_string(index)).c_str());
+  io.thread = std::thread([&io, index] {
+    const NamedThread named(("io-" + std::to_string(index)).c_str());
+    io.context.run();
+  });
 }
 
 IoThreads::~IoThreads() {

@@ -4,34 +4,13 @@
 #include <charconv>
 #include <cstddef>
 
+#include "base/utf8.h"
+
 namespace sharedlock {
 
 namespace {
 
 constexpr char kDigits[] = "0123456789abcdef";
-
-// The length of the well-formed UTF-8 sequence at the start of `text` (not empty), or 0. Table 3-7 of the Unicode
-// standard: the second byte's range depends on the first.
-std::size_t sequence_length(std::string_view text) {
-  auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  auto continues = [&](std::size_t i) { return i < text.size() && (at(i) & 0xC0) == 0x80; };
-  unsigned char first = at(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return continues(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    if (!continues(1) || !continues(2)) return 0;
-    if (first == 0xE0 && at(1) < 0xA0) return 0;
-    if (first == 0xED && at(1) > 0x9F) return 0;
-    return 3;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    if (!continues(1) || !continues(2) || !continues(3)) return 0;
-    if (first == 0xF0 && at(1) < 0x90) return 0;
-    if (first == 0xF4 && at(1) > 0x8F) return 0;
-    return 4;
-  }
-  return 0;
-}
 
 constexpr std::array<bool, 256> kPlain = [] {
   std::array<bool, 256> plain{};
@@ -67,6 +46,14 @@ void append_escaped(std::string& out, char c) {
   }
 }
 
+// One sequence of two or three bytes as \uXXXX.
+void append_code_unit(std::string& out, std::string_view sequence) {
+  unsigned unit = static_cast<unsigned char>(sequence[0]) & (sequence.size() == 2 ? 0x1F : 0x0F);
+  for (char c : sequence.substr(1)) unit = unit << 6 | (static_cast<unsigned char>(c) & 0x3F);
+  out += "\\u";
+  for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[unit >> shift & 0xF];
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -82,13 +69,18 @@ void append_json_string(std::string& out, std::string_view text) {
       text.remove_prefix(1);
       continue;
     }
-    std::size_t length = sequence_length(text);
+    std::size_t length = utf8_length(text);
     if (length == 0) {
       out += "\xEF\xBF\xBD";
       text.remove_prefix(1);
       continue;
     }
-    out.append(text.substr(0, length));
+    std::string_view sequence = text.substr(0, length);
+    if (steers_display(sequence)) {
+      append_code_unit(out, sequence);
+    } else {
+      out.append(sequence);
+    }
     text.remove_prefix(length);
   }
   out += '"';
@@ -96,7 +88,7 @@ void append_json_string(std::string& out, std::string_view text) {
 
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
-    std::size_t length = sequence_length(text);
+    std::size_t length = utf8_length(text);
     if (length == 0) return false;
     text.remove_prefix(length);
   }

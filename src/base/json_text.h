@@ -8,7 +8,8 @@
 namespace sharedlock {
 
 // Appends `text` to `out` as a JSON string with its quotes. Bytes that are not UTF-8 become U+FFFD, so that what is
-// written is always JSON.
+// written is always JSON. Characters that steer a terminal or the direction of writing are escaped, those that JSON
+// lets stand too: a line of the log shows what it says.
 void append_json_string(std::string& out, std::string_view text);
 
 // True when `text` is well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms).

@@ -32,6 +32,35 @@ TEST(JsonText, KeepsUtf8) {
   EXPECT_EQ(as_json("\u00e9\u20ac\U0001F512"), "\"\u00e9\u20ac\U0001F512\"");
 }
 
+TEST(JsonText, EscapesWhatSteersATerminalOrTheDirectionOfWriting) {
+  EXPECT_EQ(as_json("\u0080\u0085\u009b31m\u009f"), R"("\u0080\u0085\u009b31m\u009f")");
+  EXPECT_EQ(as_json("\u061c\u200e\u200f"), R"("\u061c\u200e\u200f")");
+  EXPECT_EQ(as_json("\u2028\u2029\u202a\u202b\u202c\u202d\u202e"), R"("\u2028\u2029\u202a\u202b\u202c\u202d\u202e")");
+  EXPECT_EQ(as_json("\u2066\u2067\u2068\u2069"), R"("\u2066\u2067\u2068\u2069")");
+}
+
+TEST(JsonText, KeepsTheNeighboursOfWhatSteers) {
+  for (const auto text : {"\u00a0", "\u061b", "\u061d", "\u200d", "\u2010", "\u2027", "\u202f", "\u2065", "\u206a",
+                          "\u1080", "\U0001009b"}) {
+    EXPECT_EQ(as_json(text), '"' + std::string(text) + '"');
+  }
+}
+
+// Every character, as a reader of JSON gets it back.
+TEST(JsonText, EveryCharacterComesBack) {
+  for (unsigned c = 0x80; c <= 0xFFFF; ++c) {
+    if (c >= 0xD800 && c <= 0xDFFF) continue;
+    std::string text;
+    if (c < 0x800) {
+      text = {static_cast<char>(0xC0 | c >> 6), static_cast<char>(0x80 | (c & 0x3F))};
+    } else {
+      text = {static_cast<char>(0xE0 | c >> 12), static_cast<char>(0x80 | (c >> 6 & 0x3F)),
+              static_cast<char>(0x80 | (c & 0x3F))};
+    }
+    ASSERT_EQ(boost::json::parse(as_json(text)).as_string(), text) << c;
+  }
+}
+
 TEST(JsonText, ReplacesEachBadByte) {
   EXPECT_EQ(as_json("a\xff"
                     "b"),

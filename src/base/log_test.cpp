@@ -124,6 +124,15 @@ TEST(Log, AnyBytesStayOneLineOfJson) {
   EXPECT_EQ(lines[0].at("path").as_string(), "\uFFFD\"}\n{\"level\":\"error\"");
 }
 
+TEST(Log, NothingInALineSteersATerminal) {
+  const LogFile file;
+  {
+    Log log(LogLevel::info, file.fd());
+    log.write(LogLevel::info, "\u009b2J", {{"path", "/\u202e"}});
+  }
+  EXPECT_NE(file.text().find(R"("msg":"\u009b2J","path":"/\u202e")"), std::string::npos) << file.text();
+}
+
 TEST(Log, LinesOfManyThreadsStayWhole) {
   const LogFile file;
   constexpr int kThreads = 4;

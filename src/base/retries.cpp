@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
+#include <exception>
 #include <utility>
+
+#include "base/crash_report.h"
 
 namespace sharedlock {
 
@@ -20,6 +23,16 @@ Task<void> tick(Executor executor) {
   co_await timer.async_wait(use_task);
 }
 
+// One try; what escapes from it is told with the place where the work was added.
+Task<bool> try_once(const Retries::Try* work, const void* begun_at) {
+  try {
+    bool done = co_await (*work)();
+    co_return done;
+  } catch (...) {
+    end_for_escaped(std::current_exception(), begun_at);
+  }
+}
+
 }  // namespace
 
 Retries::~Retries() {
@@ -28,10 +41,13 @@ Retries::~Retries() {
 }
 
 void Retries::add(Executor executor, Try work, BootTime from, BootTime until) {
+  auto named = [work = std::move(work), begun_at = static_cast<const void*>(__builtin_return_address(0))] {
+    return try_once(&work, begun_at);
+  };
   {
     std::scoped_lock lock(mutex_);
     if (items_.size() >= kMost) return give_up(1);
-    items_.emplace(from, Item{std::move(work), until, kFirstRest});
+    items_.emplace(from, Item{std::move(named), until, kFirstRest});
     if (!may_hire_locked()) return;
   }
   tasks_.spawn(executor, this->work(executor));

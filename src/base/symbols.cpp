@@ -2,76 +2,18 @@
 
 #include <cxxabi.h>
 #include <dlfcn.h>
-#include <elf.h>
-#include <fcntl.h>
 #include <link.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <iterator>
 #include <memory>
-#include <optional>
-#include <string_view>
+
+#include "base/elf_functions.h"
 
 namespace sharedlock {
 
 namespace {
-
-// The bytes of a file, as far as they are looked at; none where it can't be read.
-class MappedFile {
- public:
-  explicit MappedFile(const char* path) {
-    int file = ::open(path, O_RDONLY | O_CLOEXEC);
-    struct stat facts{};
-    if (file >= 0 && ::fstat(file, &facts) == 0 && facts.st_size > 0) {
-      size_ = static_cast<std::size_t>(facts.st_size);
-      data_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file, 0);
-    }
-    if (file >= 0) ::close(file);
-  }
-  MappedFile(const MappedFile&) = delete;
-  MappedFile& operator=(const MappedFile&) = delete;
-  ~MappedFile() {
-    if (data_ != MAP_FAILED) ::munmap(data_, size_);
-  }
-  std::string_view text() const {
-    return data_ == MAP_FAILED ? std::string_view() : std::string_view(static_cast<const char*>(data_), size_);
-  }
-
- private:
-  void* data_ = MAP_FAILED;
-  std::size_t size_ = 0;
-};
-
-using Header = ElfW(Ehdr);
-using Section = ElfW(Shdr);
-using Symbol = ElfW(Sym);
-
-// A copy of the object that lies at `offset`; nothing when the file ends before.
-template <class T>
-std::optional<T> read_at(std::string_view file, std::size_t offset) {
-  if (offset > file.size() || file.size() - offset < sizeof(T)) return std::nullopt;
-  T object;
-  std::memcpy(&object, file.data() + offset, sizeof(T));
-  return object;
-}
-
-std::optional<Section> section_at(std::string_view file, const Header& header, std::size_t index) {
-  return read_at<Section>(file, header.e_shoff + index * header.e_shentsize);
-}
-
-// The section of that type; the names that its symbols have are in the section it links to.
-std::optional<Section> section_of_type(std::string_view file, const Header& header, std::uint32_t type) {
-  for (std::size_t i = 0; i < header.e_shnum; ++i) {
-    auto section = section_at(file, header, i);
-    if (section && section->sh_type == type) return section;
-  }
-  return std::nullopt;
-}
 
 // How far from the addresses in its file the program was loaded: the first object is the program itself.
 std::uintptr_t load_address() {
@@ -94,23 +36,12 @@ std::string demangled(const char* name) {
 }  // namespace
 
 Symbols::Symbols() {
-  const MappedFile program("/proc/self/exe");
-  const std::string_view file = program.text();
-  auto header = read_at<Header>(file, 0);
-  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0) return;
-  auto symbols = section_of_type(file, *header, SHT_SYMTAB);
-  if (!symbols) return;
-  auto names = section_at(file, *header, symbols->sh_link);
-  if (!names || names->sh_offset > file.size() || names->sh_size > file.size() - names->sh_offset) return;
-  names_ = file.substr(names->sh_offset, names->sh_size);
-
+  const ElfFunctions program("/proc/self/exe");
+  names_ = program.names();
   std::uintptr_t base = load_address();
-  for (std::size_t i = 0; i < symbols->sh_size / sizeof(Symbol); ++i) {
-    auto symbol = read_at<Symbol>(file, symbols->sh_offset + i * sizeof(Symbol));
-    if (!symbol || symbol->st_name >= names_.size()) break;
-    if (ELF64_ST_TYPE(symbol->st_info) != STT_FUNC || symbol->st_value == 0) continue;
-    functions_.push_back({base + symbol->st_value, symbol->st_size, symbol->st_name});
-  }
+  program.each([this, base](const ElfFunctions::Function& function) {
+    functions_.push_back({base + function.begin, function.size, function.name});
+  });
   std::ranges::sort(functions_, {}, &Function::begin);
 }
 

@@ -3,6 +3,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 
+#include "base/crash_report.h"
+
 namespace sharedlock {
 
 TaskGroup::~TaskGroup() {
@@ -10,12 +12,13 @@ TaskGroup::~TaskGroup() {
 }
 
 void TaskGroup::spawn(Executor executor, Task<void> task) {
+  const void* begun_at = __builtin_return_address(0);
   {
     std::scoped_lock lock(mutex_);
     ++running_;
   }
-  asio::co_spawn(executor, std::move(task), [this](std::exception_ptr escaped) {
-    if (escaped) std::rethrow_exception(escaped);
+  asio::co_spawn(executor, std::move(task), [this, begun_at](std::exception_ptr escaped) {
+    if (escaped) end_for_escaped(escaped, begun_at);
     ended();
   });
 }

@@ -29,4 +29,9 @@ struct BenchOptions {
 // What is wrong with the options, in a sentence that names one; nothing when they are fit to run.
 std::optional<std::string> fault_in(const BenchOptions& options);
 
+// Seconds as the options have them.
+inline std::chrono::nanoseconds as_duration(double seconds) {
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
+}
+
 }  // namespace sharedlock::bench

@@ -36,10 +36,6 @@ sigset_t end_signals() {
   return signals;
 }
 
-nanoseconds as_duration(double seconds) {
-  return nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
-
 std::string random_name() {
   char text[24];
   std::snprintf(text, sizeof text, "bench-%08llx", static_cast<unsigned long long>(random_bits() & 0xFFFF'FFFF));

@@ -23,10 +23,6 @@ using std::chrono::nanoseconds;
 constexpr std::chrono::milliseconds kTick{50};
 constexpr std::uint64_t kNumbersPerThread = 1'000'000'000'000;
 
-nanoseconds as_duration(double seconds) {
-  return nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
-
 // What falls to one of several when `all` is dealt evenly.
 std::uint64_t part_of(std::uint64_t all, unsigned index, unsigned count) {
   return all / count + (index < all % count ? 1 : 0);

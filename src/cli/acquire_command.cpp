@@ -1,33 +1,67 @@
 #include <CLI/CLI.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
 #include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
 
+#include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/held_around.h"
 #include "cli/request.h"
 
 namespace sharedlock {
 
 namespace {
 
-constexpr const char* kFooter =
+constexpr std::chrono::milliseconds kSayAfter{300};  // as `run` does
+
+constexpr const char* kAcquireFooter =
     "Prints the fencing token, the instance that renew and release want, for how many seconds it is safe (ttl,\n"
     "counted from before the call) and when it ends (expiry, in seconds since 1970). Nobody renews it:\n"
-    "`shared-lock run` does. After waiting, renew it once before you count on the ttl. Who waits longer than an\n"
-    "hour takes a new place at the end of the line.\n"
+    "`shared-lock run` does. After waiting, renew it once before you count on the ttl.\n"
     "\n"
     "Exit codes: 0; 64 usage; 69 no answer from the server; 75 another holds it; 77 refused by the server.\n";
 
-struct Flags {
+struct AcquireFlags {
   RequestFlags request;
   client::Names names;
   std::chrono::seconds ttl{60};
   std::chrono::seconds wait{0};
 };
 
-client::Result<Answer> acquire(client::Client& client, const Flags& flags) {
+// A lock of these that is waited for in vain, since it is held by what runs this.
+std::string waits_for_itself(const client::Names& names) {
+  for (const std::string& name : names.names) {
+    std::string why = held_around(names.space, name);
+    if (!why.empty()) return name + why;
+  }
+  return "";
+}
+
+// Unless it is destroyed before.
+std::jthread say_later(std::string text) {
+  return std::jthread([text = std::move(text)](const std::stop_token& stop) {
+    std::mutex mutex;
+    std::unique_lock lock(mutex);
+    bool ended = std::condition_variable_any().wait_for(lock, stop, kSayAfter, [&] { return stop.stop_requested(); });
+    if (!ended) std::fprintf(stderr, "shared-lock acquire: %s\n", shown_line(text).c_str());
+  });
+}
+
+client::Result<Answer> acquire(client::Client& client, const AcquireFlags& flags) {
   client::Names names = flags.names;
   if (names.instance.empty()) names.instance = client::random_instance();
+  std::string around = flags.wait > std::chrono::seconds(0) ? waits_for_itself(names) : "";
+  std::jthread saying;
+  if (!around.empty()) saying = say_later("waiting for " + around);
   auto granted = client.acquire_once(names, flags.ttl, flags.wait);
+  saying = {};
   if (!granted) return granted.error();
   Answer answer;
   answer.grant(names, *granted);
@@ -38,15 +72,16 @@ client::Result<Answer> acquire(client::Client& client, const Flags& flags) {
 }  // namespace
 
 Command add_acquire(CLI::App& program) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<AcquireFlags>();
   CLI::App& app = *program.add_subcommand("acquire", "Take a lock, or several, and leave it to its time to live.");
   declare_names(app, flags->names.names);
   declare_space(app, flags->names.space);
   declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
                   "How long it is held, unless it is renewed or released.");
   declare_seconds(app, "--wait", flags->wait, {}, "Wait in line so long when another holds it.");
+  declare_waiting(app, flags->request.client);
   declare_instance(app, flags->names.instance, "Who takes it; by default new and random, which is best.");
-  app.footer(kFooter);
+  app.footer(kAcquireFooter);
   return request_command(app, flags, acquire);
 }
 

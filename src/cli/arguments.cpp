@@ -56,20 +56,22 @@ CLI::Option& declare_choice(CLI::App& command, const std::string& name, std::str
   return *option->capture_default_str();
 }
 
+seconds to_seconds(const std::string& flag, const std::string& text, Bounds bounds) {
+  bool only_digits = text.find_first_not_of("0123456789") == std::string::npos;
+  auto duration = parse_go_duration(only_digits ? text + 's' : text);
+  if (!duration) throw CLI::ValidationError(flag, "'" + text + "' is no duration; good ones are 15s and 1m30s");
+  auto whole = std::chrono::ceil<seconds>(*duration);
+  if (whole < bounds.least || whole > bounds.most) {
+    std::string least = "must be at least " + to_go_duration(bounds.least);
+    bool endless = bounds.most == seconds::max();
+    throw CLI::ValidationError(flag, endless ? least : least + ", and at most " + to_go_duration(bounds.most));
+  }
+  return whole;
+}
+
 void declare_seconds(CLI::App& command, const std::string& flag, seconds& into, Bounds bounds,
                      const std::string& help) {
-  auto take = [flag, bounds, &into](const std::string& text) {
-    bool only_digits = text.find_first_not_of("0123456789") == std::string::npos;
-    auto duration = parse_go_duration(only_digits ? text + 's' : text);
-    if (!duration) throw CLI::ValidationError(flag, "'" + text + "' is no duration; good ones are 15s and 1m30s");
-    auto whole = std::chrono::ceil<seconds>(*duration);
-    if (whole < bounds.least || whole > bounds.most) {
-      std::string least = "must be at least " + to_go_duration(bounds.least);
-      bool endless = bounds.most == seconds::max();
-      throw CLI::ValidationError(flag, endless ? least : least + ", and at most " + to_go_duration(bounds.most));
-    }
-    into = whole;
-  };
+  auto take = [flag, bounds, &into](const std::string& text) { into = to_seconds(flag, text, bounds); };
   auto* option = command.add_option_function<std::string>(flag, take, help)->type_name("DURATION");
   if (into != seconds::max()) option->default_str(to_go_duration(into));
 }

@@ -30,8 +30,10 @@ struct Bounds {
   std::chrono::seconds least{0};
   std::chrono::seconds most = std::chrono::seconds::max();
 };
-// A duration as in "90s" or "1h30m", or a number of seconds; rounded up to whole seconds. What `into` holds before is
-// its default.
+// A duration as in "90s" or "1h30m", or a number of seconds; rounded up to whole seconds. Throws CLI::ValidationError.
+std::chrono::seconds to_seconds(const std::string& flag, const std::string& text, Bounds bounds);
+
+// The same as a flag. What `into` holds before is its default.
 void declare_seconds(CLI::App& command, const std::string& flag, std::chrono::seconds& into, Bounds bounds,
                      const std::string& help);
 

@@ -1,27 +1,39 @@
 #include "cli/client_flags.h"
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
 #include <fstream>
 #include <optional>
+
+#include "base/environment.h"
+#include "cli/arguments.h"
 
 namespace sharedlock {
 
 namespace {
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : "";
-}
+using std::chrono::seconds;
 
 // Its first line.
 std::optional<std::string> token_in(const std::string& file_name) {
   std::ifstream file(file_name);
   std::string token;
   if (!std::getline(file, token)) return std::nullopt;
-  while (!token.empty() && (token.back() == '\r' || token.back() == ' ')) token.pop_back();
-  return token;
+  return trimmed(token);
 }
+
+// Settings from the environment, and the first one that can't be used.
+class Variables {
+ public:
+  std::string operator()(const char* name) {
+    std::string value = environment_value(name);
+    if (!wrong_ && !is_one_line(value)) wrong_ = std::string(name) + " must be one line without control characters";
+    return value;
+  }
+  const std::optional<std::string>& wrong() const { return wrong_; }
+
+ private:
+  std::optional<std::string> wrong_;
+};
 
 }  // namespace
 
@@ -30,11 +42,26 @@ void declare_client(CLI::App& command, ClientFlags& into) {
       ->type_name("URL");
   command.add_option("--token-file", into.token_file, "A file with the bearer token; else SHARED_LOCK_TOKEN holds it.")
       ->type_name("FILE");
+  declare_seconds(command, "--connect-timeout", into.connect_timeout, {.least = seconds(1), .most = seconds(300)},
+                  "For looking up the server's name and connecting, together.");
+}
+
+void declare_waiting(CLI::App& command, ClientFlags& into) {
+  declare_seconds(command, "--poll", into.poll, {.least = seconds(1), .most = seconds(3600)},
+                  "A wait is made of requests of at most so long: less than gateways bear.");
+  auto take = [&into](const std::string& text) {
+    into.patience = text == "forever" ? client::kNeverGiveUp : to_seconds("--patience", text, {.least = seconds(1)});
+  };
+  command.add_option_function<std::string>("--patience", take, "How long the server may be away; or `forever`.")
+      ->type_name("DURATION")
+      ->default_str("10s");
 }
 
 client::Result<client::ClientOptions> client_options(const ClientFlags& flags) {
-  std::string url = flags.server.empty() ? variable("SHARED_LOCK_URL") : flags.server;
+  Variables variable;
+  std::string url = flags.server.empty() ? variable("SHARED_LOCK_URL") : trimmed(flags.server);
   client::ClientOptions options = url.empty() ? client::ClientOptions() : client::ClientOptions(url);
+  options.connect_timeout(flags.connect_timeout).poll(flags.poll).patience(flags.patience);
   options.admin_token(variable("SHARED_LOCK_ADMIN_TOKEN"));
   if (std::string file = flags.token_file; !file.empty()) {
     if (!token_in(file)) return client::Error{client::Errc::refused, "--token-file: can't read " + file};
@@ -42,6 +69,7 @@ client::Result<client::ClientOptions> client_options(const ClientFlags& flags) {
   } else if (std::string token = variable("SHARED_LOCK_TOKEN"); !token.empty()) {
     options.token([token] { return token; });
   }
+  if (variable.wrong()) return client::Error{client::Errc::refused, *variable.wrong()};
   return options;
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 using boost::algorithm::join;
 
-constexpr const char* kFooter =
+constexpr const char* kCompletionFooter =
     "  bash  shared-lock completion bash > /etc/bash_completion.d/shared-lock\n"
     "  zsh   shared-lock completion zsh > /usr/local/share/zsh/site-functions/_shared-lock\n";
 
@@ -180,7 +180,7 @@ Command add_completion(CLI::App& program) {
   auto shell = std::make_shared<std::string>();
   CLI::App& app = *program.add_subcommand("completion", "Print the completion of these commands for a shell.");
   declare_choice(app, "SHELL", *shell, {"bash", "zsh"}, "Which.").required();
-  app.footer(kFooter);
+  app.footer(kCompletionFooter);
   auto run = [&program, shell] {
     std::string text = *shell == "bash" ? BashCompletion(program).text() : ZshCompletion(program).text();
     bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -11,6 +12,7 @@
 #include <fstream>
 #include <map>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 
@@ -25,28 +27,75 @@ std::optional<pid_t> number_in(std::string_view text) {
   return number;
 }
 
-// The parent, from /proc/PID/stat: "PID (NAME) STATE PARENT …", where the name may hold anything. Nothing: it is gone.
-std::optional<pid_t> parent_of(const std::filesystem::path& process) {
+// The parent and the process group, from /proc/PID/stat: "PID (NAME) STATE PARENT GROUP …", where the name may hold
+// anything.
+struct Relations {
+  pid_t parent;
+  pid_t group;
+};
+
+// Nothing: it is gone.
+std::optional<Relations> relations_of(const std::filesystem::path& process) {
   std::ifstream file(process / "stat");
   std::string text;
   std::getline(file, text, '\0');
   std::size_t name_end = text.rfind(") ");
   if (name_end == std::string::npos) return std::nullopt;
-  std::size_t begin = name_end + 4;  // behind the state
-  std::size_t end = text.find(' ', begin);
-  return end == std::string::npos ? std::nullopt : number_in(std::string_view(text).substr(begin, end - begin));
+  std::istringstream behind_state(text.substr(std::min(text.size(), name_end + 4)));
+  Relations relations{};
+  if (!(behind_state >> relations.parent >> relations.group)) return std::nullopt;
+  return relations;
+}
+
+std::optional<Relations> relations_of(pid_t process) {
+  return relations_of(std::filesystem::path("/proc") / std::to_string(process));
+}
+
+// Calls `visit(pid, relations)` for all processes that /proc shows.
+template <class Visit>
+void each_process(Visit visit) {
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", failed)) {
+    auto pid = number_in(entry.path().filename().string());
+    auto relations = pid ? relations_of(entry.path()) : std::nullopt;
+    if (relations) visit(*pid, *relations);
+  }
+}
+
+// Where a service manager has put it: the path in the hierarchy that is named after systemd, or of version 2.
+std::string_view managed_group(std::string_view membership) {
+  for (std::string_view name : {":name=systemd:", "0::"}) {
+    std::size_t at = membership.find(name);
+    if (at == std::string_view::npos) continue;
+    std::string_view path = membership.substr(at + name.size());
+    return path.substr(0, path.find('\n'));
+  }
+  return {};
+}
+
+std::string membership_of(pid_t process) {
+  std::ifstream file(std::filesystem::path("/proc") / std::to_string(process) / "cgroup");
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 }  // namespace
 
+bool is_in_control_group_of(std::string_view membership, std::string_view of) {
+  std::string_view group = managed_group(membership);
+  std::string_view above = managed_group(of);
+  if (group.empty() || above.empty() || above == "/") return true;
+  return group.starts_with(above) && (group.size() == above.size() || group[above.size()] == '/');
+}
+
+bool is_in_control_group_of(pid_t process, pid_t of) {
+  return is_in_control_group_of(membership_of(process), membership_of(of));
+}
+
 std::vector<pid_t> descendants() {
   std::multimap<pid_t, pid_t> children;
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc", failed)) {
-    auto pid = number_in(entry.path().filename().string());
-    auto parent = pid ? parent_of(entry.path()) : std::nullopt;
-    if (parent) children.emplace(*parent, *pid);
-  }
+  each_process([&](pid_t pid, const Relations& relations) { children.emplace(relations.parent, pid); });
   std::vector<pid_t> found;
   std::vector<pid_t> parents{::getpid()};
   while (!parents.empty()) {
@@ -58,6 +107,26 @@ std::vector<pid_t> descendants() {
     }
   }
   return found;
+}
+
+bool is_above(pid_t ancestor, pid_t process) {
+  while (process > 1) {
+    auto relations = relations_of(process);
+    if (!relations) return false;
+    if (relations->parent == ancestor) return true;
+    process = relations->parent;
+  }
+  return false;
+}
+
+bool is_in_pipeline(pid_t process) {
+  auto own = relations_of(process);
+  bool others = false;
+  each_process([&](pid_t pid, const Relations& relations) {
+    if (!own || others || relations.group != own->group || pid == process) return;
+    others = !is_above(pid, process) && !is_above(process, pid);
+  });
+  return others;
 }
 
 bool sees_processes() {

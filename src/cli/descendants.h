@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <string_view>
 #include <vector>
 
 namespace sharedlock {
@@ -12,6 +13,18 @@ std::vector<pid_t> descendants();
 
 // Whether /proc shows the processes of our own process namespace: else there is none, or one of others.
 bool sees_processes();
+
+// Whether one is the parent of the other, or the parent's parent, and so on, as /proc shows them now.
+bool is_above(pid_t ancestor, pid_t process);
+
+// Whether a service manager that signals all processes of that one's control group, and of those below it, signals this
+// one as well. Where neither /proc nor the kernel tells: true.
+bool is_in_control_group_of(pid_t process, pid_t of);
+// The same by the texts of their /proc/PID/cgroup.
+bool is_in_control_group_of(std::string_view membership, std::string_view of);
+
+// Whether its process group has others that neither started it nor were started by it: a shell's `a | b`.
+bool is_in_pipeline(pid_t process);
 
 // Ends all of them with SIGKILL, again and again until none is left, and reaps them: at most a few milliseconds, unless
 // one hangs in the kernel.

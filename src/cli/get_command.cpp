@@ -9,27 +9,27 @@ namespace sharedlock {
 
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kGetFooter =
     "Prints owner, fencing token, expiry (in seconds since 1970), and how many wait in line. What it says may\n"
     "have changed by the time it is read: to use the lock, acquire it.\n"
     "\n"
     "Exit codes: 0 somebody holds it; 1 nobody; 64 usage; 69 no answer from the server; 77 refused by the server.\n";
 
-struct Flags {
+struct GetFlags {
   RequestFlags request;
   std::string space = "default";
   std::string name;
 };
 
-client::Result<Answer> get(client::Client& client, const Flags& flags) {
+client::Result<Answer> get(client::Client& client, const GetFlags& flags) {
   auto state = client.get(flags.space, flags.name);
   if (!state) return state.error();
   Answer answer;
   answer.text("namespace", flags.space).text("lockName", flags.name).boolean("held", state->held);
   if (state->held) {
     answer.text("owner", state->owner).number("fencingToken", state->token).number("expiry", state->expiry);
+    answer.number("waiters", state->waiters);  // of a free lock the server does not say
   }
-  answer.number("waiters", state->waiters);
   answer.exit_code = state->held ? 0 : kExitNo;
   return answer;
 }
@@ -37,11 +37,11 @@ client::Result<Answer> get(client::Client& client, const Flags& flags) {
 }  // namespace
 
 Command add_get(CLI::App& program) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<GetFlags>();
   CLI::App& app = *program.add_subcommand("get", "Show who holds a lock.");
   declare_name(app, flags->name);
   declare_space(app, flags->space);
-  app.footer(kFooter);
+  app.footer(kGetFooter);
   return request_command(app, flags, get);
 }
 

@@ -21,6 +21,7 @@ namespace sharedlock {
 struct GuardedCommand {
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  // added
+  bool leaves_descendants = false;                               // has ended when it has itself; they live on
 };
 
 enum class OnLost : std::uint8_t { terminate, kill, ignore };
@@ -30,6 +31,7 @@ enum class OnLost : std::uint8_t { terminate, kill, ignore };
 struct GuardOrder {
   enum class Kind : std::uint8_t { start, deadline, signal, kill } kind = Kind::start;
   std::int32_t signal = 0;
+  std::int32_t sender = 0;  // signal: the process that sent it to us, or 0
   std::int64_t terminate_at = 0;
   std::int64_t kill_at = 0;
   std::int64_t token = 0;  // start
@@ -42,7 +44,8 @@ struct GuardReport {
     left,    // the command has ended, what it started has not
     ended,   // nothing is left
   } kind = Kind::ended;
-  bool by_guard = false;   // ended: killed, since the lock was lost or its time was over
+  // ended: the guard began it, since the lock was lost or its time was over, however the command took its SIGTERM
+  bool by_guard = false;
   std::int32_t value = 0;  // errno, or the status as of waitpid(2)
 };
 

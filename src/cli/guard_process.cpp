@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -23,6 +24,9 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr int kTerminalLookMs = 200;
+constexpr std::int64_t kForAllWithin = kSecond / 10;  // a service manager needs less for all processes of a service
+constexpr std::int64_t kHeardFor = kSecond;           // where the runner is slow to say that it has got the same
+constexpr int kLookForSignalsMs = 10;
 
 std::int64_t boot_now() {
   timespec now{};
@@ -45,6 +49,7 @@ void set_variable(const std::string& name, const std::string& value) {
 
 GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, sigset_t before)
     : command_(std::move(command)), on_lost_(on_lost), socket_(socket), before_(before) {
+  runner_ = ::getppid();
   runner_group_ = ::getpgrp();
   ::setpgid(0, 0);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -52,23 +57,30 @@ GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, s
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
-  sigset_t child;
-  ::sigemptyset(&child);
-  ::sigaddset(&child, SIGCHLD);
-  children_ = ::signalfd(-1, &child, SFD_CLOEXEC);
+  sigset_t heard;
+  ::sigemptyset(&heard);
+  for (int signal : {SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2}) ::sigaddset(&heard, signal);
+  signals_ = ::signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
   timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
-  if (children_ < 0 || timer_ < 0) ::_exit(EXIT_FAILURE);
+  if (signals_ < 0 || timer_ < 0) ::_exit(EXIT_FAILURE);
 }
 
 void GuardProcess::run() {
   for (;;) {
-    std::array<pollfd, 3> events{{{alone_ ? -1 : socket_, POLLIN, 0}, {children_, POLLIN, 0}, {timer_, POLLIN, 0}}};
-    if (::poll(events.data(), events.size(), wants_terminal_ ? kTerminalLookMs : -1) < 0) continue;
+    std::array<pollfd, 3> events{{{alone_ ? -1 : socket_, POLLIN, 0}, {signals_, POLLIN, 0}, {timer_, POLLIN, 0}}};
+    if (::poll(events.data(), events.size(), poll_timeout()) < 0) continue;
     if (wants_terminal_) offer_terminal();
+    // What has ended by now was not ended by us.
+    if (events[1].revents != 0) on_signal();
     if (events[2].revents != 0) on_time();
-    if (events[1].revents != 0) on_child();
     if (events[0].revents != 0) on_socket();
+    forward_due();
   }
+}
+
+int GuardProcess::poll_timeout() const {
+  if (!deferred_.empty()) return kLookForSignalsMs;
+  return wants_terminal_ ? kTerminalLookMs : -1;
 }
 
 void GuardProcess::on_socket() {
@@ -89,14 +101,44 @@ void GuardProcess::on_socket() {
       arm();
       break;
     case GuardOrder::Kind::signal:
-      // Once the command itself has ended, what it left behind has no group that is surely its own.
-      if (pid_ > 0) ::kill(-group_, order.signal);
-      if (pid_ < 0 && order.signal != SIGCONT) kill_all(/*lost=*/false);
+      on_signal_order(order);
       break;
     case GuardOrder::Kind::kill:
       kill_all(/*lost=*/true);
       break;
   }
+}
+
+// A service manager sends its signal to all processes of a service: then the command has it already. That it was meant
+// for all is known by its coming here, too, from the same sender. Only a process above the runner is waited for: pkill
+// may mean runner and guard, and not the command.
+void GuardProcess::on_signal_order(const GuardOrder& order) {
+  bool may_be_for_all = order.sender == 1 || (order.sender > 0 && is_above(order.sender, runner_));
+  std::int64_t due = may_be_for_all ? boot_now() + kForAllWithin : 0;
+  deferred_.push_back({order.signal, order.sender, due, /*to_command=*/pid_ > 0});
+}
+
+// Whether the guard has got it itself, which counts for one order only.
+bool GuardProcess::take_same(const Deferred& deferred) {
+  auto same = [&](const Deferred& got) { return got.signal == deferred.signal && got.sender == deferred.sender; };
+  auto got = deferred.due == 0 ? got_.end() : std::ranges::find_if(got_, same);
+  if (got == got_.end()) return false;
+  got_.erase(got);
+  return true;
+}
+
+void GuardProcess::forward_due() {
+  std::int64_t now = boot_now();
+  std::erase_if(got_, [now](const Deferred& got) { return got.due <= now; });
+  std::erase_if(deferred_, [&](const Deferred& deferred) {
+    bool for_all = take_same(deferred);
+    if (!for_all && deferred.due > now) return false;
+    bool has_it = for_all && pid_ > 0 && is_in_control_group_of(pid_, ::getpid());
+    if (!has_it && pid_ > 0) ::kill(-group_, deferred.signal);
+    // What the command left behind has no group that is surely its own.
+    if (!deferred.to_command) kill_all(/*lost=*/false);
+    return true;
+  });
 }
 
 // Absolute times: one that has passed comes at once, also after a sleep of the machine.
@@ -112,6 +154,7 @@ void GuardProcess::arm() const {
 void GuardProcess::on_time() {
   std::uint64_t expirations = 0;
   if (::read(timer_, &expirations, sizeof expirations) < 0) return;
+  on_child();
   std::int64_t now = boot_now();
   if (now >= kill_at_) {
     kill_all(/*lost=*/true);
@@ -119,6 +162,7 @@ void GuardProcess::on_time() {
   }
   bool terminate = on_lost_ == OnLost::terminate && now >= terminate_at_;
   if (terminate && !terminated_ && pid_ > 0) {
+    by_us_ = true;
     ::kill(-group_, SIGTERM);
     ::kill(-group_, SIGCONT);
   }
@@ -135,6 +179,9 @@ void GuardProcess::start(const GuardOrder& order) {
   std::array<int, 2> failure{};
   if (::pipe2(failure.data(), O_CLOEXEC) != 0) ::_exit(EXIT_FAILURE);
   pid_t guard = ::getpid();
+  // What was sent to all before there was a command has not reached it.
+  take_signals();
+  got_.clear();
   pid_ = ::fork();
   if (pid_ == 0) {
     ::setpgid(0, 0);
@@ -156,8 +203,11 @@ void GuardProcess::start(const GuardOrder& order) {
 }
 
 void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
-  // ^C and ^Z are then for it alone. Whoever runs in the background does not get the terminal of those in front.
-  pass_terminal(runner_group_, ::getpgrp());
+  // ^C and ^Z are then for it alone. Whoever runs in the background does not get the terminal of those in front. The
+  // pager behind a pipe keeps it, until the command asks for it.
+  bool has_terminal = ::tcgetpgrp(STDIN_FILENO) == runner_group_;
+  bool behind_pipe = has_terminal && ::isatty(STDOUT_FILENO) == 0 && is_in_pipeline(runner_);
+  if (has_terminal && !behind_pipe) pass_terminal(runner_group_, ::getpgrp());
   ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
   for (const auto& [name, value] : command_.environment) set_variable(name, value);
   set_variable("SHARED_LOCK_FENCING_TOKEN", std::to_string(order.token));
@@ -171,9 +221,21 @@ void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
   ::_exit(EXIT_FAILURE);
 }
 
-void GuardProcess::on_child() {
+void GuardProcess::on_signal() {
+  take_signals();
+  on_child();
+}
+
+void GuardProcess::take_signals() {
   signalfd_siginfo info{};
-  if (::read(children_, &info, sizeof info) < 0) return;
+  while (::read(signals_, &info, sizeof info) == sizeof info) {
+    auto signal = static_cast<std::int32_t>(info.ssi_signo);
+    if (signal == SIGCHLD) continue;
+    got_.push_back({signal, static_cast<std::int32_t>(info.ssi_pid), boot_now() + kHeardFor});
+  }
+}
+
+void GuardProcess::on_child() {
   for (;;) {
     int status = 0;
     pid_t child = ::waitpid(-1, &status, WNOHANG | WUNTRACED);
@@ -183,16 +245,19 @@ void GuardProcess::on_child() {
     if (WIFSTOPPED(status)) {
       if (WSTOPSIG(status) == SIGTSTP) refuse_to_stop();
       wants_terminal_ = wants_terminal_ || WSTOPSIG(status) == SIGTTIN || WSTOPSIG(status) == SIGTTOU;
+      if (wants_terminal_) offer_terminal();
       continue;
     }
     pid_ = -1;
     status_ = status;
     wants_terminal_ = false;
     pass_terminal(group_, runner_group_);
+    if (command_.leaves_descendants) break;
     if (!descendants().empty()) report({.kind = GuardReport::Kind::left, .value = status});
   }
-  if (!started_ || errno != ECHILD) return;
-  report({.kind = GuardReport::Kind::ended, .value = status_});
+  bool left = command_.leaves_descendants && group_ > 0 && pid_ < 0;
+  if (!started_ || (errno != ECHILD && !left)) return;
+  report({.kind = GuardReport::Kind::ended, .by_guard = by_us_, .value = status_});
   ::_exit(EXIT_SUCCESS);
 }
 
@@ -204,8 +269,8 @@ void GuardProcess::refuse_to_stop() const {
   ::kill(-group_, SIGCONT);
 }
 
-// A command in the background stops when it reads from the terminal; the shell that brings us to the front then tells
-// nobody.
+// A command in the background stops when it reads from the terminal; so does one that left it to the pager behind its
+// pipe. The shell that brings us to the front then tells nobody.
 void GuardProcess::offer_terminal() {
   if (::tcgetpgrp(STDIN_FILENO) != runner_group_) return;
   pass_terminal(runner_group_, group_);
@@ -216,8 +281,9 @@ void GuardProcess::offer_terminal() {
 // The report comes when all are gone: the lock must not be released before.
 void GuardProcess::kill_all(bool lost) {
   if (!started_) return;
+  if (pid_ > 0) on_child();  // what has ended by itself was not ended by us
   kill_descendants();
-  report({.kind = GuardReport::Kind::ended, .by_guard = lost, .value = status_});
+  report({.kind = GuardReport::Kind::ended, .by_guard = by_us_ || lost, .value = status_});
   ::_exit(EXIT_SUCCESS);
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
+#include <vector>
 
 #include "cli/guard.h"
 
@@ -16,9 +18,23 @@ class GuardProcess {
   [[noreturn]] void run();
 
  private:
+  // A signal that the runner got and the command may have got as well, until that is known.
+  struct Deferred {
+    std::int32_t signal;
+    std::int32_t sender;
+    std::int64_t due;
+    bool to_command = true;  // else to what it left behind: it had ended before the order came
+  };
+
   void on_socket();
   void on_child();
+  void on_signal();
   void on_time();
+  void take_signals();
+  void on_signal_order(const GuardOrder& order);
+  bool take_same(const Deferred& deferred);
+  void forward_due();
+  int poll_timeout() const;
   void start(const GuardOrder& order);
   [[noreturn]] void become_command(const GuardOrder& order, int failure_pipe);
   void kill_all(bool lost);
@@ -32,15 +48,19 @@ class GuardProcess {
   int socket_;
   const sigset_t before_;
   int timer_ = -1;
-  int children_ = -1;  // signalfd
-  pid_t pid_ = -1;     // of the command, while it runs
+  int signals_ = -1;  // signalfd: the end of children, and what else we get
+  pid_t pid_ = -1;    // of the command, while it runs
   pid_t group_ = -1;
+  pid_t runner_ = -1;
   pid_t runner_group_ = -1;
   bool started_ = false;
   bool alone_ = false;  // whoever gave orders is gone
   bool terminated_ = false;
+  bool by_us_ = false;           // the command ends because we told it to
   bool wants_terminal_ = false;  // stopped for it
   int status_ = 0;
+  std::vector<Deferred> deferred_;  // by their age
+  std::vector<Deferred> got_;       // by the guard itself: due when they count no more
   std::int64_t terminate_at_ = 0;
   std::int64_t kill_at_ = 0;
 };

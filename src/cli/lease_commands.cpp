@@ -15,7 +15,7 @@ constexpr const char* kExitCodes =
     "Exit codes: 0; 64 usage; 69 no answer from the server; 75 another holds the key; 76 there is no such lease\n"
     "(any more); 77 refused by the server. get: 1 when nobody holds the key.\n";
 
-struct Flags {
+struct LeaseFlags {
   RequestFlags request;
   std::string key;
   std::string value;
@@ -23,9 +23,9 @@ struct Flags {
   seconds wait{0};
   std::int64_t id = 0;
 };
-using Request = client::Result<Answer> (*)(client::Client&, const Flags&);
+using Request = client::Result<Answer> (*)(client::Client&, const LeaseFlags&);
 
-client::Result<Answer> grant(client::Client& client, const Flags& flags) {
+client::Result<Answer> grant(client::Client& client, const LeaseFlags& flags) {
   auto granted = client.grant_once(flags.key, flags.value, flags.ttl, flags.wait);
   if (!granted) return granted.error();
   Answer answer;
@@ -35,7 +35,7 @@ client::Result<Answer> grant(client::Client& client, const Flags& flags) {
   return answer;
 }
 
-client::Result<Answer> keep_alive(client::Client& client, const Flags& flags) {
+client::Result<Answer> keep_alive(client::Client& client, const LeaseFlags& flags) {
   auto kept = client.keep_alive_once(flags.id);
   if (!kept) return kept.error();
   Answer answer;
@@ -43,13 +43,13 @@ client::Result<Answer> keep_alive(client::Client& client, const Flags& flags) {
   return answer;
 }
 
-client::Result<Answer> release(client::Client& client, const Flags& flags) {
+client::Result<Answer> release(client::Client& client, const LeaseFlags& flags) {
   auto released = client.release_lease_once(flags.id);
   if (!released) return released.error();
   return Answer().boolean("success", true);
 }
 
-client::Result<Answer> get(client::Client& client, const Flags& flags) {
+client::Result<Answer> get(client::Client& client, const LeaseFlags& flags) {
   auto state = client.get_lease(flags.key);
   if (!state) return state.error();
   Answer answer;
@@ -61,18 +61,19 @@ client::Result<Answer> get(client::Client& client, const Flags& flags) {
   return answer;
 }
 
-void declare_key(CLI::App& app, Flags& flags) {
+void declare_key(CLI::App& app, LeaseFlags& flags) {
   app.add_option("KEY", flags.key, "What is leased.")->required()->type_name("");
 }
-void declare_id(CLI::App& app, Flags& flags) {
+void declare_id(CLI::App& app, LeaseFlags& flags) {
   app.add_option("ID", flags.id, "What grant printed as leaseId.")->required()->type_name("");
 }
 
-void declare_grant(CLI::App& app, Flags& flags) {
+void declare_grant(CLI::App& app, LeaseFlags& flags) {
   declare_key(app, flags);
   app.add_option("--value", flags.value, "Stored with the key, for people.")->type_name("TEXT");
   declare_seconds(app, "--ttl", flags.ttl, {.least = seconds(1)}, "How long it is held, unless it is kept alive.");
   declare_seconds(app, "--wait", flags.wait, {}, "Wait in line so long when another holds it.");
+  declare_waiting(app, flags.request.client);
 }
 
 }  // namespace
@@ -82,7 +83,7 @@ std::vector<Command> add_lease(CLI::App& program) {
   lease.require_subcommand(1);
   std::vector<Command> commands;
   auto add = [&](const char* name, const char* help, auto declare, Request request) {
-    auto flags = std::make_shared<Flags>();
+    auto flags = std::make_shared<LeaseFlags>();
     CLI::App& app = *lease.add_subcommand(name, help);
     declare(app, *flags);
     app.footer(kExitCodes);

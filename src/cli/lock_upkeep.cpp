@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/thread.h"
+
 namespace sharedlock {
 
 namespace {
@@ -26,6 +28,7 @@ LockUpkeep::~LockUpkeep() {
 }
 
 void LockUpkeep::run() {
+  const NamedThread named("upkeep");
   auto over = grant_.sent + grant_.ttl;
   auto due = grant_.sent + grant_.ttl / 3;
   bool in_trouble = false;

@@ -9,16 +9,16 @@ namespace sharedlock {
 
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kReleaseFooter =
     "Exit codes: 0, also when nobody held it; 64 usage; 69 no answer from the server; 76 another holds it; 77\n"
     "refused by the server.\n";
 
-struct Flags {
+struct ReleaseFlags {
   RequestFlags request;
   client::Names names;
 };
 
-client::Result<Answer> release(client::Client& client, const Flags& flags) {
+client::Result<Answer> release(client::Client& client, const ReleaseFlags& flags) {
   auto released = client.release_once(flags.names);
   if (!released && released.error().code == client::Errc::held_by_another) {
     return client::Error{client::Errc::lost, released.error().message};
@@ -30,12 +30,12 @@ client::Result<Answer> release(client::Client& client, const Flags& flags) {
 }  // namespace
 
 Command add_release(CLI::App& program) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<ReleaseFlags>();
   CLI::App& app = *program.add_subcommand("release", "Give back a lock, or several.");
   declare_names(app, flags->names.names);
   declare_space(app, flags->names.space);
   declare_instance(app, flags->names.instance, kHoldersInstance).required();
-  app.footer(kFooter);
+  app.footer(kReleaseFooter);
   return request_command(app, flags, release);
 }
 

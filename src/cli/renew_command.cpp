@@ -9,19 +9,19 @@ namespace sharedlock {
 
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kRenewFooter =
     "Count the ttl that it prints from before the call.\n"
     "\n"
     "Exit codes: 0; 64 usage; 69 no answer from the server: ask again while the old ttl lasts; 76 it is not held\n"
     "any more; 77 refused by the server.\n";
 
-struct Flags {
+struct RenewFlags {
   RequestFlags request;
   client::Names names;
   std::chrono::seconds ttl{60};
 };
 
-client::Result<Answer> renew(client::Client& client, const Flags& flags) {
+client::Result<Answer> renew(client::Client& client, const RenewFlags& flags) {
   auto renewed = client.renew_once(flags.names, flags.ttl);
   if (!renewed) return renewed.error();
   return Answer().grant(flags.names, *renewed);
@@ -30,14 +30,14 @@ client::Result<Answer> renew(client::Client& client, const Flags& flags) {
 }  // namespace
 
 Command add_renew(CLI::App& program) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<RenewFlags>();
   CLI::App& app = *program.add_subcommand("renew", "Hold a lock for longer, counted from now.");
   declare_names(app, flags->names.names);
   declare_space(app, flags->names.space);
   declare_instance(app, flags->names.instance, kHoldersInstance).required();
   declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
                   "For so long; a longer time that is left stays.");
-  app.footer(kFooter);
+  app.footer(kRenewFooter);
   return request_command(app, flags, renew);
 }
 

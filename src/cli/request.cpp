@@ -1,23 +1,16 @@
 #include "cli/request.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
 
+#include "base/utf8.h"
 #include "cli/exit_codes.h"
 
 namespace sharedlock {
 
 namespace {
-
-std::string one_line(std::string_view text) {
-  std::string line(text);
-  auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
-  std::ranges::replace_if(line, is_control, '?');
-  return line;
-}
 
 bool print_line(const std::string& text) {
   return std::printf("%s\n", text.c_str()) >= 0 && std::fflush(stdout) == 0;
@@ -29,7 +22,7 @@ std::string title_of(const CLI::App& command) {
 }
 
 int fail(const CLI::App& command, bool as_json, const client::Error& error) {
-  std::fprintf(stderr, "%s: %s\n", title_of(command).c_str(), one_line(error.message).c_str());
+  std::fprintf(stderr, "%s: %s\n", title_of(command).c_str(), shown_line(error.message).c_str());
   if (as_json) {
     print_line(JsonObject().text("error", client::name_of(error.code)).text("message", error.message).take());
   }
@@ -40,7 +33,7 @@ int fail(const CLI::App& command, bool as_json, const client::Error& error) {
 
 Answer& Answer::text(std::string_view name, std::string_view value) {
   json_.text(name, value);
-  lines_.append(name).append(" ").append(one_line(value)).append("\n");
+  lines_.append(name).append(" ").append(shown_line(value)).append("\n");
   return *this;
 }
 

@@ -33,7 +33,8 @@ constexpr const char* kFooter =
     "When the server says that the lock is lost, and when this program is killed, they are killed at once, unless it\n"
     "is `ignore`.\n"
     "\n"
-    "A server lets nobody wait longer than an hour: whoever does takes a new place at the end of the line.\n"
+    "While it waits, a signal ends it: its place in line is given up, what it may have taken is given back, for two\n"
+    "seconds at most; a second signal ends it at once.\n"
     "\n"
     "Exit codes: the command's own; 128 + n when signal n ended it; 64 usage; 69 no answer from the server;\n"
     "70 the system would not; 75 not acquired; 76 lost; 77 refused by the server; 126 not executable; 127 not found.\n";
@@ -83,12 +84,15 @@ Command add_run(CLI::App& program, std::vector<std::string> words) {
   declare_client(app, flags->client);
   declare_space(app, options.space);
   declare_seconds(app, "--wait", options.wait, {}, "Wait in line so long; 0: not at all. Without it: for ever.");
+  declare_waiting(app, flags->client);
   declare_seconds(app, "--ttl", options.ttl, {kShortestTtl, kLongestTtl}, "How long the lock outlives us.");
   declare_choice(app, "--on-lost", flags->on_lost, {"terminate", "kill", "ignore"},
                  "What becomes of the command when the lock is lost: see below.");
   app.add_option("--conflict-exit-code", flags->conflict_exit_code, "Instead of 75, when another holds the lock.")
       ->type_name("N")
       ->check(CLI::Range(0, 255).description(""));
+  app.add_flag("--close-on-exit", options.close_on_exit,
+               "Release when the command itself has ended: daemons that it started live on, without the lock.");
   app.add_option("COMMAND", flags->misplaced, "What to run, after `--`.")->type_name("");
   app.footer(kFooter);
   return {&app, [flags] { return run(*flags); }};

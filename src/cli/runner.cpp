@@ -13,11 +13,14 @@
 #include <csignal>
 #include <cstdio>
 #include <memory>
+#include <string>
 #include <system_error>
 #include <thread>
 
+#include "base/utf8.h"
 #include "cli/descendants.h"
 #include "cli/exit_codes.h"
+#include "cli/held_around.h"
 #include "cli/lock_upkeep.h"
 
 namespace sharedlock {
@@ -31,7 +34,7 @@ using client::Grant;
 void say(const std::string& text) {
   pollfd stderr_events{STDERR_FILENO, POLLOUT, 0};
   if (::poll(&stderr_events, 1, 0) != 1) return;
-  std::fprintf(stderr, "shared-lock run: %s\n", text.c_str());
+  std::fprintf(stderr, "shared-lock run: %s\n", shown_line(text).c_str());
 }
 
 std::int64_t nanoseconds(BootClock::time_point time) {
@@ -74,12 +77,28 @@ class Signals {
 
   int fd() const { return fd_; }
 
+  // From now on the next one that ends a program ends this one.
+  void let_through() const {
+    sigset_t ending;
+    ::sigemptyset(&ending);
+    for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) {
+      if (!is_ignored(signal)) ::sigaddset(&ending, signal);
+    }
+    ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
+  }
+
+  struct Taken {
+    int number = 0;
+    pid_t sender = 0;  // 0: the kernel, or a process that we can't see
+  };
   // The next one to be forwarded; none: 0.
-  int next() const {
+  Taken next() const {
     for (;;) {
       signalfd_siginfo info{};
-      if (::read(fd_, &info, sizeof info) != sizeof info) return 0;
-      if (info.ssi_signo != SIGCHLD) return static_cast<int>(info.ssi_signo);
+      if (::read(fd_, &info, sizeof info) != sizeof info) return {};
+      bool from_process = info.ssi_code == SI_USER || info.ssi_code == SI_QUEUE;
+      pid_t sender = from_process ? static_cast<pid_t>(info.ssi_pid) : 0;
+      if (info.ssi_signo != SIGCHLD) return {.number = static_cast<int>(info.ssi_signo), .sender = sender};
       reap();
     }
   }
@@ -98,9 +117,11 @@ class Runner {
  public:
   explicit Runner(const RunOptions& options) : options_(options) {
     if (!options.command.empty()) {
-      GuardedCommand command{
-          .arguments = options.command,
-          .environment = {{"SHARED_LOCK_NAME", options.name}, {"SHARED_LOCK_NAMESPACE", options.space}}};
+      GuardedCommand command{.arguments = options.command,
+                             .environment = {{"SHARED_LOCK_NAME", options.name},
+                                             {"SHARED_LOCK_NAMESPACE", options.space},
+                                             {kHeldVariable, held_under(options.space, options.name)}},
+                             .leaves_descendants = options.close_on_exit};
       guard_.emplace(std::move(command), options.on_lost);
     }
     signals_.emplace();
@@ -117,13 +138,16 @@ class Runner {
     if (interrupted_ != 0) return kExitSignal + interrupted_;
     if (!grant) return not_acquired(grant.error());
     int code = guard_ ? run_command(*grant) : hold(*grant);
-    auto released = client_->release_once(names_, kReleasePatience);
-    bool left = !released && released.error().code == client::Errc::unavailable;
-    if (left) say("the lock could not be released: " + released.error().message + "; it ends by itself");
+    give_back();
     return code;
   }
 
  private:
+  void give_back() {
+    auto released = client_->release_once(names_, kLongestRelease);
+    bool left = !released && released.error().code == client::Errc::unavailable;
+    if (left) say("the lock could not be released: " + released.error().message + "; it ends by itself");
+  }
   void wake() const {
     std::uint64_t one = 1;
     [[maybe_unused]] auto written = ::write(woken_, &one, sizeof one);
@@ -148,25 +172,26 @@ class Runner {
     auto begun = BootClock::now();
     while (!ended && interrupted_ == 0) {
       wait_for_something(timeout_ms);
-      interrupted_ = signals_->next();
+      interrupted_ = signals_->next().number;
       auto waited = BootClock::now() - begun;
       if (ended || waited < std::chrono::milliseconds(kSayAfter)) continue;
-      if (timeout_ms == kSayAfter) say("waiting for " + options_.name);
-      if (waited >= std::chrono::hours(1)) {
-        say("still waiting for " + options_.name + ": the server's hour is over, so its place in line is a new one");
-        begun += std::chrono::hours(1);
-      }
-      timeout_ms = 60'000;
+      if (timeout_ms == kSayAfter) say("waiting for " + options_.name + held_around(options_.space, options_.name));
+      timeout_ms = -1;
     }
-    if (interrupted_ != 0) client_->stop_acquiring();
+    if (interrupted_ != 0) {
+      signals_->let_through();
+      client_->stop_acquiring();
+    }
     asking.join();
-    if (interrupted_ != 0 && grant) client_->release_once(names_, kReleasePatience);
+    if (interrupted_ != 0 && grant) give_back();
+    if (interrupted_ != 0 && !grant && grant.error().code == client::Errc::unavailable) say(grant.error().message);
     return grant;
   }
 
   int not_acquired(const client::Error& error) const {
     int code = exit_code_of(error.code);
-    say("not acquired: " + error.message);
+    say("not acquired: " + error.message +
+        (code == kExitNotAcquired ? held_around(options_.space, options_.name) : ""));
     return code == kExitNotAcquired ? options_.conflict_exit_code.value_or(code) : code;
   }
 
@@ -179,7 +204,8 @@ class Runner {
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = say});
     std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
     std::fflush(stdout);
-    while (!lost && signals_->next() == 0) wait_for_something();
+    while (!lost && signals_->next().number == 0) wait_for_something();
+    signals_->let_through();
     if (lost) say("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;
   }
@@ -204,7 +230,7 @@ class Runner {
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
       wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
-      while (int signal = signals_->next()) guard_->tell({.kind = GuardOrder::Kind::signal, .signal = signal});
+      forward_signals();
       if (has_report()) {
         auto report = guard_->read();
         if (!report) return guard_died();
@@ -213,6 +239,12 @@ class Runner {
       }
       bool guard_sleeps = nanoseconds(BootClock::now()) > kill_at + kGuardIsLate;
       if (guard_sleeps && options_.on_lost != OnLost::ignore) return replace_guard();
+    }
+  }
+
+  void forward_signals() const {
+    for (auto taken = signals_->next(); taken.number != 0; taken = signals_->next()) {
+      guard_->tell({.kind = GuardOrder::Kind::signal, .signal = taken.number, .sender = taken.sender});
     }
   }
 
@@ -266,7 +298,7 @@ class Runner {
   }
 
   static constexpr int kSayAfter = 300;
-  static constexpr std::chrono::milliseconds kReleasePatience{3000};
+  static constexpr std::chrono::milliseconds kLongestRelease{2000};
   static constexpr std::int64_t kGuardIsLate = 200'000'000;
 
   const RunOptions& options_;

@@ -17,6 +17,7 @@ struct RunOptions {
   client::Wait wait = client::kForEver;
   std::chrono::seconds ttl{15};  // 5 s at least: what is left of less is too short to end a command in
   OnLost on_lost = OnLost::terminate;
+  bool close_on_exit = false;             // release when the command itself has ended; what it started lives on
   std::optional<int> conflict_exit_code;  // instead of kExitNotAcquired
   std::vector<std::string> command;       // none: holds until a signal
 };

@@ -9,20 +9,20 @@ namespace sharedlock {
 
 namespace {
 
-constexpr const char* kFooter =
+constexpr const char* kVerifyFooter =
     "For a resource that can't keep the largest token it has seen. It is a look: a moment later another may hold\n"
     "it.\n"
     "\n"
     "Exit codes: 0 it is; 1 it is not; 64 usage; 69 no answer from the server; 77 refused by the server.\n";
 
-struct Flags {
+struct VerifyFlags {
   RequestFlags request;
   std::string space = "default";
   std::string name;
   std::int64_t token = 0;
 };
 
-client::Result<Answer> verify(client::Client& client, const Flags& flags) {
+client::Result<Answer> verify(client::Client& client, const VerifyFlags& flags) {
   auto verdict = client.verify(flags.space, flags.name, flags.token);
   if (!verdict) return verdict.error();
   Answer answer;
@@ -34,12 +34,12 @@ client::Result<Answer> verify(client::Client& client, const Flags& flags) {
 }  // namespace
 
 Command add_verify(CLI::App& program) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<VerifyFlags>();
   CLI::App& app = *program.add_subcommand("verify", "Ask whether a fencing token is that of the present holder.");
   declare_name(app, flags->name);
   app.add_option("TOKEN", flags->token, "The fencing token.")->required()->type_name("");
   declare_space(app, flags->space);
-  app.footer(kFooter);
+  app.footer(kVerifyFooter);
   return request_command(app, flags, verify);
 }
 

@@ -12,6 +12,8 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::string_view kKeepPlace = "keepPlace";
+
 // The path of one lock, or of a set, with what is done there.
 std::string path_of(const std::string& space, const std::string& name, std::string_view what = "") {
   std::string path = "/v1/" + escape(space) + "/lock/" + escape(name);
@@ -51,8 +53,23 @@ std::string text_of(const HttpAnswer& answer) {
   return text;
 }
 
+// Not followed: asking again changes nothing, and a request, which may carry a token, goes only to the server that the
+// options name.
+Error redirected(const HttpAnswer& answer) {
+  std::string text = "the server answered " + std::to_string(answer.status) + ", a redirect";
+  if (!answer.location.empty()) text += " to " + answer.location.substr(0, 200) + ": give the URL that leads there";
+  return {Errc::refused, std::move(text)};
+}
+
+// A gateway between us and the server, which has lost patience or touch.
+bool is_from_gateway(int status) {
+  constexpr int kCloudflaresTimeout = 524;
+  return status == 408 || status == 502 || status == 504 || status == kCloudflaresTimeout;
+}
+
 // Of an answer that is not what was hoped for and has no meaning of its own.
 Error failure(const HttpAnswer& answer) {
+  if (answer.status >= 300 && answer.status < 400) return redirected(answer);
   bool definite = answer.status >= 400 && answer.status < 500 && answer.status != 408 && answer.status != 429;
   std::string text = "the server answered " + std::to_string(answer.status) + ": " + text_of(answer);
   return {definite ? Errc::refused : Errc::unavailable, std::move(text)};
@@ -90,7 +107,7 @@ Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
   Grant grant{.owner = text_in(*object, "owner"),
               .tokens = {},
               .expiry = number_in(*object, "expiry"),
-              .ttl = std::chrono::seconds(number_in(*object, "ttl")),
+              .ttl = std::chrono::seconds(object->contains("ttl") ? number_in(*object, "ttl") : answer.ttl),
               .sent = answer.sent};
   auto* locks = object->if_contains("locks");
   if (locks && locks->is_array()) {
@@ -98,10 +115,9 @@ Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
       if (lock.is_object()) grant.tokens.push_back(number_in(lock.get_object(), "fencingToken"));
     }
   } else {
-    // Where the server is strict, the token is in a header alone.
+    // Where the server is strict, token and ttl are in headers alone.
     grant.tokens.push_back(answer.token);
   }
-  // Strict servers say no ttl either: then what was granted can't be relied on.
   if (grant.tokens.size() != names.names.size() || !makes_sense(grant.ttl.count())) return garbage();
   return grant;
 }
@@ -131,14 +147,28 @@ Error lost() {
 
 }  // namespace
 
-Task<Result<Grant>> Calls::acquire(Names names, std::chrono::seconds duration, std::chrono::seconds wait,
-                                   TimePoint until) {
+Task<Result<HttpAnswer>> Calls::ask_in_line(HttpRequest request, InLine line, TimePoint until, Asked* asked) {
+  HttpTrace trace;
+  request.acquires = true;
+  request.waits = line.wait;
+  request.trace = &trace;
+  auto answer = co_await http_.send(std::move(request), until);
+  asked->sent = trace.sent;
+  asked->cut = answer ? is_from_gateway(answer->status) : trace.closed;
+  asked->later = answer && answer->status == 503 && answer->later;
+  asked->knows_no_places = answer && answer->status == 400 && line.keep_place.count() > 0 &&
+                           answer->body.find(kKeepPlace) != std::string::npos;
+  co_return answer;
+}
+
+Task<Result<Grant>> Calls::acquire(Names names, std::chrono::seconds duration, InLine line, TimePoint until,
+                                   Asked* asked) {
   JsonObject body = body_of(names);
   body.number("leaseDuration", duration.count());
-  if (wait.count() > 0) body.number("wait", wait.count());
+  if (line.wait.count() > 0) body.number("wait", line.wait.count());
+  if (line.keep_place.count() > 0) body.number(kKeepPlace, line.keep_place.count());
   HttpRequest request{.method = "POST", .target = path_of(names, "acquire"), .body = body.take()};
-  request.acquires = true;
-  auto answer = co_await http_.send(std::move(request), until);
+  auto answer = co_await ask_in_line(std::move(request), line, until, asked);
   if (!answer) co_return answer.error();
   if (answer->status == 200) co_return to_grant(names, *answer);
   if (answer->status == 423) co_return held_by_another(*answer);
@@ -146,10 +176,11 @@ Task<Result<Grant>> Calls::acquire(Names names, std::chrono::seconds duration, s
   co_return failure(*answer);
 }
 
-Task<Result<Grant>> Calls::renew(Names names, std::chrono::seconds duration, TimePoint until) {
+Task<Result<Grant>> Calls::renew(Names names, std::chrono::seconds duration, TimePoint until, Purpose purpose) {
   JsonObject body = body_of(names);
   body.number("leaseDuration", duration.count()).text("from", "now");
   HttpRequest request{.method = "POST", .target = path_of(names, "renew"), .body = body.take()};
+  request.acquires = purpose == Purpose::acquiring;
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
   if (answer->status == 200) co_return to_grant(names, *answer);
@@ -206,26 +237,30 @@ Task<Result<void>> Calls::force_release(std::string space, std::string name, std
   co_return Result<void>();
 }
 
-Task<Result<LeaseGrant>> Calls::grant(LeaseRequest asked, std::chrono::seconds wait, TimePoint until) {
+Task<Result<LeaseGrant>> Calls::grant(LeaseRequest lease, InLine line, TimePoint until, Asked* asked) {
   HttpRequest request{.method = "POST",
                       .target = "/lease",
-                      .body = JsonObject().text("key", asked.key).text("value", asked.value).take()};
-  request.acquires = true;
-  request.headers.emplace_back("x-lease-ttl", std::to_string(asked.ttl.count()) + "s");
-  request.headers.emplace_back("x-lease-id", std::to_string(asked.id));
-  if (wait.count() > 0) request.headers.emplace_back("x-lease-wait", std::to_string(wait.count()) + "s");
-  auto answer = co_await http_.send(std::move(request), until);
+                      .body = JsonObject().text("key", lease.key).text("value", lease.value).take()};
+  auto add = [&request](const char* name, std::chrono::seconds span) {
+    if (span.count() > 0) request.headers.emplace_back(name, std::to_string(span.count()) + "s");
+  };
+  request.headers.emplace_back("x-lease-id", std::to_string(lease.id));
+  request.headers.emplace_back("x-lease-ttl", std::to_string(lease.ttl.count()) + "s");
+  add("x-lease-wait", line.wait);
+  add("x-lease-keep-place", line.keep_place);
+  auto answer = co_await ask_in_line(std::move(request), line, until, asked);
   if (!answer) co_return answer.error();
   if (answer->status == 202) co_return held_by_another(*answer);
   if (answer->status != 201) co_return failure(*answer);
   if (!makes_sense(answer->ttl)) co_return garbage();
   LeaseGrant grant{
-      .id = asked.id, .token = answer->token, .ttl = std::chrono::seconds(answer->ttl), .sent = answer->sent};
+      .id = lease.id, .token = answer->token, .ttl = std::chrono::seconds(answer->ttl), .sent = answer->sent};
   co_return grant;
 }
 
-Task<Result<LeaseGrant>> Calls::keep_alive(std::int64_t id, TimePoint until) {
+Task<Result<LeaseGrant>> Calls::keep_alive(std::int64_t id, TimePoint until, Purpose purpose) {
   HttpRequest request = lease_post("/keepalive", id);
+  request.acquires = purpose == Purpose::acquiring;
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
   if (answer->status == 204) co_return lost();

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/task.h"
@@ -8,6 +10,23 @@
 #include "sharedlock/operations.h"
 
 namespace sharedlock::client {
+
+// How an acquire or grant waits in line.
+struct InLine {
+  std::chrono::seconds wait{0};        // 0: not at all
+  std::chrono::seconds keep_place{0};  // how long its place stays without it, when it was cut off or its time is up
+};
+
+// What became of an acquire or grant, besides its result.
+struct Asked {
+  std::optional<TimePoint> sent = {};  // nothing: there was no connection
+  bool cut = false;                    // the connection was closed, or a gateway gave up
+  bool later = false;                  // a server says that it is to be asked again later
+  bool knows_no_places = false;        // the server is too old to keep places
+};
+
+// Whether a renewal belongs to an acquire, and is ended with it.
+enum class Purpose { holding, acquiring };
 
 // The requests of both APIs, each sent once, and what the answers mean. As HttpClient: on its executor alone.
 //
@@ -17,9 +36,10 @@ class Calls {
   Calls(HttpClient& http, std::string admin_token) : http_(http), admin_token_(std::move(admin_token)) {}
 
   // held_by_another; superseded.
-  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, std::chrono::seconds wait, TimePoint until);
+  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, InLine line, TimePoint until, Asked* asked);
   // lost.
-  Task<Result<Grant>> renew(Names names, std::chrono::seconds duration, TimePoint until);
+  Task<Result<Grant>> renew(Names names, std::chrono::seconds duration, TimePoint until,
+                            Purpose purpose = Purpose::holding);
   // held_by_another.
   Task<Result<void>> release(Names names, TimePoint until);
   Task<Result<LockState>> get(std::string space, std::string name, TimePoint until);
@@ -33,13 +53,15 @@ class Calls {
     std::int64_t id = 0;  // chosen by us, so that a repeat finds the lease that the first made
   };
   // held_by_another.
-  Task<Result<LeaseGrant>> grant(LeaseRequest request, std::chrono::seconds wait, TimePoint until);
+  Task<Result<LeaseGrant>> grant(LeaseRequest request, InLine line, TimePoint until, Asked* asked);
   // lost.
-  Task<Result<LeaseGrant>> keep_alive(std::int64_t id, TimePoint until);
+  Task<Result<LeaseGrant>> keep_alive(std::int64_t id, TimePoint until, Purpose purpose = Purpose::holding);
   Task<Result<void>> release_lease(std::int64_t id, TimePoint until);
   Task<Result<LeaseState>> get_lease(std::string key, TimePoint until);
 
  private:
+  Task<Result<HttpAnswer>> ask_in_line(HttpRequest request, InLine line, TimePoint until, Asked* asked);
+
   HttpClient& http_;
   const std::string admin_token_;
 };

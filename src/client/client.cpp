@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/environment.h"
 #include "client/engine.h"
 #include "client/holding.h"
 
@@ -12,7 +13,7 @@ class Client::Impl {
   explicit Impl(const ClientOptions& options) : engine(std::make_shared<Engine>(options)) {}
 
   Task<void> take_lock(Names names, LockOptions options, std::function<void(Result<Lock>)> done) {
-    auto grant = co_await engine->acquire(names, options.ttl(), options.wait());
+    auto grant = co_await engine->acquire(names, options.ttl(), options.wait(), kInBackground);
     if (!grant) {
       done(grant.error());
       co_return;
@@ -26,7 +27,7 @@ class Client::Impl {
   }
 
   Task<void> take_lease(Calls::LeaseRequest request, Wait wait, std::function<void(Result<Lease>)> done) {
-    auto grant = co_await engine->grant(request, wait);
+    auto grant = co_await engine->grant(request, wait, kInBackground);
     if (!grant) {
       done(grant.error());
       co_return;
@@ -37,6 +38,8 @@ class Client::Impl {
     state->lease = grant->id;
     done(Lease(std::move(state)));
   }
+
+  static constexpr auto kInBackground = Engine::GiveBack::in_background;
 
   const std::shared_ptr<Engine> engine;
   // Joined before the client lets go of the engine: what they give is then never the last that holds it.
@@ -62,14 +65,14 @@ Result<T> wait_for(Engine& engine, Start start) {
   return answer.get();
 }
 
-// One request with its repeats, in the words of Calls.
+// One request with its repeats, in the words of Calls. `longest`, where it is not 0, is the end of them all.
 template <class T, class Attempt>
-Result<T> repeat(Engine& engine, Attempt attempt, std::chrono::milliseconds patience = std::chrono::milliseconds(0)) {
-  std::function<Task<Result<T>>(TimePoint)> once = [&engine, attempt](TimePoint until) {
-    return attempt(engine.calls(), until);
-  };
-  if (patience.count() == 0) patience = engine.options().request_timeout();
-  return engine.run(engine.repeat<T>(std::move(once), patience));
+Result<T> repeat(Engine& engine, Attempt attempt, std::chrono::milliseconds longest = std::chrono::milliseconds(0)) {
+  Engine::Once<T> once = [&engine, attempt](TimePoint until) { return attempt(engine.calls(), until); };
+  TimePoint now = BootClock::now();
+  Engine::Times times{.last_try = now + engine.options().request_timeout()};
+  if (longest.count() > 0) times.last_try = times.end = now + longest;
+  return engine.run(engine.repeat<T>(std::move(once), times));
 }
 
 }  // namespace
@@ -114,7 +117,7 @@ Result<Lease> Client::lease(const std::string& key, const LeaseOptions& options)
 }
 
 Result<Grant> Client::acquire_once(const Names& names, std::chrono::seconds duration, Wait wait) {
-  return impl_->engine->run(impl_->engine->acquire(names, duration, wait));
+  return impl_->engine->run(impl_->engine->acquire(names, duration, wait, Engine::GiveBack::at_once));
 }
 
 Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds duration) {
@@ -122,9 +125,9 @@ Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds durati
   return engine.run(engine.calls().renew(names, duration, BootClock::now() + engine.options().attempt_timeout()));
 }
 
-Result<void> Client::release_once(const Names& names, std::chrono::milliseconds patience) {
+Result<void> Client::release_once(const Names& names, std::chrono::milliseconds longest) {
   auto once = [&](Calls& calls, TimePoint until) { return calls.release(names, until); };
-  return repeat<void>(*impl_->engine, once, patience);
+  return repeat<void>(*impl_->engine, once, longest);
 }
 
 Result<LockState> Client::get(const std::string& space, const std::string& name) {
@@ -145,7 +148,7 @@ Result<void> Client::force_release(const std::string& space, const std::string& 
 Result<LeaseGrant> Client::grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,
                                       Wait wait) {
   Calls::LeaseRequest request{.key = key, .value = value, .ttl = ttl, .id = random_lease_id()};
-  return impl_->engine->run(impl_->engine->grant(std::move(request), wait));
+  return impl_->engine->run(impl_->engine->grant(std::move(request), wait, Engine::GiveBack::at_once));
 }
 
 Result<LeaseGrant> Client::keep_alive_once(std::int64_t id) {
@@ -174,7 +177,7 @@ ClientOptions& ClientOptions::token(std::function<std::string()> provider) {
   return *this;
 }
 ClientOptions& ClientOptions::admin_token(std::string secret) {
-  admin_token_ = std::move(secret);
+  admin_token_ = trimmed(secret);
   return *this;
 }
 ClientOptions& ClientOptions::attempt_timeout(std::chrono::milliseconds span) {
@@ -183,6 +186,22 @@ ClientOptions& ClientOptions::attempt_timeout(std::chrono::milliseconds span) {
 }
 ClientOptions& ClientOptions::request_timeout(std::chrono::milliseconds span) {
   request_timeout_ = span;
+  return *this;
+}
+ClientOptions& ClientOptions::connect_timeout(std::chrono::milliseconds span) {
+  connect_timeout_ = span;
+  return *this;
+}
+ClientOptions& ClientOptions::poll(std::chrono::seconds longest) {
+  poll_ = longest;
+  return *this;
+}
+ClientOptions& ClientOptions::keep_place(std::chrono::seconds span) {
+  keep_place_ = span;
+  return *this;
+}
+ClientOptions& ClientOptions::patience(std::chrono::milliseconds span) {
+  patience_ = span;
   return *this;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -22,7 +23,8 @@ namespace sharedlock::client {
 class Engine {
  public:
   explicit Engine(const ClientOptions& options);  // throws Failure, as Client does
-  ~Engine();                                      // never on its own thread, which it waits for
+  // What is under way has two seconds to end. Never on its own thread, which it waits for.
+  ~Engine();
 
   Executor executor() { return threads_.executor(0); }
   const ClientOptions& options() const { return options_; }
@@ -43,19 +45,29 @@ class Engine {
   }
   void spawn(Task<void> task) { tasks_.spawn(executor(), std::move(task)); }
 
-  // Until it is granted and can be relied on, or the wait is over. What may have been taken otherwise is released.
-  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait);
-  Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait);
+  // Until it is granted and can be relied on, or the wait is over. What may have been taken otherwise is given back: in
+  // the background, as long as it could last; or at once, for two seconds at most, and where that fails the error says
+  // so.
+  enum class GiveBack { in_background, at_once };
+  Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait, GiveBack give_back);
+  Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait, GiveBack give_back);
 
-  // A request that is repeated until it has a definite answer, or that time is over.
+  // A request that is repeated until it has a definite answer, or that time is over: then there is no further one, and
+  // what is under way goes on no longer than to the end.
+  struct Times {
+    TimePoint last_try;
+    TimePoint end = TimePoint::max();
+  };
   template <class T>
-  Task<Result<T>> repeat(std::function<Task<Result<T>>(TimePoint until)> attempt, std::chrono::milliseconds patience) {
-    TimePoint give_up = BootClock::now() + patience;
+  using Once = std::function<Task<Result<T>>(TimePoint until)>;
+  template <class T>
+  Task<Result<T>> repeat(Once<T> attempt, Times times) {
     Backoff backoff;
     for (;;) {
-      auto answer = co_await attempt(BootClock::now() + options_.attempt_timeout());
-      if (answer || answer.error().code != Errc::unavailable || BootClock::now() >= give_up) co_return answer;
-      co_await pause(&backoff);
+      auto answer = co_await attempt(std::min(BootClock::now() + options_.attempt_timeout(), times.end));
+      TimePoint over = std::min({times.last_try, times.end, closed_by_});
+      if (answer || answer.error().code != Errc::unavailable || BootClock::now() >= over) co_return answer;
+      co_await pause(&backoff, over);
     }
   }
 
@@ -69,19 +81,22 @@ class Engine {
   // One way to take something, by either API.
   template <class G>
   struct Taking {
-    std::function<Task<Result<G>>(std::chrono::seconds wait, TimePoint until)> attempt;
+    std::function<Task<Result<G>>(InLine line, TimePoint until, Asked* asked)> attempt;
     std::function<Task<Result<G>>(TimePoint until)> confirm;  // a renewal
-    Upkeep upkeep;
+    Once<void> release;
+    std::chrono::seconds ttl{};
   };
-
   template <class G>
-  Task<Result<G>> take(Taking<G> taking, Wait wait);
+  Task<Result<G>> take(Taking<G> taking, Wait wait, GiveBack give_back);
   template <class G>
-  Task<Result<G>> take_once(const Taking<G>* taking, TimePoint wait_until, bool* open);
+  Task<Result<G>> take_once(const Taking<G>* taking, Wait wait, bool* open);
+  template <class G>
+  Task<Result<G>> confirmed(const Taking<G>* taking, G grant);
   Task<Result<Renewal>> renew_lock(Names names, std::chrono::seconds duration, TimePoint until);
   Task<Result<Renewal>> renew_lease(std::int64_t id, TimePoint until);
-  Task<void> give_back(Upkeep upkeep);
-  Task<void> pause(Backoff* backoff);
+  Task<Result<void>> give_up(Once<void> release);  // what is held
+  Task<void> give_back(Once<void> release, std::chrono::seconds ttl);
+  Task<void> pause(Backoff* backoff, TimePoint no_later = TimePoint::max());
 
   template <class T>
   static Task<void> fulfil(Task<T> task, std::promise<T> promise) {
@@ -94,7 +109,8 @@ class Engine {
   HttpClient http_;
   Calls calls_;
   std::atomic<bool> acquiring_stopped_ = false;
-  std::atomic<bool> closing_ = false;
+  TimePoint closed_by_ = TimePoint::max();  // on the executor: everything has ended then
+  TaskGroup alarms_task_;
   TaskGroup tasks_;
 };
 

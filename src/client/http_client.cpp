@@ -1,32 +1,24 @@
 #include "client/http_client.h"
 
-#include <netinet/tcp.h>
-
 #include <algorithm>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
-#include <optional>
+
+#include "base/environment.h"
 
 namespace sharedlock::client {
 
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
-using Tcp = asio::ip::tcp;
-using Plain = asio::basic_stream_socket<Tcp, Executor>;
-using Tls = asio::ssl::stream<Plain>;
+namespace http = boost::beast::http;
 using Code = boost::system::error_code;
 
-constexpr std::size_t kMostIdle = 64;
 constexpr std::uint32_t kLargestHead = 16 * 1024;
 constexpr std::uint64_t kLargestBody = 64 * 1024;
+// What waited so long was not sent on a connection that had died before.
+constexpr std::chrono::seconds kNotStale{1};
 
 std::int64_t number_in(std::string_view text) {
   std::int64_t number = 0;
@@ -34,68 +26,41 @@ std::int64_t number_in(std::string_view text) {
   return number;
 }
 
-// A server that is gone without a word is noticed, also by one who waits in line.
-void prepare(Plain& socket) {
-  Code ignored;
-  socket.set_option(Tcp::no_delay(true), ignored);
-  socket.set_option(asio::socket_base::keep_alive(true), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPIDLE>(5), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPINTVL>(3), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_KEEPCNT>(3), ignored);
-  socket.set_option(asio::detail::socket_option::integer<IPPROTO_TCP, TCP_USER_TIMEOUT>(14000), ignored);
-}
-
 }  // namespace
 
-class HttpClient::Connection final : public Alarms::Target {
+// A request that is under way, for what ends it from without.
+class HttpClient::Ongoing {
  public:
-  Connection(Executor executor, Alarms& alarms, asio::ssl::context& context, bool tls)
-      : resolver(executor), plain(executor), alarms_(alarms) {
-    if (tls) secured.emplace(std::move(*plain), context);
-    if (tls) plain.reset();
-  }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-  ~Connection() override { alarms_.clear(*this); }
+  Ongoing(HttpClient& client, bool acquires) : acquires_(acquires), client_(client) { client_.ongoing_.insert(this); }
+  Ongoing(const Ongoing&) = delete;
+  Ongoing& operator=(const Ongoing&) = delete;
+  ~Ongoing() { client_.ongoing_.erase(this); }
 
-  Plain& lowest() { return secured ? secured->next_layer() : *plain; }
-  // Ends what is under way; it is of no use afterwards. Cancelled alone, connecting would go on with the next address.
-  void abort() {
-    Code ignored;
-    resolver.cancel();
-    lowest().close(ignored);
+  // What it does now; one of them, or neither.
+  void uses(Connection* connection) {
+    connection_ = connection;
+    want_ = nullptr;
+  }
+  void waits(Connector::Want* want) {
+    want_ = want;
+    connection_ = nullptr;
   }
 
-  // What is under way then is aborted, and was late.
-  void limit(TimePoint until) {
-    until_ = until;
-    late_ = false;
-    if (until < alarm_) alarms_.set(*this, alarm_ = until);
+  void stop_acquiring() {
+    if (!acquires_) return;
+    if (connection_) connection_->abort();
+    if (want_) want_->abort();
   }
-  // The alarm stays: most requests come long before it, and need not touch it.
-  void no_limit() { until_ = TimePoint::max(); }
-  bool late() const { return late_; }
-
-  asio::ip::basic_resolver<Tcp, Executor> resolver;
-  std::optional<Plain> plain;
-  std::optional<Tls> secured;
-  beast::flat_buffer buffer;
+  void end_by(TimePoint last) {
+    if (connection_) connection_->limit_at_most(last);
+    if (want_) want_->limit_at_most(last);
+  }
 
  private:
-  void on_alarm() override {
-    alarm_ = TimePoint::max();
-    late_ = BootClock::now() >= until_;
-    if (late_) {
-      abort();
-    } else if (until_ != TimePoint::max()) {
-      alarms_.set(*this, alarm_ = until_);
-    }
-  }
-
-  Alarms& alarms_;
-  TimePoint until_ = TimePoint::max();
-  TimePoint alarm_ = TimePoint::max();
-  bool late_ = false;
+  const bool acquires_;
+  HttpClient& client_;
+  Connection* connection_ = nullptr;
+  Connector::Want* want_ = nullptr;
 };
 
 HttpClient::HttpClient(Executor executor, Alarms& alarms, const ClientOptions& options, Url url)
@@ -103,75 +68,61 @@ HttpClient::HttpClient(Executor executor, Alarms& alarms, const ClientOptions& o
       alarms_(alarms),
       url_(std::move(url)),
       token_(options.token()),
-      connect_timeout_(options.attempt_timeout()),
-      tls_(asio::ssl::context::tls_client) {
-  if (!url_.tls) return;  // reading the system's certificates takes longer than a request
-  Code failed;
-  if (options.ca_file().empty()) {
-    tls_.set_default_verify_paths(failed);
-  } else {
-    tls_.load_verify_file(options.ca_file(), failed);
-  }
-  if (failed) throw Failure({Errc::refused, "can't read the CA file " + options.ca_file() + ": " + failed.message()});
-  tls_.set_verify_mode(asio::ssl::verify_peer);
-}
+      answer_timeout_(options.attempt_timeout()),
+      connector_(executor, alarms, options, url_) {}
 
 HttpClient::~HttpClient() = default;
 
 void HttpClient::stop_acquiring() {
   stopped_ = true;
-  for (Connection* connection : acquiring_) connection->abort();
+  for (Ongoing* ongoing : ongoing_) ongoing->stop_acquiring();
 }
 
-HttpClient::ConnectionPtr HttpClient::take_idle() {
-  if (idle_.empty()) return nullptr;
-  auto latest = std::move(idle_.back());
-  idle_.pop_back();
-  return latest;
+void HttpClient::end_by(TimePoint last) {
+  last_ = std::min(last_, last);
+  for (Ongoing* ongoing : ongoing_) ongoing->end_by(last_);
+}
+
+Error HttpClient::no_answer(const std::string& why) const {
+  return {Errc::unavailable, "no answer from " + url_.authority + ": " + why};
+}
+
+std::string HttpClient::why_not(const HttpRequest& request) const {
+  bool closing = (stopped_ && request.acquires) || BootClock::now() >= last_;
+  return closing ? "the client is being closed" : "";
 }
 
 Task<Result<HttpAnswer>> HttpClient::send(HttpRequest request, TimePoint until) {
+  Ongoing ongoing(*this, request.acquires);
   bool may_be_stale = true;
   for (;;) {
-    if (stopped_ && request.acquires) co_return Error{Errc::unavailable, "the client is being closed"};
-    auto connection = may_be_stale ? take_idle() : nullptr;
+    if (auto why = why_not(request); !why.empty()) co_return Error{Errc::unavailable, std::move(why)};
+    auto connection = may_be_stale ? connector_.take_idle() : nullptr;
     bool kept = connection != nullptr;
-    if (!kept) connection = std::make_unique<Connection>(executor_, alarms_, tls_, url_.tls);
-    if (request.acquires) acquiring_.insert(connection.get());
-    Exchange done;
-    if (!kept) done.error = co_await connect(connection.get(), std::min(until, BootClock::now() + connect_timeout_));
-    if (done.error.empty()) done = co_await exchange(connection.get(), &request, until);
-    acquiring_.erase(connection.get());
+    std::string error;
+    if (!kept) connection = co_await connect(&ongoing, std::min(until, last_), &error);
+    if (!connection) co_return no_answer(error);
+    TimePoint begun = BootClock::now();
+    TimePoint late = request.waits.count() == 0 ? until : std::min(until, begun + request.waits + answer_timeout_);
+    ongoing.uses(connection.get());
+    Exchange done = co_await exchange(connection.get(), &request, std::min(late, last_));
+    ongoing.uses(nullptr);
     if (done.error.empty()) {
-      if (done.keep && idle_.size() < kMostIdle) idle_.push_back(std::move(connection));
+      if (done.keep) connector_.keep(std::move(connection));
       co_return std::move(done.answer);
     }
-    if (!kept || !done.untouched) {
-      co_return Error{Errc::unavailable, "no answer from " + url_.authority + ": " + done.error};
-    }
+    bool was_stale = kept && done.untouched && BootClock::now() - begun < kNotStale;
+    if (!was_stale) co_return no_answer(done.error);
     may_be_stale = false;
   }
 }
 
-Task<std::string> HttpClient::connect(Connection* connection, TimePoint until) {
-  constexpr const char* kLate = "connecting took too long";
-  Code failed;
-  connection->limit(until);
-  auto places =
-      co_await connection->resolver.async_resolve(url_.host, url_.port, asio::redirect_error(use_task, failed));
-  if (!failed && !connection->late()) {
-    co_await asio::async_connect(connection->lowest(), places, asio::redirect_error(use_task, failed));
-  }
-  if (connection->late()) co_return kLate;
-  if (failed) co_return failed.message();
-  prepare(connection->lowest());
-  if (!connection->secured) co_return std::string();
-  Tls& tls = *connection->secured;
-  if (!SSL_set_tlsext_host_name(tls.native_handle(), url_.host.c_str())) co_return "bad host name";
-  tls.set_verify_callback(asio::ssl::host_name_verification(url_.host));
-  co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(use_task, failed));
-  if (connection->late()) co_return kLate;
-  co_return failed ? failed.message() : std::string();
+Task<ConnectionPtr> HttpClient::connect(Ongoing* ongoing, TimePoint until, std::string* error) {
+  Connector::Want want(executor_, alarms_, until);
+  ongoing->waits(&want);
+  auto connection = co_await connector_.connect(&want, error);
+  ongoing->waits(nullptr);
+  co_return connection;
 }
 
 Task<HttpClient::Exchange> HttpClient::exchange(Connection* connection, const HttpRequest* request, TimePoint until) {
@@ -184,31 +135,37 @@ template <class Stream>
 Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* connection, const HttpRequest* request) {
   http::request<http::string_body> message(http::string_to_verb(request->method), url_.path + request->target, 11);
   message.set(http::field::host, url_.authority);
-  if (token_) message.set(http::field::authorization, "Bearer " + token_());
+  if (token_) message.set(http::field::authorization, "Bearer " + trimmed(token_()));
   for (const auto& [name, value] : request->headers) message.set(name, value);
   message.body() = request->body;
   message.prepare_payload();
 
   Exchange done;
   done.answer.sent = BootClock::now();
+  if (request->trace) request->trace->sent = done.answer.sent;
   Code failed;
   co_await http::async_write(*stream, message, asio::redirect_error(use_task, failed));
   http::response_parser<http::string_body> parser;
   parser.header_limit(kLargestHead);
   parser.body_limit(kLargestBody);
-  if (!failed) co_await http::async_read(*stream, connection->buffer, parser, asio::redirect_error(use_task, failed));
+  auto buffer = asio::dynamic_buffer(connection->buffer);
+  if (!failed) co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
   bool late = connection->late();
   connection->no_limit();
   if (failed || late) {
-    done.untouched = !late && !parser.got_some() && connection->buffer.size() == 0;
-    done.error = late ? "it took too long" : failed.message();
+    bool aborted = connection->aborted();
+    done.untouched = !aborted && !parser.got_some() && connection->buffer.empty();
+    if (request->trace) request->trace->closed = !aborted;
+    done.error = late ? "it took too long" : aborted ? "it was given up" : failed.message();
     co_return done;
   }
   const auto& answer = parser.get();
   done.answer.status = static_cast<int>(answer.result_int());
   done.answer.token = number_in(answer["X-Fencing-Token"]);
-  done.answer.ttl = number_in(answer["X-Lease-TTL"]);
-  done.keep = answer.keep_alive() && connection->buffer.size() == 0;
+  done.answer.ttl = number_in(answer[answer.count("X-Lock-Ttl") > 0 ? "X-Lock-Ttl" : "X-Lease-TTL"]);
+  done.answer.location = answer["Location"];
+  done.answer.later = answer.count(http::field::retry_after) != 0;
+  done.keep = answer.keep_alive() && connection->buffer.empty();
   done.answer.body = std::move(parser.get().body());
   co_return done;
 }

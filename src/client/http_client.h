@@ -1,8 +1,8 @@
 #pragma once
 
-#include <boost/asio/ssl/context.hpp>
 #include <cstddef>
-#include <memory>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -11,25 +11,36 @@
 
 #include "base/task.h"
 #include "client/alarms.h"
+#include "client/connector.h"
 #include "client/schedule.h"
 #include "client/url.h"
 #include "sharedlock/client.h"
 
 namespace sharedlock::client {
 
+// What became of a request, where there is no answer to tell it.
+struct HttpTrace {
+  std::optional<TimePoint> sent;  // when it began to be sent; nothing: there was no connection
+  bool closed = false;            // the connection was closed by the other side, or broke
+};
+
 struct HttpRequest {
   std::string_view method;  // a literal
   std::string target;       // below the URL's path
   std::string body = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
-  bool acquires = false;  // ended by stop_acquiring()
+  bool acquires = false;          // ended by stop_acquiring()
+  std::chrono::seconds waits{0};  // how long the server may take beyond what answers take
+  HttpTrace* trace = nullptr;     // what is told of it; to outlive the call
 };
 
 struct HttpAnswer {
   int status = 0;
   std::string body;
   std::int64_t token = 0;  // X-Fencing-Token
-  std::int64_t ttl = 0;    // X-Lease-TTL, seconds
+  std::int64_t ttl = 0;    // X-Lease-TTL of a lease, X-Lock-Ttl of a lock, seconds
+  std::string location;    // Location: where a redirect leads
+  bool later = false;      // has a Retry-After
   TimePoint sent;          // when the request began to be sent
 };
 
@@ -42,15 +53,21 @@ class HttpClient {
   ~HttpClient();
 
   // unavailable: no answer until then, or none that is HTTP and of sane size. A connection that was kept and proves
-  // dead before a byte of the answer came is replaced once: what is sent does no harm when it is sent twice.
+  // dead before a byte of the answer came is replaced once: what is sent does no harm when it is sent twice. A request
+  // that waits has the usual time for its answer once its waiting is over, counted from when it is sent.
   Task<Result<HttpAnswer>> send(HttpRequest request, TimePoint until);
 
   // Ends what acquires and is under way, and what comes later.
   void stop_acquiring();
+  // Nothing takes longer than until then from now on, and nothing begins afterwards.
+  void end_by(TimePoint last);
+  // When no request is under way any more: gives up what is about to be connected. join(): until that has ended; not on
+  // the executor.
+  void stop() { connector_.stop(); }
+  void join() { connector_.join(); }
 
  private:
-  class Connection;
-  using ConnectionPtr = std::unique_ptr<Connection>;
+  class Ongoing;
 
   struct Exchange {
     HttpAnswer answer;
@@ -59,21 +76,22 @@ class HttpClient {
     bool keep = false;       // the connection may be used again
   };
 
-  ConnectionPtr take_idle();
-  Task<std::string> connect(Connection* connection, TimePoint until);  // why not; empty: connected
+  std::string why_not(const HttpRequest& request) const;  // it is not sent; empty: it is
+  Task<ConnectionPtr> connect(Ongoing* ongoing, TimePoint until, std::string* error);
   Task<Exchange> exchange(Connection* connection, const HttpRequest* request, TimePoint until);
   template <class Stream>
   Task<Exchange> exchange_on(Stream* stream, Connection* connection, const HttpRequest* request);
+  Error no_answer(const std::string& why) const;
 
   const Executor executor_;
   Alarms& alarms_;
   const Url url_;
   const std::function<std::string()> token_;
-  const std::chrono::milliseconds connect_timeout_;
-  asio::ssl::context tls_;
-  std::vector<ConnectionPtr> idle_;
-  std::unordered_set<Connection*> acquiring_;
+  const std::chrono::milliseconds answer_timeout_;
+  Connector connector_;
+  std::unordered_set<Ongoing*> ongoing_;
   bool stopped_ = false;
+  TimePoint last_ = TimePoint::max();
 };
 
 }  // namespace sharedlock::client

@@ -50,17 +50,10 @@ Task<void> Keeper::renew() {
 
 Task<Result<void>> Keeper::release() {
   if (gone_) co_return Error{Errc::lost, "it is not held any more"};
-  Backoff backoff;
-  TimePoint give_up = BootClock::now() + upkeep_.release_timeout;
-  for (;;) {
-    auto released = co_await upkeep_.release(BootClock::now() + upkeep_.attempt_timeout);
-    if (released) co_return released;
-    Errc code = released.error().code;
-    if (code == Errc::held_by_another) co_return Error{Errc::lost, "another holds it"};
-    if (code != Errc::unavailable || BootClock::now() >= give_up) co_return released;
-    Signal pause(executor_);
-    co_await pause.wait(backoff.next(random_bits()));
-  }
+  auto released = co_await upkeep_.release();
+  bool of_another = !released && released.error().code == Errc::held_by_another;
+  if (of_another) co_return Error{Errc::lost, "another holds it"};
+  co_return released;
 }
 
 void Keeper::on_alarm() {

@@ -22,13 +22,12 @@ struct Renewal {
   TimePoint sent;
 };
 
-// How something is kept and given up, each by one request.
+// How something is kept and given up.
 struct Upkeep {
-  std::function<Task<Result<Renewal>>(TimePoint until)> renew;
-  std::function<Task<Result<void>>(TimePoint until)> release;
-  std::chrono::seconds ttl{};  // what is asked for
+  std::function<Task<Result<Renewal>>(TimePoint until)> renew;  // by one request
+  std::function<Task<Result<void>>()> release;                  // with all its tries; bounded
+  std::chrono::seconds ttl{};                                   // what is asked for
   std::chrono::milliseconds attempt_timeout{};
-  std::chrono::milliseconds release_timeout{};  // with all its tries
 };
 
 // Renews what is held until it is lost or given up, and tells who wants to know. Runs on one executor; what others may

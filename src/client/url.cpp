@@ -17,7 +17,8 @@ Result<Url> parse_url(std::string_view text) {
     return bad("has more than host, port and path");
   url.host = parsed->host_address();
   if (url.host.empty()) return bad("has no host");
-  url.port = parsed->has_port() ? std::string(parsed->port()) : (url.tls ? "443" : "80");
+  url.port = parsed->has_port() ? parsed->port_number() : static_cast<std::uint16_t>(url.tls ? 443 : 80);
+  if (url.port == 0) return bad("has a port that is none");
   url.authority = parsed->encoded_host_and_port();
   url.path = parsed->encoded_path();
   while (url.path.ends_with('/')) url.path.pop_back();

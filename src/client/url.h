@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -11,12 +12,12 @@ namespace sharedlock::client {
 struct Url {
   bool tls = false;
   std::string host;
-  std::string port;
+  std::uint16_t port = 0;
   std::string path;       // before each target: empty, or begins with a slash and ends without
   std::string authority;  // as the Host header wants it
 };
 
-// refused: not http or https, without a host, or with a query or user.
+// refused: not http or https, without a host or with a port that is none, or with a query or user.
 Result<Url> parse_url(std::string_view text);
 
 // A segment of a path or a value in a query, with all but letters, digits and -._~ escaped.

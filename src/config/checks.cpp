@@ -80,10 +80,20 @@ std::string_view must_be_url(std::string_view text) {
   return !text.empty() && text.front() != '/' && std::ranges::all_of(text, is_visible) ? "" : kWanted;
 }
 
+std::string_view must_be_origin(std::string_view text) {
+  constexpr std::string_view kWanted = "must be an origin as browsers write it, such as https://console.example.org";
+  if (!take(text, "http://") && !take(text, "https://")) return kWanted;
+  if (is_host(text)) return "";
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos) return kWanted;
+  return is_host(text.substr(0, colon)) && is_port(text.substr(colon + 1)) ? "" : kWanted;
+}
+
 std::string_view must_be_key_prefix(std::string_view text) {
   if (!is_utf8(text)) return "must be UTF-8";
   if (text.starts_with(kLeaseKeys) || kLeaseKeys.starts_with(text)) {
-    return "must be apart from the lease API's keys: neither may it begin with /shared-lock, nor that with it";
+    return "must be apart from the lease API's keys: it may neither begin with /shared-lock nor be the beginning of "
+           "that";
   }
   return "";
 }

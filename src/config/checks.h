@@ -10,6 +10,7 @@ std::string_view must_be_address(std::string_view text);     // of one interface
 std::string_view must_be_network(std::string_view text);     // an IP address, or a network in CIDR notation
 std::string_view must_be_endpoint(std::string_view text);    // of etcd: [http://|https://]host:port
 std::string_view must_be_url(std::string_view text);         // http:// or https://, with a host
+std::string_view must_be_origin(std::string_view text);      // http:// or https:// and a host, maybe a port
 std::string_view must_be_key_prefix(std::string_view text);  // UTF-8, apart from the lease API's keys
 std::string_view must_be_claim(std::string_view text);       // name or name=value
 std::string_view must_be_token(std::string_view text);       // what a header can hold and nobody mistypes

@@ -32,7 +32,10 @@ Each setting can be given in three ways. A flag wins over the environment, the e
 The **properties file** has one `key=value` or `key: value` per line, in UTF-8. `#` or `!` begins a comment line, `\` at
 the end of a line continues it on the next, and other backslashes escape as in Java. Of two lines with the same key the
 last one wins. Case, dashes and underscores in keys do not matter: `locker.etcd.key-prefix` is `locker.etcd.keyPrefix`.
-Keys of other programs, such as `spring.…`, are ignored with a warning.
+Keys of other programs, such as `logging.…`, are ignored with a warning; but those by which Spring Boot decides who can
+reach a server, or how safely (`server.ssl.…`, `server.servlet.context-path`, `management.server.…`, `spring.security.…`
+and the like), stop the start with a sentence that names what to set instead, in the file and in the environment. So do
+those that bring in other files (`spring.config.import`, `spring.profiles.…`). YAML is not read.
 
 **In Kubernetes**, a Service called `shared-lock-server` makes Kubernetes set `SHARED_LOCK_SERVER_PORT=tcp://…` in other
 pods of the namespace, which is no port number. Set `enableServiceLinks: false` in the pod's spec, or name the Service

@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
+#include "base/environment.h"
 #include "base/json_text.h"
 #include "config/checks.h"
+#include "config/guards.h"
 #include "config/names.h"
 #include "config/options.h"
 #include "config/properties_file.h"
@@ -22,13 +25,6 @@ struct Given {
   std::string value;
 };
 
-std::string trimmed(std::string_view text) {
-  constexpr std::string_view kSpaces = " \t\r\n";
-  text = text.substr(0, text.find_last_not_of(kSpaces) + 1);
-  text.remove_prefix(std::min(text.size(), text.find_first_not_of(kSpaces)));
-  return std::string(text);
-}
-
 std::string quoted(const Option& option, std::string_view value) {
   // A URL may hold a password before its @.
   if (option.secret || value.find('@') != std::string_view::npos) return "the value";
@@ -40,8 +36,7 @@ std::string quoted(const Option& option, std::string_view value) {
 
 // Kubernetes sets <SERVICE>_PORT=tcp://10.0.0.1:8080 in every pod for every Service.
 bool looks_injected(const Given& given) {
-  return given.source == Source::environment &&
-         (given.value.starts_with("tcp://") || given.value.starts_with("udp://") || given.value.starts_with("sctp://"));
+  return given.source == Source::environment && is_of_a_service(given.name, given.value);
 }
 
 std::size_t index_of(std::string_view property) {
@@ -58,6 +53,7 @@ class Loader {
     read_file();
     refuse_unknown_flags();
     for (const auto& option : options()) result_.origins.push_back(set(option));
+    refuse_what_may_not_be_skipped();
     apply_debug();
     check_authentication();
     if (result_.settings.storage_type == StorageType::etcd) check_etcd();
@@ -154,12 +150,36 @@ class Loader {
     for (const auto& error : properties.errors) result_.errors.push_back(at(error.line) + error.message);
     std::map<std::string, const Property*> last;  // of equal keys, the last wins
     for (const auto& property : properties.entries) last[property.key] = &property;
-    std::vector<std::string> foreign;
+    std::vector<Foreign> foreign;
     for (const auto& property : properties.entries) {
-      if (last[property.key] != &property) continue;
-      if (!keep(property)) foreign.push_back(property.key);
+      if (last[property.key] != &property || keep(property)) continue;
+      foreign.push_back({at(property.line) + property.key, property.key, trimmed(property.value)});
     }
+    if (is_yaml(input_.file->name)) {
+      result_.errors.push_back(input_.file->name +
+                               ": YAML is not read here: write the settings as key=value into a properties file");
+    }
+    auto refused = refused_properties(foreign);
+    std::ranges::move(refused, std::back_inserter(result_.errors));
     warn_of_foreign_keys(foreign);
+  }
+
+  // Of the environment; after the options, since an address of ours there or among the flags counts. One in the file
+  // does not: to Spring a variable counts more.
+  void refuse_what_may_not_be_skipped() {
+    auto refused = refused_variables(input_.environment, input_.file.has_value());
+    std::ranges::move(refused, std::back_inserter(result_.errors));
+    const auto& own = result_.origin_of("shared-lock.server.address");
+    if (own.source == Source::flag || own.source == Source::environment) return;
+    for (const auto& [name, value] : input_.environment) {
+      const auto address = trimmed(value);
+      bool is_skipped = spring_form(name) == "SERVER_ADDRESS" && !address.empty();
+      if (!is_skipped || address == result_.settings.server_address) continue;
+      result_.errors.push_back(
+          name +
+          " is not read here, since the name is too common, and without it this server would listen elsewhere: "
+          "set SHARED_LOCK_SERVER_ADDRESS");
+    }
   }
 
   // False when the property is none of our business.
@@ -177,10 +197,10 @@ class Loader {
     return true;
   }
 
-  void warn_of_foreign_keys(const std::vector<std::string>& keys) {
-    if (keys.empty()) return;
+  void warn_of_foreign_keys(const std::vector<Foreign>& foreign) {
+    if (foreign.empty()) return;
     auto warning = input_.file->name + ": not ours and ignored: ";
-    for (const auto& key : keys) warning += (&key == keys.data() ? "" : ", ") + key;
+    for (const auto& each : foreign) warning += (&each == foreign.data() ? "" : ", ") + each.name;
     result_.warnings.push_back(std::move(warning));
   }
 

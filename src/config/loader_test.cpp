@@ -88,6 +88,7 @@ TEST(Loader, TheSeedsExampleLoads) {
 TEST(Loader, EveryOptionCanBeGivenInEveryWay) {
   const Values samples{{"address", "::1"},
                        {"trusted-proxies", "10.0.0.0/8"},
+                       {"allowed-origins", "https://o"},
                        {"data-dir", "/data"},
                        {"etcd-username", "me"},
                        {"etcd-password", "pass"},
@@ -251,6 +252,44 @@ TEST(Loader, KeysOfOtherProgramsAreOneWarning) {
   EXPECT_THAT(loaded.errors, IsEmpty());
   EXPECT_THAT(loaded.warnings,
               ElementsAre("my.properties: not ours and ignored: spring.application.name, logging.level.root"));
+}
+
+TEST(Loader, TheAddressOfTheJavaServiceIsOurs) {
+  EXPECT_EQ(good(file("server.address=127.0.0.1")).server_address, "127.0.0.1");
+  EXPECT_THAT(load(file("server.address=localhost")).errors, ElementsAre(HasSubstr("must be an IP address")));
+  EXPECT_THAT(load(file("server.address=127.0.0.1\nshared-lock.server.address=::")).errors,
+              ElementsAre(HasSubstr("two names of one setting")));
+}
+
+TEST(Loader, AnAddressInACommonVariableIsNotSkippedUnlessOneIsGivenHere) {
+  auto input = environment({{"SERVER_ADDRESS", "127.0.0.1"}});
+  EXPECT_THAT(load(input).errors, ElementsAre(HasSubstr("set SHARED_LOCK_SERVER_ADDRESS")));
+  input.environment["SHARED_LOCK_SERVER_ADDRESS"] = "::1";
+  EXPECT_EQ(good(input).server_address, "::1");
+}
+
+TEST(Loader, WhatProtectsTheJavaServiceIsNeverSkipped) {
+  const auto loaded = load(file("logging.level.root=INFO\nserver.ssl.key-store=/secret/store\nserver.port=1"));
+  EXPECT_THAT(loaded.errors,
+              ElementsAre(AllOf(StartsWith("my.properties:2: server.ssl.key-store would be skipped"),
+                                HasSubstr("shared-lock.server.address=127.0.0.1"), Not(HasSubstr("/secret/store")))));
+  EXPECT_THAT(load(environment({{"SERVER_SSL_BUNDLE", "mine"}})).errors, ElementsAre(StartsWith("SERVER_SSL_BUNDLE")));
+  auto both = file("server.port=1");
+  both.environment = {{"SPRING_PROFILES_ACTIVE", "prod"}};
+  EXPECT_THAT(load(both).errors, ElementsAre(HasSubstr("--config")));
+}
+
+TEST(Loader, YamlIsRefused) {
+  for (const char* name : {"application.yml", "application.YAML"}) {
+    const LoadInput input{.flags = {}, .environment = {}, .file = FileText{name, "server:\n  address: 127.0.0.1\n"}};
+    EXPECT_THAT(load(input).errors, ElementsAre(HasSubstr("YAML is not read here"))) << name;
+  }
+}
+
+TEST(Loader, AListThatIsWrongSaysSoInASentence) {
+  EXPECT_THAT(load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", "a:1,http://user:hidden@b:1"}})).errors,
+              ElementsAre("SHARED_LOCK_ETCD_ADDR_LIST: the value must be a comma-separated list, and each item must be "
+                          "an endpoint with a port, such as http://etcd-1:2379; item 2 is not"));
 }
 
 TEST(Loader, PlaceholdersOfSpringAreRefused) {

@@ -14,9 +14,7 @@ namespace {
 char upper(char c) {
   return static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
 }
-char lower(char c) {
-  return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-}
+
 bool is_upper(char c) {
   return std::isupper(static_cast<unsigned char>(c)) != 0;
 }
@@ -30,15 +28,6 @@ std::string environment_name(std::string_view property, bool split_words) {
     name += c == '.' ? '_' : upper(c);
   }
   return name;
-}
-
-// The form in which all spellings of a property are equal.
-std::string uniform(std::string_view name) {
-  std::string plain;
-  for (const char c : name) {
-    if (c != '-' && c != '_') plain += lower(c);
-  }
-  return plain;
 }
 
 // Levenshtein distance.
@@ -58,6 +47,14 @@ std::size_t distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string uniform(std::string_view name) {
+  std::string plain;
+  for (const char c : name) {
+    if (c != '-' && c != '_') plain += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  }
+  return plain;
+}
 
 void add_environment_names(Option& option) {
   const auto property = option.name();

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "config/options.h"
 
 namespace sharedlock::config {
+
+// The form in which all spellings of a property are equal: without dashes and underscores, in lower case.
+std::string uniform(std::string_view name);
 
 // Adds the environment names that follow from the option's first property, as Spring Boot would bind them: its letters
 // in upper case with `_` for each dot, and once more with `_` between words (LOCKER_ETCD_REQUESTTIMEOUTMS and

@@ -28,11 +28,13 @@ const Option kTable[] = {
      .field = &S::server_port,
      .help = "TCP port to listen on. `0`: the kernel picks one. (`SERVER_PORT` is not read: the name is too common.)"},
     {.flag = "address",
-     .properties = {"shared-lock.server.address"},
+     .properties = {"shared-lock.server.address", "server.address"},
      .environment = {"SHARED_LOCK_SERVER_ADDRESS"},
      .group = Group::server,
      .field = &S::server_address,
-     .help = "IP address to listen on. Unset: all interfaces, IPv6 and IPv4.",
+     .help = "IP address to listen on. Unset: all interfaces, IPv6 and IPv4. (`SERVER_ADDRESS` is not read, since the "
+             "name is too common; where it is set, and neither variable nor flag of ours is, the server does not start "
+             "unless both say the same.)",
      .check = must_be_address},
     {.flag = "threads",
      .properties = {"shared-lock.server.threads"},
@@ -77,33 +79,61 @@ const Option kTable[] = {
      .environment = {"SHARED_LOCK_MAX_CONNECTIONS"},
      .group = Group::server,
      .field = &S::max_connections,
-     .help = "Open connections; beyond them an idle one is closed for a new one, or the new one answered 503. `0`: as "
-             "many as the limit of open files (`ulimit -Hn`) "
-             "allows, less a reserve for the store; more than that is never allowed.",
+     .help =
+         "Open connections; beyond them one that is idle or has not sent all of its request is closed for a new "
+         "one, or the new one answered 503, unless it renews, releases or asks for our health. `0`: as many as the "
+         "limit of open files (`ulimit -Hn`) allows, less a reserve for the store; more than that is never allowed.",
      .bounds = kConnections},
     {.flag = "max-connections-per-address",
      .properties = {"shared-lock.max-connections-per-address"},
      .environment = {"SHARED_LOCK_MAX_CONNECTIONS_PER_ADDRESS"},
      .group = Group::server,
      .field = &S::max_connections_per_address,
-     .help = "Open connections from one address (IPv6: from one /64 network); those beyond are answered 429. Trusted "
-             "proxies are exempt. `0`: no limit.",
+     .help = "Open connections from one address (IPv6: from one /64 network); those beyond are answered 429, unless "
+             "they renew, release or ask for our health. Loopback and trusted proxies are exempt. `0`: half of all; as "
+             "many as all: no limit.",
      .bounds = kConnections},
     {.flag = "max-requests-in-flight",
      .properties = {"shared-lock.max-requests-in-flight"},
      .environment = {"SHARED_LOCK_MAX_REQUESTS_IN_FLIGHT"},
      .group = Group::server,
      .field = &S::max_requests_in_flight,
-     .help = "Requests that are worked on at the same time; those beyond are answered 503, health checks and metrics "
-             "excepted. `0`: no limit.",
+     .help = "Requests that are worked on at the same time; those beyond are answered 503. Those of holders (renew, "
+             "release, keepalive, verify) are counted apart, up to the same number; health checks and metrics not at "
+             "all. `0`: no limit.",
      .bounds = kConnections},
+    {.flag = "max-waiters",
+     .properties = {"shared-lock.max-waiters"},
+     .environment = {"SHARED_LOCK_MAX_WAITERS"},
+     .group = Group::server,
+     .field = &S::max_waiters,
+     .help = "Requests that wait in line at the same time; those beyond that would have to wait are answered 503. `0`: "
+             "half of the connections, or of the requests in flight where that is less.",
+     .bounds = kConnections},
+    {.flag = "max-buffered-bytes",
+     .properties = {"shared-lock.max-buffered-bytes"},
+     .environment = {"SHARED_LOCK_MAX_BUFFERED_BYTES"},
+     .group = Group::server,
+     .field = &S::max_buffered_bytes,
+     .help = "Memory for what requests have beyond 8 KiB each, all together, until they are answered. Beyond it the "
+             "oldest that has not all come is answered 503. `0`: an eighth of the memory that the process may take "
+             "(the machine's, or its cgroup's), at most 256 MiB."},
     {.flag = "trusted-proxies",
      .properties = {"shared-lock.trusted-proxies"},
      .environment = {"SHARED_LOCK_TRUSTED_PROXIES"},
      .group = Group::server,
      .field = &S::trusted_proxies,
-     .help = "IP addresses and networks (`10.0.0.0/8`), comma-separated, whose `X-Forwarded-For` is believed.",
+     .help = "IP addresses and networks (`10.0.0.0/8`), comma-separated, whose `X-Forwarded-For` and "
+             "`X-Forwarded-Host` are believed.",
      .check = must_be_network},
+    {.flag = "allowed-origins",
+     .properties = {"shared-lock.allowed-origins"},
+     .environment = {"SHARED_LOCK_ALLOWED_ORIGINS"},
+     .group = Group::server,
+     .field = &S::allowed_origins,
+     .help = "Origins (`https://console.example.org`), comma-separated, whose pages may change something although the "
+             "server is at another one.",
+     .check = must_be_origin},
     {.flag = "log",
      .properties = {"shared-lock.log"},
      .environment = {"SHARED_LOCK_LOG"},
@@ -239,7 +269,7 @@ const Option kTable[] = {
      .group = Group::locks,
      .field = &S::strict_compatibility,
      .help = "Leave out the members that this server adds to the answers of the lock API, for clients that refuse "
-             "unknown ones; the headers stay."},
+             "unknown ones; the headers stay, and say the fencing token and the ttl."},
     {.flag = "authentication-disabled",
      .properties = {"authentication.disabled"},
      .group = Group::access,

@@ -38,9 +38,12 @@ struct Settings {
   std::chrono::nanoseconds server_shutdown_timeout = std::chrono::seconds(10);
   std::chrono::nanoseconds server_drain_delay{0};  // 0: none
   std::uint64_t max_connections = 0;               // 0: as many as fit
-  std::uint64_t max_connections_per_address = 0;   // 0: no limit
+  std::uint64_t max_connections_per_address = 0;   // 0: half of max_connections
   std::uint64_t max_requests_in_flight = 0;        // 0: no limit
-  std::vector<std::string> trusted_proxies;        // IP addresses and networks such as 10.0.0.0/8
+  std::uint64_t max_waiters = 0;             // 0: half of the smaller of max_connections and max_requests_in_flight
+  std::uint64_t max_buffered_bytes = 0;      // 0: an eighth of the memory, at most 256 MiB
+  std::vector<std::string> trusted_proxies;  // IP addresses and networks such as 10.0.0.0/8
+  std::vector<std::string> allowed_origins;  // such as https://console.example.org
 
   // Logs and profiles. LoadedSettings has `debug` already applied to `log_level`.
   LogLevel log_level = LogLevel::warn;

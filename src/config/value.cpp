@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/environment.h"
 #include "base/go_duration.h"
 
 namespace sharedlock::config {
@@ -94,12 +95,8 @@ std::optional<nanoseconds> duration(std::string_view text) {
   return parse_go_duration(bare ? std::string(text) + "s" : std::string(text));
 }
 
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
-}
-
 Wrong check_text(const Option& option, std::string_view text) {
-  if (std::ranges::any_of(text, is_control)) return "must be one line without control characters";
+  if (!is_one_line(text)) return "must be one line without control characters";
   const auto wrong = option.check ? option.check(text) : std::string_view{};
   if (!wrong.empty()) return std::string(wrong);
   return std::nullopt;
@@ -180,13 +177,17 @@ Wrong parse(const Option& option, std::string_view text, PemPath& out) {
 
 Wrong parse(const Option& option, std::string_view text, std::vector<std::string>& out) {
   std::vector<std::string> items;
+  int number = 0;
   while (!text.empty()) {
     auto item = text.substr(0, text.find(','));
     text.remove_prefix(std::min(text.size(), item.size() + 1));
     item.remove_prefix(std::min(item.size(), item.find_first_not_of(" \t")));
     item = item.substr(0, item.find_last_not_of(" \t") + 1);
     if (item.empty()) continue;
-    if (auto wrong = check_text(option, item)) return "each item " + *wrong;
+    ++number;
+    if (auto wrong = check_text(option, item)) {
+      return "must be a comma-separated list, and each item " + *wrong + "; item " + std::to_string(number) + " is not";
+    }
     items.emplace_back(item);
   }
   if (items.empty()) return "must be a comma-separated list with at least one item";

@@ -90,6 +90,14 @@ TEST(Value, TheLargestLeaseTtl) {
   }
 }
 
+TEST(Value, Origins) {
+  EXPECT_THAT(settings_with("allowed-origins", "https://a.example, http://b:81,https://[::1]:8443").allowed_origins,
+              ElementsAre("https://a.example", "http://b:81", "https://[::1]:8443"));
+  for (const auto* text : {"a.example", "https://", "https://a/", "https://a/b", "https://a:0", "null", "*"}) {
+    EXPECT_THAT(complaint("allowed-origins", text), HasSubstr("must be an origin")) << text;
+  }
+}
+
 TEST(Value, Enums) {
   EXPECT_EQ(settings_with("storage", "embedded").storage_type, StorageType::embedded);
   EXPECT_EQ(settings_with("storage", "memory").storage_type, StorageType::memory);
@@ -107,7 +115,9 @@ TEST(Value, Lists) {
               ElementsAre("http://a:1", "http://b:2", "c:3"));
   EXPECT_THAT(settings_with("admin-subjects", "alice").admin_subjects, ElementsAre("alice"));
   EXPECT_THAT(complaint("etcd-endpoints", " , ,"), HasSubstr("at least one item"));
-  EXPECT_THAT(complaint("etcd-endpoints", "http://a:1,ftp://b"), HasSubstr("each item must be an endpoint"));
+  EXPECT_EQ(complaint("etcd-endpoints", "http://a:1,,ftp://b"),
+            "must be a comma-separated list, and each item must be an endpoint with a port, such as "
+            "http://etcd-1:2379; item 2 is not");
 }
 
 TEST(Value, TextsHaveNoControlCharacters) {

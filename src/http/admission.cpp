@@ -1,14 +1,11 @@
 #include "http/admission.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace sharedlock::http {
 
 namespace {
-
-// How many connections over the limit are told so at a time; any more are closed without a word, or there would be no
-// limit.
-constexpr std::size_t kTurnedAwayAtOnce = 64;
 
 // Longer than anybody waits, and short enough that now + this is a time.
 constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
@@ -46,13 +43,13 @@ Admission OpenCount::add(const Peer& peer) {
   std::scoped_lock lock(mutex_);
   // Before the limit of all: for whoever has too many, nobody else's connection is closed.
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
-    return turn_away(Admission::too_many_from_address);
+    return beyond(Admission::too_many_from_address);
   }
   if (limit_ > 0 && admitted_ >= limit_) {
     if (counts_by_address(peer)) by_address_.remove(peer.address);
-    return turn_away(Admission::too_many);
+    return beyond(Admission::too_many);
   }
-  ++admitted_;
+  most_admitted_ = std::max(most_admitted_, ++admitted_);
   return Admission::admitted;
 }
 
@@ -61,14 +58,14 @@ Admission OpenCount::admit_instead(const Peer& peer) {
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
     return Admission::too_many_from_address;
   }
-  --turned_away_;
-  ++admitted_;
+  --beyond_;
+  most_admitted_ = std::max(most_admitted_, ++admitted_);
   return Admission::admitted;
 }
 
-Admission OpenCount::turn_away(Admission why) {
-  if (turned_away_ == kTurnedAwayAtOnce) return Admission::dropped;
-  ++turned_away_;
+Admission OpenCount::beyond(Admission why) {
+  if (beyond_ == kBeyond) return Admission::dropped;
+  ++beyond_;
   return why;
 }
 
@@ -79,16 +76,16 @@ void OpenCount::remove(Admission admission, const Peer& peer) {
     --admitted_;
     if (counts_by_address(peer)) by_address_.remove(peer.address);
   } else {
-    --turned_away_;
+    --beyond_;
   }
   --answered_;
-  if (admitted_ + turned_away_ == 0) changed_.notify_all();
+  if (admitted_ + beyond_ == 0) changed_.notify_all();
 }
 
 void OpenCount::answered() {
   std::scoped_lock lock(mutex_);
   ++answered_;
-  if (admitted_ + turned_away_ == answered_) changed_.notify_all();
+  if (admitted_ + beyond_ == answered_) changed_.notify_all();
 }
 
 std::size_t OpenCount::admitted() const {
@@ -96,15 +93,20 @@ std::size_t OpenCount::admitted() const {
   return admitted_;
 }
 
+std::size_t OpenCount::take_most_admitted() {
+  std::scoped_lock lock(mutex_);
+  return std::exchange(most_admitted_, admitted_);
+}
+
 bool OpenCount::wait_for_answers(std::chrono::nanoseconds within) {
   std::unique_lock lock(mutex_);
-  auto all = [this] { return admitted_ + turned_away_ == answered_ && !accepting_; };
+  auto all = [this] { return admitted_ + beyond_ == answered_ && !accepting_; };
   return changed_.wait_for(lock, std::min(within, kLongestWait), all);
 }
 
 bool OpenCount::wait_for_none(std::chrono::nanoseconds within) {
   std::unique_lock lock(mutex_);
-  auto none = [this] { return admitted_ + turned_away_ == 0 && !accepting_; };
+  auto none = [this] { return admitted_ + beyond_ == 0 && !accepting_; };
   return changed_.wait_for(lock, std::min(within, kLongestWait), none);
 }
 

@@ -43,7 +43,7 @@ TEST(Admission, TooManyConnectionsFromOneAddressAreTurnedAway) {
     TestClient second(server.port());
     EXPECT_EQ(second.request("GET", "/hello").status, 200);
     TestClient third(server.port());
-    auto refused = third.read_response();
+    auto refused = third.request("GET", "/hello");
     EXPECT_EQ(refused.status, 429);
     EXPECT_EQ(refused.header("Connection"), "close");
     EXPECT_EQ(refused.header("Retry-After"), "1");
@@ -68,7 +68,7 @@ TEST(Admission, TrustedProxiesMayHaveManyConnections) {
   TestClient first(server.port());
   EXPECT_EQ(first.request("GET", "/hello").status, 200);
   TestClient second(server.port());
-  EXPECT_EQ(second.read_response().status, 429);
+  EXPECT_EQ(second.request("GET", "/hello").status, 429);
 }
 
 // Or who has too many could have the connections of others closed.
@@ -77,10 +77,52 @@ TEST(Admission, TheLimitForEachAddressComesFirst) {
   TestClient first(server.port());
   EXPECT_EQ(first.request("GET", "/hello").status, 200);
   TestClient second(server.port());
-  auto refused = second.read_response();
+  auto refused = second.request("GET", "/hello");
   EXPECT_EQ(refused.status, 429);
   EXPECT_EQ(refused.header("Retry-After"), "1");
   EXPECT_EQ(first.request("GET", "/hello").status, 200) << "not closed";
+}
+
+TEST(Admission, ExemptAddressesMayHaveManyConnections) {
+  TestServer server([](ServerOptions& options) {
+    options.max_connections_per_address = 1;
+    options.exempt_addresses = Networks({"127.0.0.3"});
+  });
+  std::vector<TestClient> exempt;
+  for (int i = 0; i < 5; ++i) {
+    exempt.emplace_back("127.0.0.1", server.port(), "127.0.0.3");
+    EXPECT_EQ(exempt.back().request("GET", "/hello").status, 200);
+  }
+}
+
+TEST(Admission, SafetyR36_AHolderWhoseAddressHasTooManyGetsIn) {
+  TestServer server([](ServerOptions& options) { options.max_connections_per_address = 1; });
+  TestClient first(server.port());
+  EXPECT_EQ(first.request("GET", "/hello").status, 200);
+  std::vector<TestClient> silent;
+  for (int i = 0; i < 100; ++i) {
+    silent.emplace_back(server.port());
+    TestClient holder(server.port());
+    ASSERT_EQ(holder.request("POST", "/renew", "body").status, 201) << i;
+  }
+  TestClient probe(server.port());
+  EXPECT_EQ(probe.request("GET", "/health").status, 200);
+  EXPECT_EQ(first.request("GET", "/hello").status, 200) << "not closed";
+}
+
+// Where a whole answer does not fit into the kernel's buffers, it could last until the write timeout.
+TEST(Admission, SafetyR36_WhoReadsNoAnswerKeepsNobodyOutOfTheReserve) {
+  TestServer server([](ServerOptions& options) { options.max_connections_per_address = 1; });
+  TestClient first(server.port());
+  EXPECT_EQ(first.request("GET", "/hello").status, 200);
+  std::vector<TestClient> deaf;
+  for (std::size_t i = 0; i < kReserveByAddress + 4; ++i) {
+    deaf.emplace_back(server.port());
+    deaf.back().send("GET /large-health HTTP/1.1\r\nHost: h\r\n\r\n");
+    ASSERT_TRUE(deaf.back().is_answered_within(std::chrono::seconds(10))) << i;
+    TestClient holder(server.port());
+    ASSERT_EQ(holder.request("POST", "/renew", "body").status, 201) << i;
+  }
 }
 
 // Holds the two places that `server` has for requests at once.
@@ -121,12 +163,28 @@ TEST(InFlightLimit, AnythingElseThatIsWrongIsSaidFirst) {
   EXPECT_EQ(client.request("POST", "/echo", std::string(70'000, 'b')).status, 413);
 }
 
-TEST(InFlightLimit, EssentialRoutesAreServedBeyond) {
+TEST(InFlightLimit, RoutesForOperatorsAreServedBeyond) {
   TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
   auto busy = fill(server);
   TestClient client(server.port());
-  for (int i = 0; i < 5; ++i) EXPECT_EQ(client.request("GET", "/essential").status, 200);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(client.request("GET", "/health").status, 200);
   EXPECT_EQ(client.request("GET", "/hello").status, 503) << "they gave nobody's place back";
+}
+
+TEST(InFlightLimit, SafetyR36_HoldersHaveALimitOfTheirOwn) {
+  TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
+  auto newcomers = fill(server);
+  TestClient client(server.port());
+  EXPECT_EQ(client.request("GET", "/hello").status, 503);
+  EXPECT_EQ(client.request("POST", "/renew", "body").status, 201);
+  std::vector<TestClient> holders;
+  for (int i = 0; i < 2; ++i) {
+    holders.emplace_back(server.port());
+    holders.back().send("GET /slow-renew HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  ASSERT_TRUE(eventually([&] { return server.gate.entered == 4; }));
+  EXPECT_EQ(client.request("POST", "/renew", "body").status, 503) << "it is one all the same";
+  EXPECT_EQ(client.request("GET", "/health").status, 200);
 }
 
 TEST(InFlightLimit, APlaceIsGivenBackHoweverTheRequestEnds) {

@@ -44,6 +44,7 @@ struct Peer {
   Address address;  // unmapped
   std::uint16_t port = 0;
   const Networks* proxies = nullptr;  // the trusted ones, where this peer is one of them; they outlive it
+  bool exempt = false;                // from the limit for each address, as trusted proxies are
 
   std::string text() const;  // "192.0.2.1:4711", "[2001:db8::1]:4711"
 };

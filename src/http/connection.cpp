@@ -68,7 +68,8 @@ struct Connection::HangUp {
   std::optional<Timer> again;  // where bytes lie unread
 };
 
-Connection::Connection(Socket socket, Connections& all) : socket_(std::move(socket)), all_(all) {
+Connection::Connection(Socket socket, Connections& all, Kind kind)
+    : socket_(std::move(socket)), all_(all), kind_(kind) {
   error_code ignored;  // whatever is wrong with the socket shows at the first read
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);
@@ -76,52 +77,57 @@ Connection::Connection(Socket socket, Connections& all) : socket_(std::move(sock
 }
 
 void Connection::enter_idle(std::chrono::nanoseconds timeout) {
-  set_deadline(timeout);
-  idle_ = waits_for_peer_ = true;
+  served_ = !fresh_;
+  stage_ = Stage::idle;
+  set_deadline(all_.now(), timeout);
   if (fresh_ && all_.draining()) deadline_ = std::min(deadline_, all_.end_of_grace());
 }
 
-void Connection::limit(std::chrono::nanoseconds timeout) {
-  set_deadline(timeout);
-  begin_exchange();
+void Connection::begin_request(std::chrono::nanoseconds timeout) {
+  enter(Stage::request, all_.now(), timeout);
 }
 
-void Connection::limit_from(BootTime now, std::chrono::nanoseconds timeout) {
-  timed_out_ = false;
-  deadline_ = timeout.count() > 0 ? all_.after(timeout, now) : BootTime::max();
-  begin_exchange();
+void Connection::begin_request(BootTime now, std::chrono::nanoseconds timeout) {
+  enter(Stage::request, now, timeout);
 }
 
-void Connection::begin_exchange() {
-  idle_ = fresh_ = false;
-  waits_for_peer_ = true;
+void Connection::begin_work() {
+  stage_ = Stage::work;
+  deadline_ = BootTime::max();
+}
+
+void Connection::begin_answer(std::chrono::nanoseconds timeout) {
+  enter(Stage::answer, all_.now(), timeout);
+}
+
+void Connection::enter(Stage stage, BootTime now, std::chrono::nanoseconds timeout) {
+  stage_ = stage;
+  fresh_ = false;
+  set_deadline(now, timeout);
   if (all_.draining()) deadline_ = all_.within_patience(deadline_);
 }
 
-void Connection::set_deadline(std::chrono::nanoseconds timeout) {
+void Connection::set_deadline(BootTime now, std::chrono::nanoseconds timeout) {
   timed_out_ = false;
-  deadline_ = timeout.count() > 0 ? all_.after(timeout) : BootTime::max();
-}
-
-void Connection::no_limit() {
-  idle_ = waits_for_peer_ = false;
-  deadline_ = BootTime::max();
+  since_ = now;
+  deadline_ = timeout.count() > 0 ? all_.after(timeout, now) : BootTime::max();
 }
 
 Task<Connection::Fill> Connection::fill() {
   error_code failed;
   std::size_t got = 0;
-  bool drained = idle_ && !fresh_ && all_.draining();
-  if (!drained) {
+  bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
+  // Time may have been up before, while `100 Continue` was written: nothing would end the read.
+  if (!drained && !timed_out_) {
     got = co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
   }
   // A drain cancels the reads of idle connections; but a request that is already here gets its answer.
-  if (got == 0 && idle_ && all_.draining()) {
+  if (got == 0 && stage_ == Stage::idle && all_.draining()) {
     got = socket_.read_some(input_.space(), failed);
     if (got > 0) timed_out_ = false;
   }
   input_.commit(got);
-  if (timed_out_) co_return Fill::timed_out;
+  if (timed_out_) co_return cut_off_ ? Fill::cut_off : Fill::timed_out;
   co_return got > 0 ? Fill::data : Fill::ended;
 }
 
@@ -149,7 +155,7 @@ Task<Connection::Written> Connection::write_rest(Output output) {
 Task<void> Connection::linger() {
   error_code failed;
   socket_.shutdown(Socket::shutdown_send, failed);
-  limit(kLingerTime);
+  enter(Stage::farewell, all_.now(), kLingerTime);
   std::size_t total = 0;
   while (!failed && !timed_out_ && total < kLingerBytes) {
     input_.clear();
@@ -206,9 +212,14 @@ void Connection::expire() {
   socket_.cancel(ignored);
 }
 
+void Connection::cut_off() {
+  cut_off_ = true;
+  expire();
+}
+
 void Connection::drain() {
-  if (!idle_) {
-    if (waits_for_peer_) deadline_ = all_.within_patience(deadline_);
+  if (stage_ != Stage::idle) {
+    if (stage_ != Stage::work) deadline_ = all_.within_patience(deadline_);
     return;
   }
   if (fresh_) {
@@ -219,9 +230,19 @@ void Connection::drain() {
   socket_.cancel(ignored);
 }
 
-bool Connection::can_be_dropped() const {
+bool Connection::can_make_room() const {
+  if (stage_ == Stage::work) return false;
+  // In the reserve the kernel takes every answer at once, but where a client reads none.
+  if (stage_ == Stage::answer) return kind_ != Kind::admitted && socket_.is_open();
   error_code failed;  // closed already
-  return idle_ && socket_.available(failed) == 0 && !failed;
+  return socket_.available(failed) == 0 && !failed;
+}
+
+// Those that never had an answer go first, so that clients which did go on are not pushed out by some that only
+// connect; then those whose time is up soonest anyway.
+bool Connection::makes_room_before(const Connection& other) const {
+  if (served_ != other.served_) return other.served_;
+  return since_ < other.since_;
 }
 
 void Connection::stop() {

@@ -32,10 +32,12 @@ class Connection final
     : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
       public Caller {
  public:
-  enum class Fill { data, ended, timed_out };
+  enum class Fill { data, ended, timed_out, cut_off };
   enum class Written { all, blocked, failed };
+  // Within the limits; or beyond the limit of all, or of its address, see Session.
+  enum class Kind { admitted, beyond_all, beyond_address };
 
-  Connection(Socket socket, Connections& all);
+  Connection(Socket socket, Connections& all, Kind kind = Kind::admitted);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() { forget_hang_up(); }
@@ -46,13 +48,22 @@ class Connection final
   // its first request gets the time for it that Connections::drain() allows.
   void enter_idle(std::chrono::nanoseconds timeout);
 
-  // A request has begun, or an answer. Zero: without end. In between, while a handler works, there is no limit.
-  void limit(std::chrono::nanoseconds timeout);
-  void limit_from(BootTime now, std::chrono::nanoseconds timeout);  // where the time is known already
-  void no_limit();
+  // A request has begun. Zero: without end.
+  void begin_request(std::chrono::nanoseconds timeout);
+  void begin_request(BootTime now, std::chrono::nanoseconds timeout);  // where the time is known already
+
+  // The request is here: while a handler works there is no limit.
+  void begin_work();
+
+  // An answer has begun that the kernel did not take at once. Zero: without end.
+  void begin_answer(std::chrono::nanoseconds timeout);
 
   // Waits for more input. `ended`: nothing will come (closed by the peer, reset, stopped, or drained while idle).
+  // `cut_off`: see Connections::cut_off_one().
   Task<Fill> fill();
+
+  // The request under way takes much memory, or no request does any more.
+  void set_large(bool large) { large_ = large; }
 
   // Sends as much as the kernel takes at once, which is nearly always all; what is left stays in `output`.
   Written write_now(Output& output);
@@ -73,27 +84,41 @@ class Connection final
 
   // For Connections.
   BootTime deadline() const { return deadline_; }
-  void expire();                // the deadline has passed
-  void drain();                 // closes if idle, or sets the deadline that Connections::drain() allows
-  void stop();                  // closes, whatever is under way
-  bool can_be_dropped() const;  // idle, open, and nothing has come
+  BootTime since() const { return since_; }  // how long it has waited for its peer
+  void expire();                             // the deadline has passed
+  void cut_off();                            // the request under way ends here
+  void drain();                              // closes if idle, or sets the deadline that Connections::drain() allows
+  void stop();                               // closes, whatever is under way
+  Kind kind() const { return kind_; }
+  // It waits for its peer's bytes, and none have come; or, beyond a limit, for its peer to read.
+  bool can_make_room() const;
+  bool makes_room_before(const Connection& other) const;  // of two of which each can
+  // That has not come to its end, and was not cut off.
+  bool has_large_request() const { return large_ && !cut_off_ && stage_ == Stage::request; }
 
  private:
   struct HangUp;
 
   void watch_for_hang_up();
   void tell_hang_up();
-  void begin_exchange();
-  void set_deadline(std::chrono::nanoseconds timeout);
+  // What is under way.
+  enum class Stage { idle, request, work, answer, farewell };
+
+  void enter(Stage stage, BootTime now, std::chrono::nanoseconds timeout);
+  void set_deadline(BootTime now, std::chrono::nanoseconds timeout);
 
   Socket socket_;
   Connections& all_;
   ReadBuffer input_;
   BootTime deadline_ = BootTime::max();
-  bool idle_ = true;
-  bool fresh_ = true;           // no request has begun yet
-  bool waits_for_peer_ = true;  // not for a handler
+  BootTime since_{};  // when the stage began, other than work
+  const Kind kind_;
+  Stage stage_ = Stage::idle;
+  bool fresh_ = true;    // no request has begun yet
+  bool served_ = false;  // a request has been answered
   bool timed_out_ = false;
+  bool cut_off_ = false;
+  bool large_ = false;
   std::shared_ptr<HangUp> hang_up_;  // while it is watched for
 };
 

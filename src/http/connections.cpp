@@ -9,8 +9,9 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr auto kLookAgain = std::chrono::milliseconds(100);
-constexpr int kLookedAt = 64;
+constexpr auto kLookForRoomAgain = std::chrono::milliseconds(100);
+constexpr int kCandidates = 64;
+constexpr int kLookedAt = 4096;
 constexpr auto kNothingToSee = std::chrono::hours(24);
 
 }  // namespace
@@ -22,7 +23,7 @@ Task<void> Connections::watch_deadlines() {
     if (open_.empty()) {
       timer_.expires_after(kNothingToSee);
     } else {
-      timer_.expires_after(kLookAgain);
+      timer_.expires_after(kLookForRoomAgain);
     }
     error_code woken;
     co_await timer_.async_wait(asio::redirect_error(use_task, woken));
@@ -32,8 +33,8 @@ Task<void> Connections::watch_deadlines() {
 
 Task<void> Connections::drain(std::chrono::nanoseconds grace, std::chrono::nanoseconds patience) {
   draining_ = closing_after_answers_ = true;
-  end_of_grace_ = std::min(end_of_grace_, after(grace));
-  end_of_patience_ = std::min(end_of_patience_, after(patience));
+  end_of_grace_ = std::min(end_of_grace_, after(grace, now()));
+  end_of_patience_ = std::min(end_of_patience_, after(patience, now()));
   for (Connection& connection : open_) connection.drain();
   expire_due();  // without a grace at once
   co_return;
@@ -51,28 +52,46 @@ Task<void> Connections::stop() {
   co_return;
 }
 
-// Who was looked at goes to the end of the list, so that the next search looks at others.
-bool Connections::drop_longest_idle() {
+// What was looked at goes to the end of the list, so that the next search looks at others. Where thousands wait in line
+// it takes a while to come to one that could go.
+bool Connections::make_room(Connection::Kind kind) {
   if (open_.empty()) return false;
   const Connection* first = &open_.front();
-  Connection* longest = nullptr;
+  Connection* chosen = nullptr;
+  int candidates = 0;
   int looked_at = 0;
   do {
     Connection& connection = open_.front();
-    if (connection.can_be_dropped() && (!longest || connection.deadline() < longest->deadline())) longest = &connection;
+    if (connection.kind() == kind && connection.can_make_room()) {
+      ++candidates;
+      if (!chosen || connection.makes_room_before(*chosen)) chosen = &connection;
+    }
     open_.splice(open_.end(), open_, open_.begin());
-  } while (++looked_at < kLookedAt && &open_.front() != first);
-  if (longest) longest->stop();
-  return longest != nullptr;
+  } while (candidates < kCandidates && ++looked_at < kLookedAt && &open_.front() != first);
+  if (chosen) chosen->stop();
+  return chosen != nullptr;
+}
+
+bool Connections::cut_off_one(const Connection& larger) {
+  Connection* oldest = nullptr;
+  int candidates = 0;
+  int looked_at = 0;
+  const Connection* first = &open_.front();
+  do {
+    Connection& connection = open_.front();
+    if (connection.has_large_request() && &connection != &larger) {
+      ++candidates;
+      if (!oldest || connection.since() < oldest->since()) oldest = &connection;
+    }
+    open_.splice(open_.end(), open_, open_.begin());
+  } while (candidates < kCandidates && ++looked_at < kLookedAt && &open_.front() != first);
+  if (oldest) oldest->cut_off();
+  return oldest != nullptr;
 }
 
 void Connections::add(Connection& connection) {
   if (open_.empty()) timer_.cancel();  // watch_deadlines() was asleep
   open_.push_back(connection);
-}
-
-BootTime Connections::after(std::chrono::nanoseconds timeout) {
-  return after(timeout, clock_.boot_now());
 }
 
 BootTime Connections::after(std::chrono::nanoseconds timeout, BootTime now) {

@@ -35,16 +35,21 @@ class Connections {
   bool closing_after_answers() const { return closing_after_answers_; }  // while draining too
   bool stopped() const { return stopped_; }
 
-  // Closes one that is idle, before its first request or between two, so that another can come: the one that will be
-  // closed for that soonest anyway, of up to 64 looked at. None that has sent something. False when there was none.
-  bool drop_longest_idle();
+  // Closes one that waits for its peer, see Connection::can_make_room(), so that another can come: of up to 64 that
+  // could go the first to go, see Connection::makes_room_before(). False when there was none.
+  bool make_room(Connection::Kind kind);
+
+  // Ends the oldest request that has not all come and takes much memory, but for that of `larger`, of up to 64 such
+  // requests: what grows now may be as well meant as any, and one that has taken long is less likely to come to its
+  // end. False when there was none.
+  bool cut_off_one(const Connection& larger);
 
   // For Connection. It leaves by itself.
   void add(Connection& connection);
-  BootTime after(std::chrono::nanoseconds timeout);  // the deadline that lies so far ahead
-  BootTime after(std::chrono::nanoseconds timeout, BootTime now);
-  BootTime end_of_grace();                      // the deadline for a first request, see drain()
-  BootTime within_patience(BootTime deadline);  // of a request or an answer under way, see drain()
+  BootTime now() const { return clock_.boot_now(); }
+  BootTime after(std::chrono::nanoseconds timeout, BootTime now);  // the deadline that lies so far ahead
+  BootTime end_of_grace();                                         // the deadline for a first request, see drain()
+  BootTime within_patience(BootTime deadline);                     // of a request or an answer under way, see drain()
 
  private:
   BootTime watched(BootTime deadline);

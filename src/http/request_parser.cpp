@@ -54,6 +54,7 @@ constexpr std::size_t kMaxHeaderLines = 128;
 // little, whatever came before.
 constexpr std::size_t kKeptArena = 1024;
 constexpr std::size_t kKeptBody = 512;
+constexpr std::size_t kReservedBody = 4096;
 constexpr std::size_t kKeptHeaderLines = 16;
 
 bool is_control(char c) {
@@ -188,7 +189,8 @@ class Grammar final : public beast::http::basic_parser<true> {
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& failed) override {
     if (!length) return;
     if (*length > limits_.body) return refuse(413, "request body too large", failed);
-    notes_.body.reserve(static_cast<std::size_t>(*length));
+    // No more than comes anyway with a header: what is only announced takes no memory.
+    notes_.body.reserve(std::min(static_cast<std::size_t>(*length), kReservedBody));
   }
 
   std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
@@ -313,6 +315,10 @@ RequestParser::Progress RequestParser::parse_header(std::string_view bytes) {
 
 RequestParser::Progress RequestParser::parse_body(std::string_view bytes) {
   return impl_->parse_body(bytes);
+}
+
+std::size_t RequestParser::kept() const {
+  return impl_->notes.arena.size() + impl_->notes.body.size();
 }
 
 bool RequestParser::begun() const {

@@ -52,6 +52,9 @@ class RequestParser {
   // Reads the body, after the header is complete; at once complete where there is none. More than the limit: 413.
   Progress parse_body(std::string_view bytes);
 
+  // How many bytes of the present request are kept here.
+  std::size_t kept() const;
+
   // Whether part of a request was used already.
   bool begun() const;
 

@@ -21,6 +21,14 @@ using Handler = std::function<Task<Response>(const Request&)>;
 // hold a slash or a NUL, which no handler sees. Must not block.
 using Admit = std::function<std::optional<Response>(const Request&)>;
 
+// For whom a route is. Each kind has a limit of requests in flight of its own, so that those who wait or want to come
+// in can't keep those out who hold a lock (R36).
+enum class Priority {
+  newcomers,  // everybody
+  holders,    // renewing, releasing, and what else goes on with a lock that is held
+  operators,  // health checks, metrics, profiles: no limit
+};
+
 // One line of the route table.
 struct Route {
   Method method;
@@ -30,8 +38,13 @@ struct Route {
   Admit admit = {};         // none: everything is admitted
   bool plain_text = false;  // 405 on this path is plain text instead of JSON
   bool quiet = false;       // not worth a log line each time (health checks, metrics)
-  bool essential = false;   // served also beyond the limit of requests in flight
+  Priority priority = Priority::newcomers;
 };
+
+inline Route for_holders(Route route) {
+  route.priority = Priority::holders;
+  return route;
+}
 
 // No route has that path (404) and method (405), or the target can't be read (400).
 struct NoRoute {

@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/task_group.h"
 #include "http/admission.h"
+#include "http/buffered_bytes.h"
 #include "http/connections.h"
 #include "http/http_metrics.h"
 #include "http/listen.h"
+#include "http/memory_return.h"
 #include "http/session.h"
 
 namespace sharedlock::http {
@@ -24,6 +28,9 @@ namespace {
 // After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+constexpr auto kLookAtMemory = std::chrono::seconds(1);
+constexpr std::size_t kConnectionBytes = 8 * 1024;  // about what one takes
+
 // A handshake that has begun when a drain begins has so long to end: a round trip nearby.
 constexpr auto kHandshake = std::chrono::milliseconds(20);
 
@@ -34,18 +41,37 @@ constexpr std::chrono::nanoseconds kGrace = std::chrono::seconds(1);
 // more of its bytes on their way, it might not see it. Clients that heed `Connection: close` need one round trip.
 constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
 
-Refusal refusal_for(Admission admission) {
-  if (admission == Admission::too_many_from_address) return {429, "too many connections from this address"};
-  return {503, "too many connections"};
+// What the threads share to decide which connections get in.
+struct Doors {
+  explicit Doors(const ServerOptions& options) : open(options.max_connections, options.max_connections_per_address) {}
+
+  // Where those of that kind are heard; null: they are admitted.
+  Capacity* reserve_for(Connection::Kind kind) {
+    if (kind == Connection::Kind::admitted) return nullptr;
+    return kind == Connection::Kind::beyond_all ? &beyond_all : &beyond_address;
+  }
+
+  OpenCount open;
+  Capacity beyond_all{kReserve};
+  Capacity beyond_address{kReserveByAddress};
+  std::vector<Connections*> threads;
+};
+
+Connection::Kind kind_of(Admission admission) {
+  if (admission == Admission::admitted) return Connection::Kind::admitted;
+  bool of_address = admission == Admission::too_many_from_address;
+  return of_address ? Connection::Kind::beyond_address : Connection::Kind::beyond_all;
 }
 
 // The part of the server on one I/O thread.
 struct Worker {
-  Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log, InFlight& in_flight)
-      : executor(io), connections(io, clock), counts(router), context{options,     router,    clock, log,
-                                                                      connections, in_flight, counts} {}
+  Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log, InFlight& in_flight,
+         BufferedBytes& buffered)
+      : executor(io), connections(io, clock), counts(router), context{options,     router,    clock,    log,
+                                                                      connections, in_flight, buffered, counts} {}
 
-  Task<void> serve(Socket socket, Peer peer, Admission admission, OpenCount* open);
+  Task<void> serve(Socket socket, Peer peer, Admission admission, Doors* doors);
+  Task<bool> make_room(Connection::Kind kind, Doors* doors);
 
   Executor executor;
   Connections connections;
@@ -53,21 +79,47 @@ struct Worker {
   SessionContext context;
 };
 
-Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, OpenCount* open) {
-  if (!connections.stopped()) {
-    if (admission == Admission::too_many && connections.drop_longest_idle()) admission = open->admit_instead(peer);
-    Session session(std::move(socket), peer, context);
-    if (admission == Admission::admitted) {
-      co_await session.run();
-    } else {
-      session.turn_away(refusal_for(admission));
-    }
-    open->answered();
+Task<bool> make_room_on(Connections* thread, Connection::Kind kind) {
+  co_return !thread->stopped() && thread->make_room(kind);
+}
+
+// On this thread, or else on another.
+Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
+  bool made = connections.make_room(kind);
+  for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
+    Connections* other = doors->threads[i];
+    if (other == &connections) continue;
+    made = co_await asio::co_spawn(other->executor(), make_room_on(other, kind), use_task);
+  }
+  co_return made;
+}
+
+// Where there is no room, one is made by closing a connection that waits for its peer. What is beyond a limit all the
+// same is heard in the reserve, where room is made likewise.
+Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
+  using Kind = Connection::Kind;
+  bool room = admission == Admission::admitted;
+  if (admission == Admission::too_many && !connections.stopped()) {
+    room = co_await make_room(Kind::admitted, doors);
+    if (room) admission = doors->open.admit_instead(peer);
+  }
+  auto kind = kind_of(admission);
+  Capacity* reserve = doors->reserve_for(kind);
+  if (reserve != nullptr) room = reserve->enter();
+  if (!room && !connections.stopped()) {
+    room = co_await make_room(kind, doors);
+    if (room) reserve->enter_instead();
+  }
+  if (room && !connections.stopped()) {
+    Session session(std::move(socket), peer, context, kind);
+    co_await session.run();
+    doors->open.answered();
     co_await session.linger();
   } else {
-    open->answered();
+    doors->open.answered();
   }
-  open->remove(admission, peer);
+  if (room && reserve != nullptr) reserve->leave();
+  doors->open.remove(admission, peer);
 }
 
 }  // namespace
@@ -81,12 +133,16 @@ class Server::Impl {
         router_(router),
         log_(log),
         in_flight_(options_.max_requests_in_flight),
+        buffered_(options_.max_buffered_bytes),
         acceptor_(threads.executor(0)),
         pause_(threads.executor(0)),
         last_handshakes_(threads.executor(0)),
-        open_(options_.max_connections, options_.max_connections_per_address) {
+        look_at_memory_(threads.executor(0)),
+        doors_(options_) {
     for (std::size_t i = 0; i < threads.size(); ++i) {
-      workers_.push_back(std::make_unique<Worker>(threads.executor(i), options_, router, clock, log, in_flight_));
+      workers_.push_back(
+          std::make_unique<Worker>(threads.executor(i), options_, router, clock, log, in_flight_, buffered_));
+      doors_.threads.push_back(&workers_.back()->connections);
     }
   }
 
@@ -94,14 +150,15 @@ class Server::Impl {
     auto listening = listen(acceptor_, options_.address, options_.port);
     if (listening.has_error()) return listening.error();
     port_ = *listening;
-    open_.set_accepting(true);
+    doors_.open.set_accepting(true);
     for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.watch_deadlines());
     group_.spawn(acceptor_.get_executor(), accept_all());
+    group_.spawn(acceptor_.get_executor(), return_memory());
     return {};
   }
 
   std::uint16_t port() const { return port_; }
-  std::size_t connections() const { return open_.admitted(); }
+  std::size_t connections() const { return doors_.open.admitted(); }
   void write_metrics(MetricsText& text) const;
 
   void close_after_answers() {
@@ -113,8 +170,8 @@ class Server::Impl {
     std::chrono::nanoseconds grace = std::clamp(within / 2, std::chrono::nanoseconds(0), kGrace);
     for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.drain(grace, within / 2));
     group_.spawn(acceptor_.get_executor(), accept_the_last());
-    bool answered = open_.wait_for_answers(within);
-    if (answered) open_.wait_for_none(std::min(within, kFarewell));
+    bool answered = doors_.open.wait_for_answers(within);
+    if (answered) doors_.open.wait_for_none(std::min(within, kFarewell));
     return answered;
   }
 
@@ -129,6 +186,7 @@ class Server::Impl {
   Task<void> wait_after(error_code failed);
   Task<void> accept_the_last();
   Task<void> stop_accepting();
+  Task<void> return_memory();
   Worker& next_worker() { return *workers_[turn_++ % workers_.size()]; }
   void deal(Socket socket, const Endpoint& from, Worker& worker);
   void close_acceptor();
@@ -137,15 +195,17 @@ class Server::Impl {
   const Router& router_;
   Log& log_;
   InFlight in_flight_;
+  BufferedBytes buffered_;
   std::vector<std::unique_ptr<Worker>> workers_;
   Acceptor acceptor_;
   Timer pause_;
   Timer last_handshakes_;
+  Timer look_at_memory_;
   std::size_t turn_ = 0;  // these three are used on the acceptor's thread
   bool accepting_ = true;
   bool complained_ = false;  // about a failed accept, since the last good one
   std::uint16_t port_ = 0;
-  OpenCount open_;
+  Doors doors_;
   TaskGroup group_;  // last: joins before the others die
 };
 
@@ -163,7 +223,7 @@ Task<void> Server::Impl::accept_all() {
       co_await wait_after(failed);
     }
   }
-  open_.set_accepting(false);
+  doors_.open.set_accepting(false);
 }
 
 Task<void> Server::Impl::wait_after(error_code failed) {
@@ -180,9 +240,10 @@ Task<void> Server::Impl::wait_after(error_code failed) {
 void Server::Impl::deal(Socket socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
-  Admission admission = open_.add(peer);
+  peer.exempt = options_.exempt_addresses.contain(peer.address);
+  Admission admission = doors_.open.add(peer);
   if (admission == Admission::dropped) return;
-  group_.spawn(worker.executor, worker.serve(std::move(socket), peer, admission, &open_));
+  group_.spawn(worker.executor, worker.serve(std::move(socket), peer, admission, &doors_));
 }
 
 // Closing the acceptor resets the connections that wait in the kernel's queue, and with them requests that their
@@ -221,6 +282,20 @@ void Server::Impl::close_acceptor() {
   acceptor_.close(ignored);
   pause_.cancel();
   last_handshakes_.cancel();
+  look_at_memory_.cancel();
+}
+
+// Until the server ends, which returns it all.
+Task<void> Server::Impl::return_memory() {
+  MemoryReturn memory;
+  while (accepting_) {
+    look_at_memory_.expires_after(kLookAtMemory);
+    error_code woken;
+    co_await look_at_memory_.async_wait(asio::redirect_error(use_task, woken));
+    std::size_t most = doors_.open.take_most_admitted() * kConnectionBytes + buffered_.take_most();
+    std::size_t needed = connections() * kConnectionBytes + buffered_.count();
+    if (memory.is_due(needed, most)) return_free_memory();
+  }
 }
 
 void Server::Impl::write_metrics(MetricsText& text) const {

@@ -47,7 +47,7 @@ class Server {
   // Closes every connection, whatever is under way, and returns when all sessions have ended. Idempotent.
   void stop();
 
-  // Open connections now, without those that are being turned away.
+  // Open connections now, without those beyond the limits.
   std::size_t connections() const;
 
   // Adds open connections, and the requests that were answered (http_metrics.h).

@@ -153,7 +153,8 @@ TEST(Server, WhereItIsFullTheLongestIdleConnectionMakesRoom) {
   });
   // Those of even numbers are on one thread.
   std::vector<TestClient> clients;
-  clients.push_back(half_sent(server.port()));
+  clients.emplace_back(server.port());
+  clients.back().send(kGetSlow);
   for (int i = 1; i < 6; ++i) {
     clients.emplace_back(server.port());
     if (i != 4) {
@@ -168,52 +169,106 @@ TEST(Server, WhereItIsFullTheLongestIdleConnectionMakesRoom) {
   EXPECT_EQ(clients[4].read_to_end(), "");
   ASSERT_TRUE(eventually([&] { return server.server.connections() == 6; }));
   for (int i : {1, 2, 3, 5}) EXPECT_EQ(clients[static_cast<std::size_t>(i)].request("GET", "/hello").status, 200) << i;
-  clients[0].send("hello");
-  EXPECT_EQ(clients[0].read_response().body, "hello");
+  server.gate.open = true;
+  EXPECT_EQ(clients[0].read_response().body, "slow");
 }
 
-TEST(Server, TooManyConnectionsAreTurnedAway) {
+// Connections for which handlers are at work: nothing closes them.
+std::vector<TestClient> busy(TestServer& server, std::size_t count) {
+  std::vector<TestClient> clients;
+  for (std::size_t i = 0; i < count; ++i) {
+    clients.emplace_back(server.port());
+    clients.back().send(kGetSlow);
+  }
+  EXPECT_TRUE(eventually([&] { return server.gate.entered == static_cast<int>(count); }));
+  return clients;
+}
+
+TEST(Server, SafetyR36_WhatIsUnfinishedMakesRoom) {
+  TestServer server([](ServerOptions& options) { options.max_connections = 4; });
+  std::vector<TestClient> unfinished;
+  for (int i = 0; i < 60; ++i) {
+    unfinished.push_back(half_sent(server.port()));
+    TestClient good(server.port());
+    EXPECT_EQ(good.request("GET", "/hello").status, 200) << i;
+  }
+  EXPECT_TRUE(eventually([&] { return server.server.connections() <= 4; }));
+}
+
+// Of two threads each has one of them.
+TEST(Server, SafetyR36_RoomIsMadeOnAnyThread) {
   TestServer server([](ServerOptions& options) { options.max_connections = 2; });
-  TestClient first = half_sent(server.port());
-  TestClient second = half_sent(server.port());
-  {
-    TestClient third(server.port());
-    third.send(kGet);
-    auto response = third.read_response();
-    EXPECT_EQ(response.status, 503);
-    EXPECT_EQ(response.header("Connection"), "close");
-    EXPECT_NE(response.header("X-Request-Id"), std::nullopt);
-  }
-  {
-    TestClient leaving = std::move(first);
-  }
-  EXPECT_TRUE(eventually([&] { return server.server.connections() == 1; }));
-  TestClient fourth(server.port());
-  EXPECT_EQ(fourth.request("GET", "/hello").status, 200);
+  auto working = busy(server, 1);
+  TestClient idle(server.port());
+  EXPECT_EQ(idle.request("GET", "/hello").status, 200);
+  TestClient third(server.port());
+  EXPECT_EQ(third.request("GET", "/hello").status, 200);
+  EXPECT_EQ(idle.read_to_end(), "");
 }
 
-TEST(Server, WhoIsTurnedAwayKeepsNobodyOut) {
-  TestServer server([](ServerOptions& options) { options.max_connections = 10; });
-  std::vector<TestClient> admitted;
-  for (int i = 0; i < 10; ++i) {
-    admitted.push_back(half_sent(server.port()));
+TEST(Server, SafetyR36_WhoWasServedOutlastsThoseWhoOnlyConnect) {
+  TestServer server([](ServerOptions& options) {
+    options.max_connections = 10;
+    options.idle_timeout = 120s;
+    options.read_timeout = 10s;
+  });
+  std::vector<TestClient> good;
+  for (int i = 0; i < 4; ++i) {
+    good.emplace_back(server.port());
+    EXPECT_EQ(good.back().request("GET", "/hello").status, 200);
   }
-  // They stay after their 503, for which the server lingers; it has no time for the last of them.
-  std::vector<TestClient> refused;
-  for (int i = 0; i < 120; ++i) {
-    refused.emplace_back(server.port());
-    if (i < 64) {
-      EXPECT_EQ(refused.back().read_response().status, 503) << i;
-    } else {
-      EXPECT_EQ(refused.back().read_to_end(), "") << i;
+  server.clock.advance(60s);
+  std::vector<TestClient> crowd;
+  for (int i = 0; i < 100; ++i) {
+    crowd.emplace_back(server.port());
+    if (i % 2 == 0) crowd.back().send("GET /hello HTTP/1.1\r\nX: ");
+    if (i % 10 == 0) {
+      EXPECT_EQ(crowd.back().read_for(1), "");
     }
   }
+  for (auto& client : good) EXPECT_EQ(client.request("GET", "/hello").status, 200);
+}
+
+TEST(Server, SafetyR36_WhereAllAreBusyHoldersAndOperatorsGetIn) {
+  TestServer server([](ServerOptions& options) { options.max_connections = 2; });
+  auto working = busy(server, 2);
+  for (int i = 0; i < 100; ++i) {
+    TestClient holder(server.port());
+    auto renewed = holder.request("POST", "/renew", "body");
+    EXPECT_EQ(renewed.status, 201);
+    EXPECT_EQ(renewed.header("Connection"), "close") << "for this time";
+    TestClient probe(server.port());
+    EXPECT_EQ(probe.request("GET", "/health").status, 200);
+  }
+  TestClient newcomer(server.port());
+  auto refused = newcomer.request("POST", "/echo", "body");
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.header("Connection"), "close");
+  EXPECT_EQ(refused.header("Retry-After"), "1");
+  EXPECT_NE(refused.header("X-Request-Id"), std::nullopt);
+  TestClient lost(server.port());
+  EXPECT_EQ(lost.request("GET", "/nowhere").status, 404) << "as ever";
+  server.gate.open = true;
+  for (auto& one : working) EXPECT_EQ(one.read_response().status, 200);
+  TestClient after(server.port());
+  EXPECT_EQ(after.request("GET", "/hello").status, 200);
+}
+
+TEST(Server, SafetyR36_ThoseWhoAreSilentKeepNobodyOutOfTheReserve) {
+  TestServer server([](ServerOptions& options) { options.max_connections = 10; });
+  auto working = busy(server, 10);
+  std::vector<TestClient> silent;
+  for (int i = 0; i < 200; ++i) {
+    silent.emplace_back(server.port());
+    if (i % 2 == 0) silent.back().send("POST /renew HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhel");
+    TestClient holder(server.port());
+    ASSERT_EQ(holder.request("POST", "/renew", "body").status, 201) << i;
+  }
   EXPECT_EQ(server.server.connections(), 10u);
-  admitted.pop_back();
-  ASSERT_TRUE(eventually([&] { return server.server.connections() == 9; }));
-  TestClient good = half_sent(server.port());
-  TestClient another(server.port());
-  EXPECT_EQ(another.read_to_end(), "") << "10 again";
+  TestClient last(server.port());
+  EXPECT_EQ(last.read_for(50), "");
+  server.clock.advance(1100ms);
+  EXPECT_EQ(last.read_response().status, 503) << "it has had its second";
 }
 
 TEST(Server, GoesOnAfterRunningOutOfFileDescriptors) {

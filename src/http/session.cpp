@@ -1,5 +1,6 @@
 #include "http/session.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <utility>
@@ -17,6 +18,11 @@ constexpr std::size_t kLoggedPath = 200;
 // Memory for a head that an idle connection keeps.
 constexpr std::size_t kKeptHead = 1024;
 constexpr std::int64_t kRetryAfter = 1;  // seconds, for those whom a limit refused
+// What a request may take without being counted: far more than those who hold locks send.
+constexpr std::size_t kSmallRequest = 8 * 1024;
+constexpr Refusal kTooMuch{503, "too much is being sent to this server at once"};
+// How long a connection beyond a limit has for its idleness, and then for its request.
+constexpr std::chrono::nanoseconds kReserveTime = std::chrono::seconds(1);
 // Pipelined requests that are served before the other connections of the thread have their turn.
 constexpr int kInOneGo = 4;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -31,15 +37,23 @@ Response bad_path_answer(std::string_view what) {
   return Response(400, kJson, "{\"message\":\"Validation failed\",\"details\":[\"" + std::string(what) + "\"]}");
 }
 
+// Zero is no limit.
+std::chrono::nanoseconds at_most(std::chrono::nanoseconds timeout, std::chrono::nanoseconds most) {
+  return timeout.count() > 0 ? std::min(timeout, most) : most;
+}
+
 double milliseconds(BootTimeline::duration span) {
   return std::chrono::duration<double, std::milli>(span).count();
 }
 
 }  // namespace
 
-Session::Session(Socket socket, const Peer& peer, SessionContext& context)
+Session::Session(Socket socket, const Peer& peer, SessionContext& context, Connection::Kind kind)
     : context_(context),
-      connection_(std::move(socket), context.connections),
+      beyond_limit_(kind != Connection::Kind::admitted),
+      idle_timeout_(beyond_limit_ ? at_most(context.options.idle_timeout, kReserveTime) : context.options.idle_timeout),
+      read_timeout_(beyond_limit_ ? at_most(context.options.read_timeout, kReserveTime) : context.options.read_timeout),
+      connection_(std::move(socket), context.connections, kind),
       parser_({context.options.header_limit, context.options.body_limit}),
       peer_(peer) {}
 
@@ -61,18 +75,6 @@ Task<void> Session::linger() {
   if (linger_) co_await connection_.linger();
 }
 
-void Session::turn_away(Refusal why) {
-  begin_request();
-  request_.received = context_.clock.boot_now();
-  refuse(why);
-  response_.add_header("Retry-After", kRetryAfter);
-  count_request();
-  // Should the kernel not take these few bytes at once, they are not worth waiting for.
-  Output output = build_answer();
-  auto written = connection_.write_now(output);
-  linger_ = written == Connection::Written::all;
-}
-
 // Reads one request and answers it; false when the connection ends with it.
 Task<bool> Session::serve_one() {
   begin_request();
@@ -82,7 +84,7 @@ Task<bool> Session::serve_one() {
   bool says_continue =
       !answered_ && connection_.input().empty() && parser_.expectation() == RequestParser::Expectation::continue_;
   if (!close_ && !take_body()) co_await read_body(says_continue);
-  connection_.no_limit();
+  connection_.begin_work();
   request_.body = parser_.body();
   if (!answered_ && enter_flight()) {
     try {
@@ -92,7 +94,7 @@ Task<bool> Session::serve_one() {
     } catch (...) {
       answer_exception("not a std::exception");
     }
-    if (!route_->essential) context_.in_flight.leave();
+    context_.in_flight.of(route_->priority).leave();
     connection_.forget_hang_up();
   }
   Output output = build_answer();
@@ -101,7 +103,7 @@ Task<bool> Session::serve_one() {
   auto written = Connection::Written::failed;
   if (!response_.undo() || !connection_.has_hung_up()) written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
-    connection_.limit(context_.options.write_timeout);
+    connection_.begin_answer(context_.options.write_timeout);
     written = co_await connection_.write_rest(output);
   }
   if (written != Connection::Written::all && response_.undo()) response_.undo()();
@@ -127,31 +129,33 @@ void Session::forget_request() {
   Response sent = std::exchange(response_, Response());
   if (head_.capacity() > kKeptHead) std::string().swap(head_);
   connection_.input().shrink();
+  forget_buffered();
 }
 
 // False when the connection ended without a request; a broken request is answered already.
 Task<bool> Session::read_header() {
   ReadBuffer& input = connection_.input();
   bool idle = true;
-  connection_.enter_idle(context_.options.idle_timeout);
+  connection_.enter_idle(idle_timeout_);
   for (;;) {
     auto [used, step] = parser_.parse_header(input.bytes());
     input.consume(used);
     if (step == RequestParser::Step::refused) refuse(parser_.refusal());
     if (step != RequestParser::Step::need_more) break;
     if (idle && (parser_.begun() || !input.empty())) {
-      connection_.limit(context_.options.read_timeout);
+      connection_.begin_request(read_timeout_);
       idle = false;
     }
     auto filled = co_await connection_.fill();
-    if (filled == Connection::Fill::data) continue;
-    if (idle) co_return false;
-    refuse(filled == Connection::Fill::timed_out ? Refusal{408, "request took too long"}
-                                                 : Refusal{400, "request cut off"});
+    bool more = filled == Connection::Fill::data;
+    if (more && (idle || has_room_for_request())) continue;
+    if (idle && (!beyond_limit_ || filled != Connection::Fill::timed_out)) co_return false;
+    if (idle) refuse_beyond_limit();
+    refuse_unfinished(filled, "request cut off");
     break;
   }
   request_.received = context_.clock.boot_now();
-  if (idle) connection_.limit_from(request_.received, context_.options.read_timeout);
+  if (idle) connection_.begin_request(request_.received, read_timeout_);
   co_return true;
 }
 
@@ -172,6 +176,7 @@ void Session::look_at_request() {
     request_.query = match.query;
     request_.params = params_;
     admit(match.bad_path);
+    if (beyond_limit_ && route_->priority == Priority::newcomers && !answered_) refuse_beyond_limit();
   }
   check_body_announced();
 }
@@ -224,18 +229,18 @@ Task<void> Session::read_body(bool says_continue) {
   bool complete = false;
   while (!complete) {
     auto filled = co_await connection_.fill();
-    if (filled != Connection::Fill::data) {
-      refuse(filled == Connection::Fill::timed_out ? Refusal{408, "request took too long"}
-                                                   : Refusal{400, "request body cut off"});
+    if (filled == Connection::Fill::data) complete = take_body();
+    bool goes_on = filled == Connection::Fill::data && has_room_for_request();
+    if (!complete && !goes_on) {
+      refuse_unfinished(filled, "request body cut off");
       co_return;
     }
-    complete = take_body();
   }
 }
 
 // Puts head and body together; what is returned points into this session.
 Output Session::build_answer() {
-  if (context_.connections.closing_after_answers()) close_ = linger_ = true;
+  if (context_.connections.closing_after_answers() || beyond_limit_) close_ = linger_ = true;
   if (!parser_.keep_alive()) close_ = true;
   auto connection = ConnectionHeader::none;
   if (close_) connection = ConnectionHeader::close;
@@ -278,9 +283,46 @@ void Session::refuse(Refusal refusal) {
   close_ = linger_ = true;
 }
 
-// False when there are too many already, which is then the answer; health checks get through all the same.
+void Session::refuse_for_now(Refusal refusal) {
+  refuse(refusal);
+  response_.add_header("Retry-After", kRetryAfter);
+}
+
+void Session::refuse_beyond_limit() {
+  bool of_address = connection_.kind() == Connection::Kind::beyond_address;
+  refuse_for_now(of_address ? Refusal{429, "too many connections from this address"}
+                            : Refusal{503, "too many connections"});
+}
+
+// One of which no more is read, after that was the result of the last try.
+void Session::refuse_unfinished(Connection::Fill filled, std::string_view cut_off) {
+  if (answered_) return refuse({});  // which stays the answer
+  if (filled == Connection::Fill::ended) return refuse({400, cut_off});
+  if (filled == Connection::Fill::timed_out) return refuse({408, "request took too long"});
+  refuse_for_now(kTooMuch);
+}
+
+// While a large request arrives. False where all of them together take too much, and no older one could make way.
+bool Session::has_room_for_request() {
+  std::size_t kept = parser_.kept() + connection_.input().bytes().size();
+  if (kept <= kSmallRequest + buffered_) return true;
+  std::size_t more = kept - kSmallRequest - buffered_;
+  bool fits = context_.buffered.add(more);
+  buffered_ += more;
+  connection_.set_large(true);
+  return fits || context_.connections.cut_off_one(connection_);
+}
+
+void Session::forget_buffered() {
+  if (buffered_ == 0) return;
+  context_.buffered.remove(buffered_);
+  buffered_ = 0;
+  connection_.set_large(false);
+}
+
+// False when there are too many of its kind already, which is then the answer.
 bool Session::enter_flight() {
-  if (route_->essential || context_.in_flight.enter()) return true;
+  if (context_.in_flight.of(route_->priority).enter()) return true;
   answer(route_->plain_text ? plain_answer(503, "Too many requests in flight")
                             : Response(503, kJson, R"({"message":"Too many requests in flight"})"));
   response_.add_header("Retry-After", kRetryAfter);

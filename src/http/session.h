@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/admission.h"
+#include "http/buffered_bytes.h"
 #include "http/client_address.h"
 #include "http/connection.h"
 #include "http/http_metrics.h"
@@ -25,23 +27,27 @@ struct SessionContext {
   Log& log;
   Connections& connections;
   InFlight& in_flight;
+  BufferedBytes& buffered;
   RequestCounts& counts;
   DateText date{};
 };
 
 // Serves the requests of one connection, one after another. Lives on the frame of the coroutine that awaits run(), on
 // one I/O thread.
+//
+// A connection beyond a limit is heard for a second all the same: one request is served if it is for holders or
+// operators, and anything else answered with that refusal. So whoever holds a lock gets through to renew it (R36).
 class Session {
  public:
-  Session(Socket socket, const Peer& peer, SessionContext& context);
+  Session(Socket socket, const Peer& peer, SessionContext& context, Connection::Kind kind = Connection::Kind::admitted);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { forget_buffered(); }
 
   // Until the last request is answered.
   Task<void> run();
 
-  // Answers so without reading.
-  void turn_away(Refusal why);
-
-  // After either: until the peer has surely had the chance to read the last answer; see Connection::linger().
+  // After that: until the peer has surely had the chance to read the last answer; see Connection::linger().
   Task<void> linger();
 
  private:
@@ -61,15 +67,24 @@ class Session {
   void answer_exception(std::string_view what);
   void refuse(Refusal refusal);
   bool enter_flight();
+  void refuse_for_now(Refusal refusal);
+  void refuse_beyond_limit();
+  void refuse_unfinished(Connection::Fill filled, std::string_view cut_off);
+  bool has_room_for_request();
+  void forget_buffered();
   void choose_request_id();
   void count_request();
   void log_request() const;
 
   SessionContext& context_;
+  const bool beyond_limit_;
+  const std::chrono::nanoseconds idle_timeout_;
+  const std::chrono::nanoseconds read_timeout_;
   Connection connection_;
   RequestParser parser_;
   const Peer peer_;
-  std::string head_;  // of the answer being sent
+  std::string head_;          // of the answer being sent
+  std::size_t buffered_ = 0;  // what is counted for the request being served
 
   // About the request being served.
   Request request_;

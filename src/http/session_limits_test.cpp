@@ -118,6 +118,53 @@ TEST(SessionLimits, ASlowBodyIs408) {
   EXPECT_EQ(client.read_to_end(), "");
 }
 
+std::string half_of(std::size_t body) {
+  return post("/echo", "Content-Length: " + std::to_string(body) + "\r\n", std::string(body - 1, 'b'));
+}
+
+// As a client that means well, with little to say.
+int status_of_another(TestServer& server) {
+  TestClient client(server.port());
+  return client.request("POST", "/echo", std::string(4000, 'b')).status;
+}
+
+TEST(SessionLimits, WhereAllSendTooMuchTheOldestIsCutOff) {
+  TestServer server([](ServerOptions& options) {
+    options.max_buffered_bytes = 100'000;
+    options.read_timeout = 10s;
+  });
+  // Every other one is on the same thread.
+  TestClient oldest(server.port());
+  oldest.send(half_of(60'000));
+  TestClient other(server.port());
+  TestClient beside(server.port());
+  // Between two of these its thread reads on, 2 KiB at least.
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(beside.request("GET", "/hello").status, 200);
+  server.clock.advance(1s);
+  TestClient another(server.port());
+  TestClient second(server.port());
+  second.send(half_of(60'000));
+  auto cut_off = oldest.read_response();
+  EXPECT_EQ(cut_off.status, 503);
+  EXPECT_EQ(cut_off.header("Retry-After"), "1");
+  EXPECT_EQ(cut_off.header("Connection"), "close");
+  EXPECT_EQ(status_of_another(server), 201) << "what is small is served";
+  second.send("b");
+  EXPECT_EQ(second.read_response().status, 201);
+  TestClient third(server.port());
+  EXPECT_EQ(third.request("POST", "/echo", std::string(60'000, 'b')).status, 201) << "nothing is left of them";
+}
+
+TEST(SessionLimits, WhereNoneCanMakeWayTheNewestIsCutOff) {
+  TestServer server([](ServerOptions& options) { options.max_buffered_bytes = 50'000; });
+  TestClient alone(server.port());
+  alone.send_until_closed(half_of(60'000));
+  EXPECT_EQ(alone.read_response().status, 503);
+  TestClient lines(server.port());
+  EXPECT_EQ(lines.request("GET", "/hello", "", "X: " + std::string(15'000, 'x') + "\r\n").status, 200);
+  EXPECT_EQ(status_of_another(server), 201);
+}
+
 TEST(SessionLimits, AnIdleConnectionIsClosedSilently) {
   TestServer server([](ServerOptions& options) { options.idle_timeout = 120s; });
   TestClient fresh(server.port());

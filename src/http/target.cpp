@@ -52,4 +52,10 @@ std::string decode(std::string_view piece) {
   return boost::urls::pct_string_view(piece).decode();
 }
 
+std::string decode_form(std::string_view piece) {
+  std::string text(piece);
+  std::ranges::replace(text, '+', ' ');  // before the escapes, of which one may stand for a plus
+  return decode(text);
+}
+
 }  // namespace sharedlock::http

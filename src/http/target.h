@@ -19,4 +19,8 @@ std::optional<Target> parse_target(std::string_view target);
 // A piece of a target whose percent-encoding is known to be right, decoded. A plus stays one.
 std::string decode(std::string_view piece);
 
+// A name or a value of a query, decoded as forms are, which is how the libraries of clients encode them: a plus is a
+// space, and a plus itself comes as %2B.
+std::string decode_form(std::string_view piece);
+
 }  // namespace sharedlock::http

@@ -44,6 +44,10 @@ Task<Response> large(const Request&) {
   co_return Response(200, kPlainText, std::string(16 * 1024 * 1024, 'x'));
 }
 
+Task<Response> large_health(const Request&) {
+  co_return Response(200, kPlainText, std::string(6 * 1024 * 1024, 'x'));
+}
+
 Task<Response> count_headers(const Request& request) {
   co_return Response(200, kPlainText, std::to_string(request.headers.size()));
 }
@@ -124,8 +128,12 @@ std::vector<Route> test_routes(Gate& gate) {
   routes.push_back({Method::get, "/hello", hello});
   routes.push_back({Method::get, "/quiet", hello});
   routes.back().quiet = true;
-  routes.push_back({Method::get, "/essential", hello});
-  routes.back().essential = true;
+  routes.push_back({Method::get, "/health", hello});
+  routes.back().priority = Priority::operators;
+  routes.push_back({Method::get, "/large-health", large_health});
+  routes.back().priority = Priority::operators;
+  routes.push_back(for_holders({Method::post, "/renew", echo}));
+  routes.push_back(for_holders({Method::get, "/slow-renew", slow}));
   routes.push_back({Method::post, "/echo", echo});
   routes.push_back({Method::get, "/v1/{a}/lock/{b}", show_parts});
   routes.push_back({Method::get, "/empty", empty});

@@ -39,11 +39,12 @@ struct Gate {
   std::atomic<int> undelivered = 0;  // how often it had to undo
 };
 
-// GET /hello, GET /quiet, GET /essential: 200 "hello" · POST /echo: 201 with the body · GET /v1/{a}/lock/{b}:
-// "a|b|path|query" · GET /empty: 204 · GET /throw: an exception · POST /guarded, POST /v1/{a}/guarded: 401 without
-// `X-Key`, 400 for the parameter "bad" or one with a slash, else 201 with the body · GET /slow: waits for the gate,
-// then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16 MiB · GET /plain: plain text
-// errors · GET /headers: as many header lines as came
+// GET /hello, GET /quiet, GET /health (for operators): 200 "hello" · GET /large-health (for operators): 6 MiB · POST
+// /echo, POST /renew (for holders): 201 with the body · GET /slow-renew (for holders): as GET /slow · GET
+// /v1/{a}/lock/{b}: "a|b|path|query" · GET /empty: 204 · GET /throw: an exception · POST /guarded, POST
+// /v1/{a}/guarded: 401 without `X-Key`, 400 for the parameter "bad" or one with a slash, else 201 with the body · GET
+// /slow: waits for the gate, then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16
+// MiB · GET /plain: plain text errors · GET /headers: as many header lines as came
 std::vector<Route> test_routes(Gate& gate);
 
 // A server with these routes on a free port of 127.0.0.1, two I/O threads and a clock that stands still.

@@ -11,8 +11,8 @@ using std::chrono::seconds;
 constexpr seconds kSpan{300};
 // Records hold whole seconds, and take a moment to arrive.
 constexpr seconds kNoise{2};
-// A lease ends at most 3 s after the expiry of its record.
-constexpr seconds kLatestEnd{3};
+// A lease ends at most 4 s after the expiry of its record.
+constexpr seconds kLatestEnd{4};
 
 seconds larger(seconds one, seconds other) {
   return std::chrono::abs(one) >= std::chrono::abs(other) ? one : other;
@@ -20,21 +20,29 @@ seconds larger(seconds one, seconds other) {
 
 }  // namespace
 
-void ClockDifference::read(const LockRecord& record, bool leased, EpochSeconds wall, BootTime now) {
-  seconds ahead = record.expiry - record.duration - wall;
-  seconds behind = wall - record.expiry;
+std::optional<seconds> ClockDifference::read(const LockRecord& record, bool leased, Instant now) {
+  if (record.expiry >= kNeverExpires) return std::nullopt;
+  seconds ahead = record.expiry - record.duration - now.epoch();
+  seconds behind = now.epoch() - record.expiry;
   if (ahead >= kNoise) {
-    note(ahead, now);
-  } else if (leased && behind > kLatestEnd) {
-    note(-behind, now);
+    note(ahead, now.boot);
+    return tell_once(ahead);
   }
+  if (leased && behind > kLatestEnd) note(-behind, now.boot);
+  return std::nullopt;
 }
 
-void ClockDifference::just_written(const LockRecord& record, EpochSeconds wall, BootTime now) {
+std::optional<seconds> ClockDifference::just_written(const LockRecord& record, Instant now) {
   // A renewal keeps the beginning of its holding.
-  if (record.carried_token) return;
-  seconds difference = record.expiry - record.duration - wall;
-  if (std::chrono::abs(difference) >= kNoise) note(difference, now);
+  if (record.carried_token || record.expiry >= kNeverExpires) return std::nullopt;
+  seconds difference = record.expiry - record.duration - now.epoch();
+  if (std::chrono::abs(difference) < kNoise) return std::nullopt;
+  note(difference, now.boot);
+  return tell_once(difference);
+}
+
+std::optional<seconds> ClockDifference::tell_once(seconds difference) {
+  return told_.exchange(true) ? std::nullopt : std::optional(difference);
 }
 
 void ClockDifference::note(seconds difference, BootTime now) {

@@ -10,6 +10,7 @@ using std::chrono::seconds;
 
 constexpr EpochSeconds kWall{seconds(1'735'689'600)};
 constexpr BootTime kNow{std::chrono::hours(1)};
+constexpr Instant kThen{kWall, kNow};
 constexpr seconds kDuration{30};
 
 // Of a holding that began, by the writer's clock, `ago` before ours says.
@@ -22,37 +23,60 @@ LockRecord begun(seconds ago) {
 
 TEST(ClockDifference, SafetyR10_ARecordThatBeginsInTheFutureShowsAClockThatIsAhead) {
   ClockDifference difference;
-  difference.read(begun(seconds(20)), true, kWall, kNow);
+  difference.read(begun(seconds(20)), true, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0)) << "it may have stood there for that long";
-  difference.read(begun(seconds(-40)), true, kWall, kNow);
-  difference.read(begun(seconds(-5)), true, kWall, kNow);
+  difference.read(begun(seconds(-40)), true, kThen);
+  difference.read(begun(seconds(-5)), true, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(40));
 }
 
 TEST(ClockDifference, SafetyR10_ARecordThatOutlivesItsExpiryShowsAClockThatIsBehind) {
   ClockDifference difference;
-  difference.read(begun(kDuration + seconds(3)), true, kWall, kNow);
-  difference.read(begun(kDuration + seconds(100)), false, kWall, kNow);
+  difference.read(begun(kDuration + seconds(4)), true, kThen);
+  difference.read(begun(kDuration + seconds(100)), false, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0));
-  difference.read(begun(kDuration + seconds(60)), true, kWall, kNow);
+  difference.read(begun(kDuration + seconds(60)), true, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(-60));
 }
 
 TEST(ClockDifference, ARecordThatWasJustWrittenShowsEveryDifference) {
   ClockDifference difference;
-  difference.just_written(begun(seconds(1)), kWall, kNow);
+  difference.just_written(begun(seconds(1)), kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0));
   LockRecord renewed = begun(seconds(25));
   renewed.carried_token = FencingToken{1};
-  difference.just_written(renewed, kWall, kNow);
+  difference.just_written(renewed, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0)) << "of a renewal the beginning is old";
-  difference.just_written(begun(seconds(20)), kWall, kNow);
+  difference.just_written(begun(seconds(20)), kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(-20));
+}
+
+TEST(ClockDifference, SafetyR35_ARecordThatNeverExpiresIsNoSample) {
+  ClockDifference difference;
+  LockRecord endless = begun(seconds(0));
+  for (seconds later : {seconds(0), seconds(1), seconds(1000)}) {
+    endless.expiry = EpochSeconds(seconds(253'402'300'799) + later);
+    EXPECT_EQ(difference.read(endless, true, kThen), std::nullopt);
+    EXPECT_EQ(difference.just_written(endless, kThen), std::nullopt);
+  }
+  EXPECT_EQ(difference.largest(kNow), seconds(0));
+}
+
+TEST(ClockDifference, SafetyR35_ASkewOfMoreThanASecondIsToldOnce) {
+  ClockDifference read;
+  EXPECT_EQ(read.read(begun(seconds(-1)), true, kThen), std::nullopt) << "records are in whole seconds";
+  EXPECT_EQ(read.read(begun(kDuration + seconds(60)), true, kThen), std::nullopt) << "its lease may have grown";
+  EXPECT_EQ(read.read(begun(seconds(-2)), true, kThen), seconds(2));
+  EXPECT_EQ(read.read(begun(seconds(-12)), true, kThen), std::nullopt);
+  EXPECT_EQ(read.just_written(begun(seconds(12)), kThen), std::nullopt);
+  EXPECT_EQ(read.largest(kNow), seconds(-60));
+  ClockDifference lost_race;
+  EXPECT_EQ(lost_race.just_written(begun(seconds(2)), kThen), seconds(-2));
 }
 
 TEST(ClockDifference, IsForgottenWithinTenMinutes) {
   ClockDifference difference;
-  difference.read(begun(seconds(-40)), true, kWall, kNow);
+  difference.read(begun(seconds(-40)), true, kThen);
   EXPECT_EQ(difference.largest(kNow + minutes(5)), seconds(40));
   EXPECT_EQ(difference.largest(kNow + minutes(10)), seconds(0));
 }

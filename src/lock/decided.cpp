@@ -6,6 +6,15 @@ bool is_write(const Decision& decision) {
   return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
 }
 
+bool adds(const Decision& decision) {
+  auto* write = std::get_if<WriteRecord>(&decision);
+  return write && write->adds;
+}
+
+bool may_add_twice(const Decided& again, const std::optional<Revision>& added_to) {
+  return added_to && adds(again.decision) && again.seen->revision != *added_to;
+}
+
 bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen) {
   auto* write = std::get_if<WriteRecord>(&decision);
   return write && (!seen || seen->record.holder != write->record.holder);
@@ -15,7 +24,7 @@ void add_to(Transaction& transaction, const std::string& key, const Decision& de
             const std::optional<HeldLock>& seen) {
   transaction.expect.push_back({key, seen ? seen->revision : kAbsent});
   if (auto* write = std::get_if<WriteRecord>(&decision)) {
-    transaction.changes.emplace_back(Put{key, to_json(write->record), PooledLease{write->ttl}});
+    transaction.changes.emplace_back(Put{key, to_json(write->record), write->lifetime});
   } else if (std::holds_alternative<EraseRecord>(decision)) {
     transaction.changes.emplace_back(Erase{key});
   }
@@ -36,8 +45,8 @@ bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen
   bool ours_is_gone = seen && (!now || now->revision != seen->revision);
   // What its holder has written since, by another server, is his still.
   if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone && !is_held_by(seen->record.holder, now);
-  const LockRecord& record = std::get<WriteRecord>(decision).record;
-  return record.carried_token && ours_is_gone && now && now->value == to_json(record);
+  const WriteRecord& write = std::get<WriteRecord>(decision);
+  return write.adds && ours_is_gone && now && now->value == to_json(write.record);
 }
 
 Error ran_out_of_retries() {

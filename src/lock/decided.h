@@ -20,6 +20,13 @@ struct Decided {
 // Whether a decision changes what is stored.
 bool is_write(const Decision& decision);
 
+// Whether it adds to what was seen, so that doing it twice does more than doing it once.
+bool adds(const Decision& decision);
+
+// Whether it may add for the second time, where an earlier try had no answer: that added to what stood there at
+// `added_to`, which it may have replaced since.
+bool may_add_twice(const Decided& again, const std::optional<Revision>& added_to);
+
 // Whether it gives the lock to somebody who was not seen to hold it.
 bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen);
 
@@ -28,7 +35,9 @@ void add_to(Transaction& transaction, const std::string& key, const Decision& de
             const std::optional<HeldLock>& seen);
 
 // After a commit with unknown outcome: does what stands there now show that it happened? An acquire is never taken for
-// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own.
+// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own; nor
+// is a renewal from now, of which two may write the same, and which can be done again. One that adds is: which lease it
+// hangs on tells whether it lives for as long as this one would promise.
 bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now);
 
 // What a request ends with that has lost every race.

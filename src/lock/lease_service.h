@@ -29,8 +29,9 @@ struct GrantRequest {
   std::string value;
   Ttl ttl;
   BootTime received;
-  std::optional<LeaseId> id = {};   // chosen by the client, at least kSmallestChosenLeaseId
-  std::chrono::nanoseconds wait{};  // in line, at most kLongestWait
+  std::optional<LeaseId> id = {};         // chosen by the client, at least kSmallestChosenLeaseId
+  std::chrono::nanoseconds wait{};        // in line, at most kLongestWait
+  std::chrono::nanoseconds keep_place{};  // as in AcquireRequest; only with an id, which says who comes back
   WhenHungUp when_hung_up = nullptr;
 };
 

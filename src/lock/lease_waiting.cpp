@@ -13,7 +13,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
   BootTime until = request.received + request.wait;
   auto executor = co_await asio::this_coro::executor;
   std::string instance = request.id ? std::to_string(number_of(*request.id)) : std::string();
-  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance);
+  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance, request.keep_place);
   if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
   for (;;) {
     auto next = co_await lines_.next(waiter, until);

@@ -44,16 +44,20 @@ LineBook::Line& LineBook::line_for(const LinePart& part) {
 
 void LineBook::begin_load(Line& line) {
   line.loading = true;
+  line.load = ++last_load_;
   line.load_again = false;
+  line.load_more = false;
   line.load_at.reset();
   line.meanwhile.clear();
   effects_.emplace_back(Load{line.part});
 }
 
-LineBook::WaiterId LineBook::add(std::vector<LinePart> parts, Identity identity) {
+LineBook::WaiterId LineBook::add(std::vector<LinePart> parts, Identity identity, Back back) {
   WaiterId id = ++last_waiter_;
   Waiter waiter;
   waiter.identity = std::move(identity);
+  waiter.back = back;
+  waiter.came_after = last_load_;
   for (const LinePart& part : parts) waiter.lines.push_back(&line_for(part));
 
   std::set<WaiterId> before;
@@ -63,12 +67,7 @@ LineBook::WaiterId LineBook::add(std::vector<LinePart> parts, Identity identity)
   }
   for (WaiterId older_id : before) {
     Waiter& older = waiters_.at(older_id);
-    bool its_place = older.state == State::in_line && !older.acting && older.lines == waiter.lines;
-    if (its_place) {
-      waiter.name = std::exchange(older.name, {});
-      waiter.state = State::in_line;
-      waiter.revision = older.revision;
-    }
+    if (older.lines == waiter.lines) succeed(older_id, older, waiter);
     supersede(older_id);
   }
   if (waiter.name.empty()) waiter.name = fresh_name();
@@ -78,40 +77,20 @@ LineBook::WaiterId LineBook::add(std::vector<LinePart> parts, Identity identity)
     if (!waiter.identity.empty()) line->identities[waiter.identity] = id;
   }
   Waiter& added = waiters_.emplace(id, std::move(waiter)).first->second;
-  if (added.state == State::loading) {
-    tell_join(id, added);
+  if (added.state == State::in_line) {
+    auto lines = added.lines;
+    for (Line* line : lines) check_place(*line, id);
+    look_over_all_of(lines);
   } else {
-    look_over_all_of(added.lines);
+    tell_join(id, added);
   }
   return id;
 }
 
-// Once all of its lines are known: there may be a place of the same identity to take over.
-void LineBook::tell_join(WaiterId id, Waiter& waiter) {
-  if (waiter.state != State::loading || waiter.superseded) return;
-  if (!std::ranges::all_of(waiter.lines, [](const Line* line) { return line->loaded; })) return;
-  if (waiter.lines.size() == 1) {
-    const Line& line = *waiter.lines.front();
-    auto other = line.latest.find(waiter.identity);
-    const Place* theirs = other == line.latest.end() ? nullptr : &line.places.find(*other->second)->second;
-    if (theirs && !theirs->ours) {
-      by_name_.erase(waiter.name);
-      waiter.name = other->second->name;
-      waiter.expected = theirs->revision;
-      by_name_[waiter.name] = id;
-    }
-  }
-  waiter.state = State::joining;
-  effects_.emplace_back(Wake{id, Turn::join});
-}
-
 LineBook::Join LineBook::join_of(WaiterId id) {
   const Waiter& waiter = waiters_.at(id);
-  Join join{.places = {}, .expected = waiter.expected, .erased = {}};
-  for (const Line* line : waiter.lines) {
-    join.places.push_back(key_of(*line, waiter.name));
-    if (!waiter.old_name.empty()) join.erased.push_back(key_of(*line, waiter.old_name));
-  }
+  Join join{.places = {}, .expected = waiter.expected};
+  for (const Line* line : waiter.lines) join.places.push_back(key_of(*line, waiter.name));
   return join;
 }
 
@@ -121,39 +100,59 @@ void LineBook::joined(WaiterId id, Revision revision) {
   Waiter& waiter = found->second;
   waiter.state = State::in_line;
   waiter.revision = revision;
+  if (waiter.expected == kAbsent) waiter.created = revision;
   waiter.expected = kAbsent;
-  waiter.old_name.clear();
+  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/true);
   auto lines = waiter.lines;
   for (Line* line : lines) check_place(*line, id);
   look_over_all_of(lines);
 }
 
-// Its name is used up: a commit of it without an answer may still happen.
-void LineBook::not_joined(WaiterId id) {
+// Its name is used up: a commit of it without an answer may still happen. Another's place is tried again under its own:
+// that may have been taken over already, which the next answer tells.
+void LineBook::not_joined(WaiterId id, bool unanswered) {
   auto found = waiters_.find(id);
   if (found == waiters_.end()) return;
   Waiter& waiter = found->second;
-  bool took_over = waiter.expected != kAbsent;
-  by_name_.erase(waiter.name);
-  if (!took_over) {
+  bool takes_over = waiter.expected != kAbsent;
+  if (takes_over && unanswered && !waiter.superseded) {
+    effects_.emplace_back(Wake{id, Turn::join});
+    return;
+  }
+  unname(id, waiter);
+  if (!takes_over) {
     for (Line* line : waiter.lines) remove_orphan(*line, waiter.name, kNotYet);
+  } else {
+    waiter.created = kAbsent;
   }
   waiter.name = fresh_name();
   waiter.expected = kAbsent;
   by_name_[waiter.name] = id;
   waiter.state = State::loading;
+  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/false);
+  bool had_places = waiter.created != kAbsent;
+  if (had_places) return lose(id, waiter);  // in its order among those that lost theirs
   tell_join(id, waiter);
+}
+
+void LineBook::lose(WaiterId id, Waiter& waiter) {
+  waiter.state = State::lost;
+  lost_.emplace(Order{waiter.created, waiter.name}, id);
+  effects_.emplace_back(Rejoin{});
 }
 
 std::vector<LineBook::WaiterId> LineBook::take_lost(std::size_t most) {
   std::vector<WaiterId> taken;
   while (!lost_.empty() && taken.size() < most) {
-    WaiterId id = *lost_.begin();
+    WaiterId id = lost_.begin()->second;
     lost_.erase(lost_.begin());
     Waiter& waiter = waiters_.at(id);
-    by_name_.erase(waiter.name);
+    unname(id, waiter);
     // The places of a set must be in one order: what is left of the old ones goes.
-    if (waiter.lines.size() > 1) waiter.old_name = waiter.name;
+    for (Line* line : waiter.lines) {
+      const Place* left = place_at(*line, waiter.name);
+      if (left && left->ours) remove_orphan(*line, waiter.name, left->revision);
+    }
     waiter.name = fresh_name();
     by_name_[waiter.name] = id;
     waiter.state = State::joining;
@@ -164,7 +163,7 @@ std::vector<LineBook::WaiterId> LineBook::take_lost(std::size_t most) {
 
 LineBook::Join LineBook::places_of(WaiterId id) const {
   const Waiter& waiter = waiters_.at(id);
-  Join join{.places = {}, .expected = waiter.revision, .erased = {}};
+  Join join{.places = {}, .expected = waiter.revision};
   for (const Line* line : waiter.lines) join.places.push_back(key_of(*line, waiter.name));
   return join;
 }
@@ -183,14 +182,18 @@ void LineBook::tried(WaiterId id, Places places) {
   if (found == waiters_.end()) return;
   Waiter& waiter = found->second;
   waiter.acting = false;
-  if (places == Places::taken_over) supersede(id);
-  if (waiter.superseded) return;
-  auto lines = waiter.lines;
-  if (places == Places::gone && waiter.state == State::in_line) {
-    waiter.state = State::lost;
-    lost_.insert(id);
-    effects_.emplace_back(Rejoin{});
+  waiter.unsure = places == Places::unknown;
+  if (places == Places::taken_over) {
+    supersede(id);
+    if (waiter.lines.size() == 1) lose_name(id, waiter);
   }
+  if (waiter.superseded) {
+    bool there = places == Places::there || places == Places::unknown;
+    hand_on(id, waiter, there);
+    return;
+  }
+  auto lines = waiter.lines;
+  if (places == Places::gone && waiter.state == State::in_line) waiter.state = State::gone;
   for (Line* line : lines) check_place(*line, id);
   look_over_all_of(lines);
 }
@@ -201,28 +204,32 @@ void LineBook::finished(WaiterId id, Revision revision) {
   for (Line* line : found->second.lines) {
     if (line->line_as_of < revision) line->removed[found->second.name] = revision;
   }
+  hand_on(id, found->second, /*with_places=*/false);
   forget(id);
 }
 
 void LineBook::left(WaiterId id) {
   auto found = waiters_.find(id);
   if (found == waiters_.end()) return;
-  const Waiter& waiter = found->second;
-  bool may_stand_there = !waiter.name.empty() && waiter.state != State::loading;
-  if (may_stand_there) {
-    for (Line* line : waiter.lines) {
-      remove_orphan(*line, waiter.name, kNotYet);
-      if (!waiter.old_name.empty()) remove_orphan(*line, waiter.old_name, kNotYet);
-    }
-  }
+  hand_on(id, found->second, /*with_places=*/true);
+  remove_places(found->second);
   forget(id);
+}
+
+// Where it has any, or may have.
+void LineBook::remove_places(const Waiter& waiter) {
+  bool may_stand_there = !waiter.name.empty() && waiter.state != State::loading && waiter.state != State::succeeding;
+  if (!may_stand_there) return;
+  Revision revision = waiter.state == State::joining ? kNotYet : waiter.revision;
+  for (Line* line : waiter.lines) remove_orphan(*line, waiter.name, revision);
 }
 
 void LineBook::forget(WaiterId id) {
   auto node = waiters_.extract(id);
   const Waiter& waiter = node.mapped();
-  lost_.erase(id);
-  if (!waiter.name.empty()) by_name_.erase(waiter.name);
+  unlose(id, waiter);
+  if (waiter.state == State::away) kept_.erase({waiter.kept_until, id});
+  unname(id, waiter);
   for (Line* line : waiter.lines) {
     line->waiters.erase(id);
     auto same = line->identities.find(waiter.identity);
@@ -232,10 +239,26 @@ void LineBook::forget(WaiterId id) {
   }
 }
 
+void LineBook::unlose(WaiterId id, const Waiter& waiter) {
+  auto lost = lost_.find({waiter.created, waiter.name});
+  if (lost != lost_.end() && lost->second == id) lost_.erase(lost);
+}
+
+void LineBook::unname(WaiterId id, const Waiter& waiter) {
+  auto named = by_name_.find(waiter.name);
+  if (named != by_name_.end() && named->second == id) by_name_.erase(named);
+}
+
+void LineBook::lose_name(WaiterId id, Waiter& waiter) {
+  unname(id, waiter);
+  waiter.name.clear();
+}
+
 void LineBook::supersede(WaiterId id) {
   Waiter& waiter = waiters_.at(id);
   if (std::exchange(waiter.superseded, true)) return;
-  lost_.erase(id);
+  unlose(id, waiter);
+  if (waiter.state == State::away) return left(id);
   effects_.emplace_back(Wake{id, Turn::superseded});
 }
 
@@ -268,8 +291,11 @@ void LineBook::look_over(Line& line) {
   if (line.lock && !line.sight.holder.empty()) {
     auto same = line.identities.find(line.sight.holder);
     if (same != line.identities.end()) {
-      Waiter& waiter = waiters_.at(same->second);
-      if (may_take(waiter)) tell(same->second, waiter, Turn::retake);
+      WaiterId id = same->second;
+      Waiter& waiter = waiters_.at(id);
+      if (may_take(waiter)) tell(id, waiter, Turn::retake);
+      // It has come back elsewhere, and has what it waited for.
+      if (waiter.state == State::away && may_take(waiter)) left(id);
     }
   }
   look_over_head(line);
@@ -278,18 +304,27 @@ void LineBook::look_over(Line& line) {
 
 void LineBook::look_over_head(Line& line) {
   std::string head;
+  Revision revision{};
+  auto idle = kIdle;
   if (!line.lock && !line.places.empty()) {
     const auto& [order, place] = *line.places.begin();
+    revision = place.revision;
     auto waiter = by_name_.find(order.name);
     if (waiter != by_name_.end()) {
       Waiter& first = waiters_.at(waiter->second);
-      if (may_take(first)) tell(waiter->second, first, Turn::take);
+      bool its_turn = may_take(first);
+      if (its_turn) tell(waiter->second, first, Turn::take);
+      if (its_turn && first.state == State::away) {
+        head = order.name;
+        idle = kAwayAtHead;
+      }
     } else if (!place.ours) {
       head = order.name;
     }
   }
-  if (head != line.idle_head) line.idle_until = now_ + kIdle;
+  if (head != line.idle_head || revision != line.idle_revision) line.idle_until = now_ + idle;
   line.idle_head = std::move(head);
+  line.idle_revision = revision;
 }
 
 bool LineBook::is_occupied(const std::string& lock) const {
@@ -309,7 +344,8 @@ std::string LineBook::text() const {
   for (const auto& [lock, line] : lines) {
     out << lock << line->loaded << line->loading << line->load_again << line->meanwhile.size();
     out << (line->lock ? number_of(line->lock->revision) : 0) << ',' << number_of(line->lock_as_of) << ','
-        << number_of(line->loaded_as_of) << ',' << number_of(line->line_as_of) << line->idle_head;
+        << number_of(line->loaded_as_of) << ',' << number_of(line->line_as_of) << line->idle_head << line->load_more;
+    if (!line->idle_head.empty()) out << '!' << (line->idle_until - now_).count();
     for (const auto& [revision, change] : line->meanwhile) out << '~' << number_of(revision) << change.key;
     for (const auto& [order, place] : line->places) {
       out << '[' << number_of(order.created) << order.name << number_of(place.revision) << ']';
@@ -321,7 +357,15 @@ std::string LineBook::text() const {
   for (const auto& [id, waiter] : waiters_) waiters[id] = &waiter;
   for (const auto& [id, waiter] : waiters) {
     out << '(' << id << waiter->name << static_cast<int>(waiter->state) << number_of(waiter->revision) << ','
-        << number_of(waiter->expected) << waiter->old_name << waiter->acting << waiter->superseded << ')';
+        << number_of(waiter->expected) << ',' << number_of(waiter->created) << waiter->acting << waiter->superseded
+        << waiter->succeeds << waiter->unsure << waiter->given_up;
+    if (waiter->state == State::away) out << '!' << (waiter->kept_until - now_).count();
+    // How it stands to the reads, not their numbers.
+    for (const Line* line : waiter->lines) {
+      bool waits = waiter->back == Back::from_anywhere && waiter->state == State::loading;
+      if (waits) out << (line->load > waiter->came_after) << (line->load_done > waiter->came_after);
+    }
+    out << ')';
   }
   return out.str();
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "lock/types.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -42,13 +43,15 @@ struct LockSight {
 // What a line has to know of a place.
 struct PlaceSight {
   Identity waiter;
-  std::string server;  // whose waiter that is
+  std::string server;      // whose waiter that is, and under whose session the place stands
+  std::uint8_t parts = 1;  // how many it waits for together
 };
 
 // What a server knows of the lines in which its clients wait, and what follows from it: who of them is to do what, and
-// when (R22 to R26). Pure: no clock, no store, no thread; so that every order of events can be tried. It is fed with
-// what the store's watch and the answers of commits say, and yields effects for its owner to carry out. Views are
-// hints: each effect is a commit with guards, so that acting on an old view costs a try and no more. Not thread-safe.
+// when (R22 to R26), and whose place is kept while its client is away (R37). Pure: no clock, no store, no thread; so
+// that every order of events can be tried. It is fed with what the store's watch and the answers of commits say, and
+// yields effects for its owner to carry out. Views are hints: each effect is a commit with guards, so that acting on an
+// old view costs a try and no more. Not thread-safe.
 class LineBook {
  public:
   using WaiterId = std::uint64_t;
@@ -70,8 +73,9 @@ class LineBook {
     LinePart part;
   };
   struct Rejoin {};  // some lost their places: see take_lost()
-  struct Remove {    // a place of this server without a waiter: erase it, until an answer comes
-    std::string place;
+  struct Remove {    // a place of this server without a waiter: erase it, until an answer comes; then say removed(), or
+    std::string place;  // not_removed() where something else stands there: another server may have taken it over
+    std::optional<Revision> revision;  // nothing: look first
   };
   struct Evict {  // the head of a line does nothing although the lock is free: erase its place, guarded by both (R23)
     LinePart part;
@@ -80,15 +84,14 @@ class LineBook {
   };
   using Effect = std::variant<Wake, Load, Rejoin, Remove, Evict>;
 
-  // What a joining waiter puts: at each key, expecting that revision there; and what it erases with it.
+  // What a joining waiter puts: at each key, expecting that revision there.
   struct Join {
     std::vector<std::string> places;  // one for each part, in their order
     Revision expected = kAbsent;
-    std::vector<std::string> erased;
   };
 
-  // What became of its places, as a waiter's try has seen.
-  enum class Places { there, gone, taken_over };
+  // What became of its places, as a waiter's try has seen; unknown: it had no answer, and may happen yet.
+  enum class Places { there, gone, taken_over, unknown };
 
   using SeeLock = std::function<LockSight(const Entry&)>;
   using SeePlace = std::function<PlaceSight(const Entry&)>;
@@ -98,19 +101,26 @@ class LineBook {
 
   // To be called before what happens at that time; does what is due by time alone.
   void advance(BootTime now);
-  BootTime next_due() const { return due_.empty() ? BootTime::max() : due_.begin()->first; }
+  BootTime next_due() const;
 
-  // A new waiter. It takes over the place of one of the same identity that waits for the same (which is told so).
-  WaiterId add(std::vector<LinePart> parts, Identity identity);
+  // Whether a new waiter's client may have waited before and have come back for its place: to this server, so that it
+  // waits for what becomes of that place where a commit is under way; or from another one, so that it also looks in the
+  // store before it joins, since a place may stand there that is not known here yet.
+  enum class Back { no, here, from_anywhere };
+
+  // A new waiter. It takes over the place of one of the same identity that waits for the same (which is told so), or
+  // whose client is away.
+  WaiterId add(std::vector<LinePart> parts, Identity identity, Back back = Back::no);
 
   // What a waiter that was told to join puts.
   Join join_of(WaiterId waiter);
 
-  // The answer to that: the places stand at that revision; or something else stands there, and it is told to join anew.
+  // The answer to that: the places stand at that revision; or something else stands there, or there was no answer, and
+  // it is told to join anew.
   void joined(WaiterId waiter, Revision revision);
-  void not_joined(WaiterId waiter);
+  void not_joined(WaiterId waiter, bool unanswered = false);
 
-  // Those that lost their places, in their order, at most `most`: each is to join.
+  // Those that lost their places, in the order of these, at most `most`: each is to join.
   std::vector<WaiterId> take_lost(std::size_t most);
 
   // The places of one that was told to take, which its commit erases, expecting that revision.
@@ -125,9 +135,15 @@ class LineBook {
   // The waiter is gone, and its places were erased at that revision; or they may stand there, and have to go.
   void finished(WaiterId waiter, Revision revision);
   void left(WaiterId waiter);
+  // The client is away, but may come back within that time: its place keeps its order so long, and is granted to nobody
+  // (R37). At the head of what is free it goes after 1 s. One without a place that is surely its own has left.
+  void keep(WaiterId waiter, std::chrono::nanoseconds span);
+  // Its client says that it will not come back: what is kept for that identity, which waits for just these, goes.
+  void give_up(const std::vector<std::string>& locks, const Identity& identity);
 
-  // An effect is carried out: the place was erased, or was gone, as of that revision.
+  // An effect is carried out: the place was erased, or was gone, as of that revision. Or this stands there.
   void removed(const std::string& key, Revision as_of);
+  void not_removed(const std::string& key, const Entry& entry);
 
   // What the store tells. reset(): some of it may be missing; every line is loaded again.
   void changed(const ChangeBatch& batch);
@@ -148,6 +164,7 @@ class LineBook {
   std::vector<std::string> blockers_of(WaiterId waiter) const;
 
   std::size_t waiters() const { return waiters_.size(); }
+  std::size_t kept() const { return kept_.size(); }  // of these, whose clients are away
   std::size_t lines() const { return lines_.size(); }
 
   // All that it knows, for tests: equal texts mean that it will do the same.
@@ -156,6 +173,8 @@ class LineBook {
  private:
   // R23: how long another server's head may do nothing.
   static constexpr std::chrono::seconds kIdle{2};
+  // Clients that come and go must not fill the memory with places.
+  static constexpr std::size_t kMostKept = 10'000;
   static constexpr Revision kNotYet{std::numeric_limits<std::int64_t>::max()};
 
   struct Order {
@@ -166,7 +185,8 @@ class LineBook {
   struct Place {
     Revision revision;
     Identity identity;
-    bool ours;
+    bool ours;  // under this server's session, whoever gave it its name
+    std::uint8_t parts;
   };
   // A tree of libstdc++ that knows how many come before each.
   using PlacesInOrder = __gnu_pbds::tree<Order, Place, std::less<Order>, __gnu_pbds::rb_tree_tag,
@@ -176,6 +196,9 @@ class LineBook {
     bool loaded = false;
     bool loading = false;
     bool load_again = false;  // what is being read may be too old
+    bool load_more = false;   // for one who came while it was read
+    std::uint64_t load = 0;   // the read that is under way, and the last that ended; all reads are counted
+    std::uint64_t load_done = 0;
     std::vector<std::pair<Revision, Change>> meanwhile;
     std::optional<Entry> lock;
     LockSight sight;  // of `lock`
@@ -188,24 +211,39 @@ class LineBook {
     std::unordered_map<Identity, WaiterId> identities;           // of our waiters
     std::set<WaiterId> waiters;
     std::unordered_map<std::string, Revision> removed;  // names: erased as of then; the largest: not yet
-    std::string idle_head;                              // of another server, first while the lock is free
+    std::string idle_head;  // first while the lock is free, of another server, or of one who is away
+    Revision idle_revision{};
     BootTime idle_until{};
     std::optional<BootTime> look_at;
     std::optional<BootTime> load_at;
     BootTime kept_until{};  // also without waiters
     BootTime due = BootTime::max();
   };
-  enum class State { loading, joining, in_line, lost };
+  enum class State {
+    loading,     // its lines, see tell_join()
+    succeeding,  // one of the same identity that acts: it gets that one's place, if that is not used
+    joining,
+    in_line,
+    gone,  // its places are not there any more; why, the watch will tell
+    lost,
+    away,  // they are there, and its client is not
+  };
   struct Waiter {
     std::vector<Line*> lines;
     Identity identity;
     std::string name;  // of its places
     State state = State::loading;
     Revision revision{};          // of its places
+    Revision created = kAbsent;   // the order of its places, also after it has lost them; absent: it had none yet
     Revision expected = kAbsent;  // what it takes over when it joins
-    std::string old_name;         // of places that it gives up when it joins
     bool acting = false;          // was told to take or look
     bool superseded = false;
+    Back back = Back::no;
+    bool unsure = false;         // its last try may happen yet
+    bool given_up = false;       // its client will not come back
+    std::uint64_t came_after{};  // as many reads had begun by then
+    WaiterId succeeds = 0;
+    BootTime kept_until{};
   };
 
   Line& line_for(const LinePart& part);
@@ -221,12 +259,23 @@ class LineBook {
   static void erase_place(Line& line, const std::string& name);
   static const Place* place_at(const Line& line, const std::string& name);
   void remove_orphan(Line& line, const std::string& name, Revision revision);
+  void remove_places(const Waiter& waiter);
+  void take_listing(Line& line, const Listing& listing);
 
   void tell_join(WaiterId id, Waiter& waiter);
+  bool has_read(const Waiter& waiter);
+  std::optional<std::pair<Order, Revision>> place_to_take_over(const Waiter& waiter) const;
+  static bool has_come_elsewhere(const Line& line, const Waiter& waiter);
+  void succeed(WaiterId older_id, Waiter& older, Waiter& newer);
+  void hand_on(WaiterId id, Waiter& waiter, bool with_places);
+  void unname(WaiterId id, const Waiter& waiter);
+  void lose_name(WaiterId id, Waiter& waiter);
   void tell(WaiterId id, Waiter& waiter, Turn turn);
   void supersede(WaiterId id);
   void check_place(const Line& line, WaiterId id);
   void forget(WaiterId id);
+  void lose(WaiterId id, Waiter& waiter);
+  void unlose(WaiterId id, const Waiter& waiter);
   static bool is_holder(const Line& line, const Waiter& waiter);
   bool may_take(const Waiter& waiter) const;
   bool is_first(const Line& line, const Waiter& waiter) const;
@@ -241,13 +290,15 @@ class LineBook {
   const SeePlace see_place_;
   BootTime now_{};
   WaiterId last_waiter_ = 0;
+  std::uint64_t last_load_ = 0;
   std::uint64_t last_name_ = 0;
   std::unordered_map<std::string, Line> lines_;       // by lock
   std::unordered_map<std::string, Line*> by_prefix_;  // by line
   std::unordered_map<WaiterId, Waiter> waiters_;
   std::unordered_map<std::string, WaiterId> by_name_;
-  std::set<WaiterId> lost_;
+  std::map<Order, WaiterId> lost_;                  // by the places that they had
   std::set<std::pair<BootTime, std::string>> due_;  // lines, by lock
+  std::set<std::pair<BootTime, WaiterId>> kept_;
   std::vector<Effect> effects_;
 };
 

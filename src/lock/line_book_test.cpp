@@ -1,561 +1,21 @@
-// Every order of events over small scenes of waiting: two servers, each with a LineBook of its own, over one store that
-// is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any later
-// moment, in their order. Nobody may be stuck in the end, nor overtaken on the way (R22 to R26).
+// Whose turn it is in a line, in every order of events (R22 to R26).
 #include "lock/line_book.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <deque>
-#include <memory>
-#include <random>
-#include <sstream>
-#include <unordered_set>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
 
+#include "lock/line_scenes_test.h"
 #include "support/effort.h"
 
-namespace sharedlock {
+namespace sharedlock::scenes {
 namespace {
-
-const LinePart kPart{.lock = "lock", .line = "line/"};
-const LinePart kOther{.lock = "other", .line = "other-line/"};
-
-// The value of a lock is its holder; that of a place, "waiter@server".
-LockSight see_lock(const Entry& entry) {
-  return {.holder = entry.value, .look_again = std::nullopt};
-}
-PlaceSight see_place(const Entry& entry) {
-  std::size_t at = entry.value.find('@');
-  return {.waiter = entry.value.substr(0, at), .server = entry.value.substr(at + 1)};
-}
-
-struct Scene {
-  struct Client {
-    std::string name;
-    std::size_t server;
-    std::vector<LinePart> waits_for = {kPart};
-  };
-  std::vector<Client> clients;
-  int foreign_takes = 0;  // by a program that knows nothing of lines
-  int crashes = 0;        // of the first server: its session ends with it
-  int lost_answers = 0;
-  int gaps = 0;          // in what the second server is told
-  int session_ends = 0;  // of the first server, which lives on
-  int leaves = 0;        // of the first client
-  bool deaf = false;     // the first server hears nothing, but lives
-};
-
-class World {
- public:
-  explicit World(const Scene& scene) : scene_(scene) {
-    for (std::size_t i = 0; i < 2; ++i) {
-      servers_.emplace_back();
-      servers_.back().mark = std::string(1, static_cast<char>('A' + i));
-      servers_.back().book = std::make_unique<LineBook>(servers_.back().mark, see_lock, see_place);
-    }
-    clients_.resize(scene.clients.size());
-    put("lock", "holder");
-  }
-
-  // What may happen next; each is one letter and a number.
-  using Action = std::pair<char, std::size_t>;
-  std::vector<Action> actions() const {
-    std::vector<Action> all;
-    for (std::size_t c = 0; c < clients_.size(); ++c) {
-      bool earlier = c == 0 || clients_[c - 1].state != ClientState::idle;
-      if (clients_[c].state == ClientState::idle && earlier && servers_[scene_.clients[c].server].alive) {
-        all.emplace_back('w', c);
-      }
-    }
-    for (std::size_t s = 0; s < servers_.size(); ++s) {
-      const Server& server = servers_[s];
-      bool deaf = scene_.deaf && s == 0;
-      if (server.alive && !deaf && server.told < log_.size()) all.emplace_back('e', s);
-    }
-    for (std::size_t i = 0; i < ops_.size(); ++i) {
-      all.emplace_back(ops_[i].applied ? 'a' : 'o', i);
-      if (ops_[i].applied && lost_ < scene_.lost_answers && (ops_[i].kind == 'j' || ops_[i].kind == 't')) {
-        all.emplace_back('l', i);
-      }
-    }
-    for (const auto& [key, entry] : entries_) {
-      if (key == "lock") all.emplace_back('r', 0);
-      if (key == "other") all.emplace_back('r', 1);
-    }
-    if (!entries_.contains("lock") && foreign_ < scene_.foreign_takes) all.emplace_back('f', 0);
-    if (crashed_ < scene_.crashes) all.emplace_back('c', 0);
-    if (session_ended_ < scene_.session_ends) all.emplace_back('s', 0);
-    if (gaps_ < scene_.gaps && servers_[1].told < log_.size()) all.emplace_back('g', 1);
-    if (left_ < scene_.leaves && clients_[0].state == ClientState::waiting) all.emplace_back('q', 0);
-    return all;
-  }
-
-  void act(Action action) {
-    auto [what, i] = action;
-    if (what == 'w') begin_wait(i);
-    if (what == 'e') tell(servers_[i]);
-    if (what == 'o') apply(ops_[i]);
-    if (what == 'a') answer(i, /*lost=*/false);
-    if (what == 'l') answer(i, /*lost=*/true);
-    if (what == 'r') erase({i == 0 ? "lock" : "other"});
-    if (what == 'f') {
-      ++foreign_;
-      put("lock", "foreign");
-    }
-    if (what == 'c') {
-      ++crashed_;
-      servers_[0].alive = false;
-      std::erase_if(ops_, [](const Op& op) { return op.server == 0; });
-      end_session();
-    }
-    if (what == 's') {
-      ++session_ended_;
-      end_session();
-    }
-    if (what == 'g') {
-      ++gaps_;
-      servers_[1].told = log_.size();
-      servers_[1].book->reset();
-      carry_out(1);
-    }
-    if (what == 'q') {
-      ++left_;
-      leave(0);
-    }
-  }
-
-  // When nothing else happens, time does.
-  bool let_time_pass() {
-    now_ += std::chrono::seconds(3);
-    std::size_t before = ops_.size();
-    for (std::size_t s = 0; s < servers_.size(); ++s) {
-      if (!servers_[s].alive) continue;
-      servers_[s].book->advance(now_);
-      carry_out(s);
-    }
-    return ops_.size() > before;
-  }
-
-  // Somebody of a living server waits for what is free.
-  std::string stuck() const {
-    for (std::size_t c = 0; c < clients_.size(); ++c) {
-      const Server& server = servers_[scene_.clients[c].server];
-      bool waits = clients_[c].state == ClientState::waiting && server.alive;
-      if (waits && !(scene_.deaf && scene_.clients[c].server == 0)) return scene_.clients[c].name;
-    }
-    return {};
-  }
-
-  const std::string& fault() const { return fault_; }
-
-  std::string text() const {
-    std::ostringstream out;
-    for (const auto& [key, entry] : entries_) {
-      out << key << '=' << entry.value << number_of(entry.created) << ',' << number_of(entry.revision) << ';';
-    }
-    for (const Server& server : servers_) out << server.alive << server.told << '{' << server.book->text() << '}';
-    for (const Op& op : ops_) {
-      out << op.kind << op.server << op.applied << op.waiter << op.part.lock << number_of(op.at) << op.won << op.retake;
-      for (const std::string& place : op.places) out << place;
-      for (const auto& [key, revision] : op.expect) out << key << number_of(revision);
-      if (op.found) out << number_of(op.found->as_of) << (op.found->entry ? 1 : 0);
-    }
-    for (const Client& client : clients_) out << static_cast<int>(client.state) << client.id;
-    out << log_.size() << foreign_ << crashed_ << lost_ << gaps_ << session_ended_ << left_;
-    return out.str();
-  }
-
- private:
-  enum class ClientState { idle, waiting, granted, gone };
-  struct Client {
-    ClientState state = ClientState::idle;
-    LineBook::WaiterId id = 0;
-  };
-  struct Server {
-    std::string mark;
-    std::unique_ptr<LineBook> book;
-    std::size_t told = 0;
-    bool alive = true;
-  };
-  struct Op {
-    char kind;  // l: load, j: join, J: rejoin, t: take, r: remove, e: evict
-    std::size_t server;
-    LineBook::WaiterId waiter = 0;
-    LinePart part = {};
-    std::vector<std::pair<std::string, Revision>> expect = {};
-    std::vector<std::string> places = {};  // put, or erased
-    std::vector<std::string> erased = {};
-    std::vector<std::string> locks = {};
-    bool applied = false;
-    bool won = false;
-    bool retake = false;
-    Revision at{};
-    std::optional<Found> found = {};
-    Listing listing = {};
-  };
-
-  Client& client_of(std::size_t server, LineBook::WaiterId id) { return clients_[index_of(server, id)]; }
-  std::size_t index_of(std::size_t server, LineBook::WaiterId id) const {
-    for (std::size_t c = 0; c < clients_.size(); ++c) {
-      if (scene_.clients[c].server == server && clients_[c].id == id) return c;
-    }
-    return 0;
-  }
-
-  // The store.
-  Revision next() { return revision_ = Revision{number_of(revision_) + 1}; }
-  void put(const std::string& key, const std::string& value) { change({{key, value}}, {}); }
-  void erase(const std::vector<std::string>& keys) { change({}, keys); }
-  void change(const std::vector<std::pair<std::string, std::string>>& puts, const std::vector<std::string>& erased) {
-    ChangeBatch batch{.revision = next(), .changes = {}};
-    for (const auto& key : erased) {
-      auto gone = entries_.extract(key);
-      if (gone) batch.changes.push_back({.key = key, .now = std::nullopt, .previous = gone.mapped()});
-    }
-    for (const auto& [key, value] : puts) {
-      Entry& entry = entries_[key];
-      if (entry.created == kAbsent) entry.created = batch.revision;
-      entry.value = value;
-      entry.revision = batch.revision;
-      batch.changes.push_back({.key = key, .now = entry, .previous = std::nullopt});
-    }
-    if (!batch.changes.empty()) log_.push_back(std::move(batch));
-  }
-  Revision revision_of(const std::string& key) const {
-    auto entry = entries_.find(key);
-    return entry == entries_.end() ? kAbsent : entry->second.revision;
-  }
-  bool holds(const Op& op) const {
-    return std::ranges::all_of(op.expect, [this](const auto& one) { return revision_of(one.first) == one.second; });
-  }
-  void end_session() {
-    std::vector<std::string> places;
-    for (const auto& [key, entry] : entries_) {
-      if (entry.value.ends_with("@A")) places.push_back(key);
-    }
-    if (!places.empty()) erase(places);
-  }
-
-  void begin_wait(std::size_t c) {
-    const Scene::Client& client = scene_.clients[c];
-    Server& server = servers_[client.server];
-    clients_[c].state = ClientState::waiting;
-    clients_[c].id = server.book->add(client.waits_for, client.name);
-    carry_out(client.server);
-  }
-
-  void leave(std::size_t c) {
-    clients_[c].state = ClientState::gone;
-    std::size_t s = scene_.clients[c].server;
-    // Its coroutine ends what it has begun first.
-    bool busy = std::ranges::any_of(ops_, [&](const Op& op) {
-      return op.server == s && op.waiter == clients_[c].id && (op.kind == 'j' || op.kind == 't');
-    });
-    if (busy) return;
-    servers_[s].book->left(clients_[c].id);
-    carry_out(s);
-  }
-
-  void tell(Server& server) {
-    server.book->changed(log_[server.told++]);
-    carry_out(server.mark == "A" ? 0 : 1);
-  }
-
-  void carry_out(std::size_t s) {
-    LineBook& book = *servers_[s].book;
-    for (auto effects = book.take_effects(); !effects.empty(); effects = book.take_effects()) {
-      for (const auto& effect : effects) carry_out(s, effect);
-    }
-  }
-
-  void carry_out(std::size_t s, const LineBook::Effect& effect) {
-    LineBook& book = *servers_[s].book;
-    if (auto* wake = std::get_if<LineBook::Wake>(&effect)) {
-      Client& client = client_of(s, wake->waiter);
-      if (client.id != wake->waiter) return;
-      if (client.state == ClientState::gone || wake->turn == LineBook::Turn::superseded) {
-        client.state = ClientState::gone;
-        bool busy = std::ranges::any_of(
-            ops_, [&](const Op& op) { return op.server == s && op.waiter == wake->waiter && op.kind != 'J'; });
-        if (!busy) book.left(wake->waiter);
-      } else if (wake->turn == LineBook::Turn::join) {
-        ops_.push_back(join_op('j', s, wake->waiter));
-      } else {
-        Op op = take_op(s, wake->waiter, {});
-        op.retake = wake->turn == LineBook::Turn::retake;
-        bool takes_free = std::ranges::any_of(op.locks, [&](const auto& lock) { return !entries_.contains(lock); });
-        if (op.retake && takes_free) {
-          give_up(op, LineBook::Places::there);
-        } else {
-          ops_.push_back(std::move(op));
-        }
-      }
-    } else if (auto* load = std::get_if<LineBook::Load>(&effect)) {
-      ops_.push_back({.kind = 'l', .server = s, .part = load->part});
-    } else if (auto* remove = std::get_if<LineBook::Remove>(&effect)) {
-      ops_.push_back({.kind = 'r', .server = s, .places = {remove->place}});
-    } else if (auto* evict = std::get_if<LineBook::Evict>(&effect)) {
-      ops_.push_back({.kind = 'e',
-                      .server = s,
-                      .expect = {{evict->part.lock, kAbsent}, {evict->place, evict->revision}},
-                      .places = {evict->place}});
-    } else {
-      for (auto id : book.take_lost(1)) ops_.push_back(join_op('J', s, id));
-    }
-  }
-
-  Op join_op(char kind, std::size_t s, LineBook::WaiterId id) {
-    LineBook::Join join = servers_[s].book->join_of(id);
-    Op op{.kind = kind, .server = s, .waiter = id, .places = join.places, .erased = join.erased};
-    for (const std::string& place : join.places) op.expect.emplace_back(place, join.expected);
-    return op;
-  }
-
-  // `gone`: its place is known not to stand there.
-  Op take_op(std::size_t s, LineBook::WaiterId id, std::optional<bool> gone) {
-    const Scene::Client& client = scene_.clients[index_of(s, id)];
-    Op op{.kind = 't', .server = s, .waiter = id};
-    for (const LinePart& part : client.waits_for) {
-      auto held = entries_.find(part.lock);
-      bool mine = held != entries_.end() && held->second.value == client.name;
-      op.expect.emplace_back(part.lock, mine ? held->second.revision : kAbsent);
-      op.locks.push_back(part.lock);
-    }
-    LineBook::Join places = servers_[s].book->places_of(id);
-    if (gone.value_or(false)) return op;
-    for (const std::string& place : places.places) op.expect.emplace_back(place, places.expected);
-    op.places = places.places;
-    return op;
-  }
-
-  void apply(Op& op) {
-    op.applied = true;
-    if (op.kind == 'l') {
-      auto entry = entries_.find(op.part.lock);
-      op.found = Found{entry == entries_.end() ? std::nullopt : std::optional(entry->second), revision_};
-      op.listing.as_of = revision_;
-      for (const auto& [key, place] : entries_) {
-        if (key.starts_with(op.part.line)) op.listing.entries.emplace_back(key, place);
-      }
-      return;
-    }
-    op.won = holds(op);
-    if (op.won && op.kind == 't') check_order(op);
-    if (op.won && (op.kind == 'j' || op.kind == 'J')) {
-      std::vector<std::pair<std::string, std::string>> puts;
-      const std::string value = scene_.clients[index_of(op.server, op.waiter)].name + "@" + servers_[op.server].mark;
-      for (const std::string& place : op.places) puts.emplace_back(place, value);
-      change(puts, op.erased);
-    } else if (op.won && op.kind == 't') {
-      std::vector<std::pair<std::string, std::string>> puts;
-      for (const std::string& lock : op.locks)
-        puts.emplace_back(lock, scene_.clients[index_of(op.server, op.waiter)].name);
-      change(puts, op.places);
-    } else if (op.won) {
-      erase(op.places);
-    }
-    op.at = revision_;
-  }
-
-  // Nobody may stand before it, in any of its lines, where the lock was free.
-  void check_order(const Op& op) {
-    for (const std::string& mine : op.places) {
-      const Entry& place = entries_.at(mine);
-      std::string line = mine.substr(0, mine.rfind('/') + 1);
-      std::string lock = line == kPart.line ? kPart.lock : kOther.lock;
-      if (entries_.contains(lock)) continue;
-      for (const auto& [key, other] : entries_) {
-        bool before = std::pair(other.created, key) < std::pair(place.created, mine);
-        if (key.starts_with(line) && before) fault_ = mine + " overtook " + key;
-      }
-    }
-  }
-
-  void answer(std::size_t i, bool lost) {
-    Op op = std::move(ops_[i]);
-    ops_.erase(ops_.begin() + static_cast<std::ptrdiff_t>(i));
-    lost_ += lost ? 1 : 0;
-    LineBook& book = *servers_[op.server].book;
-    if (op.kind == 'l') book.loaded(op.part.lock, *op.found, op.listing);
-    if (op.kind == 'r') book.removed(op.places.front(), op.at);
-    if (op.kind == 'j' || op.kind == 'J') {
-      if (op.won && !lost) {
-        book.joined(op.waiter, op.at);
-      } else {
-        book.not_joined(op.waiter);
-      }
-    }
-    if (op.kind == 't') answer_take(op, lost);
-    if (op.kind == 'j' || op.kind == 't') {
-      Client& client = client_of(op.server, op.waiter);
-      if (client.state == ClientState::gone && client.id == op.waiter) book.left(op.waiter);
-    }
-    carry_out(op.server);
-  }
-
-  // As LockService::take_turn() does.
-  void answer_take(const Op& op, bool lost) {
-    LineBook& book = *servers_[op.server].book;
-    Client& client = client_of(op.server, op.waiter);
-    const std::string& name = scene_.clients[index_of(op.server, op.waiter)].name;
-    if (op.won && !lost) {
-      if (client.state != ClientState::gone) client.state = ClientState::granted;
-      book.finished(op.waiter, op.at);
-      return;
-    }
-    LineBook::Join places = book.places_of(op.waiter);
-    auto place = entries_.find(places.places.front());
-    LineBook::Places seen = LineBook::Places::there;
-    if (place == entries_.end()) {
-      seen = LineBook::Places::gone;
-    } else if (place->second.revision != places.expected) {
-      seen = LineBook::Places::taken_over;
-    }
-    bool may_try = true;
-    for (const std::string& lock : op.locks) {
-      auto held = entries_.find(lock);
-      bool mine = held != entries_.end() && held->second.value == name;
-      may_try &= mine || (held == entries_.end() && seen == LineBook::Places::there && !op.retake);
-    }
-    if (may_try && client.state != ClientState::gone) {
-      ops_.push_back(take_op(op.server, op.waiter, seen != LineBook::Places::there));
-      ops_.back().retake = op.retake;
-      return;
-    }
-    give_up(op, seen);
-  }
-
-  void give_up(const Op& op, LineBook::Places seen) {
-    LineBook& book = *servers_[op.server].book;
-    for (const std::string& lock : op.locks) {
-      auto held = entries_.find(lock);
-      book.saw(lock, held == entries_.end() ? std::nullopt : std::optional(held->second), revision_, std::nullopt);
-    }
-    book.tried(op.waiter, seen);
-  }
-
-  const Scene& scene_;
-  std::map<std::string, Entry> entries_;
-  std::vector<ChangeBatch> log_;
-  Revision revision_{};
-  std::deque<Server> servers_;
-  std::vector<Client> clients_;
-  std::vector<Op> ops_;
-  BootTime now_{};
-  std::string fault_;
-  int foreign_ = 0;
-  int crashed_ = 0;
-  int lost_ = 0;
-  int gaps_ = 0;
-  int session_ended_ = 0;
-  int left_ = 0;
-};
-
-using Path = std::vector<World::Action>;
-
-std::string text_of(const Path& path) {
-  std::ostringstream out;
-  for (auto [what, i] : path) out << what << i << ' ';
-  return out.str();
-}
-
-// In the end: whatever time alone can mend is mended, and then nobody waits for what is free.
-std::string ends_well(const Scene& scene, const Path& path) {
-  World world(scene);
-  for (auto action : path) world.act(action);
-  for (int rounds = 0; rounds < 20; ++rounds) {
-    if (world.stuck().empty()) return {};
-    for (int steps = 0; steps < 200; ++steps) {
-      auto next = world.actions();
-      if (next.empty()) break;
-      world.act(next.front());
-    }
-    if (!world.fault().empty()) return world.fault();
-    world.let_time_pass();
-  }
-  return world.stuck().empty() ? std::string() : world.stuck() + " is stuck";
-}
-
-struct Explored {
-  std::size_t states = 0;
-  std::size_t ends = 0;
-  bool complete = false;
-  std::string fault;
-};
-
-// All states that can be reached, told apart by what they know; each is reached again by its path.
-Explored explore(const Scene& scene, std::size_t most) {
-  Explored explored;
-  std::unordered_set<std::string> seen;
-  std::vector<Path> open{{}};
-  while (!open.empty()) {
-    if (explored.states == most) return explored;
-    Path path = std::move(open.back());
-    open.pop_back();
-    World world(scene);
-    for (auto action : path) world.act(action);
-    if (!seen.insert(world.text()).second) continue;
-    ++explored.states;
-    if (!world.fault().empty()) {
-      explored.fault = world.fault() + " after " + text_of(path);
-      return explored;
-    }
-    auto next = world.actions();
-    if (next.empty()) {
-      ++explored.ends;
-      std::string fault = ends_well(scene, path);
-      if (!fault.empty()) {
-        explored.fault = fault + " after " + text_of(path);
-        return explored;
-      }
-    }
-    for (auto action : next) {
-      open.push_back(path);
-      open.back().push_back(action);
-    }
-  }
-  explored.complete = true;
-  return explored;
-}
-
-// Where there are too many states to see all: some at random.
-std::string wander(const Scene& scene, int walks) {
-  std::mt19937 random(20);
-  for (int walk = 0; walk < walks; ++walk) {
-    World world(scene);
-    Path path;
-    for (auto next = world.actions(); !next.empty(); next = world.actions()) {
-      path.push_back(next[random() % next.size()]);
-      world.act(path.back());
-      if (!world.fault().empty()) return world.fault() + " after " + text_of(path);
-    }
-    std::string fault = ends_well(scene, path);
-    if (!fault.empty()) return fault + " after " + text_of(path);
-  }
-  return {};
-}
-
-// More of both by hand: SHARED_LOCK_EXPLORE=100.
-int effort() {
-  const char* asked = std::getenv("SHARED_LOCK_EXPLORE");
-  return asked ? std::max(1, std::atoi(asked)) : 1;
-}
-
-void expect_well(const Scene& scene) {
-  constexpr std::size_t kStates = test::kFullSpeed ? 20'000 : 500;
-  constexpr int kWalks = test::kFullSpeed ? 3'000 : 100;
-  Explored explored = explore(scene, kStates * static_cast<std::size_t>(effort()));
-  EXPECT_EQ(explored.fault, "");
-  if (test::kFullSpeed) {
-    EXPECT_GT(explored.ends, 0u);
-  }
-  std::printf("%zu states, %zu ends%s\n", explored.states, explored.ends, explored.complete ? "" : ", not all");
-  if (!explored.complete) {
-    EXPECT_EQ(wander(scene, kWalks * effort()), "");
-  }
-}
 
 TEST(LineBook, SafetyR22_TwoServersHandOn) {
   Explored explored = explore({.clients = {{"one", 0}, {"two", 1}}}, test::kFullSpeed ? 1'000'000 : 500);
@@ -608,6 +68,41 @@ TEST(LineBook, SafetyR26_TheSameWaitsTwice) {
   expect_well({.clients = {{"same", 0}, {"same", 0}, {"two", 1}}});
 }
 
+// What is known of a line that is being read anew may be past: the head that did nothing may be gone meanwhile, and the
+// line be empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
+TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
+  const Revision listed{3};
+  LineBook book("A", see_lock, see_place);
+  book.add(std::vector<LinePart>(1, kPart), "ours");
+  Entry head{.value = "theirs@B", .lease = LeaseId{7}, .created = Revision{2}, .revision = Revision{2}};
+  Listing places{.entries = {}, .more = false, .as_of = listed};
+  places.entries.emplace_back("line/1-B", head);
+  book.loaded(kPart.lock, Found{std::nullopt, listed}, places);
+
+  book.reset();
+  Change left{.key = "line/1-B", .now = std::nullopt, .previous = head};
+  ChangeBatch batch{.revision = Revision{4}, .changes = {}};
+  batch.changes.push_back(std::move(left));
+  book.changed(batch);
+  book.take_effects();
+  book.advance(BootTime() + std::chrono::seconds(3));
+  EXPECT_TRUE(book.take_effects().empty());
+
+  // Once it is known again, the next one that does nothing is passed.
+  Listing anew{.entries = {}, .more = false, .as_of = Revision{5}};
+  head.created = head.revision = Revision{5};
+  anew.entries.emplace_back("line/2-B", head);
+  book.loaded(kPart.lock, Found{std::nullopt, Revision{5}}, anew);
+  book.take_effects();
+  book.advance(BootTime() + std::chrono::seconds(4));
+  EXPECT_TRUE(book.take_effects().empty());
+  book.advance(BootTime() + std::chrono::seconds(6));
+  auto effects = book.take_effects();
+  ASSERT_EQ(effects.size(), 1U);
+  ASSERT_TRUE(std::holds_alternative<LineBook::Evict>(effects[0]));
+  EXPECT_EQ(std::get<LineBook::Evict>(effects[0]).place, "line/2-B");
+}
+
 // Thousands may be asked for at once, when their time is up together.
 TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   constexpr std::int64_t kWaiters = 20'000;
@@ -636,4 +131,4 @@ TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
 }
 
 }  // namespace
-}  // namespace sharedlock
+}  // namespace sharedlock::scenes

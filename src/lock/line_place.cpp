@@ -57,6 +57,7 @@ Result<LinePlace> parse_line_place(const std::string& text) {
 }
 
 Identity identity_of(const Holder& holder) {
+  if (holder.ownerless) return Identity();
   return short_identity(holder.owner, sha256_hex(holder.instance));
 }
 

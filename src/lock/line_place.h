@@ -24,7 +24,7 @@ std::string to_json(const LinePlace& place);
 Result<LinePlace> parse_line_place(const std::string& json);
 
 // How holders and waiters are told apart.
-Identity identity_of(const Holder& holder);
+Identity identity_of(const Holder& holder);  // empty for one without an owner: nobody who waits
 Identity identity_of(const LinePlace& place);
 
 }  // namespace sharedlock

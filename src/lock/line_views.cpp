@@ -16,7 +16,8 @@ void LineBook::remove_orphan(Line& line, const std::string& name, Revision revis
   auto [at, is_new] = line.removed.try_emplace(name, kNotYet);
   if (!is_new && (at->second == kNotYet || revision <= at->second)) return;
   at->second = kNotYet;
-  effects_.emplace_back(Remove{key_of(line, name)});
+  auto seen = revision == kNotYet ? std::nullopt : std::optional(revision);
+  effects_.emplace_back(Remove{key_of(line, name), seen});
 }
 
 void LineBook::removed(const std::string& key, Revision as_of) {
@@ -31,7 +32,20 @@ void LineBook::removed(const std::string& key, Revision as_of) {
     return;
   }
   line.removed[name] = as_of;
-  if (place && place->ours) remove_orphan(line, name, place->revision);
+  if (place && place->ours && !by_name_.contains(name)) remove_orphan(line, name, place->revision);
+}
+
+void LineBook::not_removed(const std::string& key, const Entry& entry) {
+  std::size_t slash = key.rfind('/');
+  auto found = by_prefix_.find(key.substr(0, slash + 1));
+  std::string name = key.substr(slash + 1);
+  bool is_orphan = see_place_(entry).server == server_ && !by_name_.contains(name);
+  if (found != by_prefix_.end()) {
+    found->second->removed.erase(name);
+    if (is_orphan) remove_orphan(*found->second, name, entry.revision);
+  } else if (is_orphan) {
+    effects_.emplace_back(Remove{key, entry.revision});
+  }
 }
 
 void LineBook::changed(const ChangeBatch& batch) {
@@ -80,7 +94,8 @@ void LineBook::put_place(Line& line, const std::string& name, const Entry& entry
   erase_place(line, name);
   PlaceSight sight = see_place_(entry);
   bool ours = sight.server == server_;
-  auto added = line.places.insert({Order{entry.created, name}, Place{entry.revision, sight.waiter, ours}}).first;
+  auto added =
+      line.places.insert({Order{entry.created, name}, Place{entry.revision, sight.waiter, ours, sight.parts}}).first;
   const Order& order = added->first;
   line.by_name[order.name] = &order;
   auto waiter = by_name_.find(name);
@@ -90,9 +105,10 @@ void LineBook::put_place(Line& line, const std::string& name, const Entry& entry
     auto same = line.identities.find(sight.waiter);
     bool another = same != line.identities.end() && (waiter == by_name_.end() || waiter->second != same->second);
     if (another) {
-      auto own = line.by_name.find(waiters_.at(same->second).name);
+      const Waiter& older = waiters_.at(same->second);
+      auto own = line.by_name.find(older.name);
       bool later = own != line.by_name.end() && *own->second < order;
-      if (later) supersede(same->second);
+      if (later || has_come_elsewhere(line, older)) supersede(same->second);
     }
   }
   if (waiter != by_name_.end()) {
@@ -125,21 +141,31 @@ const LineBook::Place* LineBook::place_at(const Line& line, const std::string& n
   return at == line.by_name.end() ? nullptr : &line.places.find(*at->second)->second;
 }
 
-// Whether its place is still there and its own. While it acts, the answer of its commit says that.
+// Whether its place is still there and its own. While it acts, the answer of its commit says that. One whose client is
+// away joins no more.
 void LineBook::check_place(const Line& line, WaiterId id) {
   Waiter& waiter = waiters_.at(id);
-  if (waiter.state != State::in_line || waiter.acting || waiter.superseded) return;
+  bool has_place = waiter.state == State::in_line || waiter.state == State::gone || waiter.state == State::away;
+  if (!has_place || waiter.acting || waiter.superseded) return;
   if (!line.loaded || line.line_as_of < waiter.revision) return;
   const Place* place = place_at(line, waiter.name);
-  if (!place) {
-    waiter.state = State::lost;
-    lost_.insert(id);
-    effects_.emplace_back(Rejoin{});
-  } else if (!place->ours && place->revision > waiter.revision) {
-    by_name_.erase(waiter.name);
-    waiter.name.clear();
+  bool is_taken_over = place && !place->ours && place->revision > waiter.revision;
+  if (is_taken_over) {
+    if (waiter.lines.size() == 1) lose_name(id, waiter);
     supersede(id);
+  } else if (has_come_elsewhere(line, waiter)) {
+    supersede(id);
+  } else if (!place && waiter.state == State::away) {
+    if (waiter.lines.size() == 1) lose_name(id, waiter);
+    left(id);
+  } else if (!place) {
+    lose(id, waiter);
   }
+}
+
+BootTime LineBook::next_due() const {
+  BootTime due = due_.empty() ? BootTime::max() : due_.begin()->first;
+  return kept_.empty() ? due : std::min(due, kept_.begin()->first);
 }
 
 void LineBook::set_due(Line& line) {
@@ -148,7 +174,7 @@ void LineBook::set_due(Line& line) {
   auto sooner = [&](const std::optional<BootTime>& time) { due = time ? std::min(due, *time) : due; };
   sooner(line.look_at);
   sooner(line.load_at);
-  if (line.waiters.empty()) due = std::min(due, line.kept_until);
+  if (line.waiters.empty() && !line.loading) due = std::min(due, line.kept_until);
   if (due == line.due) return;
   if (line.due != BootTime::max()) due_.erase({line.due, line.part.lock});
   line.due = due;
@@ -157,6 +183,7 @@ void LineBook::set_due(Line& line) {
 
 void LineBook::advance(BootTime now) {
   now_ = std::max(now_, now);
+  while (!kept_.empty() && kept_.begin()->first <= now_) left(kept_.begin()->second);
   while (!due_.empty() && due_.begin()->first <= now_) {
     auto next = due_.extract(due_.begin());
     Line& line = lines_.at(next.value().second);
@@ -166,7 +193,8 @@ void LineBook::advance(BootTime now) {
 }
 
 void LineBook::on_due(Line& line) {
-  if (line.waiters.empty() && line.kept_until <= now_) {
+  // Not while it is read: what comes of that would count for a line of that name that is new by then.
+  if (line.waiters.empty() && !line.loading && line.kept_until <= now_) {
     by_prefix_.erase(line.part.line);
     lines_.erase(std::string(line.part.lock));
     return;
@@ -174,8 +202,14 @@ void LineBook::on_due(Line& line) {
   if (line.load_at && *line.load_at <= now_) begin_load(line);
   if (!line.idle_head.empty() && line.idle_until <= now_) {
     line.idle_until = now_ + kIdle;
-    const auto& [order, place] = *line.places.begin();
-    effects_.emplace_back(Evict{line.part, key_of(line, order.name), place.revision});
+    auto waiter = by_name_.find(line.idle_head);
+    if (waiter == by_name_.end()) {
+      const Place* place = place_at(line, line.idle_head);
+      if (place) effects_.emplace_back(Evict{line.part, key_of(line, line.idle_head), place->revision});
+    } else {
+      const Waiter& first = waiters_.at(waiter->second);
+      if (first.state == State::away && may_take(first)) left(waiter->second);
+    }
   }
   if (line.look_at && *line.look_at <= now_) {
     // Whoever is first when there is one of ours.
@@ -189,6 +223,7 @@ void LineBook::on_due(Line& line) {
 void LineBook::reset() {
   for (auto& [lock, line] : lines_) {
     line.loaded = false;
+    line.idle_head.clear();  // which place is the head, if there is any, is known again once the line is read
     if (line.loading) {
       line.load_again = true;
     } else {
@@ -207,24 +242,51 @@ void LineBook::loaded(const std::string& lock, const Found& found, const Listing
   }
   line->loading = false;
   line->loaded = true;
+  line->load_done = line->load;
   learn_lock(*line, found.entry, found.as_of);
-  line->by_name.clear();
-  line->latest.clear();
-  line->places.clear();
-  line->removed.clear();
-  line->loaded_as_of = line->line_as_of = listing.as_of;
-  for (const auto& [key, entry] : listing.entries) put_place(*line, key.substr(line->part.line.size()), entry);
-  for (const auto& [revision, change] : std::exchange(line->meanwhile, {})) apply(*line, revision, change);
+  take_listing(*line, listing);
+  if (line->load_more) begin_load(*line);
   auto waiters = line->waiters;
   for (WaiterId id : waiters) {
-    Waiter& waiter = waiters_.at(id);
-    if (waiter.state == State::loading) {
-      tell_join(id, waiter);
+    auto waiter = waiters_.find(id);
+    if (waiter == waiters_.end()) continue;
+    if (waiter->second.state == State::loading) {
+      tell_join(id, waiter->second);
     } else {
       check_place(*line, id);
     }
   }
   look_over(*line);
+}
+
+// What was read, with what has changed meanwhile. What was known already is left as it is.
+void LineBook::take_listing(Line& line, const Listing& listing) {
+  std::map<std::string_view, const Entry*> stands;
+  std::size_t prefix = line.part.line.size();
+  for (const auto& [key, entry] : listing.entries) stands[std::string_view(key).substr(prefix)] = &entry;
+  Revision as_of = listing.as_of;
+  auto meanwhile = std::exchange(line.meanwhile, {});
+  for (const auto& [revision, change] : meanwhile) {
+    if (change.key == line.part.lock) {
+      learn_lock(line, change.now, revision);
+    } else if (revision > listing.as_of) {
+      as_of = std::max(as_of, revision);
+      stands[std::string_view(change.key).substr(prefix)] = change.now ? &*change.now : nullptr;
+    }
+  }
+  line.loaded_as_of = listing.as_of;
+  line.line_as_of = as_of;
+  std::erase_if(stands, [](const auto& one) { return one.second == nullptr; });
+  std::vector<std::string> gone;
+  for (const auto& [name, order] : line.by_name) {
+    if (!stands.contains(name)) gone.emplace_back(name);
+  }
+  for (const std::string& name : gone) drop_place(line, name);
+  std::erase_if(line.removed, [&](const auto& one) { return one.second <= as_of && !stands.contains(one.first); });
+  for (const auto& [name, entry] : stands) {
+    const Place* known = place_at(line, std::string(name));
+    if (!known || known->revision != entry->revision) put_place(line, std::string(name), *entry);
+  }
 }
 
 void LineBook::load_failed(const std::string& lock) {

@@ -126,10 +126,13 @@ Result<void> read_token(const json::object& object, LockRecord& record) {
 
 std::string to_json(const LockRecord& record) {
   JsonObject json;
-  json.text("namespace", record.lock.space)
-      .text("lockName", record.lock.name)
-      .text("owner", record.holder.owner)
-      .text("instanceId", record.holder.instance)
+  json.text("namespace", record.lock.space).text("lockName", record.lock.name);
+  if (record.holder.ownerless) {
+    json.raw("owner", "null");
+  } else {
+    json.text("owner", record.holder.owner);
+  }
+  json.text("instanceId", record.holder.instance)
       .number("leaseDuration", record.duration.count())
       .number("expiry", record.expiry.time_since_epoch().count());
   if (record.carried_token) json.number("fencingToken", number_of(*record.carried_token));
@@ -146,7 +149,9 @@ Result<LockRecord> parse_lock_record(std::string_view text) {
   const json::object& object = parsed.get_object();
 
   LockRecord record;
-  auto owner = text_member(object, "owner");
+  const json::value* no_owner = object.if_contains("owner");
+  bool ownerless = no_owner && no_owner->is_null();
+  auto owner = ownerless ? Result<std::string>(std::string()) : text_member(object, "owner");
   if (!owner) return owner.error();
   auto instance = text_member(object, "instanceId");
   if (!instance) return instance.error();
@@ -156,12 +161,17 @@ Result<LockRecord> parse_lock_record(std::string_view text) {
   if (!expiry) return expiry.error();
   if (auto token = read_token(object, record); !token) return token.error();
 
-  record.holder = {*std::move(owner), *std::move(instance)};
+  record.holder = {*std::move(owner), *std::move(instance), ownerless};
   record.duration = std::chrono::seconds(*duration);
   record.expiry = EpochSeconds(std::chrono::seconds(*expiry));
   record.lock = {text_or_empty(object, "namespace"), text_or_empty(object, "lockName")};
   record.unknown_members = unknown_members_of(text);
   return record;
+}
+
+std::optional<std::string> owner_of(const HeldLock& lock) {
+  if (lock.record.holder.ownerless) return std::nullopt;
+  return lock.record.holder.owner;
 }
 
 Result<HeldLock> read_held_lock(const Entry& entry, std::int64_t token_base) {
@@ -170,7 +180,7 @@ Result<HeldLock> read_held_lock(const Entry& entry, std::int64_t token_base) {
   FencingToken own = token_at(entry.revision, token_base);
   FencingToken token = record->carried_token.value_or(own);
   if (token > own) return unreadable("fencingToken is above the entry's revision");
-  return HeldLock{.record = *std::move(record), .token = token, .revision = entry.revision};
+  return HeldLock{.record = *std::move(record), .token = token, .revision = entry.revision, .lease = entry.lease};
 }
 
 }  // namespace sharedlock

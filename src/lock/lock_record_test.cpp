@@ -65,6 +65,19 @@ TEST(LockRecord, KnownMembersWrittenWithEscapesAreNotUnknown) {
   EXPECT_EQ(record->unknown_members, "");
 }
 
+TEST(LockRecord, WithoutAnOwnerIsNobodysWhoAsks) {
+  const std::string text =
+      R"({"namespace":"default","lockName":"job","owner":null,"instanceId":"inst-1","leaseDuration":30,"expiry":1700000000})";
+  auto record = parse_lock_record(text);
+  ASSERT_TRUE(record) << record.error().message;
+  EXPECT_EQ(to_json(*record), text);
+  for (const char* owner : {"", "null", "anonymous"}) EXPECT_NE(record->holder, (Holder{owner, "inst-1"})) << owner;
+  auto lock = read_held_lock(entry_of(text));
+  ASSERT_TRUE(lock);
+  EXPECT_EQ(owner_of(*lock), std::nullopt);
+  EXPECT_EQ(owner_of(read_held_lock(entry_of(std::string(kPlain))).value()), "me");
+}
+
 class GarbageRecord : public testing::TestWithParam<const char*> {};
 
 TEST_P(GarbageRecord, IsCorrupt) {
@@ -78,6 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, GarbageRecord,
     testing::Values("", "garbage", "[]", "null", "{}",
                     "{\"owner\":1,\"instanceId\":\"i\",\"leaseDuration\":1,\"expiry\":2}",
+                    R"({"instanceId":"i","leaseDuration":1,"expiry":2})",
+                    R"({"owner":null,"instanceId":null,"leaseDuration":1,"expiry":2})",
                     R"({"owner":"o","leaseDuration":1,"expiry":2})", R"({"owner":"o","instanceId":"i","expiry":2})",
                     R"({"owner":"o","instanceId":"i","leaseDuration":1})",
                     R"({"owner":"o","instanceId":"i","leaseDuration":"1","expiry":2})",

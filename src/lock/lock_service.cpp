@@ -52,7 +52,7 @@ Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
 
 Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
-                  [&request](const auto& current, EpochSeconds now) { return decide_acquire(request, current, now); });
+                  [&request](const auto& current, Instant now) { return decide_acquire(request, current, now); });
   bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
   if (!waited_for && !hints_.is_present(attempt.key)) attempt.first = First::guess;
   attempt.in_order = lines_.may_have_places();
@@ -72,22 +72,14 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
   co_return to_answer(std::move(outcome));
 }
 
-Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
-  Attempt attempt(key_of(request.lock), deadline_for(request.received),
-                  [&request](const auto& current, EpochSeconds now) { return decide_renew(request, current, now); });
-  attempt.first = First::recall;
-  auto ended = co_await decide_durably(attempt);
-  if (!ended) co_return ended.error();
-  co_return to_answer(std::move(attempt.outcome));
-}
-
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
-                  [&request](const auto& current, EpochSeconds now) { return decide_release(request, current, now); });
+                  [&request](const auto& current, Instant now) { return decide_release(request, current, now); });
   attempt.first = First::recall;
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();
   auto* refused = std::get_if<Refused>(&attempt.outcome.decision);
+  if (!is_write(attempt.outcome.decision)) give_up_waiting(request, std::vector<std::string>(1, name_of(request.lock)));
   if (!refused) hints_.absent(attempt.key);
   co_return refused ? std::optional(*refused) : std::nullopt;
 }
@@ -133,14 +125,23 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   bool line_refused = false;
   std::optional<Error> unanswered;         // why the last try had no answer
   std::vector<Revision> may_change_later;  // where a try that had none may yet happen: as soon as this stands there
+  std::optional<Revision> added_to;        // by a try that had none, and that may be part of what stands there now
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
+    if (std::holds_alternative<NeedsEnd>(outcome.decision)) {
+      auto known = co_await decide_with_end(attempt);
+      if (!known) co_return unanswered.value_or(known.error());
+      if (!*known && retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
+      if (!*known) found = co_await store_.get(attempt.key, attempt.deadline);
+      if (!*known) continue;
+    }
     bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
     if (newcomer && line_refused) outcome.decision = Refused{};
     if (!is_write(outcome.decision) && may_happen(may_change_later, found->entry)) co_return *unanswered;
     if (!is_write(outcome.decision)) co_return Result<void>();
+    if (may_add_twice(outcome, added_to)) co_return *unanswered;
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
     auto result = co_await store_.commit(transaction_for(attempt, newcomer), attempt.deadline);
@@ -151,19 +152,21 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       if (!found) co_return result.error();
       unanswered = result.error();
       if (may_happen_yet(unanswered->code)) may_change_later.push_back(outcome.seen ? outcome.seen->revision : kAbsent);
-      if (shows_success(outcome.decision, outcome.seen, found->entry)) {
-        outcome.revision = found->as_of;
-        co_return Result<void>();
-      }
-      continue;
+      if (outcome.seen && adds(outcome.decision)) added_to = outcome.seen->revision;
+      if (!shows_success(outcome.decision, outcome.seen, found->entry)) continue;
+      LeaseId lease = found->entry ? found->entry->lease : LeaseId{0};
+      auto lives = co_await lives_as_promised(outcome.decision, lease, attempt.deadline);
+      if (!lives || !*lives) co_return result.error();
+      outcome.revision = found->as_of;
+      co_return Result<void>();
     }
     if (auto* committed = std::get_if<Committed>(&*result)) {
       outcome.revision = committed->revision;
-      note_written(attempt.key, outcome);
+      note_written(attempt.key, outcome, committed->leases.front());
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
-    if (may_change_later.empty()) unanswered.reset();
+    if (may_change_later.empty() && !added_to) unanswered.reset();
     line_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {
@@ -178,7 +181,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
 Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
   auto seen = read(attempt.key, found.entry);
   if (!seen) return seen.error();
-  attempt.outcome.decision = attempt.decide(*seen, epoch_now());
+  attempt.outcome.decision = attempt.decide(*seen, now());
   attempt.outcome.seen = *std::move(seen);
   attempt.outcome.revision = found.as_of;
   return {};
@@ -187,20 +190,13 @@ Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
 // By the lock as we wrote it last, if we know it and it lets the request change the lock: the commit then tells whether
 // it is still as it was. That nothing is to be done, or can't be, only a look can say.
 bool LockService::decide_by_memory(Attempt& attempt) const {
+  if (!store_.is_shared()) return false;
   auto written = written_.find(attempt.key);
   if (!written) return false;
   Decided& outcome = attempt.outcome;
-  outcome.decision = attempt.decide(written, epoch_now());
+  outcome.decision = attempt.decide(written, now());
   outcome.seen = std::move(written);
   return is_write(outcome.decision);
-}
-
-void LockService::note_written(const std::string& key, const Decided& outcome) {
-  if (!store_.is_shared()) return;
-  auto* write = std::get_if<WriteRecord>(&outcome.decision);
-  if (!write) return written_.forget(key);
-  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
-  written_.wrote(key, {.record = write->record, .token = token, .revision = outcome.revision});
 }
 
 // A newcomer's: nobody may stand in line.
@@ -230,7 +226,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
     return lock.error();
   }
   bool leased = entry->lease != LeaseId{0};
-  clock_difference_.read(lock->record, leased, epoch_now(), clock_.boot_now());
+  note_clock(clock_difference_.read(lock->record, leased, now()));
   if (!leased) {
     lock->leaseless_for = leaseless_.seen(key, entry->revision, clock_.boot_now());
   }
@@ -241,7 +237,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
 void LockService::note_winner(const std::optional<Entry>& entry) {
   if (!entry) return;
   auto lock = read_held_lock(*entry, store_.token_base());
-  if (lock) clock_difference_.just_written(lock->record, epoch_now(), clock_.boot_now());
+  if (lock) note_clock(clock_difference_.just_written(lock->record, now()));
 }
 
 LockAnswer LockService::to_answer(Decided&& decided) const {
@@ -256,7 +252,7 @@ void LockService::take_back(Executor executor, const LockGrant& grant) {
   if (grant.replaces) return;
   BootTime now = clock_.boot_now();
   auto undo = [this, key = key_of(grant.record.lock), at = grant.revision] { return this->undo(key, at); };
-  undone_.add(executor, std::move(undo), now, saturating_add(now, grant.record.duration));
+  undone_.add(executor, std::move(undo), now + grant.may_be_back_for, saturating_add(now, grant.record.duration));
 }
 
 // Unless it has changed since.
@@ -282,10 +278,6 @@ LinePart LockService::part_of(const std::string& name) const {
 
 Deadline LockService::deadline_for(BootTime received) const {
   return {received + options_.request_timeout};
-}
-
-EpochSeconds LockService::epoch_now() const {
-  return std::chrono::floor<std::chrono::seconds>(clock_.wall_now());
 }
 
 }  // namespace sharedlock

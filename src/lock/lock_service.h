@@ -38,9 +38,10 @@ struct LockGrant {
   LockRecord record;
   FencingToken token;
   Ttl ttl;
-  Revision revision;      // of the commit
-  bool waited = false;    // in line: `ttl` counts from a moment that the client does not know
-  bool replaces = false;  // a holding of the same holder
+  Revision revision;                       // of the commit
+  bool waited = false;                     // in line: `ttl` counts from a moment that the client does not know
+  bool replaces = false;                   // a holding of the same holder
+  std::chrono::seconds may_be_back_for{};  // after waiting: it is not taken back before, if its client is gone (R37)
 };
 
 using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only to an acquire that would wait
@@ -94,7 +95,8 @@ class LockService {
   // How many wait in line here.
   std::size_t waiters() const { return lines_.waiters(); }
 
-  // Extends a holding and keeps its token.
+  // Extends a holding and keeps its token. How long it lives already is known where this server wrote it last, else
+  // the store is asked; `unavailable` when that does not say.
   Task<Result<LockAnswer>> renew(RenewRequest request);
 
   // Ends a holding; Refused when another holds the lock.
@@ -114,7 +116,7 @@ class LockService {
   Task<Result<std::size_t>> count_waiters(LockName lock, BootTime received);
 
  private:
-  using Decide = std::function<Decision(const std::optional<HeldLock>& current, EpochSeconds now)>;
+  using Decide = std::function<Decision(const std::optional<HeldLock>& current, Instant now)>;
 
   // How the loop begins: with a look; with the guess that nothing stands there; or with what we wrote there last, if we
   // know it.
@@ -134,7 +136,7 @@ class LockService {
     Decided outcome{NothingToDo{}, std::nullopt, Revision{}};
   };
 
-  using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, EpochSeconds now)>;
+  using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, Instant now)>;
   using DecidedAll = std::vector<Decided>;  // one that is Refused: none was changed
 
   static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
@@ -142,6 +144,8 @@ class LockService {
   Task<Result<LockAnswer>> acquire_in_line(const AcquireRequest& request);
   Task<Result<SetAnswer>> acquire_all_in_line(LockSet set, AcquireRequest each);
   WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);
+  static std::vector<std::string> names_of(const LockSet& set);
+  void give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names);
   struct TimeUp {};
   using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
   Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitLines::Waiter& waiter);
@@ -154,6 +158,9 @@ class LockService {
   Task<Result<DecidedAll>> change_durably(Together& what, DecideEach decide, Deadline deadline);
   Task<Result<void>> look_together(Together& what, Deadline deadline);
   Result<DecidedAll> decide_together(const Together& what, const DecideEach& decide);
+  Task<Result<bool>> decide_with_ends(const Together& what, const DecideEach& decide, DecidedAll& all,
+                                      Deadline deadline);
+  Task<Result<bool>> all_live_as_promised(const Together& what, const DecidedAll& all, Deadline deadline);
   SetGrant to_grants(DecidedAll all) const;
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;
@@ -161,7 +168,11 @@ class LockService {
   Task<Result<void>> decide_durably(Attempt& attempt);
   Result<void> decide_on(const Found& found, Attempt& attempt);
   bool decide_by_memory(Attempt& attempt) const;
-  void note_written(const std::string& key, const Decided& outcome);
+  Task<Result<bool>> decide_with_end(Attempt& attempt);
+  Task<Result<std::optional<PresentEnd>>> end_of(const std::string& key, const HeldLock& lock, Deadline deadline);
+  Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline);
+  void note_written(const std::string& key, const Decided& outcome, LeaseId lease);
+  void note_clock(std::optional<std::chrono::seconds> difference);
   Transaction transaction_for(const Attempt& attempt, bool newcomer) const;
   Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
@@ -173,7 +184,7 @@ class LockService {
   std::string key_of(const LockName& lock) const;
   LinePart part_of(const std::string& name) const;
   Deadline deadline_for(BootTime received) const;
-  EpochSeconds epoch_now() const;
+  Instant now() const { return {clock_.wall_now(), clock_.boot_now()}; }
 
   const LockServiceOptions options_;
   LeaseStore& store_;
@@ -182,7 +193,7 @@ class LockService {
   LeaselessRecords leaseless_;
   ClockDifference clock_difference_;
   PresenceHints hints_;
-  WrittenLocks written_;  // not used where nobody else writes: a look costs little there
+  WrittenLocks written_;  // where nobody else writes a look costs little: then only what was renewed
   WaitLines lines_;
   Retries undone_;
 };

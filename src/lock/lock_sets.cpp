@@ -50,7 +50,7 @@ SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
 }  // namespace
 
 Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest each) {
-  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
     each.lock = {set.space, set.names[i]};
     return decide_acquire(each, current, now);
   };
@@ -95,7 +95,7 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
 }
 
 Task<Result<SetAnswer>> LockService::renew_all(LockSet set, RenewRequest each) {
-  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
     each.lock = {set.space, set.names[i]};
     return decide_renew(each, current, now);
   };
@@ -108,13 +108,15 @@ Task<Result<SetAnswer>> LockService::renew_all(LockSet set, RenewRequest each) {
 }
 
 Task<Result<std::optional<SetRefused>>> LockService::release_all(LockSet set, ReleaseRequest each) {
-  DecideEach decide = [&set, &each](std::size_t i, const auto& current, EpochSeconds now) {
+  DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
     each.lock = {set.space, set.names[i]};
     return decide_release(each, current, now);
   };
   Together what(keys_of(set));
   auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
   if (!outcomes) co_return outcomes.error();
+  bool ends_any = std::ranges::any_of(*outcomes, [](const Decided& one) { return is_write(one.decision); });
+  if (!ends_any || any_refused(*outcomes)) give_up_waiting(each, names_of(set));
   if (any_refused(*outcomes)) co_return std::optional(refused(set, *outcomes));
   for (const std::string& key : what.keys()) hints_.absent(key);
   co_return std::nullopt;
@@ -144,13 +146,20 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
   if (!guessed) looked = co_await look_together(what, deadline);
   std::optional<Error> unanswered;     // why the last try had no answer
   bool may_change_them_later = false;  // a try that had none, while what it changes stands or once it is free
+  std::optional<Revision> added_to;    // as in decide_and_commit(), of the first: they change together
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!looked) co_return unanswered.value_or(looked.error());
     auto all = decide_together(what, decide);
     if (!all) co_return all;
+    auto known = co_await decide_with_ends(what, decide, *all, deadline);
+    if (!known) co_return unanswered.value_or(known.error());
+    if (!*known && retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
+    if (!*known) looked = co_await look_together(what, deadline);
+    if (!*known) continue;
     bool writes = std::ranges::any_of(*all, [](const Decided& one) { return is_write(one.decision); });
     if ((!writes || any_refused(*all)) && may_change_them_later) co_return *unanswered;
     if (!writes || any_refused(*all)) co_return all;
+    if (may_add_twice(all->front(), added_to)) co_return *unanswered;
     if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
 
     auto result = co_await store_.commit(what.change(*all), deadline);
@@ -161,16 +170,22 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
       looked = co_await look_together(what, deadline);
       may_change_them_later =
           may_change_them_later || (may_happen_yet(unanswered->code) && may_stand_so_again(what, *all));
-      if (looked && shows_success_together(what, *all)) co_return all;
+      if (adds(all->front().decision)) added_to = all->front().seen->revision;
+      if (!looked || !shows_success_together(what, *all)) continue;
+      auto live = co_await all_live_as_promised(what, *all, deadline);
+      if (!live || !*live) co_return *unanswered;
+      co_return all;
     } else if (auto* committed = std::get_if<Committed>(&*result)) {
       what.won(committed->revision);
+      auto lease = committed->leases.begin();  // of the next one that is written
       for (std::size_t i = 0; i < all->size(); ++i) {
-        (*all)[i].revision = committed->revision;
-        note_written(what.keys()[i], (*all)[i]);
+        Decided& one = (*all)[i];
+        one.revision = committed->revision;
+        note_written(what.keys()[i], one, is_write(one.decision) ? *lease++ : LeaseId{0});
       }
       co_return all;
     } else {
-      if (!may_change_them_later) unanswered.reset();
+      if (!may_change_them_later && !added_to) unanswered.reset();
       what.lost(std::get<Conflict>(*std::move(result)), *all);
       if (guessed) ++retries_left;
       if (!guessed) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });
@@ -192,7 +207,7 @@ Result<LockService::DecidedAll> LockService::decide_together(const Together& wha
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
     auto seen = read(what.keys()[i], what.stands()[i]);
     if (!seen) return seen.error();
-    Decision decision = decide(i, *seen, epoch_now());
+    Decision decision = decide(i, *seen, now());
     if (what.is_in_line(i) && changes_hands(decision, *seen)) decision = Refused{};
     all.push_back({std::move(decision), *std::move(seen), what.as_of()});
   }

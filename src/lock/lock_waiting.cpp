@@ -59,13 +59,26 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
 
 // In the lines of all of them; a set's always in the same order, so that the same set asked for again is known as such.
 WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
+  auto names = names_of(set);
+  std::ranges::sort(names);
+  const Holder& holder = request.holder;
+  auto waiter = lines_.enter(executor, std::move(names), holder.owner, holder.instance, request.keep_place);
+  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  return waiter;
+}
+
+std::vector<std::string> LockService::names_of(const LockSet& set) {
   std::vector<std::string> names;
   names.reserve(set.names.size());
   for (const std::string& name : set.names) names.push_back(name_of({set.space, name}));
-  std::ranges::sort(names);
-  auto waiter = lines_.enter(executor, std::move(names), request.holder.owner, request.holder.instance);
-  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
-  return waiter;
+  return names;
+}
+
+// Whoever releases what it does not hold may have waited for it, and comes back no more (R37). Not where a token says
+// that a holding is meant: that may be a late duplicate.
+void LockService::give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names) {
+  if (request.token) return;
+  lines_.give_up(names, request.holder.owner, request.holder.instance);
 }
 
 Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, const AcquireRequest& request,
@@ -91,7 +104,10 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
     if (!granted || !*granted) continue;
     if ((clock_.boot_now() - begun) * 2 > request.duration) {
       auto executor = co_await asio::this_coro::executor;
-      for (const LockGrant& grant : **granted) take_back(executor, grant);
+      for (LockGrant& grant : **granted) {
+        grant.may_be_back_for = {};
+        take_back(executor, grant);
+      }
       co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
     }
     Waited grants = **std::move(granted);
@@ -113,7 +129,7 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
                                                              WaitLines::Waiter& waiter, WaitLines::Next turn) {
   Together what(keys_of(set));
   what.give_up(lines_.places_of(waiter));
-  DecideEach decide = [&set, &request, &what, turn](std::size_t i, const auto& current, EpochSeconds now) -> Decision {
+  DecideEach decide = [&set, &request, &what, turn](std::size_t i, const auto& current, Instant now) -> Decision {
     bool first = what.places() == LineBook::Places::there && turn != WaitLines::Next::retake;
     bool mine = current && current->record.holder == request.holder;
     if (!first && !mine) return Refused{};
@@ -132,13 +148,16 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
       lines_.saw(name_of({set.space, set.names[i]}), what.stands()[i], what.as_of(), look_again_at((*all)[i].seen));
     }
     if (!all) co_await lines_.rest();
-    lines_.tried(waiter, what.places());
+    lines_.tried(waiter, all ? what.places() : LineBook::Places::unknown);
     if (!all) co_return all.error();
     co_return std::nullopt;
   }
   lines_.finished(waiter, what.as_of());
   SetGrant grants = to_grants(*std::move(all));
-  for (LockGrant& grant : grants) grant.waited = true;
+  for (LockGrant& grant : grants) {
+    grant.waited = true;
+    grant.may_be_back_for = std::min<std::chrono::seconds>(request.keep_place, kAwayAtHead);
+  }
   co_return std::optional(std::move(grants));
 }
 
@@ -147,7 +166,7 @@ Refused LockService::refused_in_line(const AcquireRequest& request, const WaitLi
   refused.ahead = lines_.ahead_of(waiter);
   auto entry = lines_.holder_of(name_of(request.lock));
   auto lock = entry ? read_held_lock(*entry, store_.token_base()) : Error{Errc::corrupt, ""};
-  if (lock) refused.holder = Refused::Obstacle{lock->record.holder.owner, lock->record.expiry};
+  if (lock) refused.holder = Refused::Obstacle{owner_of(*lock), lock->record.expiry};
   return refused;
 }
 

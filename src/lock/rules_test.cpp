@@ -5,9 +5,12 @@
 namespace sharedlock {
 namespace {
 
+using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
 constexpr EpochSeconds kNow{seconds(1'000'000)};
+constexpr BootTime kBoot{seconds(5000)};
+constexpr Instant kAt{kNow, kBoot};
 const LockName kLock{"space", "name"};
 const Holder kMe{"owner", "instance"};
 
@@ -18,7 +21,12 @@ HeldLock held_by(const Holder& holder, EpochSeconds expiry, seconds duration = s
                     .expiry = expiry,
                     .carried_token = std::nullopt,
                     .unknown_members = ",\"note\":1.50"};
-  return {.record = record, .token = FencingToken{7}, .revision = Revision{9}};
+  BootTime end = kBoot + (expiry - kNow);
+  return {.record = record,
+          .token = FencingToken{7},
+          .revision = Revision{9},
+          .lease = LeaseId{11},
+          .end = PresentEnd{end, end, Promised{end, nanoseconds(0)}}};
 }
 
 AcquireRequest acquire(seconds duration = seconds(30)) {
@@ -40,7 +48,7 @@ Kind as(const Decision& decision) {
 }
 
 TEST(LockRules, AcquireOfAFreeLockIsGranted) {
-  auto write = as<WriteRecord>(decide_acquire(acquire(seconds(30)), std::nullopt, kNow));
+  auto write = as<WriteRecord>(decide_acquire(acquire(seconds(30)), std::nullopt, kAt));
   EXPECT_EQ(write.record.holder, kMe);
   EXPECT_EQ(write.record.lock.space, "space");
   EXPECT_EQ(write.record.lock.name, "name");
@@ -53,7 +61,7 @@ TEST(LockRules, AcquireOfAFreeLockIsGranted) {
 TEST(LockRules, SafetyR05_ReacquireByTheHolderBeginsAFreshRecord) {
   HeldLock mine = held_by(kMe, kNow + seconds(500), seconds(500));
   mine.record.carried_token = FencingToken{3};
-  auto write = as<WriteRecord>(decide_acquire(acquire(seconds(10)), mine, kNow));
+  auto write = as<WriteRecord>(decide_acquire(acquire(seconds(10)), mine, kAt));
   EXPECT_EQ(write.record.carried_token, std::nullopt);
   EXPECT_EQ(write.record.unknown_members, "");
   EXPECT_EQ(write.record.expiry, kNow + seconds(10)) << "from now, with the new duration";
@@ -62,7 +70,7 @@ TEST(LockRules, SafetyR05_ReacquireByTheHolderBeginsAFreshRecord) {
 
 TEST(LockRules, AcquireOfAnothersLockIsRefusedWithItsHolder) {
   for (const Holder& other : {Holder{"owner", "other"}, Holder{"other", "instance"}, Holder{"other", "other"}}) {
-    auto refused = as<Refused>(decide_acquire(acquire(), held_by(other, kNow + seconds(5)), kNow));
+    auto refused = as<Refused>(decide_acquire(acquire(), held_by(other, kNow + seconds(5)), kAt));
     ASSERT_TRUE(refused.holder);
     EXPECT_EQ(refused.holder->owner, other.owner);
     EXPECT_EQ(refused.holder->expiry, kNow + seconds(5));
@@ -73,23 +81,23 @@ TEST(LockRules, AcquireOfAnothersLockIsRefusedWithItsHolder) {
 TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsTakenOverWhenItWasSeenForItsDuration) {
   HeldLock abandoned = held_by({"other", "other"}, kNow - seconds(1), seconds(30));
   abandoned.leaseless_for = seconds(30);
-  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), abandoned, kNow)).record.holder, kMe);
+  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), abandoned, kAt)).record.holder, kMe);
 }
 
 TEST(LockRules, SafetyR10_ARecordWithoutALeaseIsNotTakenOverBefore) {
   HeldLock seen_shortly = held_by({"other", "other"}, kNow - std::chrono::hours(1), seconds(30));
   seen_shortly.leaseless_for = seconds(30) - std::chrono::nanoseconds(1);
-  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), seen_shortly, kNow)).holder);
+  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), seen_shortly, kAt)).holder);
   HeldLock not_past = held_by({"other", "other"}, kNow, seconds(30));
   not_past.leaseless_for = std::chrono::hours(1);
-  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), not_past, kNow)).holder);
+  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), not_past, kAt)).holder);
 }
 
 TEST(LockRules, SafetyR10_ADurationThatNanosecondsCannotHoldIsNotOver) {
   for (auto duration : {seconds(9'300'000'000), seconds(1'000'000'000'000)}) {
     HeldLock odd = held_by({"other", "other"}, kNow - std::chrono::hours(1), duration);
     odd.leaseless_for = std::chrono::hours(1000);
-    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kNow)).holder) << duration.count();
+    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kAt)).holder) << duration.count();
   }
 }
 
@@ -97,16 +105,16 @@ TEST(LockRules, SafetyR10_ARecordWithoutALeaseAndWithoutADurationIsNotTakenOverA
   HeldLock odd = held_by({"other", "other"}, kNow - std::chrono::hours(1), seconds(0));
   for (auto seen : {std::chrono::nanoseconds(0), seconds(10) - std::chrono::nanoseconds(1)}) {
     odd.leaseless_for = seen;
-    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kNow)).holder);
+    EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), odd, kAt)).holder);
   }
   odd.leaseless_for = seconds(10);
-  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), odd, kNow)).record.holder, kMe);
+  EXPECT_EQ(as<WriteRecord>(decide_acquire(acquire(), odd, kAt)).record.holder, kMe);
 }
 
 // R10: only the lease ends a lock; as long as the entry is there, no clock frees it.
 TEST(LockRules, SafetyR10_AcquireOfAnothersLockPastItsExpiryIsRefused) {
   HeldLock past = held_by({"other", "other"}, kNow - std::chrono::hours(1000));
-  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), past, kNow)).holder);
+  EXPECT_TRUE(as<Refused>(decide_acquire(acquire(), past, kAt)).holder);
 }
 
 struct RenewCase {
@@ -126,10 +134,10 @@ class LockRulesRenew : public testing::TestWithParam<RenewCase> {};
 TEST_P(LockRulesRenew, MovesTheExpiry) {
   const RenewCase& given = GetParam();
   HeldLock mine = held_by(kMe, kNow + given.left, seconds(100));
-  auto write = as<WriteRecord>(decide_renew(renew(given.asked, given.from), mine, kNow));
+  auto write = as<WriteRecord>(decide_renew(renew(given.asked, given.from), mine, kAt));
   EXPECT_EQ(write.record.expiry, kNow + given.new_left) << given.what;
   EXPECT_EQ(write.record.duration, seconds(100) + given.new_left - given.left) << "grows by what was really added";
-  EXPECT_EQ(write.ttl, std::min(given.new_left, kLongestLeaseDuration)) << "the lease is never longer than a day";
+  EXPECT_EQ(write.ttl, given.new_left);
   EXPECT_EQ(write.record.carried_token, FencingToken{7}) << "a renewal keeps the token";
   EXPECT_EQ(write.record.unknown_members, ",\"note\":1.50") << "and what others wrote into the record";
 }
@@ -147,48 +155,48 @@ INSTANTIATE_TEST_SUITE_P(
         RenewCase{"from now, a day", seconds(50), seconds(86400), RenewFrom::now, seconds(86400)}));
 
 TEST(LockRules, RenewOfAFreeLockIsRefused) {
-  EXPECT_FALSE(as<Refused>(decide_renew(renew(seconds(30)), std::nullopt, kNow)).holder);
+  EXPECT_FALSE(as<Refused>(decide_renew(renew(seconds(30)), std::nullopt, kAt)).holder);
 }
 
 TEST(LockRules, RenewByAnotherInstanceIsRefused) {
   EXPECT_TRUE(
-      as<Refused>(decide_renew(renew(seconds(30)), held_by({"owner", "other"}, kNow + seconds(9)), kNow)).holder);
+      as<Refused>(decide_renew(renew(seconds(30)), held_by({"owner", "other"}, kNow + seconds(9)), kAt)).holder);
 }
 
 TEST(LockRules, SafetyR11_RenewPastTheExpiryIsRefusedThoughTheEntryStands) {
-  as<Refused>(decide_renew(renew(seconds(30)), held_by(kMe, kNow - seconds(1)), kNow));
+  as<Refused>(decide_renew(renew(seconds(30)), held_by(kMe, kNow - seconds(1)), kAt));
 }
 
 TEST(LockRules, SafetyR06_RenewWithAnotherTokenIsRefused) {
   HeldLock mine = held_by(kMe, kNow + seconds(9));
-  as<Refused>(decide_renew(renew(seconds(30), RenewFrom::expiry, FencingToken{6}), mine, kNow));
-  as<WriteRecord>(decide_renew(renew(seconds(30), RenewFrom::expiry, FencingToken{7}), mine, kNow));
+  as<Refused>(decide_renew(renew(seconds(30), RenewFrom::expiry, FencingToken{6}), mine, kAt));
+  as<WriteRecord>(decide_renew(renew(seconds(30), RenewFrom::expiry, FencingToken{7}), mine, kAt));
 }
 
 TEST(LockRules, ReleaseOfMineErasesIt) {
-  as<EraseRecord>(decide_release(release(), held_by(kMe, kNow + seconds(9)), kNow));
+  as<EraseRecord>(decide_release(release(), held_by(kMe, kNow + seconds(9)), kAt));
 }
 
 TEST(LockRules, ReleaseOfMinePastItsExpiryErasesIt) {
-  as<EraseRecord>(decide_release(release(), held_by(kMe, kNow - seconds(9)), kNow));
+  as<EraseRecord>(decide_release(release(), held_by(kMe, kNow - seconds(9)), kAt));
 }
 
 TEST(LockRules, ReleaseOfAFreeLockHasNothingToDo) {
-  as<NothingToDo>(decide_release(release(), std::nullopt, kNow));
-  as<NothingToDo>(decide_release(release(FencingToken{5}), std::nullopt, kNow));
+  as<NothingToDo>(decide_release(release(), std::nullopt, kAt));
+  as<NothingToDo>(decide_release(release(FencingToken{5}), std::nullopt, kAt));
 }
 
 TEST(LockRules, ReleaseOfAnothersLockIsRefused) {
-  EXPECT_TRUE(as<Refused>(decide_release(release(), held_by({"other", "instance"}, kNow), kNow)).holder);
+  EXPECT_TRUE(as<Refused>(decide_release(release(), held_by({"other", "instance"}, kNow), kAt)).holder);
 }
 
 TEST(LockRules, ReleaseOfAnothersLockPastItsExpiryHasNothingToDo) {
-  as<NothingToDo>(decide_release(release(), held_by({"other", "instance"}, kNow - seconds(1)), kNow));
+  as<NothingToDo>(decide_release(release(), held_by({"other", "instance"}, kNow - seconds(1)), kAt));
 }
 
 TEST(LockRules, SafetyR06_ReleaseWithAnotherTokenIsRefused) {
-  as<Refused>(decide_release(release(FencingToken{8}), held_by(kMe, kNow + seconds(9)), kNow));
-  as<EraseRecord>(decide_release(release(FencingToken{7}), held_by(kMe, kNow + seconds(9)), kNow));
+  as<Refused>(decide_release(release(FencingToken{8}), held_by(kMe, kNow + seconds(9)), kAt));
+  as<EraseRecord>(decide_release(release(FencingToken{7}), held_by(kMe, kNow + seconds(9)), kAt));
 }
 
 }  // namespace

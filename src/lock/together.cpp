@@ -16,8 +16,8 @@ constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
 LineBook::Places see_places(std::span<const std::optional<Entry>> stands, Revision expected) {
   auto places = LineBook::Places::there;
   for (const auto& place : stands) {
-    if (!place) return LineBook::Places::gone;
-    if (place->revision != expected) places = LineBook::Places::taken_over;
+    if (place && place->revision != expected) return LineBook::Places::taken_over;
+    if (!place) places = LineBook::Places::gone;
   }
   return places;
 }

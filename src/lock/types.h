@@ -22,6 +22,14 @@ constexpr std::int64_t number_of(FencingToken token) {
 // Wall-clock time in whole seconds since 1970 (UTC), as lock records store it.
 using EpochSeconds = std::chrono::sys_seconds;
 
+// One moment, on both clocks: what leases go by, and what lock records say.
+struct Instant {
+  WallTime wall;
+  BootTime boot;
+
+  EpochSeconds epoch() const { return std::chrono::floor<std::chrono::seconds>(wall); }
+};
+
 struct LockName {
   std::string space;  // the namespace
   std::string name;
@@ -32,6 +40,9 @@ struct LockName {
 struct Holder {
   std::string owner;
   std::string instance;
+  // Of a record alone, whose owner is null: LockServiceCentral writes that for a token without `sub`. Then `owner` is
+  // empty, and this is nobody who asks here, where every caller has an owner.
+  bool ownerless = false;
 
   bool operator==(const Holder&) const = default;
 };
@@ -48,6 +59,11 @@ inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
 
 // The longest that anybody may wait in line.
 inline constexpr std::chrono::seconds kLongestWait{3600};
+
+// How long a place in line may be kept for one whose client is away (R37).
+inline constexpr std::chrono::seconds kLongestKeptPlace{10};
+// And at most so long where its client would have had its turn.
+inline constexpr std::chrono::seconds kAwayAtHead{1};
 
 // How waiting in line ended without a grant or a refusal.
 enum class WaitEnd {
@@ -66,13 +82,14 @@ struct AcquireRequest {
   Holder holder;
   std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
   BootTime received;
-  std::chrono::seconds wait{};  // in line, at most kLongestWait
+  std::chrono::seconds wait{};        // in line, at most kLongestWait
+  std::chrono::seconds keep_place{};  // its place, after a hang-up or when the time is up, at most kLongestKeptPlace
   WhenHungUp when_hung_up = nullptr;
 };
 
 enum class RenewFrom {
-  expiry,  // the new expiry is the old one plus the duration
-  now,     // the new expiry is the duration from now, but never earlier than the old one
+  expiry,  // it ends the duration after its present end
+  now,     // it ends the duration from now, but never before its present end
 };
 
 struct RenewRequest {

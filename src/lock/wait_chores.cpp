@@ -14,6 +14,11 @@ namespace {
 // One commit's worth: etcd takes at most 128 operations by default.
 constexpr std::size_t kAtOnce = 32;
 
+constexpr std::chrono::seconds kLastTry{1};
+
+// No entry ever has it: who expects it is told what stands there.
+constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
+
 }  // namespace
 
 Task<void> WaitLines::keep_time() {
@@ -57,22 +62,30 @@ std::optional<Task<void>> WaitLines::take_chore() {
       loads_.pop_front();
       return load(std::move(part));
     }
-    if (!removes_.empty()) {
-      std::vector<std::string> some;
-      while (!removes_.empty() && some.size() < kAtOnce) {
-        if (std::ranges::find(some, removes_.front()) == some.end()) some.push_back(std::move(removes_.front()));
-        removes_.pop_front();
-      }
-      return remove(std::move(some));
-    }
+    if (!removes_.empty()) return remove(take_removes(), soon());
     if (!evicts_.empty()) {
       LineBook::Evict head = std::move(evicts_.front());
       evicts_.pop_front();
       return evict(std::move(head));
     }
   }
+  // What is left to erase at the end is tried once; what stays ends with the session.
+  if (stopping_ && !removes_.empty()) return remove(take_removes(), Deadline(clock_.boot_now() + kLastTry));
   --workers_;
   return std::nullopt;
+}
+
+// Lock held. Some, all of places whose revisions are known, or all of such as have to be looked for.
+std::vector<LineBook::Remove> WaitLines::take_removes() {
+  std::vector<LineBook::Remove> some;
+  bool known = removes_.front().revision.has_value();
+  for (auto next = removes_.begin(); next != removes_.end() && some.size() < kAtOnce;) {
+    if (next->revision.has_value() != known) break;
+    bool is_new = std::ranges::find(some, next->place, &LineBook::Remove::place) == some.end();
+    if (is_new) some.push_back(std::move(*next));
+    next = removes_.erase(next);
+  }
+  return some;
 }
 
 Task<void> WaitLines::load(LinePart part) {
@@ -137,20 +150,29 @@ Task<void> WaitLines::rejoin_some(std::vector<LineBook::WaiterId> lost) {
   }
 }
 
-// Until an answer comes: the place of one who is gone would hold up all behind it.
-Task<void> WaitLines::remove(std::vector<std::string> places) {
+// Until an answer comes: a place of one who is gone would hold up all behind it. Only what stands there as it was
+// known: a place that another server has taken over is that server's.
+Task<void> WaitLines::remove(std::vector<LineBook::Remove> places, Deadline until) {
   Transaction transaction;
-  for (const std::string& place : places) transaction.changes.emplace_back(Erase{place});
-  auto outcome = co_await store_.commit(std::move(transaction), soon());
+  for (const LineBook::Remove& one : places) {
+    transaction.expect.push_back({one.place, one.revision.value_or(kNever)});
+    if (one.revision) transaction.changes.emplace_back(Erase{one.place});
+  }
+  auto outcome = co_await store_.commit(std::move(transaction), until);
   if (!outcome) co_await pause(kRest);
-  auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
   std::scoped_lock lock(mutex_);
   book_.advance(clock_.boot_now());
-  for (std::string& place : places) {
-    if (committed) {
-      book_.removed(place, committed->revision);
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (!outcome && stopping_) break;
+    if (!outcome) {
+      removes_.push_back(std::move(places[i]));
+    } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
+      book_.removed(places[i].place, committed->revision);
     } else {
-      removes_.push_back(std::move(place));
+      auto& conflict = std::get<Conflict>(*outcome);
+      const auto& stands = conflict.current[i];
+      if (stands) book_.not_removed(places[i].place, *stands);
+      if (!stands) book_.removed(places[i].place, conflict.as_of);
     }
   }
   carry_out();
@@ -174,6 +196,8 @@ Task<void> WaitLines::evict(LineBook::Evict head) {
     auto first = std::ranges::min_element(
         line->entries, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
     if (first == line->entries.end() || first->first != part.line + name) co_return;
+    // Another server has taken it over since: then it is that one's to do something.
+    if (first->second.revision != head.revision) co_return;
     transaction.expect.push_back({part.lock, kAbsent});
     transaction.expect.push_back({first->first, first->second.revision});
     transaction.changes.emplace_back(Erase{first->first});

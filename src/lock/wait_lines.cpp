@@ -17,11 +17,23 @@ std::string server_mark() {
   return sha256_hex(std::to_string(random_bits())).substr(0, 16);
 }
 
+// The revision at which all places stand that a join was to put: now, or by an earlier try that had no answer.
+std::optional<Revision> stands_at(const Outcome& outcome, const std::string& place) {
+  if (auto* committed = std::get_if<Committed>(&outcome)) return committed->revision;
+  const auto& current = std::get<Conflict>(outcome).current;
+  const auto& first = current.front();
+  bool all = std::ranges::all_of(current, [&](const std::optional<Entry>& one) {
+    return one && one->value == place && one->revision == first->revision;
+  });
+  return all ? std::optional(first->revision) : std::nullopt;
+}
+
 PlaceSight see_place(const Entry& entry) {
   auto place = parse_line_place(entry.value);
   if (!place) return {};
   Identity waiter = identity_of(*place);
-  return {.waiter = std::move(waiter), .server = std::move(place->server)};
+  auto parts = static_cast<std::uint8_t>(std::min<std::size_t>(place->names.size(), kMostInSet + 1));
+  return {.waiter = std::move(waiter), .server = std::move(place->server), .parts = parts};
 }
 
 }  // namespace
@@ -57,14 +69,19 @@ WaitLines::~WaitLines() {
     std::scoped_lock lock(mutex_);
     stopping_ = true;
     if (executor_) asio::post(*executor_, [time = time_] { time->raise(); });
+    if (!removes_.empty()) {
+      ++workers_;
+      tasks_.spawn(*executor_, work());
+    }
   }
   following_.clear();
   tasks_.join();
 }
 
 WaitLines::Waiter WaitLines::enter(Executor executor, std::vector<std::string> names, const std::string& owner,
-                                   const std::string& instance) {
+                                   const std::string& instance, std::chrono::nanoseconds keep_place) {
   auto state = std::make_shared<Waiter::State>(executor);
+  state->keep_place = keep_place;
   LinePlace place{.owner = owner,
                   .instance = instance.empty() ? std::string() : sha256_hex(instance),
                   .server = server_,
@@ -78,11 +95,27 @@ WaitLines::Waiter WaitLines::enter(Executor executor, std::vector<std::string> n
   std::scoped_lock lock(mutex_);
   if (!draining_) {
     begin(executor);
-    state->id = book_.add(std::move(parts), identity_of(place));
+    auto back = LineBook::Back::no;
+    if (keep_place > keep_place.zero())
+      back = store_.is_shared() ? LineBook::Back::from_anywhere : LineBook::Back::here;
+    state->id = book_.add(std::move(parts), identity_of(place), back);
     waiters_[state->id] = state;
     carry_out();
   }
   return Waiter(*this, std::move(state));
+}
+
+void WaitLines::give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance) {
+  if (!in_use()) return;
+  Identity identity =
+      identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = {}, .names = {}});
+  std::vector<std::string> locks;
+  locks.reserve(names.size());
+  for (const std::string& name : names) locks.push_back(options_.part_of(name).lock);
+  std::scoped_lock lock(mutex_);
+  book_.advance(clock_.boot_now());
+  book_.give_up(locks, identity);
+  carry_out();
 }
 
 // Lock held.
@@ -101,7 +134,8 @@ void WaitLines::begin(Executor executor) {
 void WaitLines::leave(Waiter::State& state) {
   std::scoped_lock lock(mutex_);
   waiters_.erase(state.id);
-  book_.left(state.id);
+  book_.advance(clock_.boot_now());
+  book_.keep(state.id, state.may_come_back ? state.keep_place : state.keep_place.zero());
   carry_out();
 }
 
@@ -116,14 +150,19 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
       turn = std::exchange(state.turn, std::nullopt);
       draining = draining_;
     }
+    state.may_come_back = state.hung_up;
     if (state.hung_up) co_return Next::hung_up;
-    if (draining) co_return Next::draining;
+    if (draining) {
+      state.may_come_back = store_.is_shared();
+      co_return Next::draining;
+    }
     if (turn == LineBook::Turn::take) co_return Next::take;
     if (turn == LineBook::Turn::retake) co_return Next::retake;
     if (turn == LineBook::Turn::look) co_return Next::look;
     if (turn == LineBook::Turn::superseded) co_return Next::superseded;
     bool time_up = clock_.boot_now() >= until;
     if (time_up && unjoined) co_return *unjoined;
+    state.may_come_back = time_up;
     if (time_up) co_return Next::time_up;
     if (turn == LineBook::Turn::join) {
       unjoined = co_await join(waiter);
@@ -142,15 +181,15 @@ Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
     put_join(transaction, book_.join_of(state.id), state.place);
   }
   auto outcome = co_await store_.commit(std::move(transaction), soon());
-  auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+  auto stands = outcome ? stands_at(*outcome, state.place) : std::nullopt;
   // Also after a lost race: what is there is known only once the watch has told it.
-  if (!committed) co_await state.signal.wait(kRest);
+  if (!stands) co_await state.signal.wait(kRest);
   std::scoped_lock lock(mutex_);
   book_.advance(clock_.boot_now());
-  if (committed) {
-    book_.joined(state.id, committed->revision);
+  if (stands) {
+    book_.joined(state.id, *stands);
   } else {
-    book_.not_joined(state.id);
+    book_.not_joined(state.id, /*unanswered=*/!outcome);
   }
   carry_out();
   if (!outcome) co_return outcome.error();
@@ -162,7 +201,6 @@ void WaitLines::put_join(Transaction& transaction, const LineBook::Join& join, c
     transaction.expect.push_back({place, join.expected});
     transaction.changes.emplace_back(Put{place, value, SessionLease{}});
   }
-  for (const std::string& place : join.erased) transaction.changes.emplace_back(Erase{place});
 }
 
 LineBook::Join WaitLines::places_of(const Waiter& waiter) const {
@@ -252,7 +290,7 @@ void WaitLines::carry_out() {
     } else if (auto* load = std::get_if<LineBook::Load>(&effect)) {
       loads_.push_back(std::move(load->part));
     } else if (auto* remove = std::get_if<LineBook::Remove>(&effect)) {
-      removes_.push_back(std::move(remove->place));
+      removes_.push_back(std::move(*remove));
     } else if (auto* evict = std::get_if<LineBook::Evict>(&effect)) {
       evicts_.push_back(std::move(*evict));
     } else {

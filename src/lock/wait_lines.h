@@ -40,7 +40,9 @@ class WaitLines {
   WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log);
   WaitLines(const WaitLines&) = delete;
   WaitLines& operator=(const WaitLines&) = delete;
-  ~WaitLines();  // all waiters must be gone; waits for what runs, whose threads must still run
+  // All waiters must be gone. Erases their places, but for those that are kept; waits for what runs, whose threads must
+  // still run.
+  ~WaitLines();
 
   // Why next() returned.
   enum class Next {
@@ -56,7 +58,7 @@ class WaitLines {
   // Nothing where waiting goes on, or the time is up.
   static std::optional<WaitEnd> end_of(Next next);
 
-  // One who waits, on the executor of the coroutine that entered. Leaves the line when destroyed.
+  // One who waits, on the executor of the coroutine that entered. Leaves the line when destroyed, or soon after.
   class Waiter {
    public:
     Waiter(Waiter&& other) noexcept = default;
@@ -75,8 +77,10 @@ class WaitLines {
       Executor executor;
       Signal signal;
       LineBook::WaiterId id = 0;
-      std::string place;  // what stands in its places
+      std::string place;                      // what stands in its places
+      std::chrono::nanoseconds keep_place{};  // for so long when its client is away
       bool hung_up = false;
+      bool may_come_back = false;  // it has hung up, its time is up, or it is sent elsewhere
       std::optional<LineBook::Turn> turn;
     };
     Waiter(WaitLines& lines, std::shared_ptr<State> state) : lines_(&lines), state_(std::move(state)) {}
@@ -84,9 +88,13 @@ class WaitLines {
     std::shared_ptr<State> state_;
   };
 
-  // Goes to the end of the lines of these names; `owner` and `instance` (empty: nobody in particular) say who.
-  Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner,
-               const std::string& instance);
+  // Goes to the end of the lines of these names; `owner` and `instance` (empty: nobody in particular) say who. Or to
+  // the places that they have there: those of a waiter that ended without them stay for its `keep_place`.
+  Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner, const std::string& instance,
+               std::chrono::nanoseconds keep_place = {});
+
+  // A client gives up waiting for just these names: what is kept here for it goes, and nothing is kept any more (R37).
+  void give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance);
 
   // Until there is something to do, or until that time. An error says why it has no place in line.
   Task<Result<Next>> next(Waiter& waiter, BootTime until);
@@ -134,10 +142,11 @@ class WaitLines {
   Task<void> work();
   Task<void> keep_time();
   std::optional<Task<void>> take_chore();
+  std::vector<LineBook::Remove> take_removes();
   Task<void> load(LinePart part);
   Task<void> rejoin();
   Task<void> rejoin_some(std::vector<LineBook::WaiterId> lost);
-  Task<void> remove(std::vector<std::string> places);
+  Task<void> remove(std::vector<LineBook::Remove> places, Deadline until);
   Task<void> evict(LineBook::Evict head);
   void put_join(Transaction& transaction, const LineBook::Join& join, const std::string& value) const;
   Task<void> pause(std::chrono::milliseconds span);
@@ -153,7 +162,7 @@ class WaitLines {
   LineBook book_;
   std::unordered_map<LineBook::WaiterId, WaiterPtr> waiters_;
   std::deque<LinePart> loads_;
-  std::deque<std::string> removes_;
+  std::deque<LineBook::Remove> removes_;
   std::deque<LineBook::Evict> evicts_;
   BootTime alarm_{};  // when keep_time() wakes
   bool rejoin_due_ = false;

@@ -68,14 +68,20 @@ class WaitLinesTest : public testing::Test {
     return grant;
   }
   // What one gets who waits until `change` takes the lock from another.
-  LockGrant wait_for_lock(const std::function<void()>& change) {
+  LockGrant wait_for_lock(const std::function<void()>& change, seconds keep_place = seconds(0)) {
     EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
     AcquireRequest request = asking("waiter", seconds(60));
+    request.keep_place = keep_place;
     BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
     EXPECT_TRUE(test::eventually([this] { return somebody_waits("locks/.queue/"); }));
     change();
     auto answer = waiting.result();
     return std::get<LockGrant>(*answer);
+  }
+
+  bool release_lock(const std::string& instance) {
+    ReleaseRequest release{.lock = kLock, .holder = {"owner", instance}, .token = {}, .received = clock.boot_now()};
+    return run_task(locks.release(std::move(release))).has_value();
   }
 
   SystemClock clock;
@@ -162,14 +168,20 @@ TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepe
 }
 
 TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
-  LockGrant fresh = wait_for_lock([this] {
-    ReleaseRequest release{.lock = kLock, .holder = {"owner", "other"}, .token = {}, .received = clock.boot_now()};
-    EXPECT_TRUE(run_task(locks.release(std::move(release))));
-  });
+  LockGrant fresh = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); });
   EXPECT_TRUE(fresh.waited && !fresh.replaces);
-  ReleaseRequest release{.lock = kLock, .holder = {"owner", "waiter"}, .token = {}, .received = clock.boot_now()};
-  EXPECT_TRUE(run_task(locks.release(std::move(release))));
+  EXPECT_TRUE(release_lock("waiter"));
   EXPECT_TRUE(wait_for_lock([this] { store_record("waiter"); }).replaces) << "and so is not taken back";
+}
+
+// One that is cut off in the moment of its grant may come back and find it.
+TEST_F(WaitLinesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeenKept) {
+  LockGrant grant = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); }, seconds(10));
+  auto is_held = [this] { return run_task(locks.get(kLock, clock.boot_now()))->has_value(); };
+  BootTime begun = clock.boot_now();
+  locks.take_back(threads.executor(0), grant);
+  EXPECT_TRUE(test::eventually([&] { return !is_held(); }));
+  EXPECT_GE(clock.boot_now() - begun, seconds(1));
 }
 
 struct Seen {

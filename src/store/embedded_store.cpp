@@ -114,6 +114,13 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     co_return table_.lease(id, clock_.boot_now());
   }
 
+  Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) co_return *failed;
+    expirer_.expire_some();
+    co_return table_.lease_life(id);
+  }
+
   Task<Result<void>> settled(Revision as_of, Deadline deadline) override {
     auto durable = co_await disk_.durable(disk_.ticket_for(as_of), deadline);
     co_return durable;

@@ -12,6 +12,7 @@ namespace sharedlock::test {
 class EmbeddedInMemory {
  public:
   LeaseStore& store() { return *store_; }
+  Clock& clock() { return clock_; }
   void pass(std::chrono::seconds span) { clock_.advance(span); }
 
  private:
@@ -24,6 +25,7 @@ class EmbeddedInMemory {
 class EmbeddedOnRocks {
  public:
   LeaseStore& store() { return *store_; }
+  Clock& clock() { return clock_; }
   void pass(std::chrono::seconds span) { clock_.advance(span); }
 
  private:

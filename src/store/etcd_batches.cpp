@@ -1,8 +1,12 @@
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <exception>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
+#include "base/signal.h"
 #include "store/etcd_batches_grpc.h"
 
 namespace sharedlock {
@@ -28,20 +32,33 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
-// Each as a transaction within one that is compared with the epoch.
-pb::TxnRequest within_epoch(const std::vector<EtcdWrites::Item*>& items, const std::string& key, Revision epoch) {
-  pb::TxnRequest request;
-  pb::Compare& compare = *request.add_compare();
-  compare.set_key(key);
-  compare.set_result(pb::Compare::EQUAL);
-  compare.set_target(pb::Compare::MOD);
-  compare.set_mod_revision(number_of(epoch));
-  for (const EtcdWrites::Item* item : items) request.add_success()->set_request_txn(item->request.bytes);
-  return request;
+// What is to be asked beside them: each lease once.
+EtcdLeaseLooks looks_for(const std::vector<EtcdWrites::Item*>& items) {
+  EtcdLeaseLooks looks;
+  for (const EtcdWrites::Item* item : items) {
+    for (LeaseId id : item->rests_on) {
+      if (std::ranges::find(looks, id, &EtcdLeaseLook::id) == looks.end()) looks.push_back({.id = id});
+    }
+  }
+  return looks;
+}
+
+// What was told of the leases on which the item rests, beside an answer of that raft term.
+std::vector<std::optional<BootTime>> ends_for(const EtcdWrites::Item& item, const EtcdLeaseLooks& looks,
+                                              std::uint64_t term) {
+  std::vector<std::optional<BootTime>> ends;
+  ends.reserve(item.rests_on.size());
+  for (LeaseId id : item.rests_on) {
+    auto look = std::ranges::find(looks, id, &EtcdLeaseLook::id);
+    bool known = look != looks.end() && look->counts_in(term) && look->life;
+    ends.push_back(known ? std::optional(look->life->surely_until) : std::nullopt);
+  }
+  return ends;
 }
 
 // The answer to the item, which is the transaction [i] of those that this is the answer to.
-EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item) {
+EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item,
+                             const EtcdLeaseLooks& looks) {
   bool unanswered = batch.unanswered || item.unanswered;
   bool settled = batch.settled && !item.unsettled;
   if (!batch.result) return {batch.result.error(), unanswered, batch.refused, settled};
@@ -51,6 +68,7 @@ EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size
     answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
   }
   if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
+  answer->surely_until = ends_for(item, looks, batch.result->header().raft_term());
   return {*std::move(answer), unanswered, /*refused=*/false, settled};
 }
 
@@ -81,23 +99,50 @@ bool EtcdReads::Plan::take(const Item& item) {
 }
 
 Task<EtcdReads::Answer> EtcdReads::send_alone(Item* item, Deadline deadline) {
-  if (item->ranges.size() != 1) {
-    std::vector<Item*> one(1, item);
-    auto answers = co_await send(&one, deadline);
-    co_return answers ? std::move(answers->front()) : Answer(client_.unreachable());
+  std::vector<Item*> one(1, item);
+  auto answers = co_await send(&one, deadline);
+  co_return answers ? std::move(answers->front()) : Answer(client_.unreachable());
+}
+
+Task<EtcdAnswer<pb::TxnResponse>> EtcdReads::read(pb::TxnRequest ranges, Deadline deadline) {
+  auto known = witness_.known_of_ours(client_.highest());
+  int asked = ranges.success_size();
+  pb::TxnRequest request;
+  add_guard(request, witness_);
+  request.mutable_success()->Swap(ranges.mutable_success());
+  pb::RangeRequest& witness = *request.add_success()->mutable_request_range();
+  witness.set_key(witness_.key());
+  witness.set_keys_only(true);
+  add_own_ranges(*request.mutable_failure(), witness_);
+  auto answer = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline, EtcdTxn::guarded);
+  if (!answer.result) co_return answer;
+  if (answer.result->succeeded()) {
+    const auto& shown = answer.result->responses(asked).response_range();
+    if (shown.kvs_size() > 0) witness_.confirmed(Revision{shown.kvs(0).mod_revision()});
+  } else {
+    loss_.examine(known, answer, 0);
   }
-  pb::RangeRequest request = item->ranges[0];
-  auto answer = co_await client_.range(std::move(request), deadline);
-  if (!answer) co_return answer.error();
-  Found found{.ranges = {}, .as_of = Revision{answer->header().revision()}};
-  found.ranges.push_back(*std::move(answer));
-  co_return found;
+  if (auto refused = witness_.refusal()) answer.result = *std::move(refused);
+  co_return answer;
+}
+
+Task<Result<Listing>> EtcdReads::list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) {
+  pb::RangeRequest range = range_of_prefix(prefix, after);
+  range.set_limit(static_cast<std::int64_t>(limit));
+  pb::TxnRequest request;
+  *request.add_success()->mutable_request_range() = std::move(range);
+  auto answer = co_await read(std::move(request), deadline);
+  if (!answer.result) co_return answer.result.error();
+  pb::RangeResponse& found = *answer.result->mutable_responses(0)->mutable_response_range();
+  Listing listing{.entries = {}, .more = found.more(), .as_of = Revision{answer.result->header().revision()}};
+  for (pb::KeyValue& kv : *found.mutable_kvs()) listing.entries.emplace_back(kv.key(), to_entry(kv));
+  co_return listing;
 }
 
 Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::vector<Item*>* items,
                                                                     Deadline deadline) {
   SharedRanges shared(*items);
-  auto answer = co_await client_.txn(std::move(shared.request), /*repeatable=*/true, deadline);
+  auto answer = co_await read(std::move(shared.request), deadline);
   std::vector<Answer> answers;
   answers.reserve(items->size());
   if (!answer.result) {
@@ -123,6 +168,7 @@ EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
     : transaction(&of),
       request(std::move(as)),
       puts(puts_anything(of)),
+      promises(promise_of(of)),
       looks(of.changes.empty()),
       repeatable(guards_itself(of)),
       large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
@@ -135,22 +181,60 @@ std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
 // Compared with no epoch: an old etcd does not notice a put in a nested transaction when it has no space (R18), and
 // then an epoch, too, can't be begun.
 Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadline) {
+  auto known = witness_.known_of_ours(client_.highest());
   pb::TxnRequest request;
-  request.ParseFromString(item->request.bytes);
-  auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline);
+  add_guard(request, witness_);
+  epoch_.expect_base(request);
+  request.MergeFromString(item->request.bytes);
+  int looked = request.failure_size();
+  add_own_ranges(*request.mutable_failure(), witness_);
+  EtcdTxn how = item->looks ? EtcdTxn::guarded : EtcdTxn::guarded_and_logged;
+  EtcdLeaseLooks looks;
+  for (LeaseId id : item->rests_on) looks.push_back({.id = id});
+  auto answer = co_await send_and_look(std::move(request), item->repeatable, how, &looks, deadline);
   if (!answer.result) co_return Answer{answer.result.error(), answer.unanswered, answer.refused};
+  if (!answer.result->succeeded()) {
+    loss_.examine(known, answer, looked);
+    answer.result->mutable_responses()->DeleteSubrange(looked, kOwnRanges);
+  }
+  if (auto refused = witness_.refusal()) {
+    co_return Answer{*std::move(refused), answer.unanswered || answer.result->succeeded()};
+  }
   if (item->puts && answer.result->succeeded()) client_.found_space();
   Revision as_of{answer.result->header().revision()};
-  co_return Answer{to_txn_answer(*answer.result, as_of), answer.unanswered};
+  TxnAnswer told = to_txn_answer(*answer.result, as_of);
+  told.surely_until = ends_for(*item, looks, answer.result->header().raft_term());
+  co_return Answer{std::move(told), answer.unanswered};
+}
+
+// What was told of a lease counts from the sending of the question: so that need not wait for the answer to the
+// request.
+Task<EtcdWrites::Response> EtcdWrites::send_and_look(pb::TxnRequest request, bool repeatable, EtcdTxn how,
+                                                     EtcdLeaseLooks* looks, Deadline deadline) {
+  if (looks->empty()) co_return co_await client_.txn(std::move(request), repeatable, deadline, how);
+  auto executor = co_await asio::this_coro::executor;
+  Signal looked(executor);
+  std::size_t under_way = looks->size();
+  for (EtcdLeaseLook& look : *looks) {
+    asio::co_spawn(executor, look_at_lease(client_, &look, deadline), [&](std::exception_ptr escaped) {
+      if (escaped) std::rethrow_exception(escaped);
+      if (--under_way == 0) looked.raise();
+    });
+  }
+  auto answer = co_await client_.txn(std::move(request), repeatable, deadline, how);
+  while (under_way > 0) co_await looked.wait();
+  if (answer.result) co_await look_again(client_, looks, answer.result->header().raft_term(), deadline);
+  co_return answer;
 }
 
 Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
   if (!item->looks && !client_.lacks_space()) {
     Items one(1, item);
-    auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
+    EtcdLeaseLooks looks = looks_for(one);
+    auto answer = co_await send_in_epoch(&one, item->repeatable, &looks, deadline);
     item->unanswered = item->unanswered || answer.unanswered;
     bool no_space = !answer.result && !answer.refused && client_.lacks_space();
-    if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item);
+    if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item, looks);
   }
   auto answer = co_await send_plain(item, deadline);
   answer.unanswered = answer.unanswered || item->unanswered;
@@ -159,7 +243,8 @@ Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
-  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
+  EtcdLeaseLooks looks = looks_for(*items);
+  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, &looks, deadline);
   if (!answer.result && (answer.refused || client_.lacks_space())) {
     // One whose lease has ended spoils them all; and without space no epoch can be begun.
     for (Item* item : *items) {
@@ -170,19 +255,44 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   }
   std::vector<Answer> answers;
   answers.reserve(items->size());
-  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, *(*items)[i]));
+  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, *(*items)[i], looks));
   co_return answers;
 }
 
+// Each as a transaction within one that is compared with the epoch and the witness, and puts that.
+pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
+  pb::TxnRequest request;
+  add_guard(request, witness_);
+  expect_revision(request, epoch_.key(), epoch);
+  BootTime now = clock_.boot_now();
+  BootTime promised = now;
+  for (const Item* item : items) {
+    request.add_success()->set_request_txn(item->request.bytes);
+    promised = std::max(promised, item->promises.until(now).value_or(now));
+  }
+  add_witness(*request.mutable_success(), witness_, witness_.value(now, promised));
+  add_own_ranges(*request.mutable_failure(), witness_);
+  return request;
+}
+
 // As long as the epoch is found to be over nothing was done, and it is sent in the next one.
-Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
+Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, EtcdLeaseLooks* looks,
+                                                     Deadline deadline) {
   bool unanswered = false;  // in an epoch that is over
   for (int tries = 0; tries < kTries; ++tries) {
     auto epoch = co_await epoch_.current(deadline);
     if (!epoch) co_return Response{epoch.error(), unanswered, /*refused=*/false, /*settled=*/true};
-    auto answer = co_await client_.txn(within_epoch(*items, epoch_.key(), *epoch), repeatable, deadline);
+    auto known = witness_.known_of_ours(client_.highest());
+    pb::TxnRequest request = within_epoch(*items, *epoch);
+    auto answer = co_await send_and_look(std::move(request), repeatable, EtcdTxn::guarded_and_logged, looks, deadline);
     bool is_over = answer.result && !answer.result->succeeded();
     answer.settled = is_over || !answer.unanswered;
+    if (answer.result && !is_over) loss_.confirm(known, *answer.result);
+    if (is_over) loss_.examine(known, answer, 0);
+    if (auto refused = witness_.refusal()) {
+      bool perhaps_done = answer.unanswered || unanswered || (answer.result && !is_over);
+      co_return Response{*std::move(refused), perhaps_done};
+    }
     if (is_over) epoch_.is_over(*epoch);
     if (!answer.settled) answer.settled = co_await epoch_.end(*epoch, deadline);
     answer.unanswered = answer.unanswered || unanswered;

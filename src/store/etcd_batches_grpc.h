@@ -14,10 +14,13 @@
 #include "store/etcd_batch_plan.h"
 #include "store/etcd_client.h"
 #include "store/etcd_epoch.h"
+#include "store/etcd_lease_looks.h"
+#include "store/etcd_loss_grpc.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/lease_store.h"
 
-// What EtcdBatchQueue sends to etcd. All thread-safe; the client must outlive them.
+// What EtcdBatchQueue sends to etcd. Each is compared with this server's witness, so that an etcd that forgot something
+// neither does nor tells anything (R32). All thread-safe; what they are given must outlive them.
 namespace sharedlock {
 
 // Reads, as one transaction of ranges: etcd would take one with transactions in it for a change, which costs a write.
@@ -42,7 +45,8 @@ class EtcdReads {
     std::size_t ranges_ = 0;
   };
 
-  explicit EtcdReads(EtcdClient& client) : client_(client) {}
+  EtcdReads(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss)
+      : client_(client), witness_(witness), loss_(loss) {}
 
   static bool goes_alone(const Item&) { return false; }
   Task<Answer> send_alone(Item* item, Deadline deadline);
@@ -51,14 +55,23 @@ class EtcdReads {
   static std::string_view look(const Item&) { return {}; }
   static std::optional<Answer> share(const Answer&) { return std::nullopt; }
 
+  // LeaseStore::list(): alone, since it may be large.
+  Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline);
+
  private:
+  // One transaction of ranges, whose answers come first in the response. What is read shows the witness too, so that
+  // what is seen to have been done is missed when etcd forgets it.
+  Task<EtcdAnswer<etcdserverpb::TxnResponse>> read(etcdserverpb::TxnRequest ranges, Deadline deadline);
+
   EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdLoss& loss_;
 };
 
 // Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
 // told here too, but that its answer may show what others in the same batch have done (R16). The outer one is compared
 // with this server's epoch, which ends where a request had no answer: so that does not happen later, when a lock that
-// it takes was released long ago.
+// it takes was released long ago. Beside each goes a question for every lease on which it rests (R34).
 class EtcdWrites {
  public:
   struct Item {
@@ -68,9 +81,12 @@ class EtcdWrites {
     const Transaction* transaction;
     EncodedTxn request;
     bool puts;
+    WitnessedPromise promises;
     bool looks;  // and changes nothing
     bool repeatable;
     bool large;
+    // Leases older than the request, on which rests what its caller is told: what etcd says of them is in the answer.
+    std::vector<LeaseId> rests_on = {};
     bool unanswered = false;  // may have been done in a batch before
     bool unsettled = false;   // or may yet be done
   };
@@ -84,7 +100,8 @@ class EtcdWrites {
     EtcdBatchPlan plan_;
   };
 
-  EtcdWrites(EtcdClient& client, EtcdEpoch& epoch) : client_(client), epoch_(epoch) {}
+  EtcdWrites(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdEpoch& epoch, Clock& clock)
+      : client_(client), witness_(witness), loss_(loss), epoch_(epoch), clock_(clock) {}
 
   // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
   // without space each goes alone, until a put succeeds (R18).
@@ -104,11 +121,17 @@ class EtcdWrites {
   using Items = std::vector<Item*>;
   using Response = EtcdAnswer<etcdserverpb::TxnResponse>;
 
-  Task<Response> send_in_epoch(const Items* items, bool repeatable, Deadline deadline);
+  etcdserverpb::TxnRequest within_epoch(const Items& items, Revision epoch);
+  Task<Response> send_in_epoch(const Items* items, bool repeatable, EtcdLeaseLooks* looks, Deadline deadline);
   Task<Answer> send_plain(const Item* item, Deadline deadline);
+  Task<Response> send_and_look(etcdserverpb::TxnRequest request, bool repeatable, EtcdTxn how, EtcdLeaseLooks* looks,
+                               Deadline deadline);
 
   EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdLoss& loss_;
   EtcdEpoch& epoch_;
+  Clock& clock_;
 };
 
 }  // namespace sharedlock

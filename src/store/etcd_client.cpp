@@ -7,7 +7,9 @@
 #include <utility>
 
 #include "store/etcd_connections_grpc.h"
+#include "store/etcd_guard_grpc.h"
 #include "store/etcd_verdict.h"
+#include "store/etcd_witness.h"
 
 namespace sharedlock {
 
@@ -67,6 +69,20 @@ std::chrono::milliseconds pause_before(int attempt) {
   return std::chrono::milliseconds(50) * (1 << std::min(attempt - 1, 4));
 }
 
+bool is_guarded(EtcdTxn how) {
+  return how == EtcdTxn::guarded || how == EtcdTxn::guarded_and_logged;
+}
+bool is_logged(EtcdTxn how) {
+  return how == EtcdTxn::logged || how == EtcdTxn::guarded_and_logged;
+}
+
+// Other calls have no guard.
+template <class Request>
+void prepare_guard(Request&, Revision) {}
+void prepare_guard(pb::TxnRequest& request, Revision least) {
+  renew_guard(request, least);
+}
+
 Task<void> pause(std::chrono::nanoseconds span) {
   auto executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, span);
@@ -85,10 +101,11 @@ Error EtcdClient::unreachable() const {
 
 template <class Call>
 Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request request, bool repeatable,
-                                                          Deadline deadline) {
+                                                          Deadline deadline, EtcdTxn how) {
   using Answer = EtcdAnswer<typename Call::Response>;
   bool unanswered = false;
   bool logged_in_again = false;
+  Revision compared_with = kAbsent;
   Error last = connections_.unreachable(Errc::deadline_exceeded);
   const auto first = connections_.first_attempt(connections_.time_left(deadline));
   const int most = connections_.options().max_retries;
@@ -106,8 +123,14 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       continue;
     }
     EtcdMember& member = **used;
+    if (is_guarded(how)) {
+      if (auto refused = witness_.refusal()) co_return Answer{*std::move(refused), unanswered};
+      compared_with = witness_.floor();
+      prepare_guard(request, compared_with);
+    }
     auto generation = connections_.token_generation();
     std::int64_t seen_before = highest_revision_;
+    std::uint64_t term_before = member.term;
     grpc::ClientContext context;
     auto span = attempt_span(first, connections_.time_left(deadline), attempt, attempt == most || !repeatable);
     BootTime sent = connections_.clock().boot_now();
@@ -118,13 +141,17 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
 
     if (failure.code == 0) {
       bool usable = connections_.is_ours(member, response.header());
-      if (usable && Call::kLinearizable && !is_current(response.header().revision(), seen_before)) {
-        connections_.failed(member, EtcdFailure{0, "its answer is older than what was known"}, span);
+      bool current = !Call::kLinearizable || is_current(response.header().revision(), seen_before);
+      if (usable && !current && !is_logged(how)) {
+        connections_.failed(member, EtcdFailure{kUnusableAnswer, "it is older than what was known"}, span);
         usable = false;
       }
       if (usable) {
         connections_.worked(member, connections_.clock().boot_now() - sent);
-        co_return Answer{std::move(response), unanswered};
+        member.term = response.header().raft_term();
+        bool in_one_term = member.term == term_before;
+        co_return Answer{std::move(response), unanswered,  /*refused=*/false,
+                         /*settled=*/false,   in_one_term, compared_with};
       }
       last = connections_.unreachable(Errc::unavailable);
       unanswered = true;
@@ -144,7 +171,7 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     if (verdict.next == EtcdVerdict::Next::give_up) {
       connections_.worked(member, connections_.clock().boot_now() - sent);
       if (says_no_space(failure.message)) lacks_space_ = true;
-      Error refusal{verdict.code, "etcd at " + member.endpoint.name + " says: " + failure.message};
+      Error refusal{verdict.code, etcd_says(member.endpoint.name, failure.message)};
       co_return Answer{std::move(refusal), unanswered, /*refused=*/true};
     }
     connections_.failed(member, failure, span);
@@ -159,8 +186,9 @@ Task<Result<pb::RangeResponse>> EtcdClient::range(pb::RangeRequest request, Dead
   co_return std::move(answer.result);
 }
 
-Task<EtcdAnswer<pb::TxnResponse>> EtcdClient::txn(pb::TxnRequest request, bool repeatable, Deadline deadline) {
-  return run<TxnCall>(std::move(request), repeatable, deadline);
+Task<EtcdAnswer<pb::TxnResponse>> EtcdClient::txn(pb::TxnRequest request, bool repeatable, Deadline deadline,
+                                                  EtcdTxn how) {
+  return run<TxnCall>(std::move(request), repeatable, deadline, how);
 }
 
 Task<EtcdAnswer<pb::LeaseGrantResponse>> EtcdClient::grant(pb::LeaseGrantRequest request, Deadline deadline) {
@@ -175,10 +203,9 @@ Task<Result<void>> EtcdClient::revoke(pb::LeaseRevokeRequest request, Deadline d
   co_return error;
 }
 
-Task<Result<pb::LeaseTimeToLiveResponse>> EtcdClient::time_to_live(pb::LeaseTimeToLiveRequest request,
-                                                                   Deadline deadline) {
-  auto answer = co_await run<TimeToLiveCall>(std::move(request), true, deadline);
-  co_return std::move(answer.result);
+Task<EtcdAnswer<pb::LeaseTimeToLiveResponse>> EtcdClient::time_to_live(pb::LeaseTimeToLiveRequest request,
+                                                                       Deadline deadline) {
+  return run<TimeToLiveCall>(std::move(request), true, deadline);
 }
 
 bool EtcdClient::is_current(std::int64_t revision, std::int64_t seen_before) {

@@ -34,6 +34,17 @@ bool EtcdClusters::all_asked() const {
   return std::ranges::all_of(asked_, [](bool asked) { return asked; });
 }
 
+bool EtcdClusters::all_elsewhere() const {
+  std::uint64_t first = clusters_.empty() ? 0 : clusters_.front();
+  bool alike = std::ranges::all_of(clusters_, [first](std::uint64_t cluster) { return cluster == first; });
+  return alike && first != 0 && first != ours_;
+}
+
+void EtcdClusters::follow() {
+  ours_ = clusters_.front();
+  conflict_ = describe();
+}
+
 std::string EtcdClusters::describe() const {
   std::string others;
   for (std::size_t i = 0; i < endpoints_.size(); ++i) {

@@ -31,6 +31,10 @@ class EtcdClusters {
   bool all_asked() const;
   bool any_answered() const { return ours_ != 0; }
 
+  // Whether all have answered that they are of one cluster, which is not ours; and from now on it is.
+  bool all_elsewhere() const;
+  void follow();
+
   // Why none may be used, in words for people; empty: they may.
   const std::string& conflict() const { return conflict_; }
 

@@ -46,6 +46,21 @@ TEST_F(EtcdClustersTest, SafetyR20_AllMovingToAnotherOneIsAConflictToo) {
   EXPECT_THAT(clusters.conflict(), AllOf(HasSubstr("aa"), HasSubstr("bb at http://a:1")));
 }
 
+TEST_F(EtcdClustersTest, SafetyR32_OneThatTookThePlaceOfAllMayBeFollowed) {
+  for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xaa);
+  EXPECT_FALSE(clusters.all_elsewhere());
+  for (std::size_t i : {0u, 1u}) clusters.answered(i, 0xbb);
+  EXPECT_FALSE(clusters.all_elsewhere()) << "one of three";
+  clusters.answered(2, 0xcc);
+  EXPECT_FALSE(clusters.all_elsewhere()) << "another one";
+  clusters.answered(2, 0xbb);
+  ASSERT_TRUE(clusters.all_elsewhere());
+  clusters.follow();
+  EXPECT_FALSE(clusters.all_elsewhere());
+  EXPECT_THAT(clusters.conflict(), IsEmpty());
+  EXPECT_EQ(clusters.answered(1, 0xaa), News::foreign);
+}
+
 TEST_F(EtcdClustersTest, EveryOneIsAskedBeforeAnyIsUsed) {
   clusters.answered(0, 0xaa);
   clusters.missed(1);

@@ -1,3 +1,4 @@
+#include "base/thread.h"
 #include "store/etcd_completions_grpc.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -18,6 +19,7 @@ EtcdCompletions::~EtcdCompletions() {
 }
 
 void EtcdCompletions::run() {
+  const NamedThread named("etcd");
   void* tag = nullptr;
   bool ok = false;
   while (queue_.Next(&tag, &ok)) take_back(tag)->resume(ok);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "store/etcd_connections_grpc.h"
+#include "store/etcd_verdict.h"
 
 namespace sharedlock {
 
@@ -16,7 +17,9 @@ namespace {
 
 // For how long a member may leave everything unanswered before another one is used; less where requests have less.
 constexpr std::chrono::nanoseconds kBearable = std::chrono::milliseconds(300);
-constexpr int kDeadlineExceeded = 4;  // gRPC's code
+// gRPC's codes.
+constexpr int kDeadlineExceeded = 4;
+constexpr int kPermissionDenied = 7;
 
 // Where Debian keeps the authorities that it trusts; gRPC's own list is another one.
 constexpr const char* kMachinesAuthorities = "/etc/ssl/certs/ca-certificates.crt";
@@ -79,7 +82,8 @@ EtcdMember::EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Cl
       watch(channel),
       auth(channel),
       maintenance(channel),
-      meeting(clock) {}
+      meeting(clock),
+      checking(clock) {}
 
 EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
     : options_(std::move(options)),
@@ -110,11 +114,15 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
     member = members_[choice_.pick(clock_.boot_now())].get();
   }
   // A connection that broke while nothing was asked; by itself the channel would make another one, to whomever.
-  if (!member->is_connected()) member->verified = false;
+  if (!member->is_connected()) broke(*member);
   if (!member->verified || needs_token()) {
     auto met = co_await meet(member, deadline);
     if (!met) co_return met.error();
     if (!member->verified) co_return unreachable(Errc::unavailable);
+  }
+  if (check_ && member->checked != member->breaks) {
+    auto looked = co_await look_at_state(member, deadline);
+    if (!looked) co_return looked.error();
   }
   co_return member;
 }
@@ -181,22 +189,30 @@ void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono
 // Who is at an address may be another one when the connection to it broke.
 void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
   bool in_time = failure.code != kDeadlineExceeded;
-  std::string why = in_time ? failure.message : "no answer in time";
+  std::string why = etcd_trouble(member.endpoint.name, failure.code, failure.message);
   // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
   bool maybe_refused = member.endpoint.tls && why.find("Endpoint read failed") != std::string::npos;
   if (maybe_refused) why += " (it may not take our client certificate, or want one)";
+  if (failure.code == kPermissionDenied) {
+    why += "; the user of etcd must be allowed to read and write all keys that begin with /shared-lock or are locks";
+  }
   BootTime now = clock_.boot_now();
   auto bearable = std::min<std::chrono::nanoseconds>(kBearable, options_.request_timeout / 3);
   std::scoped_lock lock(mutex_);
   if (in_time) {
-    member.verified = false;
+    broke(member);
     choice_.failed(member.index, now);
   } else if (!choice_.silent(member.index, now - span, now, bearable)) {
     return;
   }
   clusters_.missed(member.index);
   all_asked_ = clusters_.all_asked();
-  why_ = "at " + member.endpoint.name + ": " + std::move(why);
+  why_ = std::move(why);
+}
+
+void EtcdConnections::broke(EtcdMember& member) {
+  member.verified = false;
+  ++member.breaks;
 }
 
 bool EtcdConnections::all_failed() const {
@@ -223,8 +239,7 @@ Error EtcdConnections::unreachable(Errc code) const {
 
 Error EtcdConnections::unreachable_locked(Errc code) const {
   if (!clusters_.conflict().empty()) return {code, clusters_.conflict()};
-  std::string message = "etcd does not answer";
-  if (!why_.empty()) message += " " + why_;
+  std::string message = why_.empty() ? "etcd does not answer" : why_;
   if (!clusters_.any_answered() && !options_.advice.empty()) message += "; " + options_.advice;
   return {code, std::move(message)};
 }

@@ -8,6 +8,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,8 +42,12 @@ struct EtcdMember {
   etcdserverpb::Auth::Stub auth;
   etcdserverpb::Maintenance::Stub maintenance;
   SharedWork<Result<void>> meeting;
+  SharedWork<Result<void>> checking;
   std::atomic<bool> verified = false;      // it has said of which cluster it is, and its connection held since
+  std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, and once more
+  std::atomic<std::uint64_t> checked = 0;  // at so many of them its state was looked at
   std::atomic<std::uint64_t> cluster = 0;  // as it said last
+  std::atomic<std::uint64_t> term = 0;     // of raft, as it said last
   BootTime next_login;                     // not before: etcd makes each one cost it much time
   bool warned = false;                     // of its version, if need be
 };
@@ -58,13 +63,23 @@ struct EtcdFailure {
 // dies.
 //
 // Before the first call every member is asked once of which cluster it is; from then on each one again before it is
-// used after its connection broke. That is a read; where there is a user, he logs in before anything else is asked. As
-// long as any endpoint is known to be of another cluster than the one that answered first, nothing works:
-// `unavailable`.
+// used after its connection broke, and then its state is checked. That is a read; where there is a user, it logs in
+// before anything else is asked. As long as any endpoint is known to be of another cluster than the one that answered
+// first, nothing works: `unavailable`.
 class EtcdConnections {
  public:
   // Throws nothing and connects to nothing: that happens with the first call. The endpoints must be sound.
   EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log);
+
+  // What is asked of a member before anything else, on each new connection; to be set before the first call. As long as
+  // it fails, the member is not used. It is told the member and how long it may take.
+  using Check = std::function<Task<Result<void>>(EtcdMember*, std::chrono::nanoseconds)>;
+  void set_check(Check check) { check_ = std::move(check); }
+
+  // What is asked where all endpoints have come to be of one other cluster: true, it is ours all the same, and from now
+  // on its answers count. To be set before the first call.
+  using Recognize = std::function<Task<bool>(EtcdMember*, std::chrono::nanoseconds)>;
+  void set_recognize(Recognize recognize) { recognize_ = std::move(recognize); }
 
   // The member to use now, for a call that takes part in the deadline: known to be of our cluster, and with a token
   // where there is a user. Fails with what is in the way.
@@ -123,6 +138,10 @@ class EtcdConnections {
   Task<Result<void>> look_at_all(Deadline deadline);
   Task<Result<void>> meet(EtcdMember* member, Deadline deadline);
   Task<Result<void>> introduce(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> look_at_state(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> check(EtcdMember* member, Deadline deadline);
+  static void broke(EtcdMember& member);
+  Task<void> look_at_other_cluster();
   Task<Result<void>> identify(EtcdMember* member, Deadline deadline);
   Task<Result<void>> log_in(EtcdMember* member, Deadline deadline);
   static void set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span);
@@ -135,6 +154,8 @@ class EtcdConnections {
   const EtcdOptions options_;
   Clock& clock_;
   Log& log_;
+  Check check_;
+  Recognize recognize_;
   std::vector<std::unique_ptr<EtcdMember>> members_;
   std::atomic<bool> all_asked_ = false;
   std::atomic<bool> in_conflict_ = false;

@@ -42,6 +42,17 @@ Result<EtcdEndpoint> parse_etcd_endpoint(std::string_view text, bool always_tls)
   return EtcdEndpoint{std::string(text), "dns:///" + std::string(rest), https || always_tls};
 }
 
+Result<std::vector<EtcdEndpoint>> parse_etcd_endpoints(const std::vector<std::string>& texts, bool always_tls) {
+  std::vector<EtcdEndpoint> endpoints;
+  for (const std::string& text : texts) {
+    auto endpoint = parse_etcd_endpoint(text, always_tls);
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(*std::move(endpoint));
+  }
+  if (endpoints.empty()) return Error{Errc::invalid_argument, "there is no etcd endpoint"};
+  return endpoints;
+}
+
 std::chrono::nanoseconds EtcdPace::first_attempt(std::chrono::nanoseconds whole) const {
   std::chrono::nanoseconds usual = std::min(kFirstAttempt, whole / 3);
   return std::clamp(2 * slow_, usual, std::max(usual, whole / 2));

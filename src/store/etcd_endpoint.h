@@ -24,6 +24,8 @@ struct EtcdEndpoint {
 // Reads `http://host:port`, `https://host:port`, `host:port`, with an IPv6 address in brackets, and an optional `/` at
 // the end. TLS: for https, and for all where `always_tls`. invalid_argument: it is none of these.
 Result<EtcdEndpoint> parse_etcd_endpoint(std::string_view text, bool always_tls);
+// All of them, of which there must be one.
+Result<std::vector<EtcdEndpoint>> parse_etcd_endpoints(const std::vector<std::string>& texts, bool always_tls);
 
 // How long attempts may take: a member that hangs shall not cost much, and what is slow shall not be sent again and
 // again and never awaited. Not thread-safe.

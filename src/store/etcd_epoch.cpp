@@ -7,14 +7,14 @@
 #include "base/random.h"
 #include "store/etcd_client.h"
 #include "store/etcd_lease_pool.h"
+#include "store/etcd_loss_grpc.h"
+#include "store/etcd_token_base.h"
 
 namespace sharedlock {
 
 namespace {
 
 namespace pb = etcdserverpb;
-
-constexpr const char* kPrefix = "/shared-lock.meta/epochs/";
 
 // What a server that died leaves behind goes by itself.
 constexpr std::chrono::minutes kKeyLives{60};
@@ -25,12 +25,16 @@ constexpr std::chrono::seconds kLongestTry{2};
 
 }  // namespace
 
-EtcdEpoch::EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock, Log& log, Executor executor)
+EtcdEpoch::EtcdEpoch(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdTokenBase& token_base,
+                     EtcdLeasePool& pool, Clock& clock, Log& log, Executor executor)
     : client_(client),
+      witness_(witness),
+      loss_(loss),
+      token_base_(token_base),
       pool_(pool),
       clock_(clock),
       executor_(executor),
-      key_(kPrefix + random_uuid()),
+      key_(kEpochPrefix + random_uuid()),
       beginning_(clock),
       unended_(std::in_place, clock, log, "what etcd was asked without an answer may still be carried out") {}
 
@@ -53,22 +57,40 @@ Task<Result<Revision>> EtcdEpoch::begin(Deadline deadline) {
   BootTime now = clock_.boot_now();
   auto lease = co_await lease_for_key(now, deadline);
   if (!lease) co_return Error{Errc::unavailable, lease.error().message};
+  auto begun = co_await begin_under(*lease, deadline);
+  if (!begun) co_return begun;
+  ends_ = now + kLongest;
+  epoch_ = *begun;
+  co_return begun;
+}
+
+Task<Result<Revision>> EtcdEpoch::begin_under(LeaseId lease, Deadline deadline) {
+  auto known = witness_.known_of_ours(client_.highest());
   pb::TxnRequest request;
+  add_guard(request, witness_);
+  expect_base(request);
   pb::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(key_);
-  put.set_lease(number_of(*lease));
-  auto written = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
+  put.set_lease(number_of(lease));
+  add_witness(*request.mutable_success(), witness_, witness_.value(clock_.boot_now()));
+  add_own_ranges(*request.mutable_failure(), witness_);
+  auto written = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline, EtcdTxn::guarded_and_logged);
   if (!written.result) {
     if (written.result.error().code == Errc::lease_not_found) {
-      pool_.drop(*lease);
+      pool_.drop(lease);
       lease_ends_ = BootTime();
     }
     co_return Error{Errc::unavailable, written.result.error().message};
   }
-  epoch = Revision{written.result->header().revision()};
-  ends_ = now + kLongest;
-  epoch_ = epoch;
-  co_return epoch;
+  bool begun = written.result->succeeded();
+  bool fine = begun ? loss_.confirm(known, *written.result) : loss_.examine(known, written, 0);
+  if (!fine) co_return *witness_.refusal();
+  if (!begun) co_return Error{Errc::unavailable, std::string(kTokenBaseKey) + " in etcd has just been changed"};
+  co_return Revision{written.result->header().revision()};
+}
+
+void EtcdEpoch::expect_base(pb::TxnRequest& request) const {
+  expect_value(request, kTokenBaseKey, std::to_string(token_base_.value()));
 }
 
 // One lease for many epochs: what ends is not ended by its lease.
@@ -76,7 +98,7 @@ Task<Result<LeaseId>> EtcdEpoch::lease_for_key(BootTime now, Deadline deadline) 
   if (lease_ends_ > now + kLongest) co_return lease_;
   auto lease = co_await pool_.join(now + kKeyLives, deadline);
   if (!lease) co_return lease.error();
-  lease_ = *lease;
+  lease_ = lease->id;
   lease_ends_ = now + kKeyLives;
   co_return lease_;
 }
@@ -114,11 +136,15 @@ Task<bool> EtcdEpoch::end_late() {
   co_return ended || is_ending_late_.exchange(true);
 }
 
+// Shows the witness too: what is seen to have been done afterwards was done by then.
 Task<bool> EtcdEpoch::leave(Deadline deadline) {
   pb::TxnRequest request;
   request.add_success()->mutable_request_delete_range()->set_key(key_);
+  add_own_ranges(*request.mutable_success(), witness_);
   auto erased = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline);
-  co_return erased.result.has_value();
+  if (!erased.result) co_return false;
+  witness_.confirmed(read_own_ranges(*erased.result, 1).own);
+  co_return true;
 }
 
 }  // namespace sharedlock

@@ -12,21 +12,36 @@
 #include "store/lease_store.h"
 #include "store/shared_work.h"
 
+namespace etcdserverpb {
+class TxnRequest;
+}  // namespace etcdserverpb
+
 namespace sharedlock {
 
 class EtcdClient;
 class EtcdLeasePool;
+class EtcdLoss;
+class EtcdTokenBase;
+class EtcdWitness;
+
+// Where the keys of epochs are.
+inline constexpr const char* kEpochPrefix = "/shared-lock.meta/epochs/";
 
 // The epoch of this server's writes: the revision of a key of its own in etcd, with which its transactions are
 // compared. What was sent and not answered may be carried out much later, when a network is mended or a member wakes.
-// Once the key was written again, or erased, it no longer can: its epoch is over. Thread-safe. Everything that is
+// Once the key was written again, or erased, it no longer can: its epoch is over. Each epoch begins with a look whether
+// etcd has forgotten something (R32), and whether the base of tokens stands as it was. Thread-safe. Everything that is
 // handed in must outlive it, and it must outlive its calls.
 class EtcdEpoch {
  public:
   // Background work runs on `executor`.
-  EtcdEpoch(EtcdClient& client, EtcdLeasePool& pool, Clock& clock, Log& log, Executor executor);
+  EtcdEpoch(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdTokenBase& token_base, EtcdLeasePool& pool,
+            Clock& clock, Log& log, Executor executor);
 
   const std::string& key() const { return key_; }
+
+  // Compares a transaction that is not of an epoch with what an epoch begins with: the base of tokens.
+  void expect_base(etcdserverpb::TxnRequest& request) const;
 
   // The present one, or a new one if that is over. Errors: `unavailable` and `deadline_exceeded`, when etcd did not
   // answer or could not write.
@@ -50,12 +65,16 @@ class EtcdEpoch {
 
  private:
   Task<Result<Revision>> begin(Deadline deadline);
+  Task<Result<Revision>> begin_under(LeaseId lease, Deadline deadline);
   Task<Result<LeaseId>> lease_for_key(BootTime now, Deadline deadline);
   void end_in_background(Revision epoch);
   Task<bool> end_late();
   Revision present() const;
 
   EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdLoss& loss_;
+  EtcdTokenBase& token_base_;
   EtcdLeasePool& pool_;
   Clock& clock_;
   Executor executor_;

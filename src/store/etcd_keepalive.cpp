@@ -107,7 +107,7 @@ class EtcdKeepalive::Lane {
       be_patient(2 * longest_answer_);
     }
     bool distrusted = std::exchange(distrusted_, false);
-    if (distrusted) failure.message = "it does not know what the others know";
+    if (distrusted) failure = EtcdFailure{kUnusableAnswer, "it does not know what the others know"};
     if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
       connections_.renew_token(generation);
     } else if (distrusted || slots_.has_waiters()) {

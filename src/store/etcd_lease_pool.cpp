@@ -25,24 +25,25 @@ struct EtcdLeasePool::Seat {
   std::optional<Result<void>> outcome;
 };
 
-Task<Result<LeaseId>> EtcdLeasePool::join(BootTime end, Deadline deadline) {
+Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline) {
   auto executor = co_await asio::this_coro::executor;
   Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
   do {
     auto seat = std::make_shared<Seat>(executor);
     PooledLeases::Place place = take(end, seat);
+    Joined joined{place.id, place.sent};
     for (const Order& order : place.ahead) background_.spawn(executor_, grant_ahead(order));
     if (place.order) {
       auto granted = co_await grant(*place.order, deadline);
-      if (granted) co_return place.id;
+      if (granted) co_return joined;
       if (granted.error().code != Errc::lease_in_use) co_return granted.error();
       continue;  // of 2^39 ids one that is in use may be hit now and then
     }
-    if (place.granted) co_return place.id;
+    if (place.granted) co_return joined;
     co_await seat->called.wait(time_left(clock_, deadline));
     leave(place.id, seat);
     if (!seat->outcome) co_return last;
-    if (*seat->outcome) co_return place.id;
+    if (*seat->outcome) co_return joined;
     // What another's time was too short for, mine may not be.
     last = seat->outcome->error();
     if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
@@ -99,6 +100,11 @@ void EtcdLeasePool::end(LeaseId id, const Result<Ttl>& granted) {
 void EtcdLeasePool::drop(LeaseId id) {
   std::scoped_lock lock(mutex_);
   pool_.drop(id);
+}
+
+void EtcdLeasePool::drop_sent_before(BootTime moment) {
+  std::scoped_lock lock(mutex_);
+  pool_.drop_sent_before(moment);
 }
 
 }  // namespace sharedlock

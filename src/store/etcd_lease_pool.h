@@ -25,11 +25,20 @@ class EtcdLeasePool {
   EtcdLeasePool(EtcdLeases& leases, Clock& clock, Executor executor, TaskGroup& background)
       : leases_(leases), clock_(clock), executor_(executor), background_(background) {}
 
-  // A lease under which an entry surely lives until `end`. Errors: those of a grant.
-  Task<Result<LeaseId>> join(BootTime end, Deadline deadline);
+  struct Joined {
+    LeaseId id;
+    BootTime sent;  // not later than the first sending of its grant
+  };
+
+  // A lease under which an entry surely lives until `end`, and that etcd says so too, if the clocks of this machine did
+  // not stand still since its grant (R34). Errors: those of a grant.
+  Task<Result<Joined>> join(BootTime end, Deadline deadline);
 
   // It has ended before its time: nobody joins it any more. Any lease id may be named.
   void drop(LeaseId id);
+
+  // The clocks of this machine stood still before that moment: nobody joins any more what was asked for before.
+  void drop_sent_before(BootTime moment);
 
  private:
   struct Seat;

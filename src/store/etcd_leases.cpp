@@ -8,6 +8,7 @@
 #include "store/etcd_client.h"
 #include "store/etcd_keepalive.h"
 #include "store/etcd_lease_ids.h"
+#include "store/etcd_lease_looks.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_token_base.h"
 
@@ -226,19 +227,40 @@ Task<Result<void>> EtcdLeases::find_own(LeaseId id, std::string under, bool may_
 Task<Result<std::optional<LeaseInfo>>> EtcdLeases::info(LeaseId id, Deadline deadline) {
   auto first = co_await look(id, deadline);
   if (!first || (*first && !(*first)->keys.empty())) co_return first;
+  auto caught_up = co_await catch_up(deadline);
+  if (!caught_up) co_return caught_up.error();
+  co_return co_await look(id, deadline);
+}
+
+// Returns etcd's raft term.
+Task<Result<std::uint64_t>> EtcdLeases::catch_up(Deadline deadline) {
   pb::RangeRequest request;
   request.set_key(kTokenBaseKey);
   request.set_count_only(true);
   auto caught_up = co_await client_.range(std::move(request), deadline);
   if (!caught_up) co_return caught_up.error();
-  co_return co_await look(id, deadline);
+  co_return std::uint64_t(caught_up->header().raft_term());
+}
+
+// The read that follows is what a quorum answers.
+Task<Result<std::optional<LeaseLife>>> EtcdLeases::life(LeaseId id, Deadline deadline) {
+  EtcdLeaseLook look{.id = id};
+  for (int tries = 0; tries < kTries; ++tries) {
+    co_await look_at_lease(client_, &look, deadline);
+    if (look.failed) co_return *look.failed;
+    auto term = co_await catch_up(deadline);
+    if (!term) co_return term.error();
+    if (look.counts_in(*term)) co_return look.life;
+  }
+  co_return Error{Errc::unavailable, "members of etcd don't agree how long a lease lives"};
 }
 
 Task<Result<std::optional<LeaseInfo>>> EtcdLeases::look(LeaseId id, Deadline deadline) {
   pb::LeaseTimeToLiveRequest request;
   request.set_id(number_of(id));
   request.set_keys(true);
-  auto answer = co_await client_.time_to_live(std::move(request), deadline);
+  auto told = co_await client_.time_to_live(std::move(request), deadline);
+  auto& answer = told.result;
   if (!answer && answer.error().code == Errc::lease_not_found) co_return std::optional<LeaseInfo>();
   if (!answer) co_return answer.error();
   if (answer->grantedttl() == 0) co_return std::optional<LeaseInfo>();

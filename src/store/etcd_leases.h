@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -52,17 +53,21 @@ class EtcdLeases {
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline);
   Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline);
   Task<Result<std::optional<LeaseInfo>>> info(LeaseId id, Deadline deadline);
+  Task<Result<std::optional<LeaseLife>>> life(LeaseId id, Deadline deadline);
+
+  // What keep_alive() answers where nothing can be said: the error, or lease_not_found once the lease may have ended.
+  Error lost_or_unavailable(LeaseId id, const Error& error);
 
  private:
   Task<Result<Granted>> grant(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered);
   Task<Result<Granted>> take_over(OwnLease wanted, LeaseId id, Deadline deadline, bool* unanswered);
   Task<Result<std::optional<LeaseInfo>>> look(LeaseId id, Deadline deadline);
+  Task<Result<std::uint64_t>> catch_up(Deadline deadline);
   Task<Result<void>> find_own(LeaseId id, std::string under, bool may_be_empty, Deadline deadline);
   Task<Result<void>> find_after_renewal(LeaseId id, std::string under, Deadline deadline);
   void revoke_unanswered(LeaseId id);
   void revoke_in_background(LeaseId id, BootTime from);
   Task<bool> try_to_revoke(LeaseId id);
-  Error lost_or_unavailable(LeaseId id, const Error& error);
 
   EtcdClient& client_;
   EtcdKeepalive& keepalive_;

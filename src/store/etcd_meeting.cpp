@@ -12,7 +12,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-constexpr std::chrono::seconds kBetweenLooks{3};
+constexpr std::chrono::seconds kBetweenMeetings{3};
 constexpr std::chrono::seconds kBetweenFailedLogins{1};
 
 }  // namespace
@@ -23,11 +23,27 @@ Task<void> EtcdConnections::keep_looking() {
     for (const auto& member : members_) {
       if (stopping_) break;
       Deadline deadline{clock_.boot_now() + options_.request_timeout};
+      if (!member->is_connected()) broke(*member);
       auto met = co_await meet(member.get(), deadline);
+      if (met) met = co_await look_at_state(member.get(), deadline);
       if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
     }
-    if (!stopping_) co_await wake_->wait(kBetweenLooks);
+    if (!stopping_) co_await look_at_other_cluster();
+    if (!stopping_) co_await wake_->wait(kBetweenMeetings);
   }
+}
+
+Task<void> EtcdConnections::look_at_other_cluster() {
+  {
+    std::scoped_lock lock(mutex_);
+    if (!recognize_ || !clusters_.all_elsewhere()) co_return;
+  }
+  bool ours = co_await recognize_(members_.front().get(), options_.request_timeout);
+  if (!ours) co_return;
+  std::scoped_lock lock(mutex_);
+  if (!clusters_.all_elsewhere()) co_return;
+  clusters_.follow();
+  in_conflict_ = false;
 }
 
 void EtcdConnections::stop_looking() {
@@ -85,6 +101,23 @@ Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadli
   }
   failed(*member, failure, span);
   co_return unreachable(Errc::unavailable);
+}
+
+// Once for each connection.
+Task<Result<void>> EtcdConnections::look_at_state(EtcdMember* member, Deadline deadline) {
+  if (!check_) co_return Result<void>();
+  auto work = [this, member, deadline] { return check(member, deadline); };
+  auto checked = co_await member->checking.join(work, deadline);
+  if (!checked) co_return unreachable(Errc::deadline_exceeded);
+  co_return *std::move(checked);
+}
+
+Task<Result<void>> EtcdConnections::check(EtcdMember* member, Deadline deadline) {
+  std::uint64_t breaks = member->breaks;
+  if (member->checked == breaks) co_return Result<void>();
+  auto checked = co_await check_(member, first_attempt(time_left(deadline)));
+  if (checked) member->checked = breaks;
+  co_return checked;
 }
 
 Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline) {

@@ -44,6 +44,8 @@ struct TxnAnswer {
   bool succeeded = false;
   Revision as_of = kAbsent;                        // that of its write, or of what was found
   std::vector<etcdserverpb::RangeResponse> found;  // by its look, where it did not succeed
+  // [i] of the leases on which it rests (EtcdWrites::Item): until when that one surely lives; nothing: unknown.
+  std::vector<std::optional<BootTime>> surely_until = {};
 };
 
 // `as_of` is that of the answer which it came in. Nothing: the bytes are no TxnResponse.

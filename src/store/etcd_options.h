@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,6 +16,13 @@ struct EtcdTls {
   std::string key;
 };
 
+// What the owner of a store is told where etcd has forgotten something (R32): each at most once, on a thread of the
+// store. They must not block.
+struct EtcdLossHandler {
+  std::function<void()> refuses;     // from now on every call is refused, so nobody need wait
+  std::function<void()> begin_anew;  // nothing of that can still be held: another store is to be made
+};
+
 // How to reach an etcd cluster.
 struct EtcdOptions {
   std::vector<std::string> endpoints{"http://localhost:2379"};  // see parse_etcd_endpoint(); at least one
@@ -26,6 +34,8 @@ struct EtcdOptions {
   int max_retries = 3;                              // attempts = max_retries + 1, where repeating is safe
   std::string advice;                               // added to "etcd does not answer": what else could be done
   std::optional<std::int64_t> token_base;           // the base of fencing tokens to set, or to insist on (R31)
+  std::string key_prefix = "locks/";                // of the keys of locks: told to the other servers
+  std::chrono::seconds largest_ttl{86400};          // nobody promises anything for longer (R32)
 };
 
 }  // namespace sharedlock

@@ -63,6 +63,11 @@ void EtcdSession::lost(LeaseId id) {
 Task<void> EtcdSession::end(Deadline deadline) {
   LeaseId id = id_.exchange(LeaseId{0});
   if (id == LeaseId{0}) co_return;
+  pb::LeaseTimeToLiveRequest question;
+  question.set_id(number_of(id));
+  question.set_keys(true);
+  auto session = co_await client_.time_to_live(std::move(question), deadline);
+  if (!session.result || session.result->keys_size() > 0) co_return;
   pb::LeaseRevokeRequest request;
   request.set_id(number_of(id));
   co_await client_.revoke(std::move(request), deadline);

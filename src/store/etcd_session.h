@@ -34,7 +34,8 @@ class EtcdSession {
   // etcd says that there is no such lease.
   void lost(LeaseId id);
 
-  // Ends it and what hangs on it. To be awaited, if at all, before stop().
+  // Ends it, unless something hangs on it still, or may: that stays until kTtl is over, for another server to take
+  // over. To be awaited, if at all, before stop().
   Task<void> end(Deadline deadline);
 
   // Ends the coroutine soon.

@@ -15,10 +15,13 @@
 #include "store/etcd_keepalive.h"
 #include "store/etcd_lease_pool.h"
 #include "store/etcd_leases.h"
+#include "store/etcd_loss_grpc.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_session.h"
+#include "store/etcd_short_leases.h"
 #include "store/etcd_token_base.h"
 #include "store/etcd_watches.h"
+#include "store/etcd_witness.h"
 #include "store/lease_turns.h"
 
 namespace sharedlock {
@@ -38,13 +41,15 @@ const OwnLease* own_lease_in(const Transaction& transaction) {
 
 class EtcdStore final : public LeaseStore {
  public:
-  EtcdStore(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
+  EtcdStore(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log, EtcdLossHandler when_lost)
       : clock_(clock),
+        witness_(options.key_prefix, options.largest_ttl),
         connections_(std::move(options), std::move(endpoints), clock, log),
-        client_(connections_),
-        etcd_reads_(client_),
-        epoch_(client_, pool_, clock, log, executor()),
-        etcd_writes_(client_, epoch_),
+        client_(connections_, witness_),
+        loss_(connections_, client_, witness_, token_base_, watches_, std::move(when_lost), executor()),
+        etcd_reads_(client_, witness_, loss_),
+        epoch_(client_, witness_, loss_, token_base_, pool_, clock, log, executor()),
+        etcd_writes_(client_, witness_, loss_, epoch_, clock),
         reads_(etcd_reads_, kBatches, clock, executor(), background_),
         writes_(etcd_writes_, kBatches, clock, executor(), background_),
         token_base_(client_, connections_.options().token_base),
@@ -52,15 +57,20 @@ class EtcdStore final : public LeaseStore {
         watches_(connections_, client_, executor(), background_),
         leases_(client_, keepalive_, watches_, connections_.options(), clock, log, executor()),
         pool_(leases_, clock, executor(), background_),
+        short_leases_([this](BootTime moment) { pool_.drop_sent_before(moment); },
+                      [this](Transaction what, Deadline deadline) { return commit(std::move(what), deadline); }, clock,
+                      log, executor()),
         session_(client_, keepalive_, watches_, clock, executor(), background_) {
     background_.spawn(executor(), meet());
   }
 
   ~EtcdStore() override {
     leases_.stop();
+    short_leases_.stop();
     epoch_.stop();
     background_.spawn(executor(), say_farewell());
     background_.join();
+    short_leases_.join();
     epoch_.join();  // what that tries may have had a lease granted in the background
     background_.join();
   }
@@ -82,43 +92,54 @@ class EtcdStore final : public LeaseStore {
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) override {
     auto ready = co_await token_base_.known(deadline);
     if (!ready) co_return ready.error();
-    pb::RangeRequest request = range_of_prefix(prefix, after);
-    request.set_limit(static_cast<std::int64_t>(limit));
-    auto response = co_await client_.range(std::move(request), deadline);
-    if (!response) co_return response.error();
-    Listing listing{.entries = {}, .more = response->more(), .as_of = Revision{response->header().revision()}};
-    for (pb::KeyValue& kv : *response->mutable_kvs()) listing.entries.emplace_back(kv.key(), to_entry(kv));
-    co_return listing;
+    co_return co_await etcd_reads_.list(std::move(prefix), std::move(after), limit, deadline);
   }
 
+  // What is committed, or may be, is promised, before anybody is told of it: where etcd forgets it in this moment, it
+  // is shielded, or not told.
   Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
     BootTime called = clock_.boot_now();
     if (auto sound = check(transaction); !sound) co_return sound.error();
-    auto ready = co_await token_base_.known(deadline);
-    if (!ready) co_return not_sent(ready.error());
-    const OwnLease* own = own_lease_in(transaction);
-    if (!own) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
-
-    // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all. But where nothing
-    // is known to be in the way, and the lease could be ended again, the commit itself may tell.
-    if (own->known_outside || client_.lacks_space() || seems_in_the_way(transaction)) {
-      auto refused = co_await look(transaction, deadline);
-      if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
-    }
-    for (const Expect& expect : transaction.expect) hints_.present(expect.key);  // soon, by us or by who has it
-    co_return co_await grant_in_turn(std::move(transaction), called, deadline);
+    if (auto refused = witness_.refusal()) co_return not_sent(*std::move(refused));
+    auto promised_until = promise_of(transaction).until(called);
+    auto outcome = co_await commit_sound(std::move(transaction), called, deadline);
+    auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+    bool promised = outcome ? committed != nullptr : outcome_unknown(outcome.error().code);
+    if (!promised || !promised_until) co_return outcome;
+    witness_.promised(*promised_until);
+    if (committed) witness_.promised(saturating_add(called, committed->ttl));
+    if (auto refused = witness_.refusal()) co_return *std::move(refused);
+    co_return outcome;
   }
 
+  // What etcd answers for leases is not compared with the witness; so it counts only where that does not refuse
+  // afterwards.
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
-    return leases_.keep_alive(id, std::move(under), deadline);
+    BootTime called = clock_.boot_now();
+    if (auto refused = witness_.refusal()) co_return leases_.lost_or_unavailable(id, *refused);
+    auto renewed = co_await leases_.keep_alive(id, std::move(under), deadline);
+    if (renewed) witness_.promised_beside(called, *renewed + Ttl{1});
+    if (auto refused = witness_.refusal()) co_return leases_.lost_or_unavailable(id, *refused);
+    co_return renewed;
   }
 
   Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) override {
-    return leases_.revoke(id, std::move(under), deadline);
+    if (auto refused = witness_.refusal()) co_return *std::move(refused);
+    auto revoked = co_await leases_.revoke(id, std::move(under), deadline);
+    if (auto refused = witness_.refusal()) co_return *std::move(refused);
+    co_return revoked;
   }
 
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) override {
-    return leases_.info(id, deadline);
+    auto found = co_await leases_.info(id, deadline);
+    if (auto refused = witness_.refusal()) co_return *std::move(refused);
+    co_return found;
+  }
+
+  Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) override {
+    auto life = co_await leases_.life(id, deadline);
+    if (auto refused = witness_.refusal()) co_return *std::move(refused);
+    co_return life;
   }
 
   // What etcd answers is committed by a quorum.
@@ -135,15 +156,34 @@ class EtcdStore final : public LeaseStore {
  private:
   using Granted = EtcdLeases::Granted;
 
+  Task<Result<Outcome>> commit_sound(Transaction transaction, BootTime called, Deadline deadline) {
+    auto ready = co_await token_base_.known(deadline);
+    if (!ready) co_return not_sent(ready.error());
+    const OwnLease* own = own_lease_in(transaction);
+    if (!own) co_return co_await grant_and_apply(std::move(transaction), called, deadline);
+
+    // A lease of its own is worth a look first: whoever is refused then costs etcd no write at all. But where nothing
+    // is known to be in the way, and the lease could be ended again, the commit itself may tell.
+    if (own->known_outside || client_.lacks_space() || seems_in_the_way(transaction)) {
+      auto refused = co_await look(transaction, deadline);
+      if (!refused || *refused) co_return refused ? Result<Outcome>(**std::move(refused)) : refused.error();
+    }
+    for (const Expect& expect : transaction.expect) hints_.present(expect.key);  // soon, by us or by who has it
+    co_return co_await grant_in_turn(std::move(transaction), called, deadline);
+  }
+
   // Of a commit of which nothing was sent.
   static Error not_sent(Error error) {
     if (outcome_unknown(error.code)) error.code = Errc::unanswered;
     return error;
   }
 
-  // The leases of one commit: [i] of changes[i].
+  // The leases of one commit.
   struct Leases {
-    std::vector<LeaseId> ids;
+    std::vector<LeaseId> ids;     // [i] of changes[i]
+    EtcdShortLeases::Ends ends;   // likewise
+    std::vector<LeaseId> old;     // those that etcd is to be asked of (R34): they were granted before the call
+    std::vector<BootTime> least;  // [i]: until when old[i] must live
     std::optional<Granted> own;
   };
 
@@ -173,7 +213,7 @@ class EtcdStore final : public LeaseStore {
   }
 
   Task<Result<Outcome>> grant_and_apply(Transaction transaction, BootTime called, Deadline deadline) {
-    Error last{Errc::unanswered, "its leases ended before they were used"};
+    Error last{Errc::unanswered, "the leases of a change ended before they were used"};
     for (int attempt = 0; attempt <= connections_.options().max_retries; ++attempt) {
       Leases leases;
       auto granted = co_await grant_all(&transaction, &leases, called, deadline);
@@ -199,6 +239,7 @@ class EtcdStore final : public LeaseStore {
     for (const Mutation& change : transaction->changes) {
       auto* put = std::get_if<Put>(&change);
       Result<LeaseId> id(LeaseId{0});
+      leases->ends.push_back(put ? shared_end(put->lifetime, called) : std::nullopt);
       if (put) id = co_await lease_for(&put->lifetime, leases, called, deadline);
       if (!id) co_return id.error();
       leases->ids.push_back(*id);
@@ -208,8 +249,15 @@ class EtcdStore final : public LeaseStore {
 
   Task<Result<LeaseId>> lease_for(const Lifetime* lifetime, Leases* leases, BootTime called, Deadline deadline) {
     if (std::holds_alternative<SessionLease>(*lifetime)) co_return co_await session_.lease(deadline);
-    if (auto* pooled = std::get_if<PooledLease>(lifetime)) {
-      co_return co_await pool_.join(saturating_add(called, pooled->ttl), deadline);
+    if (auto* keep = std::get_if<KeepLease>(lifetime)) {
+      if (!keep->looked_up) rest_on(keep->id, keep->end, leases);
+      co_return keep->id;
+    }
+    if (auto end = shared_end(*lifetime, called)) {
+      auto joined = co_await pool_.join(*end, deadline);
+      if (!joined) co_return joined.error();
+      if (joined->sent < called) rest_on(joined->id, *end, leases);
+      co_return joined->id;
     }
     auto granted = co_await leases_.grant_own(std::get<OwnLease>(*lifetime), deadline);
     if (!granted) co_return granted.error();
@@ -217,8 +265,21 @@ class EtcdStore final : public LeaseStore {
     co_return granted->id;
   }
 
+  static void rest_on(LeaseId id, BootTime end, Leases* leases) {
+    leases->old.push_back(id);
+    leases->least.push_back(end);
+  }
+
+  // Whether etcd has said so.
+  static bool live_long_enough(const Leases& leases, const TxnAnswer& answer) {
+    return std::ranges::equal(answer.surely_until, leases.least,
+                              [](const auto& told, BootTime least) { return told && *told >= least; });
+  }
+
   Task<Result<Outcome>> apply(const Transaction* transaction, const Leases* leases, Deadline deadline) {
     EtcdWrites::Item write(*transaction, encode_txn(*transaction, leases->ids));
+    write.rests_on = leases->old;
+    if (leases->own) write.promises.ttl = std::max(write.promises.ttl, leases->own->ttl);  // etcd may give more
     auto answer = co_await writes_.submit(std::move(write), deadline);
     auto outcome = read_outcome(*transaction, *leases, answer);
     bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
@@ -229,7 +290,10 @@ class EtcdStore final : public LeaseStore {
       const OwnLease* own = own_lease_in(*transaction);
       if (own && !own->id) leases_.revoke_unknown(leases->own->id);
     }
-    co_return outcome;
+    bool may_be_short = outcome && !conflict && !live_long_enough(*leases, *answer.result);
+    if (!may_be_short) co_return outcome;
+    auto* committed = std::get_if<Committed>(&*outcome);
+    co_return co_await short_leases_.move(transaction, committed, &leases->ends, deadline);
   }
 
   static Result<Outcome> read_outcome(const Transaction& transaction, const Leases& leases,
@@ -254,7 +318,7 @@ class EtcdStore final : public LeaseStore {
   }
 
   static Outcome committed(Revision revision, const Leases& leases) {
-    Committed committed{.revision = revision, .lease = {}, .ttl = {}};
+    Committed committed{.revision = revision, .lease = {}, .ttl = {}, .leases = leases.ids};
     if (leases.own) {
       committed.lease = leases.own->id;
       committed.ttl = leases.own->ttl;
@@ -278,6 +342,7 @@ class EtcdStore final : public LeaseStore {
 
   // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
   Task<void> meet() {
+    background_.spawn(executor(), loss_.attend());
     Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
     auto known = co_await token_base_.known(soon);
     if (known) co_await epoch_.current(soon);  // so that the first request need not wait for it
@@ -290,6 +355,8 @@ class EtcdStore final : public LeaseStore {
     co_await session_.end(soon);
     Deadline a_little_later{clock_.boot_now() + std::chrono::seconds(1)};
     co_await epoch_.leave(a_little_later);
+    co_await loss_.say_farewell(a_little_later);
+    loss_.stop();
     session_.stop();
     connections_.stop_looking();
     keepalive_.stop();
@@ -297,10 +364,12 @@ class EtcdStore final : public LeaseStore {
   }
 
   Clock& clock_;
+  EtcdWitness witness_;
   EtcdConnections connections_;
   EtcdClient client_;
   IoThreads threads_{1};
   TaskGroup background_;
+  EtcdLoss loss_;
   EtcdReads etcd_reads_;
   EtcdEpoch epoch_;
   EtcdWrites etcd_writes_;
@@ -311,6 +380,7 @@ class EtcdStore final : public LeaseStore {
   EtcdWatches watches_;
   EtcdLeases leases_;
   EtcdLeasePool pool_;
+  EtcdShortLeases short_leases_;
   EtcdSession session_;
   LeaseTurns turns_;
   PresenceHints hints_;  // of keys that were to be put with a lease of their own
@@ -318,15 +388,11 @@ class EtcdStore final : public LeaseStore {
 
 }  // namespace
 
-Result<std::unique_ptr<LeaseStore>> make_etcd_store(EtcdOptions options, Clock& clock, Log& log) {
-  std::vector<EtcdEndpoint> endpoints;
-  for (const std::string& text : options.endpoints) {
-    auto endpoint = parse_etcd_endpoint(text, options.tls.has_value());
-    if (!endpoint) return endpoint.error();
-    endpoints.push_back(*std::move(endpoint));
-  }
-  if (endpoints.empty()) return Error{Errc::invalid_argument, "there is no etcd endpoint"};
-  return std::make_unique<EtcdStore>(std::move(options), std::move(endpoints), clock, log);
+Result<std::unique_ptr<LeaseStore>> make_etcd_store(EtcdOptions options, Clock& clock, Log& log,
+                                                    EtcdLossHandler when_lost) {
+  auto endpoints = parse_etcd_endpoints(options.endpoints, options.tls.has_value());
+  if (!endpoints) return endpoints.error();
+  return std::make_unique<EtcdStore>(std::move(options), *std::move(endpoints), clock, log, std::move(when_lost));
 }
 
 }  // namespace sharedlock

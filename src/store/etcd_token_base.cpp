@@ -26,6 +26,13 @@ pb::TxnRequest put_if_absent(std::int64_t value) {
 
 }  // namespace
 
+std::optional<std::int64_t> parse_token_base(std::string_view text) {
+  std::int64_t number = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < 0) return std::nullopt;
+  return number;
+}
+
 EtcdTokenBase::EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted)
     : client_(client), wanted_(wanted), reading_(client.clock()) {}
 
@@ -45,22 +52,31 @@ Task<Result<void>> EtcdTokenBase::read(Deadline deadline) {
   }
   if (!found) co_return Error{Errc::unavailable, found.error().message};
   if (found->kvs_size() == 0) co_return Error{Errc::unavailable, std::string(kTokenBaseKey) + " was deleted in etcd"};
-  co_return take(found->kvs(0).value());
+  co_return take(found->kvs(0).value(), Revision{found->header().revision()});
 }
 
-Result<void> EtcdTokenBase::take(const std::string& text) {
-  std::int64_t stands = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), stands);
-  if (error != std::errc() || end != text.data() + text.size() || stands < 0) {
+Result<void> EtcdTokenBase::take(const std::string& text, Revision as_of) {
+  auto stands = parse_token_base(text);
+  if (!stands) {
     return Error{Errc::unavailable, std::string(kTokenBaseKey) + " in etcd is not a number"};
   }
-  if (wanted_ && *wanted_ != stands) {
+  if (wanted_ && *wanted_ > *stands) {
     return Error{Errc::unavailable, "the base of fencing tokens is set to " + std::to_string(*wanted_) + ", but " +
-                                        kTokenBaseKey + " in etcd says " + text + ", and it never changes"};
+                                        kTokenBaseKey + " in etcd says " + text +
+                                        ", which is less; no tokens may fall"};
   }
-  value_ = stands;
+  value_ = *stands;
+  known_at_ = as_of;
   known_ = true;
   return {};
+}
+
+// It was there at the revision at which it was read: what is older than that says nothing.
+EtcdTokenBase::Change EtcdTokenBase::change(const std::optional<std::string>& stands, Revision as_of) const {
+  if (!known_ || as_of <= known_at_.load()) return Change::none;
+  auto number = stands ? parse_token_base(*stands) : std::nullopt;
+  if (number == value()) return Change::none;
+  return number && *number > value() ? Change::raised : Change::lost;
 }
 
 }  // namespace sharedlock

@@ -2,11 +2,15 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "store/etcd_options.h"
+#include "store/lease_store.h"
 #include "store/shared_work.h"
 
 namespace sharedlock {
@@ -15,28 +19,37 @@ class EtcdClient;
 
 // Where it stands: a key that every server may read.
 inline constexpr const char* kTokenBaseKey = "/shared-lock.meta/token-base";
+std::optional<std::int64_t> parse_token_base(std::string_view text);  // nothing: it is no such number
 
 // What is added to etcd's revisions to make fencing tokens (R31): one key of the cluster, read before anything is
-// answered. The first server writes it, and then it never changes. Thread-safe.
+// answered. The first server writes it; it changes only where etcd has forgotten something (EtcdLoss), and what serves
+// then is another store. Thread-safe.
 class EtcdTokenBase {
  public:
-  // `wanted`: to be written where there is none, and insisted on where there is one.
+  // `wanted`: to be written where there is none; one that stands must not be less.
   EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted);
 
   // Ends when it is known. `unavailable`: etcd did not answer, or what stands there is not what was wanted.
   Task<Result<void>> known(Deadline deadline);
+
+  // What stands there as of a revision: the same, or nobody can tell yet; a higher number; nothing, or something else.
+  enum class Change { none, raised, lost };
+  Change change(const std::optional<std::string>& stands, Revision as_of) const;
+
+  bool is_known() const { return known_; }
 
   // Only after known() has succeeded.
   std::int64_t value() const { return value_; }
 
  private:
   Task<Result<void>> read(Deadline deadline);
-  Result<void> take(const std::string& text);
+  Result<void> take(const std::string& text, Revision as_of);
 
   EtcdClient& client_;
   const std::optional<std::int64_t> wanted_;
   std::atomic<bool> known_ = false;
   std::atomic<std::int64_t> value_ = 0;
+  std::atomic<Revision> known_at_{kAbsent};
   SharedWork<Result<void>> reading_;
 };
 

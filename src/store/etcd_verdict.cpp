@@ -8,6 +8,7 @@ using Next = EtcdVerdict::Next;
 
 // gRPC's codes, as its specification numbers them.
 constexpr int kInvalidArgument = 3;
+constexpr int kGrpcDeadlineExceeded = 4;
 constexpr int kNotFound = 5;
 constexpr int kPermissionDenied = 7;
 constexpr int kResourceExhausted = 8;
@@ -45,6 +46,18 @@ EtcdVerdict judge_unavailable(std::string_view message) {
 }
 
 }  // namespace
+
+std::string etcd_says(std::string_view endpoint, std::string_view message) {
+  return "etcd at " + std::string(endpoint) + " says: " + std::string(message);
+}
+
+std::string etcd_trouble(std::string_view endpoint, int grpc_code, std::string_view message) {
+  std::string etcd = "etcd at " + std::string(endpoint);
+  if (grpc_code == kUnusableAnswer) return "the answer of " + etcd + " can't be used: " + std::string(message);
+  if (message.starts_with("etcdserver: ")) return etcd_says(endpoint, message);
+  std::string why = grpc_code == kGrpcDeadlineExceeded ? "no answer in time" : std::string(message);
+  return "etcd does not answer at " + std::string(endpoint) + ": " + why;
+}
 
 bool says_no_space(std::string_view message) {
   return says(message, "database space exceeded");

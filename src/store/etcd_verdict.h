@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -24,6 +25,15 @@ struct EtcdVerdict {
 // Reads the code and the message of a gRPC status that is not OK. etcd words its errors in the message; the codes alone
 // don't tell a lease that is gone from a member that is away.
 EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message);
+
+// Instead of a gRPC code: there was an answer, but one that nothing may rest on. The message says what is wrong with
+// it.
+inline constexpr int kUnusableAnswer = 0;
+
+// For people: what etcd said there; and why it was of no use, be it what it said, or how its answer is, or that there
+// was none.
+std::string etcd_says(std::string_view endpoint, std::string_view message);
+std::string etcd_trouble(std::string_view endpoint, int grpc_code, std::string_view message);
 
 // Whether etcd's quota is used up: it takes nothing more in until an operator has made room.
 bool says_no_space(std::string_view message);

@@ -69,6 +69,20 @@ TEST(EtcdVerdict, WhatMakesNoSenseToEtcdIsRefused) {
   }
 }
 
+// What is said to people must not contradict itself: that etcd does not answer, and what it answered.
+TEST(EtcdTrouble, OnlyOneWhoSaidNothingDoesNotAnswer) {
+  EXPECT_EQ(etcd_trouble("http://e:1", 14, "failed to connect to all addresses"),
+            "etcd does not answer at http://e:1: failed to connect to all addresses");
+  EXPECT_EQ(etcd_trouble("http://e:1", 4, "Deadline Exceeded"),
+            "etcd does not answer at http://e:1: no answer in time");
+  for (auto [code, words] : {std::pair(14, "etcdserver: no leader"), std::pair(14, "etcdserver: leader changed"),
+                             std::pair(2, "etcdserver: server stopped")}) {
+    EXPECT_EQ(etcd_trouble("http://e:1", code, words), "etcd at http://e:1 says: " + std::string(words));
+  }
+  EXPECT_EQ(etcd_trouble("http://e:1", kUnusableAnswer, "it is older than what was known"),
+            "the answer of etcd at http://e:1 can't be used: it is older than what was known");
+}
+
 TEST(EtcdVersion, GoodOnesAreNotWarnedOf) {
   for (auto version : {"3.4.44", "3.4.100", "3.5.33", "3.6.14", "3.7.0", "4.0.0", "", "unknown"}) {
     EXPECT_THAT(faults_of_etcd(version), IsEmpty()) << version;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/thread.h"
+
 namespace sharedlock {
 
 Expirer::Expirer(Clock& clock, std::mutex& mutex, const LeaseTable& table, ExpireOne expire_one)
@@ -28,6 +30,7 @@ void Expirer::look_again() {
 }
 
 void Expirer::run() {
+  const NamedThread named("expirer");
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     expire_some();

@@ -5,6 +5,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "base/thread.h"
+
 namespace sharedlock {
 
 namespace {
@@ -168,6 +170,7 @@ bool GroupCommit::wait_until_durable(Ticket ticket) {
 }
 
 void GroupCommit::run_writer() {
+  const NamedThread named("journal");
   std::unique_lock lock(mutex_);
   while (failure_.empty()) {
     wake_.wait(lock, [this] { return stopping_ || gathering_->has_changes; });
@@ -213,6 +216,7 @@ GroupCommit::Finished GroupCommit::finish(const Result<void>& written) {
 }
 
 void GroupCommit::run_watchdog() {
+  const NamedThread named("journal-waits");
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     end_late_waits(lock);

@@ -37,7 +37,7 @@ constexpr std::int64_t number_of(LeaseId id) {
 LeaseId random_lease_id();
 
 // How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most
-// 2 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
+// 3 s later unless it was renewed (on etcd a server-side minimum and a change of leader may make it later still).
 struct OwnLease {  // a lease of its own, which keep_alive() renews
   Ttl ttl;
   std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
@@ -48,8 +48,19 @@ struct OwnLease {  // a lease of its own, which keep_alive() renews
 struct PooledLease {  // never kept alive; entries may share a lease
   Ttl ttl;
 };
+struct PooledUntil {  // the same, but the entry surely lives until `end`, and ends at most 3 s later
+  BootTime end;
+};
+// For an entry that hangs on the lease `id` at the revision that is expected: it stays under that lease, whenever that
+// ends. `end`: until then the caller will count on it. A store that finds out that the lease ends before moves the
+// entry, as PooledUntil{end} would. `looked_up`: lease_life() has said so during this very request.
+struct KeepLease {
+  LeaseId id;
+  BootTime end;
+  bool looked_up = false;
+};
 struct SessionLease {};  // lives as long as this server does; never written to disk
-using Lifetime = std::variant<OwnLease, PooledLease, SessionLease>;
+using Lifetime = std::variant<OwnLease, PooledLease, PooledUntil, KeepLease, SessionLease>;
 
 // What is stored under a key. `created` is the revision at which the key last came into being, `revision` that of its
 // last change.
@@ -95,6 +106,8 @@ struct Committed {
   Revision revision;  // of this transaction (where it changed nothing: of the store)
   LeaseId lease{};    // of its OwnLease, if it put one
   Ttl ttl{};          // of that lease as really granted: at least what was asked for
+  // [i] of changes[i]: the lease on which an entry hangs that was put; 0 for one that was erased.
+  std::vector<LeaseId> leases = {};
 };
 struct Conflict {  // nothing was changed
   Revision as_of;
@@ -111,6 +124,13 @@ struct LeaseInfo {
   Ttl granted;
   Ttl left;                       // rounded down
   std::vector<std::string> keys;  // in key order
+};
+// When a lease ends that nobody renews, on the clock of this server.
+struct LeaseLife {
+  BootTime surely_until;
+  BootTime at_most_until;  // but for a change of etcd's leader
+
+  bool operator==(const LeaseLife&) const = default;
 };
 using KeyedEntry = std::pair<std::string, Entry>;
 struct Listing {
@@ -177,7 +197,8 @@ class LeaseStore {
   virtual Task<Result<Found>> get(std::string key, Deadline deadline) = 0;
 
   // The one write. lease_in_use: the OwnLease names an id under which an entry hangs (a lease of that id without
-  // entries is taken over, with the new ttl). invalid_argument: see Transaction.
+  // entries is taken over, with the new ttl). lease_not_found: a KeepLease names another lease than that of its entry.
+  // invalid_argument: see Transaction.
   virtual Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) = 0;
 
   // Brings an OwnLease back to its full ttl, counted from this call, and returns that ttl. Only a lease on which an
@@ -192,6 +213,9 @@ class LeaseStore {
 
   // What hangs on a lease of any kind; nothing when there is no such lease.
   virtual Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) = 0;
+
+  // How long a lease of any kind lives yet; nothing when there is no such lease. Costs less than lease().
+  virtual Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) = 0;
 
   // Ends when everything up to `as_of` is durable: awaited before every answer that rests on what get(), list() or a
   // Conflict said, but for a refused try.

@@ -17,16 +17,16 @@ constexpr Ttl kSessionTtl{8};
 
 // Leases end in ticks: all that end within the same quarter of a second share a list, so that starting, renewing and
 // ending one costs no search through all of them. A lease ends at the end of its tick, so late by at most one.
-constexpr std::int64_t kTick = std::chrono::nanoseconds(std::chrono::milliseconds(250)).count();
+constexpr std::int64_t kWheelTick = std::chrono::nanoseconds(std::chrono::milliseconds(250)).count();
 
 std::int64_t tick_of(BootTime end) {
   std::int64_t nanoseconds = end.time_since_epoch().count();
-  return nanoseconds / kTick + (nanoseconds % kTick > 0 ? 1 : 0);
+  return nanoseconds / kWheelTick + (nanoseconds % kWheelTick > 0 ? 1 : 0);
 }
 
 BootTime time_of(std::int64_t tick) {
-  constexpr std::int64_t kLastTick = BootTime::max().time_since_epoch().count() / kTick;
-  return tick > kLastTick ? BootTime::max() : BootTime(std::chrono::nanoseconds(tick * kTick));
+  constexpr std::int64_t kLastTick = BootTime::max().time_since_epoch().count() / kWheelTick;
+  return tick > kLastTick ? BootTime::max() : BootTime(std::chrono::nanoseconds(tick * kWheelTick));
 }
 
 // Drawn once per process, so that nobody outside can choose keys that collide.
@@ -114,6 +114,13 @@ std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
   return info;
 }
 
+std::optional<LeaseLife> LeaseTable::lease_life(LeaseId id) const {
+  const LeaseNode* node = leases_.find(id);
+  if (!node) return std::nullopt;
+  BootTime end = node->kind == Kind::session ? BootTime::max() : time_of(node->tick);
+  return LeaseLife{end, end};
+}
+
 bool LeaseTable::any_under(std::string_view prefix) const {
   bool any = false;
   in_order_.walk(prefix, [&](const EntryNode& first) {
@@ -160,22 +167,35 @@ bool LeaseTable::takes_a_used_lease(const Transaction& transaction) const {
   });
 }
 
+bool LeaseTable::keeps_another_lease(const Transaction& transaction) const {
+  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
+    const Put* put = std::get_if<Put>(&change);
+    const KeepLease* keep = put ? std::get_if<KeepLease>(&put->lifetime) : nullptr;
+    const EntryNode* stands = keep ? by_key_.find(put->key) : nullptr;
+    return keep && !(stands && stands->lease->id == keep->id);
+  });
+}
+
 Result<Outcome> LeaseTable::commit(Transaction transaction, BootTime now, std::vector<Change>* changes) {
   if (auto valid = check(transaction); !valid) return valid.error();
   if (auto lost = conflict(transaction)) return Outcome(*std::move(lost));
   if (takes_a_used_lease(transaction)) return Error{Errc::lease_in_use, "the lease id is in use"};
+  if (keeps_another_lease(transaction)) return Error{Errc::lease_not_found, "the entry hangs on another lease"};
   if (changes_anything(transaction)) revision_ = Revision{number_of(revision_) + 1};
 
   Committed committed{.revision = revision_};
+  committed.leases.reserve(transaction.changes.size());
   for (Mutation& change : transaction.changes) {
     if (auto* to_put = std::get_if<Put>(&change)) {
       bool own = std::holds_alternative<OwnLease>(to_put->lifetime);
       const LeaseNode& lease = put(std::move(*to_put), now, changes);
+      committed.leases.push_back(lease.id);
       if (!own) continue;
       committed.lease = lease.id;
       committed.ttl = lease.ttl;
-    } else if (EntryNode* node = by_key_.find(key_of(change))) {
-      erase(*node, changes);
+    } else {
+      committed.leases.push_back(LeaseId{0});
+      if (EntryNode* node = by_key_.find(key_of(change))) erase(*node, changes);
     }
   }
   return Outcome(committed);
@@ -243,6 +263,13 @@ LeaseTable::LeaseNode& LeaseTable::lease_for(const Lifetime& lifetime, BootTime 
     }
     return begin_lease(own->id ? *own->id : unused_id(), Kind::own, own->ttl, now);
   }
+  if (auto* until = std::get_if<PooledUntil>(&lifetime)) {
+    Ttl left = std::chrono::ceil<Ttl>(std::max(until->end, now) - now);
+    LeaseNode& lease = begin_lease(unused_id(), Kind::pooled, std::max(left, Ttl{1}), now);
+    stop_ticking(lease);
+    end_at(lease, until->end);
+    return lease;
+  }
   return begin_lease(unused_id(), Kind::pooled, std::get<PooledLease>(lifetime).ttl, now);
 }
 
@@ -258,7 +285,11 @@ void LeaseTable::tell(const LeaseNode& lease) {
 }
 
 void LeaseTable::start_ticking(LeaseNode& lease, BootTime now) {
-  lease.tick = tick_of(saturating_add(now, lease.ttl));
+  end_at(lease, saturating_add(now, lease.ttl));
+}
+
+void LeaseTable::end_at(LeaseNode& lease, BootTime end) {
+  lease.tick = tick_of(end);
   ending_[lease.tick].push_back(lease);
 }
 
@@ -293,19 +324,21 @@ LeaseTable::EntryNode& LeaseTable::new_entry(std::string key, Revision created) 
 }
 
 const LeaseTable::LeaseNode& LeaseTable::put(Put put, BootTime now, std::vector<Change>* changes) {
-  LeaseNode& lease = lease_for(put.lifetime, now);
   EntryNode* node = by_key_.find(put.key);
-  if (node) {
-    detach(*node);
-  } else {
-    node = &new_entry(std::move(put.key), revision_);
+  if (!std::holds_alternative<KeepLease>(put.lifetime)) {
+    LeaseNode& lease = lease_for(put.lifetime, now);
+    if (node) {
+      detach(*node);
+    } else {
+      node = &new_entry(std::move(put.key), revision_);
+    }
+    node->lease = &lease;
+    lease.entries.push_back(*node);
   }
   node->value = std::move(put.value);
   node->revision = revision_;
-  node->lease = &lease;
-  lease.entries.push_back(*node);
   if (changes) changes->push_back({.key = node->key, .now = node->entry(), .previous = std::nullopt});
-  return lease;
+  return *node->lease;
 }
 
 void LeaseTable::erase(EntryNode& node, std::vector<Change>* changes) {

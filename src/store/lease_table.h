@@ -47,6 +47,7 @@ class LeaseTable {
   std::optional<Entry> get(std::string_view key) const;
   Listing list(std::string_view prefix, std::string_view after, std::size_t limit) const;
   std::optional<LeaseInfo> lease(LeaseId id, BootTime now) const;
+  std::optional<LeaseLife> lease_life(LeaseId id) const;
 
   // As LeaseStore describes them. What was changed is appended to `changes`, unless that is null.
   Result<Outcome> commit(Transaction transaction, BootTime now, std::vector<Change>* changes);
@@ -113,6 +114,7 @@ class LeaseTable {
   std::optional<Conflict> conflict(const Transaction& transaction) const;
   bool changes_anything(const Transaction& transaction) const;
   bool takes_a_used_lease(const Transaction& transaction) const;
+  bool keeps_another_lease(const Transaction& transaction) const;
 
   LeaseNode& lease_for(const Lifetime& lifetime, BootTime now);
   LeaseNode& new_lease(LeaseId id, Kind kind, Ttl ttl);
@@ -121,6 +123,7 @@ class LeaseTable {
   EntryNode& new_entry(std::string key, Revision created);
   void tell(const LeaseNode& lease);
   void start_ticking(LeaseNode& lease, BootTime now);
+  void end_at(LeaseNode& lease, BootTime end);
   void stop_ticking(LeaseNode& lease);
   void drop_lease(LeaseNode& lease);
 

@@ -58,6 +58,12 @@ class MemoryStore final : public LeaseStore {
     co_return table_.lease(id, now);
   }
 
+  Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
+    co_return table_.lease_life(id);
+  }
+
   Task<Result<void>> settled(Revision, Deadline) override { co_return Result<void>(); }
 
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline) override {

@@ -13,6 +13,7 @@ namespace sharedlock::test {
 class MemoryBackend {
  public:
   LeaseStore& store() { return *store_; }
+  Clock& clock() { return clock_; }
   void pass(std::chrono::seconds span) { clock_.advance(span); }
 
  private:

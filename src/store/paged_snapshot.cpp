@@ -10,7 +10,7 @@ namespace sharedlock {
 namespace {
 
 // Some 100 microseconds of copying.
-constexpr std::size_t kPage = 256;
+constexpr std::size_t kSnapshotPage = 256;
 
 // The later of two changes to one key comes later in `changes`.
 std::map<std::string, std::optional<Entry>> last_of_each(std::vector<Change> changes) {
@@ -22,7 +22,7 @@ std::map<std::string, std::optional<Entry>> last_of_each(std::vector<Change> cha
 }  // namespace
 
 bool PagedSnapshot::take_page(const LeaseTable& table) {
-  Listing page = table.list(prefix_, last_key_, kPage);
+  Listing page = table.list(prefix_, last_key_, kSnapshotPage);
   as_of_ = page.as_of;
   if (!page.entries.empty()) last_key_ = page.entries.back().first;
   pages_.push_back(std::move(page.entries));

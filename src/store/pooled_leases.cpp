@@ -10,9 +10,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// For so much longer than its first entry needs a lease is granted, so that others may join it.
+// For so much longer than its first entry needs a lease may be joined.
 constexpr std::chrono::seconds kSpare{1};
-// No entry ends later than that, unless etcd grants for longer than it is asked.
+// So much of a lease nobody counts on: etcd tells in whole seconds, rounded down, how long it lives yet (R34).
+constexpr std::chrono::seconds kRounding{1};
+// No entry can be joined with one that ends so much earlier, unless etcd grants for longer than it is asked.
 constexpr std::chrono::seconds kLatest{2};
 // Clocks that moved apart by more say that a machine slept or was moved: what was counted on one of them is doubtful.
 constexpr std::chrono::seconds kMostDrift{1};
@@ -36,7 +38,7 @@ PooledLeases::Place PooledLeases::join(BootTime end, Moment now) {
   }
   --lease->places;
   lease->joined = now.boot;
-  Place place{lease->id, lease->granted, to_grant, {}};
+  Place place{.id = lease->id, .sent = lease->sent.boot, .granted = lease->granted, .order = to_grant, .ahead = {}};
   place.ahead = order_ahead(end, now);
   return place;
 }
@@ -44,13 +46,17 @@ PooledLeases::Place PooledLeases::join(BootTime end, Moment now) {
 void PooledLeases::granted(LeaseId id, Ttl ttl) {
   for (Lease& lease : open_) {
     if (lease.id != id) continue;
-    lease.safe_end = saturating_add(lease.sent.boot, ttl);
+    lease.safe_end = saturating_add(lease.sent.boot, ttl - kRounding);
     lease.granted = true;
   }
 }
 
 void PooledLeases::drop(LeaseId id) {
   std::erase_if(open_, [id](const Lease& lease) { return lease.id == id; });
+}
+
+void PooledLeases::drop_sent_before(BootTime moment) {
+  std::erase_if(open_, [moment](const Lease& lease) { return lease.sent.boot < moment; });
 }
 
 // Of those that are granted the one that ends first; where none is, one that will be.
@@ -66,9 +72,9 @@ PooledLeases::Lease* PooledLeases::find(BootTime end) {
 
 PooledLeases::Order PooledLeases::order(BootTime end, Moment now) {
   Ttl needed = end > now.boot ? std::chrono::ceil<Ttl>(end - now.boot) : Ttl(0);
-  Order order{random_shared_lease_id(), needed + kSpare};
-  open_.push_back(
-      Lease{.id = order.id, .sent = now, .safe_end = saturating_add(now.boot, order.ttl), .joined = now.boot});
+  Order order{random_shared_lease_id(), needed + kSpare + kRounding};
+  BootTime safe_end = saturating_add(now.boot, order.ttl - kRounding);
+  open_.push_back(Lease{.id = order.id, .sent = now, .safe_end = safe_end, .joined = now.boot});
   return order;
 }
 

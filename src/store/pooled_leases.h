@@ -18,8 +18,11 @@ struct Moment {
 
 // Which entries may share a lease, so that one grant serves many: those that end at about the same time. Pure. An entry
 // that must live until `end` may join a lease only if that surely lives until then: its safe end is the moment of the
-// first sending of its grant plus its ttl (R17); never does `expiry` decide, which knows whole seconds only. And only
-// if the lease ends no more than 2 s later. Not thread-safe.
+// first sending of its grant plus its ttl, but for a second (R17, R34); never does `expiry` decide, which knows whole
+// seconds only. And only if that is no more than 2 s later. Not thread-safe.
+//
+// It goes by the clocks of this machine, which may have stood still since a lease was granted: a request that
+// joins an older one has etcd asked whether it lives for that long (R34), which is told in whole seconds, rounded down.
 class PooledLeases {
  public:
   // How many entries may ever be put under one lease: revoking it, etcd erases them all at once.
@@ -31,6 +34,7 @@ class PooledLeases {
   };
   struct Place {
     LeaseId id;
+    BootTime sent;               // not later than the first sending of its grant
     bool granted;                // otherwise it is being granted
     std::optional<Order> order;  // what the caller is to grant: this very lease
     std::vector<Order> ahead;    // and these, so that others need not wait when this one is full
@@ -44,6 +48,8 @@ class PooledLeases {
 
   // It could not be granted, or has ended: nobody joins it any more.
   void drop(LeaseId id);
+  // The clocks stood still: nobody joins what was asked for before that moment.
+  void drop_sent_before(BootTime moment);
 
   // Leases that may still be joined.
   std::size_t size() const { return open_.size(); }

@@ -34,11 +34,12 @@ class PooledLeasesTest : public testing::Test {
   Moment now_{BootTime(seconds(1000)), WallTime(seconds(1'800'000'000))};
 };
 
-TEST_F(PooledLeasesTest, TheFirstEntryOrdersALeaseForASecondMore) {
+// One in which others may join it, and one that is lost when etcd tells how long it lives yet.
+TEST_F(PooledLeasesTest, TheFirstEntryOrdersALeaseForTwoSecondsMore) {
   auto place = join(seconds(10));
   ASSERT_TRUE(place.order);
   EXPECT_EQ(place.order->id, place.id);
-  EXPECT_EQ(place.order->ttl, Ttl(11));
+  EXPECT_EQ(place.order->ttl, Ttl(12));
   EXPECT_FALSE(place.granted);
   EXPECT_TRUE(place.ahead.empty());
 }
@@ -50,7 +51,7 @@ TEST_F(PooledLeasesTest, OthersWaitForTheSameGrant) {
   EXPECT_FALSE(second.order);
   EXPECT_FALSE(second.granted);
 
-  pool_.granted(first.id, Ttl(11));
+  pool_.granted(first.id, Ttl(12));
   auto third = join(seconds(10));
   EXPECT_EQ(third.id, first.id);
   EXPECT_TRUE(third.granted);
@@ -72,7 +73,7 @@ TEST_F(PooledLeasesTest, SafetyR17_AnEntryJoinsOnlyWhatSurelyOutlivesIt) {
 TEST_F(PooledLeasesTest, SafetyR17_SafeEndCountsFromTheSendingOfTheGrant) {
   auto first = join(seconds(10));
   advance(seconds(3));
-  pool_.granted(first.id, Ttl(11));
+  pool_.granted(first.id, Ttl(12));
   EXPECT_EQ(join(milliseconds(8000)).id, first.id);
   EXPECT_NE(join(milliseconds(8001)).id, first.id) << "the lease may have begun three seconds ago";
 }
@@ -120,10 +121,37 @@ TEST_F(PooledLeasesTest, NobodyJoinsWhatWasDropped) {
   EXPECT_NE(join(seconds(10)).id, gone.id);
 }
 
+// etcd tells in whole seconds, rounded down, how long a lease lives. What was asked for in time is then always enough.
+TEST_F(PooledLeasesTest, SafetyR34_WhatEtcdTellsOfALeaseIsEnoughForAllWhoJoinedIt) {
+  auto first = join_and_grant(seconds(10));
+  BootTime lease_ends = now_.boot + first.order->ttl;
+  for (int i = 0; i <= 100; ++i) {
+    BootTime end = now_.boot + seconds(10);
+    ASSERT_EQ(join(seconds(10)).id, first.id) << i;
+    for (milliseconds later : {milliseconds(0), milliseconds(1), milliseconds(500), milliseconds(999)}) {
+      auto told = now_.boot + later + std::chrono::floor<seconds>(lease_ends - now_.boot - later);
+      EXPECT_GE(told, end) << i;
+    }
+    advance(milliseconds(10));
+  }
+}
+
+TEST_F(PooledLeasesTest, SafetyR34_NobodyJoinsWhatWasAskedForBeforeTheClocksStoodStill) {
+  auto before = join_and_grant(seconds(10));
+  EXPECT_EQ(before.sent, now_.boot);
+  advance(milliseconds(1));
+  pool_.drop_sent_before(now_.boot);
+  auto after = join_and_grant(seconds(10));
+  EXPECT_NE(after.id, before.id);
+  EXPECT_EQ(after.sent, now_.boot);
+  advance(milliseconds(1));
+  EXPECT_EQ(join(seconds(10)).sent, after.sent);
+}
+
 // etcd gives no lease less than some ttl of its own.
 TEST_F(PooledLeasesTest, WhatWasGrantedForLongerIsJoinedByThoseWhoNeedThat) {
   auto first = join(seconds(1));
-  pool_.granted(first.id, Ttl(5));
+  pool_.granted(first.id, Ttl(6));
   EXPECT_NE(join(seconds(1)).id, first.id);
   EXPECT_EQ(join(seconds(4)).id, first.id);
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/thread.h"
+
 namespace sharedlock {
 
 namespace {
@@ -153,6 +155,7 @@ void WatchHub::drop_handler(std::unique_lock<std::mutex>& lock, Watcher& watcher
 }
 
 void WatchHub::run() {
+  const NamedThread named("watch-hub");
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     bool told = false;

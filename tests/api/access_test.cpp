@@ -102,8 +102,76 @@ TEST_F(CrossSite, AChangingCallWithAnotherOriginIs403) {
     EXPECT_EQ(post("/v1/space/lock/origin/acquire", kAcquireBody, headers).status, 403) << origin;
     EXPECT_EQ(ask("GET", "/v1/space/lock/origin", {}, headers).status, 200) << origin;
   }
-  auto both = header_line("oRIGIN", "http://evil.example") + header_line("Sec-Fetch-Site", "same-origin");
-  EXPECT_EQ(post("/lease", R"({"key":"origin"})", both).status, 403);
+  auto two = header_line("oRIGIN", "http://test") + header_line("Origin", "http://evil.example");
+  EXPECT_EQ(post("/lease", R"({"key":"origin"})", two).status, 403);
+}
+
+// Behind a proxy that rewrites Host the two differ for a page of our own too.
+TEST_F(CrossSite, WhatTheBrowserSaysOfItsPageDecides) {
+  struct Row {
+    const char* site;
+    const char* origin;
+    int status;
+  };
+  for (const auto& [site, origin, status] :
+       {Row{"same-origin", "https://locks.example", 200}, Row{"none", "https://locks.example", 200},
+        Row{"same-origin", "null", 200}, Row{"cross-site", "http://test", 403}, Row{"cross-site", "null", 403},
+        Row{"same-site", "https://other.locks.example", 403}, Row{"same-site", "http://test", 200},
+        Row{"unheard-of", "https://locks.example", 403}}) {
+    auto headers = header_line("Origin", origin) + header_line("Sec-Fetch-Site", site);
+    EXPECT_EQ(post("/v1/space/lock/page/acquire", kAcquireBody, headers).status, status) << site << " " << origin;
+  }
+  auto two = header_line("Sec-Fetch-Site", "same-origin") + header_line("sec-fetch-site", "cross-site");
+  EXPECT_EQ(post("/v1/space/lock/page/acquire", kAcquireBody, two).status, 403);
+}
+
+// The test client's Host is "test".
+TEST_F(CrossSite, ADefaultPortMayBeSaidOrNot) {
+  for (const char* origin : {"http://test:80", "https://test:443", "HTTPS://test"}) {
+    EXPECT_EQ(post("/v1/space/lock/port/acquire", kAcquireBody, header_line("Origin", origin)).status, 200) << origin;
+  }
+  for (const char* origin : {"http://test:443", "https://test:80", "https://test:8443", "https://", "://test:80"}) {
+    EXPECT_EQ(post("/v1/space/lock/port/acquire", kAcquireBody, header_line("Origin", origin)).status, 403) << origin;
+  }
+}
+
+TEST_F(CrossSite, AForwardedHostOfAnybodyCountsForNothing) {
+  auto headers = header_line("Origin", "https://locks.example") + header_line("X-Forwarded-Host", "locks.example");
+  EXPECT_EQ(post("/lease", R"({"key":"forwarded"})", headers).status, 403);
+}
+
+struct BehindAProxy {
+  static Environment environment() {
+    return ServerProcess::open_memory(
+        {{"SHARED_LOCK_TRUSTED_PROXIES", "127.0.0.1"},
+         {"SHARED_LOCK_ALLOWED_ORIGINS", "https://console.example:8443, http://127.0.0.1"}});
+  }
+};
+using CrossSiteBehindAProxy = OnServer<BehindAProxy>;
+
+TEST_F(CrossSiteBehindAProxy, TheHostThatItForwardsIsOurs) {
+  for (const char* host : {"locks.example", "Locks.Example", "locks.example:443", "inner, locks.example"}) {
+    auto headers = header_line("Origin", "https://locks.example") + header_line("X-Forwarded-Host", host);
+    EXPECT_EQ(post("/v1/space/lock/forwarded/acquire", kAcquireBody, headers).status, 200) << host;
+  }
+  for (const char* host : {"", ",", "evil.example", "locks.example:8443", "locks.example.evil.example"}) {
+    auto headers = header_line("Origin", "https://locks.example") + header_line("X-Forwarded-Host", host);
+    EXPECT_EQ(post("/v1/space/lock/forwarded/acquire", kAcquireBody, headers).status, 403) << host;
+  }
+}
+
+TEST_F(CrossSiteBehindAProxy, AnAllowedOriginIsLetThrough) {
+  auto status = [&](const char* origin, const char* site) {
+    std::string headers = header_line("Origin", origin);
+    if (*site != '\0') headers += header_line("Sec-Fetch-Site", site);
+    return post("/v1/space/lock/allowed/acquire", kAcquireBody, headers).status;
+  };
+  for (const char* site : {"", "same-site", "cross-site"}) {
+    EXPECT_EQ(status("https://console.example:8443", site), 200) << site;
+    EXPECT_EQ(status("http://127.0.0.1", site), 200) << site;
+    EXPECT_EQ(status("https://console.example", site), 403) << site;
+    EXPECT_EQ(status("http://console.example:8443", site), 403) << site;
+  }
 }
 
 TEST_F(CrossSite, AChangingCallWithTheServersOwnOriginIsAllowed) {

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "api/api_test.h"
 
@@ -230,20 +231,49 @@ TEST(Health, Is1WhereASettingMakesNoSense) {
   EXPECT_THAT(ended.err, HasSubstr("SHARED_LOCK_SERVER_PORT"));
 }
 
+// A socket on a free port of loopback, and that port.
+struct Bound {
+  int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::string port;
+
+  Bound() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    EXPECT_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port = std::to_string(ntohs(address.sin_port));
+  }
+  Bound(const Bound&) = delete;
+  Bound& operator=(const Bound&) = delete;
+  ~Bound() { ::close(socket); }
+};
+
 TEST(Health, Is1AgainstNothing) {
-  int bound = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);  // taken, so that nobody else serves there
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(bound, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::getsockname(bound, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  std::string port = std::to_string(ntohs(address.sin_port));
-  auto ended = run_program({.arguments = {"health", "--port", port}});
+  Bound taken;  // so that nobody else serves there
+  auto ended = run_program({.arguments = {"health", "--port", taken.port}});
   EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_THAT(ended.err, StartsWith("shared-lock: no answer from 127.0.0.1 port " + port + ": "));
+  EXPECT_THAT(ended.err, StartsWith("shared-lock: no answer from 127.0.0.1 port " + taken.port + ": "));
   EXPECT_EQ(ended.out, "");
-  ::close(bound);
+}
+
+// "no answer: Success" would contradict itself.
+TEST(Health, Is1AgainstWhatIsNoHttpServer) {
+  Bound taken;
+  ASSERT_EQ(::listen(taken.socket, 1), 0);
+  std::thread greeter([&] {
+    int client = ::accept(taken.socket, nullptr, nullptr);
+    char request[256];
+    ssize_t got = ::recv(client, request, sizeof request, 0);
+    constexpr std::string_view kGreeting = "220 mail.example.com ESMTP\r\n";
+    if (got > 0) ::send(client, kGreeting.data(), kGreeting.size(), MSG_NOSIGNAL);
+    ::close(client);
+  });
+  auto ended = run_program({.arguments = {"health", "--port", taken.port}});
+  greeter.join();
+  EXPECT_EQ(ended.exit_code, 1);
+  EXPECT_EQ(ended.err, "shared-lock: 127.0.0.1 port " + taken.port + " answers, but not in HTTP\n");
 }
 
 }  // namespace

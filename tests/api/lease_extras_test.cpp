@@ -145,6 +145,22 @@ TYPED_TEST(LeaseExtras, AnybodyMayLookButNobodySeesTheId) {
   EXPECT_EQ(this->look("nobody").body, "Nobody holds this key");
 }
 
+// Every library of clients writes a space in a query as a plus.
+TYPED_TEST(LeaseExtras, AQueryIsReadAsAForm) {
+  ASSERT_EQ(this->grant("form a b").status, 201);
+  ASSERT_EQ(this->grant("form a+b").status, 201);
+  auto key_seen = [&](const std::string& query) { return object_of(this->look(query).body).at("key").as_string(); };
+  EXPECT_EQ(key_seen("form+a+b"), "form a b");
+  EXPECT_EQ(key_seen("form%20a%20b"), "form a b");
+  EXPECT_EQ(key_seen("form+a%2Bb"), "form a+b");
+  EXPECT_EQ(key_seen("form%20a%2bb"), "form a+b");
+  EXPECT_EQ(this->ask("GET", "/lease?k%65y=form+a+b").status, 200);
+  EXPECT_EQ(this->look("form+a%252Bb").status, 404) << "decoded once";
+  EXPECT_EQ(this->ask("DELETE", "/lease?key=form+a+b", "", kAdmin).status, 200);
+  EXPECT_EQ(this->look("form+a+b").status, 404);
+  EXPECT_EQ(this->look("form+a%2Bb").status, 200);
+}
+
 TYPED_TEST(LeaseExtras, AQueryThatNamesNoKeyIsRefused) {
   for (const std::string query : {"", "?", "?key", "?key=", "?kee=x", "?key=a&key=b", "?key=%ff"}) {
     EXPECT_EQ(this->ask("GET", "/lease" + query).status, 400) << query;
@@ -184,6 +200,15 @@ TYPED_TEST(LeaseExtras, WhatIsNoTimeToWaitIsRefused) {
   }
 }
 
+// Of one whose id is drawn by the server nobody could say that it has come back.
+TYPED_TEST(LeaseExtras, APlaceIsKeptForAChosenIdAlone) {
+  auto refused = this->grant("nobody", "x-lease-wait: 5s\r\nx-lease-keep-place: 5s\r\n");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.body, HasSubstr("x-lease-keep-place: needs x-lease-id"));
+  EXPECT_EQ(this->grant("nobody", "x-lease-keep-place: 11s\r\n").status, 400);
+  EXPECT_EQ(this->grant("nobody", "x-lease-keep-place: 0s\r\n").status, 201);
+}
+
 TYPED_TEST(LeaseExtras, TheNewerOfTwoRequestsOfOneIdCounts) {
   auto held = this->grant("twice");
   std::string id = fresh_id();
@@ -207,6 +232,17 @@ TYPED_TEST(LeaseExtras, TheNewerOfTwoRequestsOfOneIdCounts) {
   EXPECT_EQ(this->with_id("twice", id).body, id) << "who asks again renews";
   ASSERT_EQ(this->post("/release", id).status, 200);
   EXPECT_EQ(other.answer().status, 201);
+}
+
+TYPED_TEST(LeaseExtras, WhoHangsUpAndReadsOnIsToldSo) {
+  auto held = this->grant("hung-up");
+  ASSERT_EQ(held.status, 201);
+  Asking waiting(this->server(), "/lease", R"({"key":"hung-up"})", "x-lease-wait: 60s\r\n");
+  EXPECT_TRUE(waiting.is_silent());
+  waiting.hang_up();
+  auto told = waiting.answer();
+  EXPECT_EQ(told.status, 400);
+  EXPECT_THAT(told.body, HasSubstr("left the line"));
 }
 
 TYPED_TEST(LeaseExtras, WhoHangsUpInTheInstantOfTheGrantLeavesNoGhost) {

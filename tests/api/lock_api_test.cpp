@@ -74,6 +74,7 @@ TEST_F(LockApi, AcquireAnswersTheWholeLock) {
   EXPECT_THAT(expiry, AllOf(Ge(before + 60), Le(after + 60)));
   EXPECT_EQ(response.body, lock_json({"acquired", "instance-1", 60, expiry, token_of(response), 60}));
   EXPECT_EQ(response.header("Content-Type"), "application/json");
+  EXPECT_EQ(response.header("X-Lock-Ttl"), "60");
 
   auto seen = get("acquired");
   EXPECT_EQ(seen.body, R"({"namespace":"space","lockName":"acquired","owner":"anonymous","expiry":)" +
@@ -223,28 +224,42 @@ TEST_F(LockApi, BodiesAreValidatedWithAllThatIsWrong) {
     std::string details;
   };
   const std::string undefined = "is not defined in the schema and the schema does not allow additional properties";
-  for (
-      const auto& [what, body, details] :
-      {Row{"acquire", "", R"(["body is not JSON at byte 1: ''"])"},
-       Row{"acquire", "'", R"(["body is not JSON at byte 1: '''"])"},
-       Row{"acquire", "[]", R"(["$: array found, object expected"])"},
-       Row{"acquire", R"({"foo":1,"leaseDuration":"1"})",
-           R"(["$: property 'foo' )" + undefined +
-               R"(","$: required property 'instanceId' not found","$.leaseDuration: string found, integer expected"])"},
-       Row{"acquire", asked("instance-1", 0), R"(["$.leaseDuration: must have a minimum value of 1"])"},
-       Row{"renew", asked("instance-1", 86401), R"(["$.leaseDuration: must have a maximum value of 86400"])"},
-       Row{"renew", asked("ab", 1), R"(["$.instanceId: must be at least 3 characters long"])"},
-       Row{"acquire", asked(std::string(65, 'a'), 1), R"(["$.instanceId: must be at most 64 characters long"])"},
-       Row{"release", released("a b c"), R"(["$.instanceId: does not match the regex pattern ^[a-zA-Z0-9_-]+$"])"},
-       Row{"release", asked("instance-1", 1), R"(["$: property 'leaseDuration' )" + undefined + "\"]"},
-       Row{"acquire", asked("instance-1", 1, with_token(1)), R"(["$: property 'fencingToken' )" + undefined + "\"]"},
-       Row{"acquire", asked("instance-1", 1, R"(,"from":"now")"), R"(["$: property 'from' )" + undefined + "\"]"}}) {
+  for (const auto& [what, body, details] :
+       {Row{"acquire", "", R"(["body is not JSON at byte 1: ''"])"},
+        Row{"acquire", "'", R"(["body is not JSON at byte 1: '''"])"},
+        Row{"acquire", "[]", R"(["$: array found, object expected"])"},
+        Row{"acquire", R"({"foo":1,"leaseDuration":"1"})",
+            R"(["$.leaseDuration: string found, integer expected","$: property 'foo' )" + undefined +
+                R"(","$: required property 'instanceId' not found"])"},
+        Row{"acquire", R"({"leaseDuration":0,"instanceId":"!"})",
+            R"(["$.instanceId: must be at least 3 characters long",)"
+            R"("$.instanceId: does not match the regex pattern ^[a-zA-Z0-9_-]+$",)"
+            R"("$.leaseDuration: must have a minimum value of 1"])"},
+        Row{"acquire", R"({"instanceId":"instance-1","leaseDuration":30.5})",
+            R"(["$.leaseDuration: number found, integer expected"])"},
+        Row{"acquire", asked("instance-1", 0), R"(["$.leaseDuration: must have a minimum value of 1"])"},
+        Row{"renew", asked("instance-1", 86401), R"(["$.leaseDuration: must have a maximum value of 86400"])"},
+        Row{"renew", asked("ab", 1), R"(["$.instanceId: must be at least 3 characters long"])"},
+        Row{"acquire", asked(std::string(65, 'a'), 1), R"(["$.instanceId: must be at most 64 characters long"])"},
+        Row{"release", released("a b c"), R"(["$.instanceId: does not match the regex pattern ^[a-zA-Z0-9_-]+$"])"},
+        Row{"release", asked("instance-1", 1), R"(["$: property 'leaseDuration' )" + undefined + "\"]"},
+        Row{"acquire", asked("instance-1", 1, with_token(1)), R"(["$: property 'fencingToken' )" + undefined + "\"]"},
+        Row{"acquire", asked("instance-1", 1, R"(,"from":"now")"), R"(["$: property 'from' )" + undefined + "\"]"}}) {
     auto response = call("body-checks", what, body);
     EXPECT_EQ(response.status, 400) << body;
     EXPECT_EQ(response.body, R"({"message":"JSON validation failed","details":)" + details + "}") << body;
     EXPECT_EQ(response.header("Content-Type"), "application/json");
   }
   EXPECT_EQ(get("body-checks").body, R"({"namespace":"space","lockName":"body-checks"})");
+}
+
+TEST_F(LockApi, AWholeNumberMayBeWrittenWithAPointOrAnExponent) {
+  for (const char* thirty : {"30.0", "3e1"}) {
+    auto response =
+        call("whole", "acquire", R"({"instanceId":"instance-1","leaseDuration":)" + std::string(thirty) + "}");
+    ASSERT_EQ(response.status, 200) << response.body;
+    EXPECT_EQ(member(response, "leaseDuration"), 30);
+  }
 }
 
 TEST_F(LockApi, TimingSensitive_ALockThatIsNotRenewedExpires) {

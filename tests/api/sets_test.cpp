@@ -73,7 +73,9 @@ class Sets : public OnServer<Settings> {
 TYPED_TEST_SUITE(Sets, OwnStores);
 
 TYPED_TEST(Sets, AreTakenRenewedAndReleased) {
-  auto taken = object_of(this->acquire("life-1 life-2", "instance-1").body);
+  auto answer = this->acquire("life-1 life-2", "instance-1");
+  EXPECT_EQ(answer.header("X-Lock-Ttl"), "60");
+  auto taken = object_of(answer.body);
   EXPECT_TRUE(taken.at("success").as_bool());
   EXPECT_EQ(taken.at("ttl").as_int64(), 60);
   EXPECT_NEAR(static_cast<double>(taken.at("expiry").as_int64()), static_cast<double>(epoch_now() + 60), 2);

@@ -159,6 +159,9 @@ TYPED_TEST(Waiting, WhoHangsUpLeavesTheLine) {
   Asking second = this->waiting("left", "instance-2");
   Asking third = this->waiting("left", "instance-3");
   second.hang_up();
+  auto told = second.answer();
+  EXPECT_EQ(told.status, 400) << "its client reads on";
+  EXPECT_THAT(told.body, HasSubstr("left the line"));
   EXPECT_TRUE(eventually([&] { return this->waiters("left") == 1; }));
   EXPECT_EQ(this->release("left", "instance-1").status, 200);
   EXPECT_THAT(third.answer().body, HasSubstr("instance-3"));
@@ -259,7 +262,8 @@ TEST(WaitingCrowd, IsServedInOrderAndLeavesNothingBehind) {
   constexpr std::size_t kWaiters = kFullSpeed ? 10'000 : 1'000;
   constexpr std::size_t kServed = kWaiters / 8;
   allow_open_files(kWaiters + 100);
-  ServerProcess server({.environment = ServerProcess::open_memory()});
+  Environment many{{"SHARED_LOCK_MAX_WAITERS", std::to_string(kWaiters)}};
+  ServerProcess server({.environment = ServerProcess::open_memory(many)});
   TestClient client = server.connect();
   auto has_waiters = [&](std::size_t count) {
     std::string lock = client.request("GET", path_of("crowd")).body;
@@ -306,6 +310,10 @@ TEST(WaitingAndTheEnd, StrictAnswersSayNoMoreThanTheServiceThatIsReplaced) {
   auto granted = server.ask("POST", path_of("strict", "acquire"), asked("instance-1", 60));
   EXPECT_THAT(granted.body, AllOf(Not(HasSubstr("fencingToken")), Not(HasSubstr("ttl"))));
   EXPECT_TRUE(granted.header("X-Fencing-Token").has_value());
+  EXPECT_EQ(granted.header("X-Lock-Ttl"), "60") << "what a client may count on, where the body may not say it";
+  auto renewed = server.ask("POST", path_of("strict", "renew"), asked("instance-1", 60));
+  EXPECT_THAT(renewed.body, Not(HasSubstr("ttl")));
+  EXPECT_TRUE(renewed.header("X-Lock-Ttl").has_value());
   EXPECT_EQ(server.ask("POST", path_of("strict", "acquire"), asked("instance-2", 60, "1")).body,
             R"({"success":false,"namespace":"space","lockName":"strict"})");
   EXPECT_THAT(server.ask("GET", path_of("strict")).body,

@@ -124,10 +124,21 @@ TEST_F(CommandsTest, SeveralLocksAreTakenTogether) {
   EXPECT_EQ(exit_code("get more --namespace elsewhere"), 1);
 }
 
+// Others choose what is shown.
+TEST_F(CommandsTest, WhatSteersATerminalIsNotPrinted) {
+  auto granted =
+      run("lease grant some/key --value a\xE2\x80\xAE"
+          "b\xC2\x9B"
+          "c");
+  ASSERT_EQ(granted.exit_code, 0) << granted.err;
+  EXPECT_EQ(value(run("lease get some/key"), "value"), "a?b?c");
+}
+
 TEST_F(CommandsTest, GetShowsWhoHoldsIt) {
   auto free = run("get demo");
   EXPECT_EQ(free.exit_code, 1);
   EXPECT_EQ(value(free, "held"), "false");
+  EXPECT_THAT(free.out, testing::Not(HasSubstr("waiters"))) << "which of a free lock nobody says";
   auto acquired = object("acquire demo");
   auto held = object("get demo");
   EXPECT_EQ(text(held, "owner"), "anonymous");
@@ -151,6 +162,24 @@ TEST_F(CommandsTest, ForceReleaseIsForAdministrators) {
   EXPECT_EQ(exit_code("force-release demo --reason it-hangs"), 0);
   EXPECT_EQ(exit_code("get demo"), 1);
   EXPECT_THAT(server.err(), HasSubstr("it-hangs"));
+}
+
+// As from an env file that was written on Windows, or a secret made by `echo`. The server reads its own likewise.
+TEST_F(CommandsTest, LineEndsAroundVariablesDoNotCount) {
+  environment["SHARED_LOCK_URL"] += "\r\n";
+  environment["SHARED_LOCK_TOKEN"] = "a-token\n";
+  environment["SHARED_LOCK_ADMIN_TOKEN"] = " the-admin\r\n";
+  auto acquired = run("acquire demo");
+  EXPECT_EQ(acquired.exit_code, 0) << acquired.err;
+  EXPECT_EQ(exit_code("force-release demo"), 0);
+}
+
+TEST_F(CommandsTest, AVariableOfTwoLinesIsNamed) {
+  environment["SHARED_LOCK_TOKEN"] = "a-token\nX-Admin-Token: the-admin";
+  auto refused = run("acquire demo");
+  EXPECT_EQ(refused.exit_code, 77);
+  EXPECT_THAT(refused.err, HasSubstr("SHARED_LOCK_TOKEN must be one line without control characters"));
+  EXPECT_THAT(refused.err, testing::Not(HasSubstr("a-token")));
 }
 
 TEST_F(CommandsTest, LeasesAreGrantedKeptAndReleased) {
@@ -196,6 +225,9 @@ TEST_F(CommandsTest, WhatMakesNoSenseIs64) {
                             "acquire demo --wait -1s",
                             "acquire demo --namespace x",
                             "acquire demo --instance x",
+                            "acquire demo --poll 0",
+                            "acquire demo --patience never",
+                            "acquire demo --connect-timeout 1h",
                             "acquire demo --bogus",
                             "renew demo",
                             "release demo",
@@ -225,6 +257,18 @@ TEST_F(CommandsTest, ServersRefusalsAre77) {
   EXPECT_EQ(ended.exit_code, 77);
   EXPECT_THAT(ended.err, HasSubstr("400"));
   EXPECT_EQ(exit_code("acquire demo demo"), 77);
+}
+
+TEST_F(CommandsTest, AServerThatStandsStillIs69InTime) {
+  server.process().stop();
+  auto begun = std::chrono::steady_clock::now();
+  Process acquiring(line("acquire demo --patience 1s"));
+  Process granting(line("lease grant demo --patience 1s --wait 1s --poll 1s"));
+  EXPECT_EQ(acquiring.wait(), 69);
+  EXPECT_EQ(granting.wait(), 69);
+  EXPECT_LE(std::chrono::steady_clock::now() - begun, std::chrono::seconds(12));
+  EXPECT_THAT(acquiring.err(), HasSubstr("could not be given back, and ends by itself within 1m0s"));
+  server.process().resume();
 }
 
 TEST_F(CommandsTest, WithoutAServerItIs69) {

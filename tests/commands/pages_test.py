@@ -14,9 +14,10 @@ import time
 import unittest
 
 PROGRAM = ""
-COMMANDS = ("serve config health run acquire renew release get verify force-release lease bench completion man "
+COMMANDS = ("serve config health store run acquire renew release get verify force-release lease bench completion man "
             "version").split()
 LEASE_COMMANDS = "grant keepalive release get".split()
+STORE_COMMANDS = ["accept"]
 
 
 def output(*arguments):
@@ -68,6 +69,8 @@ class Pages(unittest.TestCase):
         self.assertEqual(self.complete_in_bash("shared-lock re"), ["renew", "release"])
         offered = self.complete_in_bash("shared-lock lease ")
         self.assertEqual([word for word in offered if not word.startswith("-")], LEASE_COMMANDS)
+        offered = self.complete_in_bash("shared-lock store ")
+        self.assertEqual([word for word in offered if not word.startswith("-")], STORE_COMMANDS)
         self.assertEqual(self.complete_in_bash("shared-lock lease grant --t"), ["--ttl", "--token-file"])
         self.assertEqual(self.complete_in_bash("shared-lock run --on-lost "), ["terminate", "kill", "ignore"])
         self.assertEqual(self.complete_in_bash("shared-lock run demo --on-lost k"), ["kill"])
@@ -114,7 +117,9 @@ class Pages(unittest.TestCase):
                                check=True)
         self.assertEqual(ended.stderr, "")
         text = re.sub(".\b", "", ended.stdout)
-        for command in [name for name in COMMANDS if name != "lease"] + ["lease " + name for name in LEASE_COMMANDS]:
+        commands = [name for name in COMMANDS if name not in ("lease", "store")]
+        commands += ["lease " + name for name in LEASE_COMMANDS] + ["store " + name for name in STORE_COMMANDS]
+        for command in commands:
             self.assertRegex(text, rf"(?m)^   {command}$")
             for flag in re.findall(r"(?m)^  (?:-h,)?(--[a-z-]+)", output(*command.split(), "--help")):
                 self.assertRegex(text, rf"(?m)^       {flag}\b", command)

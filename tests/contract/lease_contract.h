@@ -269,16 +269,66 @@ TYPED_TEST_P(StoreLeases, OverwritingUnderANewPooledLeaseRenews) {
   EXPECT_TRUE(this->comes_to_an_end("a"));
 }
 
-REGISTER_TYPED_TEST_SUITE_P(StoreLeases, StorePicksTheIdOfAnOwnLease, OwnLeaseTakesTheIdGiven,
-                            CommitAnswersTheOwnLeaseAmongOtherPuts, IdThatHoldsAnEntryIsRefused,
-                            IdOfAnEmptyLeaseIsTakenOverWithTheTtlAsked, EntriesLiveForTheirTtlAndEnd,
-                            ExpiredEntryIsAbsentForACommit, KeepAliveBringsBackTheFullTtl,
-                            KeepAliveUnderAnotherPrefixTouchesNothing, KeepAliveOfAnUnknownLeaseFindsNothing,
-                            EndedLeaseIsNotFound, PooledLeaseCanNotBeKeptAliveOrRevoked,
-                            SessionLeaseCanNotBeKeptAliveOrRevoked, RevokeErasesTheEntry,
-                            RevokeUnderAnotherPrefixTouchesNothing, EmptyLeaseIsRevokedUnderTheEmptyPrefixOnly,
-                            OwnLeaseWithoutEntriesLivesToItsTtl, OverwritingMovesTheEntryToItsLease,
-                            RevokingTheOldLeaseLeavesTheMovedEntry, OverwritingUnderANewPooledLeaseRenews);
+TYPED_TEST_P(StoreLeases, EntryUntilAMomentLivesToItAndEnds) {
+  BootTime until = this->boot_now() + this->kTtl - std::chrono::milliseconds(700);
+  Committed committed = this->client.create(this->key("a"), "", PooledUntil{until});
+
+  auto life = this->client.lease_life(committed.leases.front()).value();
+  EXPECT_GE(life.surely_until, until);
+  EXPECT_LE(life.surely_until, until + Ttl{3});
+  EXPECT_GE(life.at_most_until, life.surely_until);
+  EXPECT_LE(life.at_most_until, until + Ttl{5}) << "etcd's answer is in whole seconds";
+  this->backend.pass(this->kTtl - Ttl{2});
+  EXPECT_TRUE(this->client.get(this->key("a")));
+  this->backend.pass(Ttl{2} + this->kSlack);
+  EXPECT_TRUE(this->comes_to_an_end("a"));
+  EXPECT_EQ(this->client.lease_life(committed.leases.front()), std::nullopt);
+}
+
+TYPED_TEST_P(StoreLeases, OverwritingMayKeepTheLease) {
+  Committed created = this->client.create(this->key("a"), "first", this->kPooled);
+  LeaseId lease = created.leases.front();
+  this->backend.pass(Ttl{1});
+
+  Put again{this->key("a"), "second", KeepLease{lease, this->boot_now() + Ttl{1}}};
+  Committed kept = this->client.apply(
+      {.expect = {{this->key("a"), created.revision}}, .none_under = {}, .changes = {std::move(again)}});
+
+  auto entry = this->client.get(this->key("a")).value();
+  EXPECT_EQ(entry.value, "second");
+  EXPECT_EQ(entry.created, created.revision);
+  EXPECT_EQ(entry.revision, kept.revision);
+  EXPECT_EQ(entry.lease, lease);
+  EXPECT_THAT(kept.leases, ElementsAre(lease));
+  this->backend.pass(this->kTtl - Ttl{1} + this->kSlack);
+  EXPECT_TRUE(this->comes_to_an_end("a")) << "as if it had not been overwritten";
+}
+
+TYPED_TEST_P(StoreLeases, CommitNamesTheLeaseOfEachEntry) {
+  this->client.create(this->key("gone"), "", this->kPooled);
+  Committed committed =
+      this->client.apply({.expect = {},
+                          .none_under = {},
+                          .changes = {Put{this->key("a"), "", this->kPooled}, Erase{this->key("gone")},
+                                      Put{this->key("b"), "", this->kOwn}}});
+
+  EXPECT_THAT(committed.leases, ElementsAre(this->client.get(this->key("a")).value().lease, LeaseId{0},
+                                            this->client.get(this->key("b")).value().lease));
+}
+
+TYPED_TEST_P(StoreLeases, AnUnknownLeaseHasNoLife) {
+  EXPECT_EQ(this->client.lease_life(this->some_lease_id()), std::nullopt);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(
+    StoreLeases, StorePicksTheIdOfAnOwnLease, OwnLeaseTakesTheIdGiven, CommitAnswersTheOwnLeaseAmongOtherPuts,
+    IdThatHoldsAnEntryIsRefused, IdOfAnEmptyLeaseIsTakenOverWithTheTtlAsked, EntriesLiveForTheirTtlAndEnd,
+    ExpiredEntryIsAbsentForACommit, KeepAliveBringsBackTheFullTtl, KeepAliveUnderAnotherPrefixTouchesNothing,
+    KeepAliveOfAnUnknownLeaseFindsNothing, EndedLeaseIsNotFound, PooledLeaseCanNotBeKeptAliveOrRevoked,
+    SessionLeaseCanNotBeKeptAliveOrRevoked, RevokeErasesTheEntry, RevokeUnderAnotherPrefixTouchesNothing,
+    EmptyLeaseIsRevokedUnderTheEmptyPrefixOnly, OwnLeaseWithoutEntriesLivesToItsTtl, OverwritingMovesTheEntryToItsLease,
+    RevokingTheOldLeaseLeavesTheMovedEntry, OverwritingUnderANewPooledLeaseRenews, EntryUntilAMomentLivesToItAndEnds,
+    OverwritingMayKeepTheLease, CommitNamesTheLeaseOfEachEntry, AnUnknownLeaseHasNoLife);
 
 template <class Backend>
 class StoreLeaseInfo : public StoreContract<Backend> {};

@@ -58,6 +58,7 @@ class StoreClient {
     return run_task(store_.revoke(id, std::move(under), Deadline::never()));
   }
   std::optional<LeaseInfo> lease(LeaseId id) { return run_task(store_.lease(id, Deadline::never())).value(); }
+  std::optional<LeaseLife> lease_life(LeaseId id) { return run_task(store_.lease_life(id, Deadline::never())).value(); }
   std::vector<std::string> keys_of(LeaseId id) {
     auto info = lease(id);
     if (!info) throw std::logic_error("no such lease");

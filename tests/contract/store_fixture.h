@@ -15,6 +15,7 @@ namespace sharedlock::test {
 
 // What every contract test has. `Backend` is default-constructible and offers
 //   LeaseStore& store();
+//   Clock& clock();                        // by which the store goes
 //   void pass(std::chrono::seconds span);  // lets the time that leases go by pass: a ManualClock's, or really waits
 // Several tests may share one store: each uses only keys of its own.
 //
@@ -27,6 +28,8 @@ class StoreContract : public ::testing::Test {
   static constexpr std::chrono::seconds kSlack{2};
 
   std::string key(const std::string& name) const { return prefix + name; }
+
+  BootTime boot_now() { return backend.clock().boot_now(); }
 
   bool comes_to_an_end(const std::string& name) {
     return eventually([&] { return !client.get(key(name)); });

@@ -158,7 +158,10 @@ class Manifest(unittest.TestCase):
         labels = self.kinds["Deployment"]["spec"]["template"]["metadata"]["labels"]
         self.assertEqual(self.kinds["Service"]["spec"]["selector"], labels)
         self.assertFalse(self.pod["enableServiceLinks"])
-        self.assertEqual(self.container["resources"]["limits"]["memory"], "128Mi")
+        # As docs/security.md counts it.
+        memory = int(self.container["resources"]["limits"]["memory"].removesuffix("Mi")) * 1024
+        connections = int(self.environment["SHARED_LOCK_MAX_CONNECTIONS"])
+        self.assertLessEqual(connections * 16 + memory // 8 + 64 * 1024, memory)
         delay, shutdown = (int(self.environment[f"SHARED_LOCK_SERVER_{name}"].rstrip("s"))
                            for name in ("DRAIN_DELAY", "SHUTDOWN_TIMEOUT"))
         self.assertGreater(self.pod["terminationGracePeriodSeconds"], delay + shutdown)

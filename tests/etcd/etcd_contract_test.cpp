@@ -12,6 +12,7 @@ namespace sharedlock::test {
 class EtcdBackend {
  public:
   LeaseStore& store() { return *store_; }
+  Clock& clock() { return clock_; }
   void pass(std::chrono::seconds span) {
     std::this_thread::sleep_for(span);  // real time: nobody can move etcd's clock
   }

@@ -15,14 +15,18 @@
 #include "support/etcd_server.h"
 #include "support/eventually.h"
 #include "support/run_task.h"
+#include "support/skewed_clock.h"
 
 namespace sharedlock::test {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
 
 // What stands in etcd, and what other programs put there.
 class EtcdData : public ::testing::Test {
@@ -175,14 +179,27 @@ TEST_F(EtcdData, SafetyR03_ATryThatLostLeavesNoLease) {
   EXPECT_TRUE(eventually([&] { return etcd.leases() == before; }));
 }
 
-TEST_F(EtcdData, PlacesInLineEndWithTheirServer) {
+TEST_F(EtcdData, ASessionWithoutPlacesEndsWithItsServer) {
+  std::string session;
+  {
+    auto other = make_store();
+    std::string place = "/shared-lock.queue/" + unique() + "/1";
+    StoreClient(*other).put(place, "", SessionLease());
+    session = hex(client.get(place).value().lease);
+    EXPECT_THAT(etcd.leases(), testing::Contains(session));
+    client.erase(place);
+  }
+  EXPECT_THAT(etcd.leases(), testing::Not(testing::Contains(session)));
+}
+
+TEST_F(EtcdData, SafetyR37_PlacesOutliveTheirServerByTheTtlOfItsSession) {
   std::string place = "/shared-lock.queue/" + unique() + "/1";
   {
     auto other = make_store();
     StoreClient(*other).put(place, "", SessionLease());
-    EXPECT_TRUE(client.get(place));
   }
-  EXPECT_EQ(client.get(place), std::nullopt);
+  EXPECT_TRUE(client.get(place)) << "another server may take it over";
+  EXPECT_TRUE(eventually([&] { return !client.get(place); }, seconds(15)));
 }
 
 TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
@@ -192,6 +209,59 @@ TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
 
   while (clock.boot_now() < until) ASSERT_TRUE(client.get(place));
 }
+
+// A second server, whose wall clock is off by the parameter.
+class EtcdRenewals : public EtcdData, public testing::WithParamInterface<std::chrono::nanoseconds> {
+ protected:
+  Result<LockAnswer> renew(LockService& server, seconds duration, RenewFrom from = RenewFrom::now) {
+    return run_task(server.renew({lock, {"owner", "mine"}, duration, from, {}, clock.boot_now()}));
+  }
+  Ttl ttl_of(const Result<LockAnswer>& answer) {
+    if (answer && std::holds_alternative<LockGrant>(*answer)) return std::get<LockGrant>(*answer).ttl;
+    ADD_FAILURE() << (answer ? "refused" : answer.error().message);
+    return {};
+  }
+  std::unique_ptr<LeaseStore> make_other_store() {
+    EtcdOptions options;
+    options.endpoints = etcd.urls();
+    return make_etcd_store(std::move(options), wrong_clock, silent_log()).value();
+  }
+
+  SkewedClock wrong_clock{clock, GetParam()};
+  std::unique_ptr<LeaseStore> other_store = make_other_store();
+  LockService other{{}, *other_store, wrong_clock, silent_log()};
+};
+
+TEST_P(EtcdRenewals, SafetyR35_FromNowGoesByTheLeaseOnEveryServer) {
+  ASSERT_TRUE(std::holds_alternative<LockGrant>(acquire("mine", seconds(9)).value()));
+  for (LockService* server : {&other, &locks, &other}) {
+    EXPECT_THAT(ttl_of(renew(*server, seconds(9))).count(), AllOf(Ge(8), Le(10)));
+    Ttl left = client.lease(client.get(record_key()).value().lease).value().left;
+    EXPECT_THAT(left.count(), AllOf(Ge(8), Le(13)));
+  }
+}
+
+TEST_P(EtcdRenewals, SafetyR06_ALateShorterDuplicateShortensNothing) {
+  ASSERT_TRUE(std::holds_alternative<LockGrant>(acquire("mine", seconds(10)).value()));
+  EXPECT_EQ(ttl_of(renew(locks, seconds(300))), Ttl(300));
+  LeaseId lease = client.get(record_key()).value().lease;
+  EXPECT_GE(ttl_of(renew(other, seconds(10))), Ttl(298));
+  EXPECT_GE(ttl_of(renew(locks, seconds(10))), Ttl(298));
+  EXPECT_EQ(client.get(record_key()).value().lease, lease);
+}
+
+TEST_P(EtcdRenewals, SafetyR35_ARecordOfTheJavaServicePastItsExpiryIsRenewedFromNow) {
+  etcd.etcdctl(
+      {"put", "--lease=" + foreign_lease(seconds(60)), record_key(), foreign_record(seconds(60), seconds(-5))});
+  RenewRequest request{lock, {"somebody", "theirs"}, seconds(30), RenewFrom::expiry, {}, clock.boot_now()};
+  EXPECT_TRUE(std::holds_alternative<Refused>(run_task(locks.renew(request)).value())) << "as that service has it";
+  request.from = RenewFrom::now;
+  EXPECT_GE(ttl_of(run_task(other.renew(request))), Ttl(58)) << "under the lease that it has";
+}
+
+INSTANTIATE_TEST_SUITE_P(Skews, EtcdRenewals,
+                         testing::Values(std::chrono::hours(-1), seconds(-12), seconds(0), seconds(12),
+                                         std::chrono::hours(1)));
 
 // An etcd for one test: what it does would disturb the others.
 class OwnEtcdServer {

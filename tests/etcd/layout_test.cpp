@@ -30,7 +30,10 @@ using testing::Not;
 // One etcd and one server for all; each case uses keys of its own.
 class EtcdLayout : public testing::Test {
  protected:
-  static void SetUpTestSuite() { service_ = std::make_unique<ServiceOnEtcd>(EtcdServer::shared()); }
+  static void SetUpTestSuite() {
+    service_ = std::make_unique<ServiceOnEtcd>(EtcdServer::shared(),
+                                               Environment{{"SHARED_LOCK_ADMIN_TOKEN", "the-token-of-the-admin"}});
+  }
   static void TearDownTestSuite() {
     EXPECT_EQ(service_->server().stop(), 0) << service_->server().err();
     service_.reset();
@@ -163,6 +166,30 @@ TEST_F(EtcdLayout, ARecordOfTheJavaServiceIsRespected) {
   EXPECT_EQ(service().look("java").body, R"({"namespace":"space","lockName":"java","owner":"anonymous","expiry":)" +
                                              std::to_string(expiry) + R"(,"fencingToken":)" + std::to_string(token) +
                                              R"(,"waiters":0})");
+}
+
+// As the Java service writes it for a token without `sub`, and as it shows it: held, by nobody in particular.
+TEST_F(EtcdLayout, ARecordWithoutAnOwnerIsNobodysHere) {
+  std::int64_t expiry = epoch_now() + 60;
+  std::string record = java_record("ownerless", "theirs-1", 60, expiry);
+  const std::string owner = R"("owner":"anonymous")";
+  record.replace(record.find(owner), owner.size(), R"("owner":null)");
+  put_under_lease(etcd(), "locks/space:ownerless", record, 60);
+  auto token = stored(etcd(), "locks/space:ownerless").mod_revision;
+  EXPECT_EQ(service().look("ownerless").body, R"({"namespace":"space","lockName":"ownerless","expiry":)" +
+                                                  std::to_string(expiry) + R"(,"fencingToken":)" +
+                                                  std::to_string(token) + R"(,"waiters":0})");
+  for (const char* instance : {"theirs-1", "ours-1"}) {
+    auto refused = service().acquire("ownerless", instance);
+    EXPECT_EQ(refused.status, 423) << refused.body;
+    EXPECT_THAT(refused.body, AllOf(HasSubstr(std::to_string(expiry)), Not(HasSubstr(R"("owner")"))));
+    EXPECT_EQ(service().renew("ownerless", instance).status, 423);
+    EXPECT_EQ(service().release("ownerless", instance).status, 423);
+  }
+  EXPECT_EQ(stored(etcd(), "locks/space:ownerless").value, record) << "nothing changed";
+  auto forced = service().ask("DELETE", "/v1/space/lock/ownerless", "", "X-Admin-Token: the-token-of-the-admin\r\n");
+  EXPECT_EQ(forced.status, 200) << forced.body;
+  EXPECT_EQ(service().acquire("ownerless", "ours-1").status, 200);
 }
 
 TEST_F(EtcdLayout, AHolderThatBeganWithTheJavaServiceGoesOnHere) {

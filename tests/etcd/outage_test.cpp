@@ -26,6 +26,7 @@ using testing::Ge;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Le;
+using testing::Not;
 
 class EtcdOutage : public testing::Test {
  protected:
@@ -315,6 +316,22 @@ TEST_F(EtcdOutage, TheServerEndsWhileEtcdHangs) {
   service.process().signal(SIGTERM);
   EXPECT_EQ(service.process().wait(), 0) << service.server().err();
   EXPECT_THAT(std::chrono::steady_clock::now() - begin, Le(seconds(15)));
+}
+
+// Its last requests may take longer than the end has time: then what hangs is named, and it is no disk.
+TEST_F(EtcdOutage, TimingSensitiveTheEndThatTakesTooLongNamesEtcd) {
+  EtcdServer etcd;
+  ServiceOnEtcd service(etcd,
+                        {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "60000"}, {"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "1s"}});
+  ASSERT_TRUE(service.becomes_ready());
+  etcd.member(0).stop();
+  http::TestClient taker = service.server().connect();
+  taker.send("POST /lease HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n{\"key\":\"k\"}");
+  auto begin = std::chrono::steady_clock::now();
+  service.process().signal(SIGTERM);
+  EXPECT_EQ(service.process().wait(), 1) << service.server().err();
+  EXPECT_THAT(std::chrono::steady_clock::now() - begin, Le(seconds(20)));
+  EXPECT_THAT(service.server().err(), AllOf(HasSubstr("etcd does not answer"), Not(HasSubstr("disk"))));
 }
 
 TEST_F(EtcdOutage, AnOldEtcdIsWarnedOf) {

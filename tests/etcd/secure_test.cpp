@@ -219,6 +219,13 @@ TEST_F(EtcdAuthentication, TwoPrefixesAreAllThatAUserNeeds) {
   EXPECT_EQ(service.release("least", "instance-1").status, 200);
 }
 
+TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
+  EtcdServer etcd;
+  etcd.enable_authentication("lockservice", "secret-one", {"/shared-lock/", "/shared-lock.meta/token-base", "locks/"});
+  ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
+  expect_refusal(service, "must be allowed to read and write");
+}
+
 TEST_F(EtcdAuthentication, ATokenThatExpiredIsRenewed) {
   EtcdServer etcd({.flags = {"--auth-token-ttl", "1"}});
   etcd.enable_authentication("lockservice", "secret-one");

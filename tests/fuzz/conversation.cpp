@@ -51,9 +51,9 @@ class Routes {
       : store_(make_memory_store(clock)),
         locks_({}, *store_, clock, quiet_log()),
         leases_({}, *store_, clock, quiet_log()),
-        lock_api_(locks_, access_, lock_metrics_, quiet_log(), /*strict=*/false),
-        set_api_(locks_, access_, lock_metrics_, quiet_log()),
-        lease_api_({}, leases_, access_, lease_metrics_, clock, quiet_log()),
+        lock_api_(locks_, access_, waiters_, lock_metrics_, quiet_log(), /*strict=*/false),
+        set_api_(locks_, access_, waiters_, lock_metrics_, quiet_log()),
+        lease_api_({}, leases_, access_, waiters_, lease_metrics_, clock, quiet_log()),
         ops_api_(leases_, {}) {}
 
   // What their handlers are called with is added to `seen`.
@@ -75,6 +75,7 @@ class Routes {
   std::unique_ptr<LeaseStore> store_;
   LockService locks_;
   LeaseService leases_;
+  Capacity waiters_{0};
   Access access_{{.authentication_disabled = true}};
   LockMetrics lock_metrics_;
   LeaseMetrics lease_metrics_;
@@ -172,7 +173,8 @@ class Conversation {
   asio::io_context io_{1};
   http::Connections connections_{io_.get_executor(), clock_};
   http::InFlight in_flight_{0};
-  http::SessionContext context_{options_, router_, clock_, quiet_log(), connections_, in_flight_, counts_};
+  http::BufferedBytes buffered_{0};
+  http::SessionContext context_{options_, router_, clock_, quiet_log(), connections_, in_flight_, buffered_, counts_};
   Ends ends_;
   TaskGroup tasks_;
   std::string received_;

@@ -32,7 +32,7 @@ std::string json_of(const LockBody& body, LockBodySchema schema) {
   if (schema.duration) json.number("leaseDuration", body.duration.count());
   if (schema.from && body.from == RenewFrom::now) json.text("from", "now");
   if (body.token) json.number("fencingToken", number_of(*body.token));
-  if (schema.wait) json.number("wait", body.wait.count());
+  if (schema.wait) json.number("wait", body.wait.count()).number("keepPlace", body.keep_place.count());
   return json.take();
 }
 
@@ -47,7 +47,9 @@ void check_accepted(const LockBody& body, LockBodySchema schema) {
   std::ranges::for_each(body.names, check_name);
   require(std::set<std::string>(body.names.begin(), body.names.end()).size() == body.names.size(), "all different");
   require(body.wait.count() >= 0 && body.wait <= kLongestWait, "a wait is 0 to 3600 s");
-  require(schema.wait || body.wait.count() == 0, "there is no wait where none is allowed");
+  require(body.keep_place.count() >= 0 && body.keep_place <= kLongestKeptPlace, "a place is kept for 0 to 10 s");
+  require(schema.wait || (body.wait.count() == 0 && body.keep_place.count() == 0),
+          "there is no wait where none is allowed");
   require(!schema.needs_token || body.token.has_value(), "there is a token where one is needed");
   if (schema.duration) {
     require(body.duration.count() >= 1 && body.duration <= kLongestLeaseDuration, "a duration is 1 to 86400 s");
@@ -57,7 +59,8 @@ void check_accepted(const LockBody& body, LockBodySchema schema) {
   auto* read = std::get_if<LockBody>(&again);
   require(read != nullptr, "what is printed is accepted");
   require(read->instance == body.instance && read->duration == body.duration && read->from == body.from &&
-              read->token == body.token && read->names == body.names && read->wait == body.wait,
+              read->token == body.token && read->names == body.names && read->wait == body.wait &&
+              read->keep_place == body.keep_place,
           "what is printed is read as the same body");
 }
 

@@ -23,7 +23,7 @@ const std::map<std::string, Statuses>& expected() {
       {"bad_id", {500}},
       {"bad_sets", {400, 400, 400}},
       {"bare_lf", {400}},
-      {"chosen_id", {201, 201, 409, 400, 503}},
+      {"chosen_id", {201, 201, 409, 400, 400}},
       {"chunked", {201, 200}},
       {"cross_site", {403}},
       {"cut_off", {400}},
@@ -48,8 +48,8 @@ const std::map<std::string, Statuses>& expected() {
       {"two_lengths", {400}},
       {"upgrade", {200}},
       {"verify", {200, 200, 400}},
-      {"waiting", {200, 503}},  // the client ends while it waits
-      {"waiting_set", {200, 503}},
+      {"waiting", {200, 400}},  // the client ends while it waits
+      {"waiting_set", {200, 400}},
       {"wrong_in_two_ways", {400}},
   };
   return table;

@@ -4,13 +4,19 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
+#include <deque>
 #include <fstream>
+#include <iterator>
+#include <memory>
 #include <optional>
+#include <sstream>
 
 #include "run/commands.h"
+#include "support/asking.h"
 #include "support/effort.h"
 #include "support/eventually.h"
 #include "support/server_process.h"
@@ -68,6 +74,7 @@ class RunTest : public testing::Test {
     const char* headers = "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n";
     return server->ask("DELETE", "/v1/default/lock/demo", "", headers).status;
   }
+  bool is_in_line(int count) const { return look().find("\"waiters\":" + std::to_string(count)) != std::string::npos; }
   bool is_held() const { return look().find("owner") != std::string::npos; }
 
   TemporaryDirectory data;
@@ -87,6 +94,12 @@ TEST_F(RunTest, ExitCodes) {
   EXPECT_EQ(exit_code({"demo", "--server", "nonsense", "--", "true"}), 64);
   EXPECT_EQ(exit_code({"demo", "--wait", "0", "--server", "http://127.0.0.1:1", "--", "true"}), 69);
   EXPECT_FALSE(is_held());
+}
+
+TEST_F(RunTest, WhatSteersATerminalIsNotPrinted) {
+  auto ended = run_program(run_of({"demo", "--", "/nowhere\xC2\x9B/\xE2\x80\xAE"}));
+  EXPECT_EQ(ended.exit_code, 127);
+  EXPECT_THAT(ended.err, testing::StartsWith("shared-lock run: /nowhere?/?: "));
 }
 
 TEST_F(RunTest, HeldByAnotherIs75OrAsAskedFor) {
@@ -111,6 +124,76 @@ TEST_F(RunTest, SignalsGoToTheCommand) {
   run.signal(SIGTERM);
   EXPECT_EQ(run.wait(), 9);
   EXPECT_FALSE(is_held());
+}
+
+// As a service manager stops all processes of a service, whichever hears it first.
+TEST_F(RunTest, ASignalForTheWholeServiceReachesTheCommandOnce) {
+  std::string heard = commands.file("heard");
+  Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; echo $$ > " +
+                    commands.file("up") + "; " + commands.ticking("it") + "; exit 6"));
+  ASSERT_TRUE(eventually([&] { return commands.text("up").ends_with('\n'); }));
+  pid_t command = std::stoi(commands.text("up"));
+  pid_t guard = guard_of(run);
+  auto count = [&](const std::string& line) {
+    std::istringstream lines(commands.text("heard"));
+    return std::count(std::istream_iterator<std::string>(lines), std::istream_iterator<std::string>(), line);
+  };
+  ASSERT_EQ(::kill(command, SIGTERM), 0);
+  ASSERT_TRUE(eventually([&] { return count("TERM") == 1; }));
+  ASSERT_EQ(::kill(guard, SIGTERM), 0);
+  run.signal(SIGTERM);
+  // What comes behind it shows that nothing more is on its way.
+  run.signal(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return count("USR1") == 1; }));
+  run.signal(SIGTERM);
+  ASSERT_EQ(::kill(guard, SIGTERM), 0);
+  ASSERT_EQ(::kill(command, SIGTERM), 0);
+  run.signal(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return count("USR1") == 2; }));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 6);
+  EXPECT_EQ(count("TERM"), 2) << commands.text("heard");
+}
+
+// On a machine that is busy the runner may hear of it much later than the others.
+TEST_F(RunTest, ASignalThatTheRunnerHearsLateReachesTheCommandOnce) {
+  std::string heard = commands.file("heard");
+  Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; echo $$ > " +
+                    commands.file("up") + "; " + commands.ticking("it") + "; exit 6"));
+  ASSERT_TRUE(eventually([&] { return commands.text("up").ends_with('\n'); }));
+  ASSERT_EQ(::kill(std::stoi(commands.text("up")), SIGTERM), 0);
+  ASSERT_TRUE(eventually([&] { return commands.text("heard") == "TERM\n"; }));
+  ASSERT_EQ(::kill(guard_of(run), SIGTERM), 0);
+  double sent = Commands::now();
+  ASSERT_TRUE(eventually([&] { return Commands::now() > sent + 0.3; }));
+  run.signal(SIGTERM);
+  run.signal(SIGUSR1);
+  EXPECT_TRUE(eventually([&] { return commands.text("heard").find("USR1") != std::string::npos; }));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 6);
+  EXPECT_EQ(commands.text("heard"), "TERM\nUSR1\n");
+}
+
+// Before there is a command, all processes of a service are the runner and the guard.
+TEST_F(RunTest, ASignalFromBeforeTheCommandDoesNotCountAsItsOwn) {
+  Process holder(shell("echo 1 > " + commands.file("held") + "; " + commands.ticking("it")));
+  ASSERT_TRUE(commands.appears("held"));
+  Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; while :; do sleep 0.01; done"));
+  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  ASSERT_EQ(::kill(guard_of(run), SIGTERM), 0);
+  commands.create("end");
+  ASSERT_TRUE(commands.appears("up"));
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(), 9);
+}
+
+// Whoever means the programs by their name does not mean the command: it hears of it by the runner.
+TEST_F(RunTest, ASignalForRunnerAndGuardAloneReachesTheCommand) {
+  Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; " + commands.ticking("it")));
+  ASSERT_TRUE(commands.appears("up"));
+  std::string both = std::to_string(guard_of(run)) + " " + std::to_string(run.pid());
+  ASSERT_EQ(run_program({.program = "/bin/sh", .arguments = {"-c", "kill -TERM " + both}}).exit_code, 0);
+  EXPECT_EQ(run.wait(), 9);
 }
 
 // As under nohup(1).
@@ -142,6 +225,30 @@ TEST_F(RunTest, ASignalEndsTheWaitInLine) {
   EXPECT_TRUE(eventually([&] { return look().find("\"waiters\":1") == std::string::npos; }));
 }
 
+// A server that says nothing: no try, no wait and no way out of either hangs on it.
+TEST_F(RunTest, AServerThatStandsStillHoldsUpNoEnd) {
+  Process holder(shell("exec sleep 100"));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  Process interrupted(shell("true"));
+  Process interrupted_twice(shell("true"));
+  ASSERT_TRUE(eventually([&] { return look().find("\"waiters\":2") != std::string::npos; }));
+  server->process().stop();
+  double begun = Commands::now();
+  Process trying(shell("true", {"--ttl", "5s", "--wait", "0", "--patience", "1s"}));
+  interrupted.signal(SIGTERM);
+  interrupted_twice.signal(SIGTERM);
+  ASSERT_TRUE(eventually([&] { return !interrupted_twice.wait(std::chrono::milliseconds(100)); }));
+  interrupted_twice.signal(SIGTERM);
+  EXPECT_EQ(interrupted_twice.wait(), 128 + SIGTERM);
+  EXPECT_LE(Commands::now() - begun, 1.5) << "the second signal ends it at once";
+  EXPECT_EQ(interrupted.wait(), 128 + SIGTERM);
+  EXPECT_LE(Commands::now() - begun, 4) << "2 s to give back what it may have taken";
+  EXPECT_THAT(interrupted.err(), HasSubstr("could not be given back, and ends by itself within 5s"));
+  EXPECT_EQ(trying.wait(), 69);
+  EXPECT_LE(Commands::now() - begun, 8);
+  server->process().resume();
+}
+
 TEST_F(RunTest, WithoutACommandItHoldsUntilASignal) {
   Process run(run_of({"demo"}));
   ASSERT_TRUE(eventually([&] { return run.out().ends_with('\n'); }));
@@ -162,6 +269,44 @@ TEST_F(RunTest, HoldsUntilWhatTheCommandLeftBehindIsGone) {
   commands.create("end");
   EXPECT_EQ(run.wait(), 4);
   EXPECT_FALSE(is_held());
+}
+
+TEST_F(RunTest, CloseOnExitReleasesThoughADaemonLives) {
+  Process run(shell("(setsid sh -c '" + commands.ticking("daemon") + "' &); while [ ! -e " + commands.file("ticks") +
+                        " ]; do sleep 0.01; done; exit 4",
+                    {"--ttl", "5s", "--close-on-exit"}));
+  EXPECT_EQ(run.wait(), 4) << run.err();
+  EXPECT_FALSE(is_held());
+  double ended = Commands::now();
+  EXPECT_TRUE(eventually([&] { return commands.last_tick("daemon") > ended; })) << "it lives on";
+}
+
+// Before the command has ended, what it started is its own as ever.
+TEST_F(RunTest, CloseOnExitEndsAllWhenTheLockIsLost) {
+  Process run(shell("(setsid sh -c '" + commands.ticking("daemon") + "' &); " + commands.ticking("it"),
+                    {"--ttl", "5s", "--close-on-exit"}));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("daemon") && commands.has_ticks_of("it"); }));
+  ASSERT_EQ(force_release(), 200);
+  EXPECT_EQ(run.wait(), 76) << run.err();
+  double ended = Commands::now();
+  ASSERT_TRUE(eventually([&] { return Commands::now() > ended + 0.2; }));
+  EXPECT_LE(commands.last_tick("daemon"), ended);
+}
+
+TEST_F(RunTest, ARunOfTheSameNameInItselfSaysSo) {
+  std::string inner = std::string(SHAREDLOCK_PROGRAM) + " run demo --wait 0 -- true; ";
+  std::string between = std::string(SHAREDLOCK_PROGRAM) + " run other -- /bin/sh -c '" + inner + "'; ";
+  std::string waiting = "exec " + std::string(SHAREDLOCK_PROGRAM) + " run demo --wait 1s -- true";
+  auto ended = run_program(shell(between + waiting));
+  EXPECT_EQ(ended.exit_code, 75);
+  EXPECT_THAT(ended.err, HasSubstr("waiting for demo: the `shared-lock run` around this one holds it"));
+  EXPECT_THAT(ended.err, testing::ContainsRegex("not acquired: .*: the `shared-lock run` around this one holds it"));
+  EXPECT_THAT(run_program(shell("exec " + std::string(SHAREDLOCK_PROGRAM) + " run third -- true")).err,
+              testing::Not(HasSubstr("around this one")));
+  std::string acquire = std::string(SHAREDLOCK_PROGRAM) + " acquire ";
+  auto taken = run_program(shell(acquire + "third --wait 1s; exec " + acquire + "demo --wait 1s"));
+  EXPECT_EQ(taken.exit_code, 75);
+  EXPECT_THAT(taken.err, testing::StartsWith("shared-lock acquire: waiting for demo: the `shared-lock run` around"));
 }
 
 // The command ignores SIGTERM, and has a daemon in a session of its own. Both end before the waiter gets the lock.
@@ -204,6 +349,19 @@ TEST_F(RunTest, ServerGone) {
   EXPECT_TRUE(commands.exists("term"));
   EXPECT_GE(commands.last_tick("it"), commands.first_tick("it") + kKilledAfter - 1.5);
   EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.1);
+}
+
+// Whatever the command makes of its SIGTERM.
+TEST_F(RunTest, ServerGoneIs76HoweverTheCommandEnds) {
+  std::vector<std::unique_ptr<Process>> runs;
+  for (const char* on_term : {"exit 0", "exit 5", "trap - TERM; kill -TERM $$"}) {
+    std::string id = "it" + std::to_string(runs.size());
+    std::string text = "trap '" + std::string(on_term) + "' TERM; " + commands.ticking(id);
+    runs.push_back(std::make_unique<Process>(run_of({"demo-" + id, "--ttl", "5s", "--", "/bin/sh", "-c", text})));
+    ASSERT_TRUE(eventually([&] { return commands.has_ticks_of(id); }));
+  }
+  server->process().signal(SIGKILL);
+  for (auto& run : runs) EXPECT_EQ(run->wait(), 76) << run->err();
 }
 
 // The command and its daemon are gone before the lock is.
@@ -317,6 +475,25 @@ TEST_F(RunTest, SlowServer) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
+// Those who wait have taken every connection: renewals get through all the same.
+TEST_F(RunTest, SafetyR36_RenewsBesideAnyNumberOfWaiters) {
+  server.reset();
+  server.emplace(ProcessOptions{.environment = ServerProcess::open_memory(
+                                    {{"SHARED_LOCK_MAX_CONNECTIONS", "8"}, {"SHARED_LOCK_MAX_WAITERS", "8"}})});
+  Process run(shell(commands.ticking("it"), {"--ttl", "5s"}));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  std::deque<Asking> waiting;
+  for (int i = 0; i < 8; ++i) {
+    waiting.emplace_back(*server, "/v1/default/lock/demo/acquire",
+                         R"({"instanceId":"other-)" + std::to_string(i) + R"(","leaseDuration":9,"wait":60})");
+  }
+  double full = Commands::now();
+  ASSERT_TRUE(eventually([&] { return !run.running() || commands.last_tick("it") > full + kTtl + 1; }));
+  for (Asking& other : waiting) EXPECT_TRUE(other.is_silent(0));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 0) << run.err();
+}
+
 TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -330,6 +507,51 @@ TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
   server.emplace(serving(data));
   link.lead_to(server->port());
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
+}
+
+// Longer, with the cuts, than it is patient; every cut comes more than a second after what it cuts was sent.
+TEST_F(RunTest, AWaitOutlastsItsCuts) {
+  Process holder(shell(commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  SlowLink link("127.0.0.1", server->port());
+  ProcessOptions options = shell("true", {"--ttl", "5s", "--patience", "1s"});
+  options.environment["SHARED_LOCK_URL"] = link.url();
+  Process waiter(options);
+  std::uint64_t before = 0;
+  for (int cut = 0; cut < 3; ++cut) {
+    ASSERT_TRUE(eventually([&] { return link.delivered() > before && is_in_line(1); })) << waiter.err();
+    double begin = Commands::now();
+    ASSERT_TRUE(eventually([&] { return Commands::now() > begin + 1.3; }));
+    before = link.delivered();
+    link.lead_to(server->port());
+  }
+  EXPECT_TRUE(waiter.running()) << waiter.err();
+  commands.create("end");
+  EXPECT_EQ(waiter.wait(), 0) << waiter.err();
+}
+
+// A gateway cuts the one that is first in line again and again; the other one has come later, and is never cut.
+TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsPlace) {
+  Process holder(shell(commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  SlowLink link("127.0.0.1", server->port());
+  std::string order = commands.file("order");
+  ProcessOptions options = shell("echo first >> " + order);
+  options.environment["SHARED_LOCK_URL"] = link.url();
+  Process first(options);
+  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  Process second(shell("echo second >> " + order));
+  ASSERT_TRUE(eventually([&] { return is_in_line(2); }));
+  for (int cut = 0; cut < 3; ++cut) {
+    std::uint64_t before = link.delivered();
+    link.lead_to(server->port());
+    ASSERT_TRUE(eventually([&] { return link.delivered() > before; })) << first.err();
+  }
+  EXPECT_TRUE(is_in_line(2));
+  commands.create("end");
+  EXPECT_EQ(first.wait(), 0) << first.err();
+  EXPECT_EQ(second.wait(), 0) << second.err();
+  EXPECT_EQ(commands.text("order"), "first\nsecond\n");
 }
 
 // Times are counted by a clock that nobody can set.

@@ -124,6 +124,34 @@ TEST_F(RunAtTerminal, InTheBackgroundItTakesTheTerminalFromNobody) {
   EXPECT_TRUE(commands.exists("ended"));
 }
 
+// Behind a pipe is a pager, say, that wants the keys.
+TEST_F(RunAtTerminal, ThePagerBehindItsPipeKeepsTheTerminal) {
+  Terminal terminal(url, "");
+  std::string run = std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c ";
+  std::string pager = "read word; read line < /dev/tty; echo \"$word $line\"";
+  terminal.type(run + "'echo page; exec sleep 100' | /bin/sh -c '" + pager + "; touch " + commands.file("read") +
+                "'\n");
+  ASSERT_TRUE(
+      eventually([&] { return server.ask("GET", "/v1/default/lock/demo").body.find("owner") != std::string::npos; }));
+  terminal.type("one\n");
+  EXPECT_TRUE(terminal.shows("page one")) << terminal.shown();
+  EXPECT_TRUE(commands.appears("read"));
+  terminal.type("\x03");
+  terminal.type("echo still-$((40+2))\n");
+  EXPECT_TRUE(terminal.shows("still-42")) << terminal.shown();
+}
+
+TEST_F(RunAtTerminal, InFrontOfAPipeItHasTheTerminalOnceItReadsFromIt) {
+  Terminal terminal(url, "");
+  std::string run = std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c ";
+  terminal.type(run + "'echo ready-$((40+1)); read line; echo \"got $line\"' | cat\n");
+  ASSERT_TRUE(terminal.shows("ready-41")) << terminal.shown();
+  terminal.type("hello\n");
+  EXPECT_TRUE(terminal.shows("got hello")) << terminal.shown();
+  terminal.type("echo still-$((40+2))\n");
+  EXPECT_TRUE(terminal.shows("still-42")) << terminal.shown();
+}
+
 TEST_F(RunAtTerminal, HangUpEndsTheCommand) {
   Terminal terminal(url, commands.ticking("it"));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));

@@ -309,11 +309,18 @@ void EtcdServer::enable_authentication(const std::string& user, const std::strin
   root_ = std::string("root:") + kRootPassword;
 }
 
+void EtcdServer::disable_authentication() {
+  etcdctl({"auth", "disable"});
+  root_.clear();
+}
+
 void EtcdServer::save(const std::string& path) {
   etcdctl({"snapshot", "save", path});
 }
 
-void EtcdServer::restore(const std::string& path) {
+void EtcdServer::restore(const std::string& path, As as) {
+  std::string token = directory_.path().filename().string();
+  if (as == As::another_cluster) token += "-restored";
   EtcdMember& member = *members_.at(0);
   member.kill();
   const std::string data = (directory_ / member.name()).string();
@@ -322,10 +329,41 @@ void EtcdServer::restore(const std::string& path) {
       {.program = SHAREDLOCK_ETCDCTL,
        .arguments = {"snapshot", "restore", path, "--data-dir", data, "--name", member.name(), "--initial-cluster",
                      member.name() + "=" + member.peer_url(), "--initial-advertise-peer-urls", member.peer_url(),
-                     "--initial-cluster-token", "restored"}});
+                     "--initial-cluster-token", token}});
   if (restored.exit_code != 0) throw std::runtime_error("etcdctl snapshot restore: " + restored.err);
   member.start();
   wait_until_healthy();
+}
+
+void EtcdServer::wipe() {
+  for (const auto& member : members_) {
+    if (member->running()) member->kill();
+    std::filesystem::remove_all(directory_ / member->name());
+  }
+  start_members();
+  wait_until_healthy();
+}
+
+void EtcdServer::replace(std::size_t index) {
+  EtcdMember& member = *members_.at(index);
+  char id[17];
+  std::snprintf(id, sizeof id, "%llx", static_cast<unsigned long long>(member.id()));
+  member.kill();
+  etcdctl({"member", "remove", id});
+  std::filesystem::remove_all(directory_ / member.name());
+  // It is refused while etcd does not find the others healthy for long enough.
+  Ended added;
+  bool taken = eventually(
+      [&] {
+        added = try_etcdctl({"member", "add", member.name(), "--peer-urls=" + member.peer_url()});
+        return added.exit_code == 0;
+      },
+      kStart);
+  if (!taken) throw std::runtime_error("etcdctl member add: " + added.err);
+  member.arguments_.insert(member.arguments_.end(), {"--initial-cluster-state", "existing"});
+  member.start();
+  wait_until_healthy();
+  learn_member_ids();
 }
 
 std::vector<std::string> EtcdServer::leases() {

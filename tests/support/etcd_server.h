@@ -122,9 +122,20 @@ class EtcdServer {
   void enable_authentication(const std::string& user, const std::string& password,
                              const std::vector<std::string>& prefixes = {});
 
-  // Saves a snapshot; begins again from it as a new cluster. For an etcd of one member.
+  void disable_authentication();
+
+  // Saves a snapshot; begins again from it, with the same token, and so with the same cluster id, or as another
+  // cluster. For an etcd of one member.
+  enum class As { same_cluster, another_cluster };
   void save(const std::string& path);
-  void restore(const std::string& path);
+  void restore(const std::string& path, As as = As::same_cluster);
+
+  // Begins again with nothing, with the same names, addresses and token: so as the same cluster, to which it is
+  // another.
+  void wipe();
+
+  // Takes a member out of the cluster, and puts a new one at its place.
+  void replace(std::size_t member);
 
   // Ids of all leases that live, in hexadecimal, as etcdctl takes them.
   std::vector<std::string> leases();

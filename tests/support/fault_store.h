@@ -31,15 +31,19 @@ class FaultStore final : public LeaseStore {
   }
   // All reads fail from now on, or answer again.
   void fail_reads(bool fail) { reads_fail_ = fail; }
+  // Only those of how long a lease lives.
+  void fail_looks_at_leases(bool fail) { looks_at_leases_fail_ = fail; }
   // From now on it says that other processes write, too.
   void others_write() { others_write_ = true; }
   // Called before each commit, and after one that was passed on: to let others act, or time pass.
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
+  std::function<void()> before_look_at_lease = [] {};
 
   int reads() const { return reads_; }
   int commits() const { return commits_; }
   int settlements() const { return settlements_; }
+  int looks_at_leases() const { return looks_at_leases_; }
 
   std::int64_t token_base() const override { return real_.token_base(); }
 
@@ -70,6 +74,12 @@ class FaultStore final : public LeaseStore {
   }
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) override {
     co_return co_await real_.lease(id, deadline);
+  }
+  Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) override {
+    run_hook(before_look_at_lease);
+    ++looks_at_leases_;
+    if (reads_fail_ || looks_at_leases_fail_) co_return away();
+    co_return co_await real_.lease_life(id, deadline);
   }
   Task<Result<void>> settled(Revision as_of, Deadline deadline) override {
     ++settlements_;
@@ -106,10 +116,12 @@ class FaultStore final : public LeaseStore {
   std::mutex mutex_;
   std::deque<Fault> faults_;
   std::atomic<bool> reads_fail_{false};
+  std::atomic<bool> looks_at_leases_fail_{false};
   std::atomic<bool> others_write_{false};
   std::atomic<int> reads_{0};
   std::atomic<int> commits_{0};
   std::atomic<int> settlements_{0};
+  std::atomic<int> looks_at_leases_{0};
 };
 
 }  // namespace sharedlock::test

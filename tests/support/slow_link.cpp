@@ -50,6 +50,9 @@ struct SlowLink::Connection {
 
   void close() {
     boost::system::error_code ignored;
+    // Programs that were started meanwhile have copies of both: closing alone would end nothing.
+    client.shutdown(tcp::socket::shutdown_both, ignored);
+    server.shutdown(tcp::socket::shutdown_both, ignored);
     client.close(ignored);
     server.close(ignored);
     closed = true;

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+namespace sharedlock {
+
+// So many places and no more, of all threads together. Thread-safe.
+class Capacity {
+ public:
+  explicit Capacity(std::size_t limit) : limit_(limit) {}  // 0: no limit, and nothing is counted
+
+  // False when all are taken; after true there must be a leave().
+  bool enter() {
+    if (limit_ == 0) return true;
+    if (count_.fetch_add(1, std::memory_order_relaxed) < limit_) return true;
+    count_.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+  }
+
+  // Also beyond the limit, for one who takes the place of another that is about to leave.
+  void enter_instead() {
+    if (limit_ > 0) count_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  void leave() {
+    if (limit_ > 0) count_.fetch_sub(1, std::memory_order_relaxed);
+  }
+
+ private:
+  const std::size_t limit_;
+  std::atomic<std::size_t> count_ = 0;
+};
+
+// One place, where one is wanted and left, for as long as this lives.
+class CapacityPlace {
+ public:
+  CapacityPlace(Capacity& of, bool wanted) : of_(wanted && of.enter() ? &of : nullptr) {}
+  CapacityPlace(const CapacityPlace&) = delete;
+  CapacityPlace& operator=(const CapacityPlace&) = delete;
+  ~CapacityPlace() {
+    if (of_ != nullptr) of_->leave();
+  }
+
+  bool is_taken() const { return of_ != nullptr; }
+
+ private:
+  Capacity* of_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/signal.h"
+#include "base/task.h"
+#include "client/addresses.h"
+
+namespace sharedlock::client {
+
+// Looks up the addresses of one host, by getaddrinfo(3), which can't be cancelled: so each lookup has a thread of its
+// own, that goes on when no request waits for it any more, and may outlive this object. Its answer is kept. To be used
+// on its executor alone.
+class Lookup {
+ public:
+  using Resolver = std::function<Addresses::Answer(const std::string& host, Family family)>;
+
+  // A host that is an address needs no lookup.
+  Lookup(Executor executor, std::string host, Resolver resolver = by_system());
+  Lookup(const Lookup&) = delete;
+  Lookup& operator=(const Lookup&) = delete;
+  ~Lookup();
+
+  // Begins what lookups are needed; what is known and new is not looked up again.
+  void ask();
+  Addresses::View look() const { return addresses_.look(BootClock::now()); }
+  void connected(Family family) { addresses_.connected(family); }
+
+  // Raised whenever a lookup has ended, until it is let go of.
+  void tell(Signal& signal) { told_.insert(&signal); }
+  void tell_no_more(Signal& signal) { told_.erase(&signal); }
+
+  static Resolver by_system();
+
+ private:
+  class Way;
+
+  void begin(Family family);
+  void end(Family family, Addresses::Answer answer);
+
+  const Executor executor_;
+  const std::string host_;
+  const Resolver resolver_;
+  bool is_address_ = false;
+  Addresses addresses_;
+  std::set<Signal*> told_;
+  std::shared_ptr<Way> way_;  // from the threads to this
+};
+
+}  // namespace sharedlock::client

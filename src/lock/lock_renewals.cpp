@@ -1,0 +1,113 @@
+// The part of LockService that extends locks, and knows for how long they live already.
+#include <algorithm>
+#include <utility>
+
+#include "lock/lock_service.h"
+#include "lock/token.h"
+
+namespace sharedlock {
+
+namespace {
+
+bool needs_end(const Decided& one) {
+  return std::holds_alternative<NeedsEnd>(one.decision);
+}
+
+bool any_refused(const std::vector<Decided>& all) {
+  return std::ranges::any_of(all, [](const Decided& one) { return std::holds_alternative<Refused>(one.decision); });
+}
+
+}  // namespace
+
+Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
+  Attempt attempt(key_of(request.lock), deadline_for(request.received),
+                  [&request](const auto& current, Instant now) { return decide_renew(request, current, now); });
+  attempt.first = First::recall;
+  auto ended = co_await decide_durably(attempt);
+  if (!ended) co_return ended.error();
+  co_return to_answer(std::move(attempt.outcome));
+}
+
+// Where the decision depends on how long the lease lives. False: it has ended, so what was seen stands there no more.
+Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
+  Decided& outcome = attempt.outcome;
+  auto end = co_await end_of(attempt.key, *outcome.seen, attempt.deadline);
+  if (!end) co_return end.error();
+  if (!*end) co_return false;
+  outcome.seen->end = **end;
+  outcome.decision = attempt.decide(outcome.seen, now());
+  co_return true;
+}
+
+Task<Result<bool>> LockService::decide_with_ends(const Together& what, const DecideEach& decide, DecidedAll& all,
+                                                 Deadline deadline) {
+  // If one is refused, nothing is renewed.
+  if (any_refused(all)) co_return true;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (!needs_end(all[i]) || all[i].seen->end) continue;
+    auto end = co_await end_of(what.keys()[i], *all[i].seen, deadline);
+    if (!end) co_return end.error();
+    if (!*end) co_return false;
+    all[i].seen->end = **end;
+    // Most hang on one lease. What was found out a moment ago is true still.
+    for (std::size_t j = i + 1; (*end)->looked_up && j < all.size(); ++j) {
+      if (needs_end(all[j]) && all[j].seen->lease == all[i].seen->lease) all[j].seen->end = **end;
+    }
+  }
+  Instant at = now();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (needs_end(all[i])) all[i].decision = decide(i, all[i].seen, at);
+  }
+  co_return true;
+}
+
+// Nothing: the lease has ended.
+Task<Result<std::optional<PresentEnd>>> LockService::end_of(const std::string& key, const HeldLock& lock,
+                                                            Deadline deadline) {
+  auto written = written_.find(key);
+  if (written && written->revision == lock.revision) co_return written->end;
+  auto life = co_await store_.lease_life(lock.lease, deadline);
+  if (!life) co_return life.error();
+  if (!*life) co_return std::optional<PresentEnd>();
+  PresentEnd end{.at_least = (*life)->surely_until, .at_most = (*life)->at_most_until, .looked_up = true};
+  co_return std::optional(end);
+}
+
+// After a commit of which the outcome was not told: whether what it would have been told is true of what stands there
+// on that lease.
+Task<Result<bool>> LockService::lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline) {
+  auto* write = std::get_if<WriteRecord>(&decision);
+  if (!write) co_return true;
+  auto life = co_await store_.lease_life(lease, deadline);
+  if (!life) co_return life.error();
+  BootTime received = deadline.at - options_.request_timeout;
+  co_return *life && (*life)->surely_until >= saturating_add(received, write->ttl);
+}
+
+Task<Result<bool>> LockService::all_live_as_promised(const Together& what, const DecidedAll& all, Deadline deadline) {
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    LeaseId lease = what.stands()[i] ? what.stands()[i]->lease : LeaseId{0};
+    auto lives = co_await lives_as_promised(all[i].decision, lease, deadline);
+    if (!lives || !*lives) co_return lives;
+  }
+  co_return true;
+}
+
+void LockService::note_written(const std::string& key, const Decided& outcome, LeaseId lease) {
+  auto* write = std::get_if<WriteRecord>(&outcome.decision);
+  // The first renewal may well look for the end of the lease, if a look costs little.
+  if (!store_.is_shared() && !(write && write->record.carried_token)) return;
+  if (!write) return written_.forget(key);
+  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
+  HeldLock written{.record = write->record, .token = token, .revision = outcome.revision, .lease = lease};
+  written.end = write->end;
+  written_.wrote(key, std::move(written));
+}
+
+void LockService::note_clock(std::optional<std::chrono::seconds> difference) {
+  if (!difference) return;
+  log_.write(LogLevel::warn, "the clock of a server that writes lock records differs from this one's by over a second",
+             {{"seconds", std::to_string(difference->count())}});
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,503 @@
+// How far a renewal reaches: R35, with R6, R7 and R11.
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <vector>
+
+#include "lock/rules.h"
+
+namespace sharedlock {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr Ttl kDay{86400};
+constexpr LeaseId kLease{11};
+const LockName kLock{"space", "name"};
+const Holder kMe{"owner", "instance"};
+
+// The moment `since` the beginning of a test, where the wall clock is off by `skew`.
+Instant at(nanoseconds since, nanoseconds skew = {}) {
+  return {WallTime(seconds(1'735'689'600)) + since + skew, BootTime(seconds(1000)) + since};
+}
+
+RenewRequest renewal(seconds duration, RenewFrom from = RenewFrom::now) {
+  return {kLock, kMe, duration, from, std::nullopt, BootTime{}};
+}
+
+WriteRecord write_of(const Decision& decision) {
+  EXPECT_TRUE(std::holds_alternative<WriteRecord>(decision)) << "decision number " << decision.index();
+  return std::holds_alternative<WriteRecord>(decision) ? std::get<WriteRecord>(decision) : WriteRecord{};
+}
+
+// As it stands after that write, to the server that made it.
+HeldLock written(const WriteRecord& write) {
+  return {.record = write.record, .token = FencingToken{7}, .revision = Revision{9}, .lease = kLease, .end = write.end};
+}
+
+// The same to another server, which was told how long the lease lives: in whole seconds.
+HeldLock seen_elsewhere(const WriteRecord& write, BootTime lease_ends, Instant now) {
+  HeldLock lock = written(write);
+  auto left = std::chrono::floor<seconds>(lease_ends - now.boot);
+  lock.end = PresentEnd{now.boot + left, now.boot + left + seconds(1)};
+  return lock;
+}
+
+HeldLock acquired(seconds duration, Instant now) {
+  AcquireRequest request{kLock, kMe, duration, now.boot};
+  return written(write_of(decide_acquire(request, std::nullopt, now)));
+}
+
+BootTime end_of(const WriteRecord& write) {
+  auto* until = std::get_if<PooledUntil>(&write.lifetime);
+  EXPECT_TRUE(until) << "it keeps its lease";
+  return until ? until->end : BootTime{};
+}
+
+bool keeps_its_lease(const WriteRecord& write) {
+  auto* keep = std::get_if<KeepLease>(&write.lifetime);
+  return keep && keep->id == kLease;
+}
+
+const std::vector<nanoseconds> kSkews{hours(-1000),       hours(-1),  seconds(-12),      seconds(-1),
+                                      milliseconds(-300), seconds(0), milliseconds(700), seconds(2),
+                                      seconds(12),        hours(1),   hours(1000)};
+
+TEST(LockRulesRenewal, SafetyR35_FromNowGoesByTheLeaseWhateverTheWallClockSays) {
+  HeldLock lock = acquired(seconds(9), at(seconds(0)));
+  for (nanoseconds skew : kSkews) {
+    Instant now = at(seconds(3), skew);
+    WriteRecord write = write_of(decide_renew(renewal(seconds(9)), lock, now));
+    EXPECT_EQ(end_of(write), now.boot + seconds(9)) << skew.count();
+    EXPECT_EQ(write.ttl, Ttl(9)) << skew.count();
+    auto by_our_clock = std::chrono::floor<seconds>(now.wall) + seconds(9);
+    EXPECT_EQ(write.record.expiry, std::max(lock.record.expiry + seconds(3), by_our_clock)) << skew.count();
+    EXPECT_EQ(write.record.duration, seconds(9) + (write.record.expiry - lock.record.expiry));
+    EXPECT_EQ(write.record.carried_token, FencingToken{7});
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_FromNowWithAnotherTokenOrByAnotherIsRefused) {
+  HeldLock lock = acquired(seconds(9), at(seconds(0)));
+  RenewRequest request = renewal(seconds(9));
+  request.token = FencingToken{6};
+  EXPECT_TRUE(std::holds_alternative<Refused>(decide_renew(request, lock, at(seconds(1)))));
+  lock.record.holder.instance = "other";
+  EXPECT_TRUE(std::holds_alternative<Refused>(decide_renew(renewal(seconds(9)), lock, at(seconds(1)))));
+  EXPECT_TRUE(std::holds_alternative<Refused>(decide_renew(renewal(seconds(9)), std::nullopt, at(seconds(1)))));
+}
+
+TEST(LockRulesRenewal, SafetyR35_WithoutKnowingThePresentEndNothingIsDecided) {
+  HeldLock lock = acquired(seconds(9), at(seconds(0)));
+  lock.end.reset();
+  for (auto from : {RenewFrom::now, RenewFrom::expiry}) {
+    EXPECT_TRUE(std::holds_alternative<NeedsEnd>(decide_renew(renewal(seconds(9), from), lock, at(seconds(1)))));
+  }
+  EXPECT_TRUE(
+      std::holds_alternative<Refused>(decide_renew(renewal(seconds(9), RenewFrom::expiry), lock, at(seconds(10)))));
+}
+
+// A heartbeat of 10 s is delayed, a renewal of 300 s is answered, and then the heartbeat arrives.
+TEST(LockRulesRenewal, SafetyR06_ALateDuplicateNeverShortens) {
+  for (nanoseconds skew : kSkews) {
+    HeldLock lock = acquired(seconds(10), at(seconds(0)));
+    WriteRecord longer = write_of(decide_renew(renewal(seconds(300)), lock, at(seconds(1))));
+
+    Instant late = at(seconds(20), skew);
+    WriteRecord same_server = write_of(decide_renew(renewal(seconds(10)), written(longer), late));
+    EXPECT_TRUE(keeps_its_lease(same_server));
+    EXPECT_EQ(same_server.ttl, Ttl(281));
+    EXPECT_GE(same_server.record.expiry, longer.record.expiry);
+
+    BootTime ends = end_of(longer) + milliseconds(1700);
+    WriteRecord other_server = write_of(decide_renew(renewal(seconds(10)), seen_elsewhere(longer, ends, late), late));
+    EXPECT_TRUE(keeps_its_lease(other_server));
+    EXPECT_EQ(other_server.ttl, Ttl(282)) << "of what is left, rounded down";
+    EXPECT_GE(other_server.record.expiry, longer.record.expiry);
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_WhereThePresentEndMayBeLaterTheLeaseIsKept) {
+  HeldLock lock = acquired(seconds(30), at(seconds(0)));
+  Instant now = at(seconds(10));
+  for (int at_most = 1; at_most < 40; ++at_most) {
+    lock.end = PresentEnd{now.boot + seconds(at_most - 1), now.boot + seconds(at_most)};
+    WriteRecord write = write_of(decide_renew(renewal(seconds(20)), lock, now));
+    EXPECT_EQ(keeps_its_lease(write), at_most > 20) << at_most;
+    EXPECT_EQ(write.ttl, Ttl(at_most > 20 ? at_most - 1 : 20)) << at_most;
+  }
+  lock.end = PresentEnd{now.boot + milliseconds(400), now.boot + milliseconds(1400)};
+  WriteRecord short_one = write_of(decide_renew(renewal(seconds(1)), lock, now));
+  EXPECT_EQ(end_of(short_one), now.boot + milliseconds(1400)) << "less than a second can't be promised";
+  EXPECT_EQ(short_one.ttl, Ttl(1));
+}
+
+TEST(LockRulesRenewal, SafetyR35_ADayLimitsWhatIsAddedAndNeverWhatIsThere) {
+  HeldLock lock = acquired(seconds(30), at(seconds(0)));
+  Instant now = at(seconds(1));
+  BootTime end = now.boot + seconds(90000);
+  lock.end = PresentEnd{end, end, Promised{end, nanoseconds(0)}};
+  for (auto from : {RenewFrom::now, RenewFrom::expiry}) {
+    WriteRecord write = write_of(decide_renew(renewal(kDay, from), lock, now));
+    EXPECT_TRUE(keeps_its_lease(write));
+    EXPECT_EQ(write.ttl, Ttl(90000));
+  }
+  end = now.boot + seconds(86000);
+  lock.end = PresentEnd{end, end, Promised{end, nanoseconds(0)}};
+  WriteRecord write = write_of(decide_renew(renewal(seconds(1000), RenewFrom::expiry), lock, now));
+  EXPECT_EQ(end_of(write), now.boot + kDay);
+}
+
+TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryTheLeaseGrowsByTheDurationWhateverTheWallClockSays) {
+  HeldLock lock = acquired(seconds(2000), at(milliseconds(600)));
+  for (nanoseconds skew : {nanoseconds(hours(-1000)), nanoseconds(hours(-1)), nanoseconds(0), nanoseconds(seconds(12)),
+                           nanoseconds(seconds(1900))}) {
+    WriteRecord write = write_of(decide_renew(renewal(seconds(30), RenewFrom::expiry), lock, at(seconds(3), skew)));
+    EXPECT_EQ(end_of(write), lock.end->at_most + seconds(30)) << skew.count();
+    EXPECT_EQ(write.record.expiry, lock.record.expiry + seconds(30)) << skew.count();
+    EXPECT_EQ(write.ttl, Ttl(2027)) << skew.count();
+  }
+  auto past = decide_renew(renewal(seconds(30), RenewFrom::expiry), lock, at(seconds(3), seconds(2000)));
+  EXPECT_TRUE(std::holds_alternative<Refused>(past)) << "as the Java service has it";
+}
+
+// Two servers take turns. Each is told of the other's lease in whole seconds, and with what it was granted for beyond
+// what was asked.
+TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryOnAnotherServerNothingIsAddedButTheDuration) {
+  for (nanoseconds skew : {nanoseconds(0), nanoseconds(seconds(-1)), nanoseconds(milliseconds(-400))}) {
+    HeldLock lock = acquired(seconds(10), at(milliseconds(300)));
+    WriteRecord last{.record = lock.record, .ttl = Ttl(10), .lifetime = {}, .end = *lock.end};
+    BootTime lease_ends = lock.end->at_least + milliseconds(1700);
+    nanoseconds since = milliseconds(300);
+    for (int i = 1; i <= 100; ++i) {
+      since += milliseconds(9870);
+      Instant now = at(since, i % 2 == 0 ? nanoseconds(0) : skew);
+      BootTime before = lease_ends;
+      last =
+          write_of(decide_renew(renewal(seconds(10), RenewFrom::expiry), seen_elsewhere(last, lease_ends, now), now));
+      if (!keeps_its_lease(last)) lease_ends = end_of(last) + milliseconds(1700);
+      auto expiry = at(milliseconds(300) + seconds(10 + 10 * i));
+      ASSERT_EQ(last.record.expiry, expiry.epoch()) << i;
+      ASSERT_GE(lease_ends, before) << i;
+      ASSERT_GE(lease_ends, expiry.boot) << "it would end before its expiry, " << i;
+      ASSERT_LE(lease_ends, expiry.boot + seconds(5)) << "it runs away, " << i;
+      ASSERT_GE(now.boot + last.ttl, expiry.boot - seconds(1)) << i;
+    }
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_ARecordWithoutALeaseIsPutUnderOneThatEndsNotBeforeItsExpiry) {
+  HeldLock lock = acquired(seconds(60), at(seconds(0)));
+  lock.lease = LeaseId{0};
+  lock.end.reset();
+  EXPECT_EQ(end_of(write_of(decide_renew(renewal(seconds(30)), lock, at(seconds(10))))), at(seconds(60)).boot);
+  EXPECT_EQ(end_of(write_of(decide_renew(renewal(seconds(30)), lock, at(seconds(50))))), at(seconds(80)).boot);
+}
+
+TEST(LockRulesRenewal, SafetyR35_NoLimitShortensARecordWithoutALease) {
+  HeldLock lock = acquired(seconds(60), at(seconds(0)));
+  lock.lease = LeaseId{0};
+  lock.end.reset();
+  for (hours left : {hours(23), hours(72), hours(1'000'000)}) {
+    lock.record.expiry = at(left).epoch();
+    for (auto from : {RenewFrom::now, RenewFrom::expiry}) {
+      WriteRecord write = write_of(decide_renew(renewal(seconds(30), from), lock, at(seconds(0))));
+      EXPECT_GE(end_of(write), at(std::min(left, hours(800'000))).boot) << left.count() << " h";
+      EXPECT_GE(write.record.expiry, lock.record.expiry);
+    }
+  }
+}
+
+// Such a lease has room in nanoseconds; the time on the wall at its end has not.
+TEST(LockRulesRenewal, SafetyR35_ALeaseOfCenturiesDoesNotOverflow) {
+  Instant now = at(seconds(1));
+  for (seconds left : {seconds(7'000'000'000), seconds(7'600'000'000), seconds(9'000'000'000)}) {
+    HeldLock lock = acquired(seconds(30), at(seconds(0)));
+    lock.end = PresentEnd{now.boot + left, now.boot + left + seconds(1)};
+    WriteRecord write = write_of(decide_renew(renewal(seconds(10)), lock, now));
+    EXPECT_EQ(write.ttl, left);
+    EXPECT_EQ(write.record.expiry, now.epoch() + left);
+    lock = written(write);
+    write = write_of(decide_renew(renewal(seconds(10)), lock, at(seconds(2))));
+    EXPECT_EQ(write.record.expiry, lock.record.expiry) << left.count();
+    write = write_of(decide_renew(renewal(seconds(10), RenewFrom::expiry), lock, at(seconds(2))));
+    EXPECT_EQ(write.record.expiry, lock.record.expiry) << left.count();
+    EXPECT_TRUE(keeps_its_lease(write));
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_ARecordThatNeverExpiresStaysReadable) {
+  HeldLock lock = acquired(seconds(60), at(seconds(0)));
+  for (seconds beyond : {seconds(-1), seconds(0), seconds(600'000'000'000)}) {
+    lock.record.expiry = kNeverExpires + beyond;
+    lock.record.duration = kNeverExpires.time_since_epoch();
+    for (auto from : {RenewFrom::now, RenewFrom::expiry}) {
+      WriteRecord write = write_of(decide_renew(renewal(kDay, from), lock, at(seconds(10))));
+      EXPECT_EQ(write.record.expiry, std::max(kNeverExpires, lock.record.expiry));
+      EXPECT_TRUE(parse_lock_record(to_json(write.record)));
+    }
+  }
+}
+
+// A Java service beside us decides by `expiry`, with a clock of its own. Where heartbeats are shorter than a second
+// their fractions must not get lost, and not be rounded up each time.
+TEST(LockRulesRenewal, SafetyR35_ExpiryCarriesFractionsOfWhatTheLeaseGrew) {
+  for (nanoseconds skew : {nanoseconds(hours(-1)), nanoseconds(0)}) {
+    for (int gap : {10, 100, 333, 500, 900, 1000, 1100, 2700}) {
+      HeldLock lock = acquired(seconds(9), at(milliseconds(250)));
+      nanoseconds now{};
+      for (int i = 1; i <= 500; ++i) {
+        now = milliseconds(250 + i * gap);
+        lock = written(write_of(decide_renew(renewal(seconds(9)), lock, at(now, skew))));
+        ASSERT_EQ(lock.record.expiry, std::chrono::floor<seconds>(at(now + seconds(9)).wall)) << gap << " ms, " << i;
+      }
+    }
+  }
+}
+
+// Two servers, one of which has a wall clock that is off, renew one lock in any order; a third program goes by `expiry`
+// and by the right time.
+class TwoServers {
+ public:
+  TwoServers(nanoseconds skew, unsigned seed) : skew_(skew), random_(seed) {}
+
+  void run() {
+    acquire();
+    for (int i = 0; i < 200 && !testing::Test::HasFailure(); ++i) {
+      pass(milliseconds(pick(1, static_cast<int>(std::max<std::int64_t>(left().count() / 1'000'000, 2)))));
+      renew(pick(0, 1) == 0, seconds(pick(1, 40)));
+    }
+  }
+
+ private:
+  int pick(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
+  nanoseconds left() const { return promised_ - at(now_).boot; }
+  void pass(nanoseconds span) { now_ += span; }
+
+  void acquire() {
+    AcquireRequest request{kLock, kMe, seconds(20), at(now_).boot};
+    wrote(write_of(decide_acquire(request, std::nullopt, at(now_))), /*by_wrong=*/false);
+    lease_ends_ = at(now_).boot + seconds(20) + spare();
+  }
+
+  nanoseconds spare() { return milliseconds(pick(1000, 3000)); }
+
+  void renew(bool by_wrong, seconds duration) {
+    Instant now = at(now_, by_wrong ? skew_ : nanoseconds(0));
+    HeldLock lock = by_wrong == wrong_wrote_ ? written(last_) : seen_elsewhere(last_, lease_ends_, now);
+    WriteRecord write = write_of(decide_renew(renewal(duration), lock, now));
+    EXPECT_GE(write.record.expiry, last_.record.expiry);
+    BootTime before = lease_ends_;
+    if (!keeps_its_lease(write)) lease_ends_ = end_of(write) + spare();
+    EXPECT_GE(lease_ends_, promised_) << "what was promised before";
+    EXPECT_LE(lease_ends_, std::max(before, now.boot + duration + seconds(4)));
+    EXPECT_GE(write.ttl, duration - seconds(1));
+    wrote(write, by_wrong);
+    EXPECT_GE(lease_ends_, promised_) << "what is promised now";
+    auto wall_end = at(now_).wall + (promised_ - at(now_).boot);
+    // A clock that is off by a little is not told from one that is right.
+    seconds unseen =
+        std::chrono::abs(skew_) <= seconds(4) ? std::chrono::ceil<seconds>(std::chrono::abs(skew_)) : seconds(0);
+    EXPECT_GE(write.record.expiry + unseen, std::chrono::floor<seconds>(wall_end)) << "it would be taken over early";
+    // A clock that is ahead moves it ahead; and beside one that is visibly behind, how much of the lease was promised
+    // is not known, so that it is moved too far each time that the other server renews.
+    if (skew_ > nanoseconds(0) || skew_ < nanoseconds(seconds(-1))) return;
+    EXPECT_LE(write.record.expiry, std::chrono::ceil<seconds>(wall_end) + seconds(8)) << "it runs away";
+  }
+
+  void wrote(const WriteRecord& write, bool by_wrong) {
+    if (!keeps_its_lease(write)) wrong_wrote_ = by_wrong;
+    // Who only keeps the lease knows no more of it than before; the next one is to look.
+    if (keeps_its_lease(write) && by_wrong != wrong_wrote_) wrong_wrote_ = by_wrong;
+    last_ = write;
+    promised_ = std::max(promised_, at(now_).boot + write.ttl);
+  }
+
+  nanoseconds skew_;
+  std::mt19937 random_;
+  nanoseconds now_{};
+  bool wrong_wrote_ = false;
+  WriteRecord last_;
+  BootTime lease_ends_;
+  BootTime promised_;
+};
+
+TEST(LockRulesRenewal, SafetyR35_ServersWhoseClocksDifferShortenNothingAndAreNotStolenFrom) {
+  for (nanoseconds skew :
+       {nanoseconds(0), nanoseconds(seconds(-1)), nanoseconds(seconds(-2)), nanoseconds(seconds(-12)),
+        nanoseconds(hours(-1)), nanoseconds(seconds(12)), nanoseconds(hours(1))}) {
+    for (unsigned seed = 0; seed < 100 && !HasFailure(); ++seed) {
+      SCOPED_TRACE(testing::Message() << skew.count() << " ns, seed " << seed);
+      TwoServers(skew, seed).run();
+    }
+  }
+}
+
+// A renewal of 300 s, then heartbeats of 10 s. The clock of the server that gets them is behind, or the record's was
+// ahead: the first one moves `expiry` to where it surely shows what is left of the lease, the others need not.
+TEST(LockRulesRenewal, SafetyR35_WhereTheLeaseIsKeptExpiryDoesNotRunAway) {
+  for (nanoseconds skew : {nanoseconds(seconds(-12)), nanoseconds(hours(-1))}) {
+    HeldLock lock = acquired(seconds(300), at(seconds(0)));
+    WriteRecord last{.record = lock.record, .ttl = {}, .lifetime = {}, .end = {}};
+    EpochSeconds expiry{};
+    for (int i = 1; i < 280; ++i) {
+      Instant now = at(seconds(i), skew);
+      BootTime lease_ends = lock.end->at_most + milliseconds(2400);
+      HeldLock seen = i == 1 ? seen_elsewhere(last, lease_ends, now) : written(last);
+      last = write_of(decide_renew(renewal(seconds(10)), seen, now));
+      if (i == 1) expiry = last.record.expiry;
+      ASSERT_TRUE(keeps_its_lease(last)) << i;
+      ASSERT_EQ(last.record.expiry, expiry) << i;
+      ASSERT_EQ(last.ttl, Ttl(302 - i)) << i;
+      ASSERT_LE(at(seconds(i)).wall + last.ttl, expiry + seconds(1)) << "others would take it over earlier, " << i;
+    }
+    EXPECT_LE(expiry, lock.record.expiry + seconds(5));
+  }
+}
+
+// Heartbeats that come soon after each other keep the lease, and promise more than `expiry` shows for certain: it moves
+// with what is promised, once.
+TEST(LockRulesRenewal, SafetyR35_ExpiryMovesWithWhatIsPromisedOfALeaseThatIsKept) {
+  HeldLock lock = acquired(seconds(10), at(milliseconds(300)));
+  WriteRecord last{.record = lock.record, .ttl = {}, .lifetime = {}, .end = {}};
+  BootTime lease_ends = lock.end->at_most + milliseconds(2600);
+  for (int i = 1; i <= 40; ++i) {
+    nanoseconds since = milliseconds(300 + 100 * i);
+    Instant now = at(since, seconds(-12));
+    HeldLock seen = i == 1 ? seen_elsewhere(last, lease_ends, now) : written(last);
+    last = write_of(decide_renew(renewal(seconds(10)), seen, now));
+    if (!keeps_its_lease(last)) lease_ends = end_of(last) + milliseconds(2600);
+    ASSERT_GE(last.ttl, Ttl(9)) << i;
+    ASSERT_GE(lease_ends, now.boot + last.ttl) << i;
+    ASSERT_LE(at(since).wall + last.ttl, last.record.expiry + seconds(1)) << "it would be taken over early, " << i;
+    ASSERT_LE(last.record.expiry, at(since).wall + seconds(10 + 5)) << "it runs away, " << i;
+  }
+}
+
+// Two servers renew from the old expiry in any order; a third program goes by `expiry`, and by the right time: for it
+// the lock must not end before what the answers promise.
+class FromExpiry {
+ public:
+  struct Scene {
+    nanoseconds skew{};           // of one server
+    bool leader_changes = false;  // now and then etcd lets all leases begin anew
+    Ttl shortest{};               // of the leases that etcd grants
+    seconds longest{40};          // of the renewals
+  };
+
+  FromExpiry(const Scene& scene, unsigned seed) : scene_(scene), random_(seed) {}
+
+  // Returns how many renewals were done before one was refused, or came too late.
+  int run() {
+    acquire();
+    int done = 0;
+    while (done < 200 && !testing::Test::HasFailure()) {
+      now_ += milliseconds(pick(1, static_cast<int>(std::max<std::int64_t>(left().count() / 1'000'000, 2))));
+      if (scene_.leader_changes && pick(0, 5) == 0) lease_ends_ = at(now_).boot + granted_;
+      if (!renew(pick(0, 1) == 0, seconds(pick(1, static_cast<int>(scene_.longest.count()))))) break;
+      ++done;
+    }
+    return done;
+  }
+
+ private:
+  int pick(int least, int most) { return std::uniform_int_distribution<int>(least, most)(random_); }
+  nanoseconds left() const { return promised_ - at(now_).boot; }
+
+  void put_under_lease(BootTime end) {
+    granted_ = std::max<nanoseconds>(end - at(now_).boot + milliseconds(pick(1000, 3000)), scene_.shortest);
+    lease_ends_ = at(now_).boot + granted_;
+  }
+
+  void acquire() {
+    AcquireRequest request{kLock, kMe, seconds(3), at(now_).boot};
+    last_ = write_of(decide_acquire(request, std::nullopt, at(now_)));
+    put_under_lease(at(now_).boot + seconds(3));
+    promised_ = at(now_).boot + seconds(3);
+  }
+
+  bool renew(bool by_wrong, seconds duration) {
+    Instant now = at(now_, by_wrong ? scene_.skew : nanoseconds(0));
+    HeldLock lock = by_wrong == wrong_wrote_ ? written(last_) : seen_elsewhere(last_, lease_ends_, now);
+    Decision decision = decide_renew(renewal(duration, RenewFrom::expiry), lock, now);
+    if (std::holds_alternative<Refused>(decision)) return false;
+    last_ = write_of(decision);
+    wrong_wrote_ = by_wrong;
+    if (!keeps_its_lease(last_)) put_under_lease(end_of(last_));
+    BootTime promised = at(now_).boot + last_.ttl;
+    EXPECT_GE(lease_ends_, promised) << "what is promised now";
+    EXPECT_GE(lease_ends_, promised_) << "what was promised before";
+    promised_ = std::max(promised_, promised);
+    // A clock that is off by a little is not told from one that is right.
+    seconds off = std::chrono::ceil<seconds>(std::chrono::abs(scene_.skew));
+    seconds unseen = off <= seconds(6) ? off : seconds(0);
+    EXPECT_LE(at(now_).wall + last_.ttl, last_.record.expiry + unseen + seconds(1)) << "it would be taken over early";
+    return true;
+  }
+
+  Scene scene_;
+  std::mt19937 random_;
+  nanoseconds now_ = milliseconds(300);
+  bool wrong_wrote_ = false;
+  WriteRecord last_;
+  nanoseconds granted_{};
+  BootTime lease_ends_;
+  BootTime promised_;
+};
+
+void expect_no_more_is_promised(const FromExpiry::Scene& scene) {
+  int done = 0;
+  for (unsigned seed = 0; seed < 100 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(testing::Message() << scene.skew.count() << " ns, seed " << seed);
+    done += FromExpiry(scene, seed).run();
+  }
+  EXPECT_GE(done, 100) << "hardly anything was renewed";
+}
+
+TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryNoMoreIsPromisedThanExpiryShows) {
+  for (nanoseconds skew : {nanoseconds(0), nanoseconds(seconds(-1)), nanoseconds(seconds(-2)), nanoseconds(seconds(-3)),
+                           nanoseconds(seconds(-12)), nanoseconds(hours(-1)), nanoseconds(seconds(2))}) {
+    expect_no_more_is_promised({.skew = skew});
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryALeadersChangePromisesNothing) {
+  expect_no_more_is_promised({.leader_changes = true});
+  // For certain: 5 s before the end the lease begins anew, and the other server renews.
+  HeldLock lock = acquired(seconds(60), at(seconds(0)));
+  WriteRecord last{.record = lock.record, .ttl = {}, .lifetime = {}, .end = {}};
+  Instant now = at(seconds(55));
+  for (int i = 1; i <= 3; ++i) {
+    HeldLock seen = i == 1 ? seen_elsewhere(last, now.boot + milliseconds(62500), now) : written(last);
+    last = write_of(decide_renew(renewal(seconds(60), RenewFrom::expiry), seen, now));
+    EXPECT_EQ(last.record.expiry, lock.record.expiry + i * seconds(60));
+    EXPECT_EQ(last.ttl, Ttl(6 + i * 60));
+    EXPECT_EQ(end_of(last), now.boot + seconds(58 + i * 60)) << "the lease grows by the duration";
+  }
+}
+
+TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryLeasesThatCantBeShortPromiseNothing) {
+  expect_no_more_is_promised({.shortest = Ttl(8), .longest = seconds(2)});
+  expect_no_more_is_promised({.leader_changes = true, .shortest = Ttl(8), .longest = seconds(2)});
+}
+
+TEST(LockRulesRenewal, ClocksOfOthersShowWhereRecordAndLeaseDisagree) {
+  Instant now = at(seconds(5));
+  for (nanoseconds skew : {nanoseconds(seconds(-12)), nanoseconds(0), nanoseconds(seconds(12))}) {
+    AcquireRequest request{kLock, kMe, seconds(30), now.boot};
+    WriteRecord write = write_of(decide_acquire(request, std::nullopt, at(seconds(5), skew)));
+    HeldLock lock = seen_elsewhere(write, now.boot + milliseconds(31500), now);
+    seconds shown = clock_ahead(lock, now);
+    EXPECT_GE(shown * (skew.count() < 0 ? -1 : 1), seconds(skew.count() == 0 ? 0 : 7));
+    EXPECT_LE(std::chrono::abs(shown), std::chrono::abs(duration_cast<seconds>(skew)));
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock

@@ -1,0 +1,127 @@
+#include "store/etcd_short_leases.h"
+
+#include <gmock/gmock.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "base/io_threads.h"
+#include "base/manual_clock.h"
+#include "store/etcd_lease_looks.h"
+#include "store/memory_store.h"
+#include "support/eventually.h"
+#include "support/fault_store.h"
+#include "support/run_task.h"
+
+namespace sharedlock {
+namespace {
+
+using std::chrono::seconds;
+using test::eventually;
+using test::FaultStore;
+using test::run_task;
+
+// The entries stand in a store in memory, whose shared leases have one entry each.
+class EtcdShortLeasesTest : public testing::Test {
+ protected:
+  using Ends = EtcdShortLeases::Ends;
+
+  Result<Outcome> commit(Transaction transaction) {
+    return run_task(faults_.commit(std::move(transaction), Deadline::never()));
+  }
+  Committed committed(Transaction transaction) { return std::get<Committed>(commit(std::move(transaction)).value()); }
+  std::optional<Entry> get(std::string key) {
+    return run_task(store_->get(std::move(key), Deadline::never())).value().entry;
+  }
+  // What a commit put there under a lease that ends too early, where nothing or something stood.
+  Transaction put(Revision stood) {
+    return {.expect = {{"a", stood}, {"b", kAbsent}},
+            .none_under = {},
+            .changes = {Put{"a", "value", PooledLease{Ttl{5}}}, Erase{"b"}}};
+  }
+  Result<Outcome> move(const Transaction& transaction, const Committed& done) {
+    Ends ends{clock_.boot_now() + seconds(60), std::nullopt};
+    return run_task(short_.move(&transaction, &done, &ends, Deadline::never()));
+  }
+
+  ManualClock clock_;
+  Log log_{LogLevel::error, ::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+  std::unique_ptr<LeaseStore> store_ = make_memory_store(clock_);
+  FaultStore faults_{*store_};
+  std::vector<BootTime> forgotten_;
+  IoThreads threads_{1};
+  EtcdShortLeases short_{
+      [this](BootTime moment) { forgotten_.push_back(moment); },
+      [this](Transaction what, Deadline deadline) { return faults_.commit(std::move(what), deadline); }, clock_, log_,
+      threads_.executor(0)};
+};
+
+TEST_F(EtcdShortLeasesTest, SafetyR34_WhatWasPutIsMovedAtOnce) {
+  Transaction transaction = put(kAbsent);
+  Committed done = committed(transaction);
+  auto moved = std::get<Committed>(move(transaction, done).value());
+  auto entry = get("a").value();
+  EXPECT_EQ(entry.value, "value");
+  EXPECT_EQ(entry.created, done.revision);
+  EXPECT_EQ(entry.revision, moved.revision);
+  EXPECT_THAT(moved.leases, testing::ElementsAre(entry.lease, LeaseId{0}));
+  EXPECT_THAT(forgotten_, testing::ElementsAre(clock_.boot_now()));
+  clock_.advance(seconds(59));
+  EXPECT_TRUE(get("a"));
+  clock_.advance(seconds(2));
+  EXPECT_FALSE(get("a"));
+}
+
+TEST_F(EtcdShortLeasesTest, SafetyR34_WhatHasChangedSinceIsLeftAlone) {
+  Transaction transaction = put(kAbsent);
+  Committed done = committed(transaction);
+  commit({.expect = {}, .none_under = {}, .changes = {Put{"a", "another's", PooledLease{Ttl{5}}}}}).value();
+  EXPECT_EQ(move(transaction, done).error().code, Errc::unanswered);
+  EXPECT_EQ(get("a")->value, "another's");
+}
+
+TEST_F(EtcdShortLeasesTest, SafetyR34_AGrantThatCantBeMovedIsTakenBack) {
+  Transaction transaction = put(kAbsent);
+  Committed done = committed(transaction);
+  for (int i = 0; i < 3; ++i) faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(outcome_unknown(move(transaction, done).error().code));
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return !get("a");
+  }));
+  EXPECT_LT(clock_.boot_now(), BootTime(seconds(1005))) << "before its lease ended";
+}
+
+// Somebody may count on what stood there before, for longer than the lease lives that it is under now.
+TEST_F(EtcdShortLeasesTest, SafetyR34_WhatTookThePlaceOfAnEntryIsMovedLater) {
+  Committed before = committed({.expect = {}, .none_under = {}, .changes = {Put{"a", "", PooledLease{Ttl{30}}}}});
+  Transaction transaction = put(before.revision);
+  Committed done = committed(transaction);
+  for (int i = 0; i < 3; ++i) faults_.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(outcome_unknown(move(transaction, done).error().code));
+  EXPECT_TRUE(eventually([&] {
+    clock_.advance(std::chrono::milliseconds(10));
+    return get("a") && get("a")->revision != done.revision;
+  }));
+  clock_.advance(seconds(50));
+  EXPECT_TRUE(get("a"));
+}
+
+TEST(EtcdLeaseLookTest, SafetyR34_CountsOnlyInTheTermOfWhatAQuorumAnswered) {
+  EtcdLeaseLook look{.id = LeaseId{1}, .life = LeaseLife{}, .term = 7};
+  EXPECT_TRUE(look.counts_in(7));
+  EXPECT_FALSE(look.counts_in(6));
+  EXPECT_FALSE(look.counts_in(8));
+  look.term = 0;
+  EXPECT_FALSE(look.counts_in(0)) << "its member changed terms meanwhile";
+  look.term = 7;
+  look.failed = Error{Errc::unavailable, "no answer"};
+  EXPECT_FALSE(look.counts_in(7));
+}
+
+}  // namespace
+}  // namespace sharedlock
