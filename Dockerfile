@@ -5,7 +5,7 @@ FROM debian:12-slim AS build
 WORKDIR /src
 COPY script/packages script/packages
 RUN apt-get update \
- && sed -n '/^# build/,/^# test/p' script/packages | sed 's/#.*//' \
+ && sed 's/#.*//' script/packages \
   | DEBIAN_FRONTEND=noninteractive xargs apt-get install --yes --no-install-recommends
 COPY . .
 RUN cmake --preset release -DSHAREDLOCK_TESTS=OFF \

@@ -26,6 +26,7 @@ function(sharedlock_compile_apart)
   endforeach()
 endfunction()
 file(WRITE ${PROJECT_BINARY_DIR}/compiled_apart.txt "")
+file(WRITE ${PROJECT_BINARY_DIR}/tests.txt "")
 
 # sharedlock_layer(NAME SOURCES … LIBRARIES … [APART …]): the static library of one folder below src/; APART are those of
 # its sources that are compiled alone in every preset.
@@ -49,6 +50,9 @@ function(sharedlock_test name)
   endif()
   add_executable(${name} ${arg_SOURCES})
   sharedlock_compile_apart(${arg_APART})
+  foreach(source IN LISTS arg_SOURCES)
+    file(APPEND ${PROJECT_BINARY_DIR}/tests.txt "${name} ${CMAKE_CURRENT_SOURCE_DIR}/${source}\n")  # for script/named_tests.py
+  endforeach()
   target_link_libraries(${name} PRIVATE sharedlock_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   if(NOT arg_BUSY)

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""The scripts that developers call: script/named_tests.py, script/test's arguments, script/hooks. Usage: scripts_test.py
+BUILD_DIRECTORY"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BUILD = Path(sys.argv.pop(1)).resolve()
+
+
+def run(*command, cwd=ROOT):
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def named(*names):
+    """What has to be built, and the expression for CTest."""
+    done = run(ROOT / "script/named_tests.py", BUILD, *names)
+    assert done.returncode == 0, done.stderr
+    targets, expression = done.stdout.splitlines()
+    return targets.split(), expression
+
+
+class NamedTests(unittest.TestCase):
+    def assert_selects(self, expression, *names):
+        for name in names:
+            self.assertRegex(name, expression)
+
+    def test_a_suite(self):
+        targets, expression = named("LockRules")
+        self.assertEqual(targets, ["lock_test"])
+        self.assert_selects(expression, "LockRules.AcquireOfAFreeLockIsGranted")
+        self.assertNotRegex("LockRulesRenew.Anything", expression)
+
+    def test_a_test_by_a_pattern(self):
+        targets, expression = named("LineBook.SafetyR23_*")
+        self.assertEqual(targets, ["lock_test"])
+        self.assert_selects(expression, "LineBook.SafetyR23_ADeafHeadIsPassed")
+        self.assertNotRegex("LineBook.SafetyR24_Another", expression)
+
+    def test_a_suite_of_the_contract_is_found_on_every_store_with_and_without_values(self):
+        targets, expression = named("StoreCommit")
+        self.assertEqual(targets, ["etcd_contract_test", "store_test"])
+        self.assert_selects(expression, "Memory/StoreCommit/0.CreatesAnAbsentKey")
+        self.assert_selects(named("ManyThreads")[1], "Stores/ManyThreads.NeverHoldOneLockTogether/1")
+
+    def test_a_source_a_folder_and_a_program(self):
+        self.assertEqual(named("src/lock/rules_test.cpp")[0], ["lock_test"])
+        self.assertEqual(named("src/lock/")[0], named("lock_test")[0])
+        self.assertEqual(named("src/store")[0], ["etcd_parts_test", "store_test"])
+        targets, expression = named("image_test")
+        self.assertEqual(targets, ["shared-lock"])
+        self.assert_selects(expression, "image_test")
+
+    def test_what_is_called_nothing_is_an_error(self):
+        done = run(ROOT / "script/named_tests.py", BUILD, "LockRules", "NoSuchThing")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("NoSuchThing", done.stderr)
+
+    def test_every_test_of_ctest_is_found(self):
+        """So nothing is left out when somebody names everything."""
+        listed = run("ctest", "--test-dir", BUILD, "--show-only")
+        names = [name for name in re.findall(r"Test +#\d+: (\S+)", listed.stdout) if not name.endswith("_NOT_BUILT")]
+        self.assertGreater(len(names), 100)
+        expression = re.compile(named("src", "tests", "script")[1])
+        # Corpora are tried by programs that have no suites.
+        missing = [name for name in names if not expression.search(name) and not name.startswith("fuzz_corpus_")]
+        self.assertEqual(missing, [])
+
+
+class Test(unittest.TestCase):
+    def test_wrong_arguments_are_told_how_to_call_it(self):
+        for arguments in (["--preset"], ["--preset", "fuzz"], ["--all", "x"], ["--preset", "asan", "--all"], ["--no"]):
+            done = run(ROOT / "script/test", *arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertIn("Usage: script/test", done.stderr)
+
+
+class Hooks(unittest.TestCase):
+    def outcome(self, message):
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(message)
+            file.flush()
+            return run(ROOT / "script/hooks", "commit-msg", file.name)
+
+    def test_messages(self):
+        for good in ("lock: a renewal never shortens\n\nWhy.\n", "docs, etcd: figures\n", "Merge branch 'x'\n",
+                     "# a comment\nbuild: ccache\n"):
+            self.assertEqual(self.outcome(good).returncode, 0, good)
+        for bad, why in (("A renewal never shortens", "area: what"), ("lock: " + "x" * 67, "73 characters"),
+                         ("lock: what\nwhy", "second line"), ("", "area: what"), ("lock:", "area: what")):
+            done = self.outcome(bad)
+            self.assertEqual(done.returncode, 1, bad)
+            self.assertIn(why, done.stderr)
+
+    def test_are_installed_and_called_by_git(self):
+        with tempfile.TemporaryDirectory() as folder:
+            git = ["git", "-c", "user.name=n", "-c", "user.email=n@example.org", "-C", folder]
+            self.assertEqual(run("git", "init", "--quiet", folder).returncode, 0)
+            script = Path(folder) / "script"
+            script.mkdir()
+            (script / "hooks").write_bytes((ROOT / "script/hooks").read_bytes())
+            (script / "check").write_text('#!/bin/sh\necho "checked $1" >&2\n')
+            for name in ("hooks", "check"):
+                (script / name).chmod(0o755)
+            self.assertEqual(run(script / "hooks", "install").returncode, 0)
+            refused = run(*git, "commit", "--allow-empty", "-m", "No area")
+            self.assertEqual(refused.returncode, 1, refused.stderr)
+            self.assertIn("checked --fast", refused.stderr)
+            self.assertIn("area: what", refused.stderr)
+            self.assertEqual(run(*git, "commit", "--allow-empty", "-m", "area: what").returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
