@@ -1,9 +1,19 @@
 #include "lock/decided.h"
 
+#include <algorithm>
+
 namespace sharedlock {
 
 bool is_write(const Decision& decision) {
   return std::holds_alternative<WriteRecord>(decision) || std::holds_alternative<EraseRecord>(decision);
+}
+
+bool is_refused(const Decided& one) {
+  return std::holds_alternative<Refused>(one.decision);
+}
+
+bool any_refused(const std::vector<Decided>& all) {
+  return std::ranges::any_of(all, is_refused);
 }
 
 bool adds(const Decision& decision) {

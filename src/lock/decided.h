@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "lock/lock_record.h"
@@ -19,6 +20,10 @@ struct Decided {
 
 // Whether a decision changes what is stored.
 bool is_write(const Decision& decision);
+
+// Whether it, or one of these, can't be done.
+bool is_refused(const Decided& one);
+bool any_refused(const std::vector<Decided>& all);
 
 // Whether it adds to what was seen, so that doing it twice does more than doing it once.
 bool adds(const Decision& decision);

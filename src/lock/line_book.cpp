@@ -87,80 +87,6 @@ LineBook::WaiterId LineBook::add(std::vector<LinePart> parts, Identity identity,
   return id;
 }
 
-LineBook::Join LineBook::join_of(WaiterId id) {
-  const Waiter& waiter = waiters_.at(id);
-  Join join{.places = {}, .expected = waiter.expected};
-  for (const Line* line : waiter.lines) join.places.push_back(key_of(*line, waiter.name));
-  return join;
-}
-
-void LineBook::joined(WaiterId id, Revision revision) {
-  auto found = waiters_.find(id);
-  if (found == waiters_.end()) return;
-  Waiter& waiter = found->second;
-  waiter.state = State::in_line;
-  waiter.revision = revision;
-  if (waiter.expected == kAbsent) waiter.created = revision;
-  waiter.expected = kAbsent;
-  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/true);
-  auto lines = waiter.lines;
-  for (Line* line : lines) check_place(*line, id);
-  look_over_all_of(lines);
-}
-
-// Its name is used up: a commit of it without an answer may still happen. Another's place is tried again under its own:
-// that may have been taken over already, which the next answer tells.
-void LineBook::not_joined(WaiterId id, bool unanswered) {
-  auto found = waiters_.find(id);
-  if (found == waiters_.end()) return;
-  Waiter& waiter = found->second;
-  bool takes_over = waiter.expected != kAbsent;
-  if (takes_over && unanswered && !waiter.superseded) {
-    effects_.emplace_back(Wake{id, Turn::join});
-    return;
-  }
-  unname(id, waiter);
-  if (!takes_over) {
-    for (Line* line : waiter.lines) remove_orphan(*line, waiter.name, kNotYet);
-  } else {
-    waiter.created = kAbsent;
-  }
-  waiter.name = fresh_name();
-  waiter.expected = kAbsent;
-  by_name_[waiter.name] = id;
-  waiter.state = State::loading;
-  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/false);
-  bool had_places = waiter.created != kAbsent;
-  if (had_places) return lose(id, waiter);  // in its order among those that lost theirs
-  tell_join(id, waiter);
-}
-
-void LineBook::lose(WaiterId id, Waiter& waiter) {
-  waiter.state = State::lost;
-  lost_.emplace(Order{waiter.created, waiter.name}, id);
-  effects_.emplace_back(Rejoin{});
-}
-
-std::vector<LineBook::WaiterId> LineBook::take_lost(std::size_t most) {
-  std::vector<WaiterId> taken;
-  while (!lost_.empty() && taken.size() < most) {
-    WaiterId id = lost_.begin()->second;
-    lost_.erase(lost_.begin());
-    Waiter& waiter = waiters_.at(id);
-    unname(id, waiter);
-    // The places of a set must be in one order: what is left of the old ones goes.
-    for (Line* line : waiter.lines) {
-      const Place* left = place_at(*line, waiter.name);
-      if (left && left->ours) remove_orphan(*line, waiter.name, left->revision);
-    }
-    waiter.name = fresh_name();
-    by_name_[waiter.name] = id;
-    waiter.state = State::joining;
-    taken.push_back(id);
-  }
-  return taken;
-}
-
 LineBook::Join LineBook::places_of(WaiterId id) const {
   const Waiter& waiter = waiters_.at(id);
   Join join{.places = {}, .expected = waiter.revision};
@@ -182,7 +108,7 @@ void LineBook::tried(WaiterId id, Places places) {
   if (found == waiters_.end()) return;
   Waiter& waiter = found->second;
   waiter.acting = false;
-  waiter.unsure = places == Places::unknown;
+  if (places != Places::there) waiter.unsure = places == Places::unknown;
   if (places == Places::taken_over) {
     supersede(id);
     if (waiter.lines.size() == 1) lose_name(id, waiter);
@@ -218,6 +144,10 @@ void LineBook::left(WaiterId id) {
 
 // Where it has any, or may have.
 void LineBook::remove_places(const Waiter& waiter) {
+  for (Line* line : waiter.lines) {
+    const Place* left = joins_again(waiter) ? place_left(*line, waiter) : nullptr;
+    if (left) remove_orphan(*line, waiter.order.name, left->revision);
+  }
   bool may_stand_there = !waiter.name.empty() && waiter.state != State::loading && waiter.state != State::succeeding;
   if (!may_stand_there) return;
   Revision revision = waiter.state == State::joining ? kNotYet : waiter.revision;
@@ -237,11 +167,6 @@ void LineBook::forget(WaiterId id) {
     line->kept_until = now_ + kKept;
     set_due(*line);
   }
-}
-
-void LineBook::unlose(WaiterId id, const Waiter& waiter) {
-  auto lost = lost_.find({waiter.created, waiter.name});
-  if (lost != lost_.end() && lost->second == id) lost_.erase(lost);
 }
 
 void LineBook::unname(WaiterId id, const Waiter& waiter) {
@@ -357,8 +282,9 @@ std::string LineBook::text() const {
   for (const auto& [id, waiter] : waiters_) waiters[id] = &waiter;
   for (const auto& [id, waiter] : waiters) {
     out << '(' << id << waiter->name << static_cast<int>(waiter->state) << number_of(waiter->revision) << ','
-        << number_of(waiter->expected) << ',' << number_of(waiter->created) << waiter->acting << waiter->superseded
-        << waiter->succeeds << waiter->unsure << waiter->given_up;
+        << number_of(waiter->expected) << ',' << number_of(waiter->order.created) << waiter->order.name << ','
+        << number_of(waiter->asked) << waiter->acting << waiter->superseded << waiter->succeeds << waiter->unsure
+        << waiter->given_up;
     if (waiter->state == State::away) out << '!' << (waiter->kept_until - now_).count();
     // How it stands to the reads, not their numbers.
     for (const Line* line : waiter->lines) {

@@ -24,6 +24,9 @@
 
 namespace sharedlock {
 
+// No entry ever has it: who expects it is told what stands there.
+inline constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
+
 // One of those that a waiter waits for. Its line is the entries under `line`, which ends in a slash: one for each who
 // waits, called a place (R21).
 struct LinePart {
@@ -43,8 +46,9 @@ struct LockSight {
 // What a line has to know of a place.
 struct PlaceSight {
   Identity waiter;
-  std::string server;      // whose waiter that is, and under whose session the place stands
-  std::uint8_t parts = 1;  // how many it waits for together
+  std::string server;        // whose waiter that is, and under whose session the place stands
+  std::uint8_t parts = 1;    // how many it waits for together
+  Revision since = kAbsent;  // of places that were lost and joined again: see LineBook::Join
 };
 
 // What a server knows of the lines in which its clients wait, and what follows from it: who of them is to do what, and
@@ -84,10 +88,18 @@ class LineBook {
   };
   using Effect = std::variant<Wake, Load, Rejoin, Remove, Evict>;
 
-  // What a joining waiter puts: at each key, expecting that revision there.
+  // What a joining waiter puts: at each key, expecting that revision there. And what is left of the places that it had,
+  // to be erased by the same commit, guarded by their revisions.
+  struct Left {
+    std::string place;
+    Revision revision;
+  };
   struct Join {
     std::vector<std::string> places;  // one for each part, in their order
     Revision expected = kAbsent;
+    std::vector<Left> left = {};
+    Revision since = kAbsent;  // of one that joins again: when it joined first. That tells the older of two requests of
+                               // one identity from the newer one (R26), so it is part of what stands in its places.
   };
 
   // What became of its places, as a waiter's try has seen; unknown: it had no answer, and may happen yet.
@@ -120,8 +132,9 @@ class LineBook {
   void joined(WaiterId waiter, Revision revision);
   void not_joined(WaiterId waiter, bool unanswered = false);
 
-  // Those that lost their places, in the order of these, at most `most`: each is to join.
-  std::vector<WaiterId> take_lost(std::size_t most);
+  // The first of those that lost their places, in the order of these: as many as one commit may take that puts at most
+  // so many places. They are to join before any that lost theirs behind them.
+  std::vector<WaiterId> take_lost(std::size_t most_places);
 
   // The places of one that was told to take, which its commit erases, expecting that revision.
   Join places_of(WaiterId waiter) const;
@@ -131,6 +144,8 @@ class LineBook {
            std::optional<BootTime> look_again);
   // A waiter that was told to take or look is done with that, and has taken nothing.
   void tried(WaiterId waiter, Places places);
+  // Whether a try at its places had no answer, and may happen yet: until they are gone, or others take their place.
+  bool may_take_yet(WaiterId waiter) const { return waiters_.at(waiter).unsure; }
 
   // The waiter is gone, and its places were erased at that revision; or they may stand there, and have to go.
   void finished(WaiterId waiter, Revision revision);
@@ -178,7 +193,7 @@ class LineBook {
   static constexpr Revision kNotYet{std::numeric_limits<std::int64_t>::max()};
 
   struct Order {
-    Revision created;
+    Revision created = kAbsent;
     std::string name;
     auto operator<=>(const Order&) const = default;
   };
@@ -187,6 +202,7 @@ class LineBook {
     Identity identity;
     bool ours;  // under this server's session, whoever gave it its name
     std::uint8_t parts;
+    Revision asked;  // by what was put then: the newer of two requests of one identity has the later one
   };
   // A tree of libstdc++ that knows how many come before each.
   using PlacesInOrder = __gnu_pbds::tree<Order, Place, std::less<Order>, __gnu_pbds::rb_tree_tag,
@@ -234,12 +250,13 @@ class LineBook {
     std::string name;  // of its places
     State state = State::loading;
     Revision revision{};          // of its places
-    Revision created = kAbsent;   // the order of its places, also after it has lost them; absent: it had none yet
+    Order order{};                // of its places, also after it has lost them; created absent: it had none yet
+    Revision asked = kAbsent;     // when it came to have places, for the first time
     Revision expected = kAbsent;  // what it takes over when it joins
     bool acting = false;          // was told to take or look
     bool superseded = false;
     Back back = Back::no;
-    bool unsure = false;         // its last try may happen yet
+    bool unsure = false;         // a try at these places may happen yet
     bool given_up = false;       // its client will not come back
     std::uint64_t came_after{};  // as many reads had begun by then
     WaiterId succeeds = 0;
@@ -258,6 +275,8 @@ class LineBook {
   void drop_place(Line& line, const std::string& name);
   static void erase_place(Line& line, const std::string& name);
   static const Place* place_at(const Line& line, const std::string& name);
+  static bool joins_again(const Waiter& waiter);
+  static const Place* place_left(const Line& line, const Waiter& waiter);
   void remove_orphan(Line& line, const std::string& name, Revision revision);
   void remove_places(const Waiter& waiter);
   void take_listing(Line& line, const Listing& listing);
@@ -266,6 +285,7 @@ class LineBook {
   bool has_read(const Waiter& waiter);
   std::optional<std::pair<Order, Revision>> place_to_take_over(const Waiter& waiter) const;
   static bool has_come_elsewhere(const Line& line, const Waiter& waiter);
+  static bool is_later(const Line& line, const Order& one, const Order& other);
   void succeed(WaiterId older_id, Waiter& older, Waiter& newer);
   void hand_on(WaiterId id, Waiter& waiter, bool with_places);
   void unname(WaiterId id, const Waiter& waiter);
@@ -296,7 +316,7 @@ class LineBook {
   std::unordered_map<std::string, Line*> by_prefix_;  // by line
   std::unordered_map<WaiterId, Waiter> waiters_;
   std::unordered_map<std::string, WaiterId> by_name_;
-  std::map<Order, WaiterId> lost_;                  // by the places that they had
+  std::map<Order, WaiterId> lost_;                  // by the places that they had, however often they have tried since
   std::set<std::pair<BootTime, std::string>> due_;  // lines, by lock
   std::set<std::pair<BootTime, WaiterId>> kept_;
   std::vector<Effect> effects_;

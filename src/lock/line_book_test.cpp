@@ -53,6 +53,7 @@ TEST(LineBook, SafetyR23_ADeafHeadIsPassed) {
 
 TEST(LineBook, SafetyR24_AServerThatLosesItsSessionJoinsAgain) {
   expect_well({.clients = {{"one", 0}, {"two", 0}, {"three", 1}}, .session_ends = 1});
+  expect_well({.clients = {{"one", 0}, {"two", 0}, {"three", 1}}, .lost_answers = 1, .session_ends = 1});
 }
 
 TEST(LineBook, SafetyR25_SetsThatOverlap) {

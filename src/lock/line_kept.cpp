@@ -51,7 +51,8 @@ void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
     newer.name = std::exchange(older.name, {});
     newer.state = State::in_line;
     newer.revision = older.revision;
-    newer.created = older.created;
+    newer.order = older.order;
+    newer.asked = older.asked;
     newer.unsure = older.unsure;
   } else if (under_way && newer.back != Back::no) {
     newer.state = State::succeeding;
@@ -74,7 +75,8 @@ void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
     newer.name = std::exchange(waiter.name, {});
     by_name_[newer.name] = newer_id;
     newer.revision = waiter.revision;
-    newer.created = waiter.created;
+    newer.order = waiter.order;
+    newer.asked = waiter.asked;
     newer.unsure = waiter.unsure;
     newer.state = State::in_line;
     auto lines = newer.lines;
@@ -95,8 +97,8 @@ void LineBook::tell_join(WaiterId id, Waiter& waiter) {
   if (!theirs && waiter.back == Back::from_anywhere && !has_read(waiter)) return;
   if (theirs) {
     unname(id, waiter);
-    waiter.name = std::move(theirs->first.name);
-    waiter.created = theirs->first.created;
+    waiter.name = theirs->first.name;
+    waiter.order = std::move(theirs->first);
     waiter.expected = theirs->second;
     by_name_[waiter.name] = id;
   }
@@ -136,12 +138,21 @@ std::optional<std::pair<LineBook::Order, Revision>> LineBook::place_to_take_over
 }
 
 // Whether a place of its identity stands under another server that was put after its own: that request is the newer one
-// (R26), also where its own place has been lost since.
+// (R26), also where its own place has been lost since. But not where it is the other one that has lost its place and
+// joined again.
 bool LineBook::has_come_elsewhere(const Line& line, const Waiter& waiter) {
-  if (waiter.created == kAbsent || waiter.identity.empty()) return false;
+  if (waiter.asked == kAbsent || waiter.identity.empty()) return false;
   auto latest = line.latest.find(waiter.identity);
-  if (latest == line.latest.end() || latest->second->created <= waiter.created) return false;
-  return !line.places.find(*latest->second)->second.ours;
+  if (latest == line.latest.end()) return false;
+  const Place& place = line.places.find(*latest->second)->second;
+  return place.asked > waiter.asked && !place.ours;
+}
+
+// Of two places of one identity.
+bool LineBook::is_later(const Line& line, const Order& one, const Order& other) {
+  Revision asked = line.places.find(one)->second.asked;
+  Revision others = line.places.find(other)->second.asked;
+  return asked == others ? other < one : others < asked;
 }
 
 }  // namespace sharedlock

@@ -192,13 +192,97 @@ TEST(LineBook, SafetyR37_WhatIsLeftOfASetIsErasedAsItWasKnown) {
   loss.changes.push_back({.key = places[0], .now = std::nullopt, .previous = stands});
   line.book.changed(loss);
   line.book.take_effects();
-  EXPECT_EQ(line.book.take_lost(10).size(), 1u);
+  for (int tries = 0; tries < 2; ++tries) {
+    EXPECT_EQ(line.book.take_lost(10).size(), 1u);
+    auto join = line.book.join_of(id);
+    ASSERT_EQ(join.left.size(), 1u) << "by the commit that joins all again (R24)";
+    EXPECT_EQ(join.left[0].place, places[1]);
+    EXPECT_EQ(join.left[0].revision, Revision{2});
+    line.book.not_joined(id);
+  }
+  line.book.take_effects();
+  line.book.left(id);
   auto effects = line.book.take_effects();
-  ASSERT_EQ(effects.size(), 1u);
-  auto* remove = std::get_if<LineBook::Remove>(&effects[0]);
-  ASSERT_TRUE(remove);
-  EXPECT_EQ(remove->place, places[1]);
-  EXPECT_EQ(remove->revision, Revision{2});
+  auto is_left = [&](const auto& effect) {
+    auto* remove = std::get_if<LineBook::Remove>(&effect);
+    return remove && remove->place == places[1] && remove->revision == Revision{2};
+  };
+  EXPECT_EQ(std::ranges::count_if(effects, is_left), 1) << "whoever leaves before that has to erase it";
+}
+
+// Those of whom the store knows nothing yet have tried under other names than those behind them.
+TEST(LineBook, SafetyR24_WhoCouldNotJoinAgainIsStillBeforeThoseBehind) {
+  OneLine line;
+  line.load();
+  std::vector<LineBook::WaiterId> all;
+  std::vector<std::pair<LineBook::WaiterId, std::string>> named;
+  for (const char* who : {"one", "two", "three"}) {
+    all.push_back(line.book.add({kPart}, who));
+    named.emplace_back(all.back(), who);
+  }
+  line.join_together(named);
+  for (auto id : all) line.happens(line.book.places_of(id).places.front(), "");
+  std::vector<LineBook::WaiterId> first(all.begin(), all.begin() + 2);
+  EXPECT_EQ(line.book.take_lost(2), first);
+  for (auto id : first) line.book.not_joined(id);
+  EXPECT_EQ(line.book.take_lost(10), all);
+}
+
+// One commit's worth, so that none is tried before those ahead of it have joined.
+TEST(LineBook, SafetyR24_SetsAreTakenByTheirPlaces) {
+  OneLine line;
+  line.load();
+  std::vector<LineBook::WaiterId> all;
+  for (const char* who : {"one", "two"}) all.push_back(line.book.add({kPart, kOther}, who));
+  line.book.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
+  std::int64_t last = 1;
+  for (auto id : all) {
+    auto places = line.book.join_of(id).places;
+    Revision at{++last};
+    line.book.joined(id, at);
+    ChangeBatch batch{.revision = at, .changes = {}};
+    for (const auto& one : places)
+      batch.changes.push_back({.key = one, .now = Entry{"set@A#2", LeaseId{1}, at, at}, .previous = {}});
+    line.book.changed(batch);
+  }
+  for (auto id : all) {
+    ChangeBatch batch{.revision = Revision{++last}, .changes = {}};
+    for (const auto& one : line.book.places_of(id).places) {
+      batch.changes.push_back({.key = one, .now = std::nullopt, .previous = {}});
+    }
+    line.book.changed(batch);
+  }
+  EXPECT_EQ(line.book.take_lost(3), (std::vector<LineBook::WaiterId>{all[0]}));
+  EXPECT_EQ(line.book.take_lost(1), (std::vector<LineBook::WaiterId>{all[1]})) << "though it needs more";
+}
+
+// Its client waits elsewhere by now, and the older request joins again behind that: it is the older one still.
+TEST(LineBook, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne) {
+  OneLine line;
+  line.load();
+  auto newer = line.stand("one");
+  line.book.take_effects();
+  line.happens("line/9-B", "one@B~1");
+  EXPECT_FALSE(line.is_told(newer, LineBook::Turn::superseded));
+  line.happens("line/9-B", "");
+  line.happens("line/8-B", "one@B");
+  EXPECT_TRUE(line.is_told(newer, LineBook::Turn::superseded))
+      << "but one that has not lost its place is the newer one";
+}
+
+// Until the store has said something else of its places, or they are others.
+TEST(LineBook, SafetyR26_ATryWithoutAnAnswerMayHappenAfterTheNextOne) {
+  OneLine line;
+  line.load(/*is_held=*/false);
+  line.happens("lock", "other");
+  auto id = line.stand("one");
+  line.book.tried(id, LineBook::Places::unknown);
+  line.book.tried(id, LineBook::Places::there);
+  EXPECT_TRUE(line.book.may_take_yet(id));
+  auto newer = line.book.add({kPart}, "one", LineBook::Back::here);
+  EXPECT_TRUE(line.book.may_take_yet(newer)) << "that has its place";
+  line.book.tried(newer, LineBook::Places::gone);
+  EXPECT_FALSE(line.book.may_take_yet(newer));
 }
 
 }  // namespace

@@ -27,18 +27,24 @@ Identity short_identity(std::string_view owner, std::string_view instance) {
 
 }  // namespace
 
+std::string joined_again(std::string json, Revision since) {
+  json.pop_back();
+  return std::move(json) + ",\"since\":" + std::to_string(number_of(since)) + "}";
+}
+
 std::string to_json(const LinePlace& place) {
   std::string names = "[";
   for (const std::string& name : place.names) {
     if (names.size() > 1) names += ',';
     append_json_string(names, name);
   }
-  return JsonObject()
-      .text("owner", place.owner)
-      .text("instance", place.instance)
-      .text("server", place.server)
-      .raw("names", names + ']')
-      .take();
+  std::string json = JsonObject()
+                         .text("owner", place.owner)
+                         .text("instance", place.instance)
+                         .text("server", place.server)
+                         .raw("names", names + ']')
+                         .take();
+  return place.since == kAbsent ? json : joined_again(std::move(json), place.since);
 }
 
 Result<LinePlace> parse_line_place(const std::string& text) {
@@ -48,8 +54,10 @@ Result<LinePlace> parse_line_place(const std::string& text) {
     LinePlace place{.owner = std::string(members.at("owner").as_string()),
                     .instance = std::string(members.at("instance").as_string()),
                     .server = std::string(members.at("server").as_string()),
-                    .names = {}};
+                    .names = {},
+                    .since = kAbsent};
     for (const json::value& name : members.at("names").as_array()) place.names.emplace_back(name.as_string());
+    if (auto* since = members.if_contains("since")) place.since = Revision{since->as_int64()};
     return place;
   } catch (const std::exception&) {
     return Error{Errc::corrupt, "a place in line can't be read"};

@@ -16,9 +16,12 @@ struct LinePlace {
   std::string instance;  // hexadecimal; empty: nobody in particular
   std::string server;
   std::vector<std::string> names;
+  Revision since = kAbsent;  // as in LineBook::Join; absent: it stands there for the first time
 };
 
 std::string to_json(const LinePlace& place);
+// That of a place that is joined again.
+std::string joined_again(std::string json, Revision since);
 
 // corrupt: not such an object.
 Result<LinePlace> parse_line_place(const std::string& json);

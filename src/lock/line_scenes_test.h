@@ -33,16 +33,19 @@ inline const LinePart kOther{.lock = "other", .line = "other-line/"};
 inline constexpr std::chrono::seconds kTick{3};  // longer than anything but a place is kept
 inline constexpr std::chrono::seconds kKept{5};
 
-// The value of a lock is its holder; that of a place, "waiter@server", and of a set's "waiter@server#parts".
+// The value of a lock is its holder; that of a place, "waiter@server", of a set's "waiter@server#parts", and
+// "~revision" behind it where it was joined again.
 inline LockSight see_lock(const Entry& entry) {
   return {.holder = entry.value, .look_again = std::nullopt};
 }
 inline PlaceSight see_place(const Entry& entry) {
   std::size_t at = entry.value.find('@');
   std::size_t parts = entry.value.find('#');
+  std::size_t since = entry.value.find('~');
   return {.waiter = entry.value.substr(0, at),
           .server = entry.value.substr(at + 1, 1),
-          .parts = static_cast<std::uint8_t>(parts == std::string::npos ? 1 : entry.value[parts + 1] - '0')};
+          .parts = static_cast<std::uint8_t>(parts == std::string::npos ? 1 : entry.value[parts + 1] - '0'),
+          .since = since == std::string::npos ? kAbsent : Revision{std::stoll(entry.value.substr(since + 1))}};
 }
 
 struct Scene {
@@ -98,9 +101,8 @@ class World {
     }
     for (std::size_t i = 0; i < ops_.size(); ++i) {
       all.emplace_back(ops_[i].applied ? 'a' : 'o', i);
-      if (ops_[i].applied && lost_ < scene_.lost_answers && (ops_[i].kind == 'j' || ops_[i].kind == 't')) {
-        all.emplace_back('l', i);
-      }
+      bool may_get_lost = ops_[i].kind == 'j' || ops_[i].kind == 'J' || ops_[i].kind == 't';
+      if (ops_[i].applied && lost_ < scene_.lost_answers && may_get_lost) all.emplace_back('l', i);
     }
     for (const auto& [key, entry] : entries_) {
       if (key == "lock") all.emplace_back('r', 0);
@@ -215,7 +217,7 @@ class World {
       if (op.found) out << number_of(op.found->as_of) << (op.found->entry ? 1 : 0);
     }
     for (const Client& client : clients_) {
-      out << static_cast<int>(client.state) << client.id << client.kept << client.place;
+      out << static_cast<int>(client.state) << client.id << client.kept << client.has_joined << client.place;
     }
     out << log_.size() << foreign_ << crashed_ << lost_ << gaps_ << session_ended_ << left_ << cuts_ << given_up_
         << ticks_;
@@ -229,6 +231,8 @@ class World {
     LineBook::WaiterId id = 0;
     bool kept = false;  // its server knows that it is away
     bool has_kept_place = false;
+    bool has_joined = false;
+    bool is_newest = false;  // it came when its request before had a place already
     std::string place = {};  // of the request before, as it stood when this one came
   };
   struct Server {
@@ -244,6 +248,8 @@ class World {
     LinePart part = {};
     std::vector<std::pair<std::string, Revision>> expect = {};
     std::vector<std::string> places = {};  // put, or erased
+    std::vector<std::string> left = {};    // erased with that
+    Revision since = kAbsent;
     std::vector<std::string> locks = {};
     bool look = false;  // of a remove that knows no revision
     bool applied = false;
@@ -305,6 +311,9 @@ class World {
       return;
     }
     clients_[c].state = ClientState::waiting;
+    // Not one that goes to and fro: the first server may not have heard yet that its place went to the second one.
+    clients_[c].is_newest = client.of && clients_[*client.of].has_joined && !scene_.clients[*client.of].of;
+    if (client.of) clients_[*client.of].is_newest = false;
     if (client.of && may_count_on_its_place(*client.of)) {
       clients_[c].place = place_of(client.name, client.waits_for.front().line);
     }
@@ -395,6 +404,9 @@ class World {
         if (wake->turn == LineBook::Turn::superseded) client.state = ClientState::gone;
         return;
       }
+      if (wake->turn == LineBook::Turn::superseded && client.is_newest && client.state == ClientState::waiting) {
+        fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is told of a newer request, and there is none";
+      }
       if (client.state == ClientState::gone || wake->turn == LineBook::Turn::superseded) {
         client.state = ClientState::gone;
         bool busy = std::ranges::any_of(
@@ -433,6 +445,11 @@ class World {
     LineBook::Join join = servers_[s].book->join_of(id);
     Op op{.kind = kind, .server = s, .waiter = id, .places = join.places};
     for (const std::string& place : join.places) op.expect.emplace_back(place, join.expected);
+    op.since = join.since;
+    for (const LineBook::Left& left : join.left) {
+      op.expect.emplace_back(left.place, left.revision);
+      op.left.push_back(left.place);
+    }
     return op;
   }
 
@@ -507,13 +524,14 @@ class World {
     const Scene::Client& client = scene_.clients[index_of(op.server, op.waiter)];
     std::string value = client.name + "@" + servers_[op.server].mark;
     if (op.places.size() > 1) value += "#" + std::to_string(op.places.size());
+    if (op.since != kAbsent) value += "~" + std::to_string(number_of(op.since));
     if (op.won) {
       const std::string& place = clients_[index_of(op.server, op.waiter)].place;
       bool is_its_own = std::ranges::find(op.places, place) != op.places.end();
       if (entries_.contains(place) && !is_its_own) fault_ = client.name + " has come back and lost its place";
       std::vector<std::pair<std::string, std::string>> puts;
       for (const std::string& one : op.places) puts.emplace_back(one, value);
-      change(puts, {});
+      change(puts, op.left);
     } else {
       // By an earlier try that had no answer.
       auto is_there = [&](const std::string& one) {
@@ -549,9 +567,14 @@ class World {
     } else if (op.kind == 'r') {
       book.removed(op.places.front(), op.at);
     }
-    if (op.kind == 'j' || op.kind == 'J') {
+    bool again = op.kind == 'J' && lost;
+    if (again && client_of(op.server, op.waiter).state == ClientState::waiting) {
+      ops_.push_back(join_op('J', op.server, op.waiter));
+    }
+    if ((op.kind == 'j' || op.kind == 'J') && !again) {
       if ((op.won || op.stood) && !lost) {
         book.joined(op.waiter, op.at);
+        if (client_of(op.server, op.waiter).id == op.waiter) client_of(op.server, op.waiter).has_joined = true;
       } else {
         book.not_joined(op.waiter, /*unanswered=*/lost);
       }

@@ -94,20 +94,21 @@ void LineBook::put_place(Line& line, const std::string& name, const Entry& entry
   erase_place(line, name);
   PlaceSight sight = see_place_(entry);
   bool ours = sight.server == server_;
-  auto added =
-      line.places.insert({Order{entry.created, name}, Place{entry.revision, sight.waiter, ours, sight.parts}}).first;
+  Revision asked = sight.since == kAbsent ? entry.revision : sight.since;
+  Place place{entry.revision, sight.waiter, ours, sight.parts, asked};
+  auto added = line.places.insert({Order{entry.created, name}, std::move(place)}).first;
   const Order& order = added->first;
   line.by_name[order.name] = &order;
   auto waiter = by_name_.find(name);
   if (!sight.waiter.empty()) {
     const Order*& latest = line.latest.try_emplace(sight.waiter, &order).first->second;
-    if (*latest < order) latest = &order;
+    if (is_later(line, order, *latest)) latest = &order;
     auto same = line.identities.find(sight.waiter);
     bool another = same != line.identities.end() && (waiter == by_name_.end() || waiter->second != same->second);
     if (another) {
       const Waiter& older = waiters_.at(same->second);
       auto own = line.by_name.find(older.name);
-      bool later = own != line.by_name.end() && *own->second < order;
+      bool later = own != line.by_name.end() && is_later(line, order, *own->second);
       if (later || has_come_elsewhere(line, older)) supersede(same->second);
     }
   }

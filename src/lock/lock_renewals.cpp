@@ -1,5 +1,4 @@
 // The part of LockService that extends locks, and knows for how long they live already.
-#include <algorithm>
 #include <utility>
 
 #include "lock/lock_service.h"
@@ -11,10 +10,6 @@ namespace {
 
 bool needs_end(const Decided& one) {
   return std::holds_alternative<NeedsEnd>(one.decision);
-}
-
-bool any_refused(const std::vector<Decided>& all) {
-  return std::ranges::any_of(all, [](const Decided& one) { return std::holds_alternative<Refused>(one.decision); });
 }
 
 }  // namespace

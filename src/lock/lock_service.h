@@ -146,12 +146,16 @@ class LockService {
   WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);
   static std::vector<std::string> names_of(const LockSet& set);
   void give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names);
-  struct TimeUp {};
+  struct TimeUp {
+    std::vector<std::optional<HeldLock>> locks;  // as they stood then: [i] of names[i]
+  };
   using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
   Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitLines::Waiter& waiter);
   Task<Result<std::optional<SetGrant>>> take_turn(const LockSet& set, const AcquireRequest& request,
                                                   WaitLines::Waiter& waiter, WaitLines::Next turn);
-  Refused refused_in_line(const AcquireRequest& request, const WaitLines::Waiter& waiter);
+  Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set);
+  SetRefused refused_in_line(const LockSet& set, const AcquireRequest& request, const WaitLines::Waiter& waiter,
+                             const TimeUp& seen) const;
 
   std::vector<std::string> keys_of(const LockSet& set) const;
   Task<Result<DecidedAll>> change_together(Together& what, DecideEach decide, First first, Deadline deadline);

@@ -9,14 +9,6 @@ namespace sharedlock {
 
 namespace {
 
-bool is_refused(const Decided& one) {
-  return std::holds_alternative<Refused>(one.decision);
-}
-
-bool any_refused(const std::vector<Decided>& all) {
-  return std::ranges::any_of(all, is_refused);
-}
-
 // The names of which that is true.
 template <class Predicate>
 std::vector<std::string> names_where(const LockSet& set, const std::vector<Decided>& all, Predicate is_true) {

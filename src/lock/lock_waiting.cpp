@@ -14,6 +14,10 @@ namespace {
 // By then the lease of a record whose expiry has come should have ended.
 constexpr std::chrono::seconds kAfterExpiry{1};
 
+Error may_have_it_later() {
+  return {Errc::unavailable, "a try to take what was waited for had no answer, and may happen yet"};
+}
+
 }  // namespace
 
 Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& request) {
@@ -30,7 +34,10 @@ Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& requ
   } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
     answer = *end;
   } else {
-    answer = refused_in_line(request, waiter);
+    const auto& lock = std::get<TimeUp>(*waited).locks.front();
+    Refused refused{.holder = std::nullopt, .ahead = lines_.ahead_of(waiter)};
+    if (lock) refused.holder = Refused::Obstacle{owner_of(*lock), lock->record.expiry};
+    answer = std::move(refused);
   }
   co_return answer;
 }
@@ -46,13 +53,7 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
   } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
     answer = *end;
   } else {
-    SetRefused refused{.blocked_by = {}, .ahead = lines_.ahead_of(waiter)};
-    auto blockers = lines_.blockers_of(waiter);
-    for (const std::string& name : set.names) {
-      bool blocks = std::ranges::find(blockers, key_of({set.space, name})) != blockers.end();
-      if (blocks) refused.blocked_by.push_back(name);
-    }
-    answer = std::move(refused);
+    answer = refused_in_line(set, each, waiter, std::get<TimeUp>(*waited));
   }
   co_return answer;
 }
@@ -88,19 +89,26 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
   for (;;) {
     auto next = co_await lines_.next(waiter, until);
     if (!next) co_return next.error();
-    if (*next == WaitLines::Next::time_up) {
-      if (unanswered) co_return *unanswered;
-      co_return TimeUp{};
-    }
     if (auto end = WaitLines::end_of(*next)) {
       Waited ended = *end;
       co_return ended;
     }
+    bool is_last = *next == WaitLines::Next::time_up;
+    if (is_last) {
+      auto seen = co_await look_as_time_is_up(set);
+      if (!seen) co_return unanswered.value_or(seen.error());
+      bool has_them = std::ranges::all_of(
+          seen->locks, [&](const auto& lock) { return lock && lock->record.holder == request.holder; });
+      if (!has_them && lines_.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
+      Waited refused = *std::move(seen);
+      if (!has_them) co_return refused;
+      *next = WaitLines::Next::retake;
+    }
     BootTime begun = clock_.boot_now();
     auto granted = co_await take_turn(set, request, waiter, *next);
-    unanswered.reset();
-    if (!granted && !outcome_unknown(granted.error().code)) co_return granted.error();
+    if (!granted && (is_last || !outcome_unknown(granted.error().code))) co_return granted.error();
     if (!granted) unanswered = granted.error();
+    if (granted && !*granted && !lines_.may_take_yet(waiter)) unanswered.reset();
     if (!granted || !*granted) continue;
     if ((clock_.boot_now() - begun) * 2 > request.duration) {
       auto executor = co_await asio::this_coro::executor;
@@ -141,14 +149,15 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
   };
   First first = turn == WaitLines::Next::take ? First::guess : First::look;
   auto all = co_await change_together(what, std::move(decide), first, deadline_for(clock_.boot_now()));
-  auto refused = [](const Decided& one) { return std::holds_alternative<Refused>(one.decision); };
-  bool granted = all && std::ranges::none_of(*all, refused);
+  bool granted = all && !any_refused(*all);
   if (!granted) {
     for (std::size_t i = 0; all && i < all->size(); ++i) {
       lines_.saw(name_of({set.space, set.names[i]}), what.stands()[i], what.as_of(), look_again_at((*all)[i].seen));
     }
     if (!all) co_await lines_.rest();
-    lines_.tried(waiter, all ? what.places() : LineBook::Places::unknown);
+    // What can't happen any more has happened, or its places stand there: the watch tells which.
+    auto unknown = !all && may_happen_yet(all.error().code) ? LineBook::Places::unknown : LineBook::Places::there;
+    lines_.tried(waiter, all ? what.places() : unknown);
     if (!all) co_return all.error();
     co_return std::nullopt;
   }
@@ -161,12 +170,32 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
   co_return std::optional(std::move(grants));
 }
 
-Refused LockService::refused_in_line(const AcquireRequest& request, const WaitLines::Waiter& waiter) {
-  Refused refused;
-  refused.ahead = lines_.ahead_of(waiter);
-  auto entry = lines_.holder_of(name_of(request.lock));
-  auto lock = entry ? read_held_lock(*entry, store_.token_base()) : Error{Errc::corrupt, ""};
-  if (lock) refused.holder = Refused::Obstacle{owner_of(*lock), lock->record.expiry};
+// Who is refused is told what stands in the store, and not what the lines were told of it: since then the store may
+// have been away, and a try have happened that had no answer.
+Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set) {
+  Together what(keys_of(set));
+  auto conflict = co_await store_.commit(what.look(), deadline_for(clock_.boot_now()));
+  if (!conflict) co_return conflict.error();
+  what.saw(std::get<Conflict>(*std::move(conflict)));
+  TimeUp seen;
+  for (std::size_t i = 0; i < what.keys().size(); ++i) {
+    auto lock = read(what.keys()[i], what.stands()[i]);
+    if (!lock) co_return lock.error();
+    seen.locks.push_back(*std::move(lock));
+  }
+  co_return seen;
+}
+
+SetRefused LockService::refused_in_line(const LockSet& set, const AcquireRequest& request,
+                                        const WaitLines::Waiter& waiter, const TimeUp& seen) const {
+  SetRefused refused{.blocked_by = {}, .ahead = lines_.ahead_of(waiter)};
+  auto blockers = lines_.blockers_of(waiter);
+  for (std::size_t i = 0; i < set.names.size(); ++i) {
+    const std::string& name = set.names[i];
+    bool is_held = seen.locks[i] && seen.locks[i]->record.holder != request.holder;
+    bool blocks = is_held || std::ranges::find(blockers, key_of({set.space, name})) != blockers.end();
+    if (blocks) refused.blocked_by.push_back(name);
+  }
   return refused;
 }
 

@@ -2,16 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <limits>
 #include <span>
 #include <utility>
 
 namespace sharedlock {
 
 namespace {
-
-// No entry ever has it: who expects it is told what stands there.
-constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
 
 LineBook::Places see_places(std::span<const std::optional<Entry>> stands, Revision expected) {
   auto places = LineBook::Places::there;

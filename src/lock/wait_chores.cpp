@@ -11,13 +11,10 @@ namespace sharedlock {
 
 namespace {
 
-// One commit's worth: etcd takes at most 128 operations by default.
+// One commit's worth: etcd takes at most 128 operations by default, of which each place may need two.
 constexpr std::size_t kAtOnce = 32;
 
 constexpr std::chrono::seconds kLastTry{1};
-
-// No entry ever has it: who expects it is told what stands there.
-constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
 
 }  // namespace
 
@@ -102,7 +99,7 @@ Task<void> WaitLines::load(LinePart part) {
   carry_out();
 }
 
-// One commit after the other, in their order.
+// One commit after the other, in their order: who could not join is before those behind it again.
 Task<void> WaitLines::rejoin() {
   for (;;) {
     std::vector<LineBook::WaiterId> lost;
@@ -114,39 +111,41 @@ Task<void> WaitLines::rejoin() {
         co_return;
       }
     }
-    co_await rejoin_some(std::move(lost));
+    co_await rejoin_together(std::move(lost));
   }
 }
 
-Task<void> WaitLines::rejoin_some(std::vector<LineBook::WaiterId> lost) {
-  while (!lost.empty()) {
+// Until an answer comes, and under the same names: so the places of a try that had none are found, where it happened.
+// (Under others they would go, and all join once more, behind whoever has come meanwhile.)
+Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
+  for (;;) {
     Transaction transaction;
-    std::vector<LineBook::WaiterId> together;
+    std::vector<Joining> together;
     {
       std::scoped_lock lock(mutex_);
-      while (!lost.empty() && transaction.changes.size() < kAtOnce) {
-        auto waiter = waiters_.find(lost.front());
-        if (waiter != waiters_.end()) {
-          put_join(transaction, book_.join_of(lost.front()), waiter->second->place);
-          together.push_back(lost.front());
-        }
-        lost.erase(lost.begin());
+      for (LineBook::WaiterId id : lost) {
+        auto waiter = waiters_.find(id);
+        if (waiter != waiters_.end()) together.push_back(put_join(transaction, *waiter->second));
       }
+      if (together.empty() || stopping_) co_return;
     }
-    if (together.empty()) co_return;
     auto outcome = co_await store_.commit(std::move(transaction), soon());
-    if (!outcome) co_await pause(kRest);
-    auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
+    // Also after a lost race: what is there is known only once the watch has told it.
+    bool done = outcome && std::holds_alternative<Committed>(*outcome);
+    if (!done) co_await pause(kRest);
+    if (!outcome && outcome_unknown(outcome.error().code)) continue;
     std::scoped_lock lock(mutex_);
     book_.advance(clock_.boot_now());
-    for (LineBook::WaiterId id : together) {
-      if (committed) {
-        book_.joined(id, committed->revision);
+    for (const Joining& joining : together) {
+      auto stands = outcome ? stands_at(*outcome, joining) : std::nullopt;
+      if (stands) {
+        book_.joined(joining.waiter, *stands);
       } else {
-        book_.not_joined(id);
+        book_.not_joined(joining.waiter);
       }
     }
     carry_out();
+    co_return;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <span>
 #include <utility>
 
 #include "base/random.h"
@@ -17,23 +18,12 @@ std::string server_mark() {
   return sha256_hex(std::to_string(random_bits())).substr(0, 16);
 }
 
-// The revision at which all places stand that a join was to put: now, or by an earlier try that had no answer.
-std::optional<Revision> stands_at(const Outcome& outcome, const std::string& place) {
-  if (auto* committed = std::get_if<Committed>(&outcome)) return committed->revision;
-  const auto& current = std::get<Conflict>(outcome).current;
-  const auto& first = current.front();
-  bool all = std::ranges::all_of(current, [&](const std::optional<Entry>& one) {
-    return one && one->value == place && one->revision == first->revision;
-  });
-  return all ? std::optional(first->revision) : std::nullopt;
-}
-
 PlaceSight see_place(const Entry& entry) {
   auto place = parse_line_place(entry.value);
   if (!place) return {};
   Identity waiter = identity_of(*place);
   auto parts = static_cast<std::uint8_t>(std::min<std::size_t>(place->names.size(), kMostInSet + 1));
-  return {.waiter = std::move(waiter), .server = std::move(place->server), .parts = parts};
+  return {.waiter = std::move(waiter), .server = std::move(place->server), .parts = parts, .since = place->since};
 }
 
 }  // namespace
@@ -176,12 +166,13 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
 Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
   Waiter::State& state = *waiter.state_;
   Transaction transaction;
+  Joining joining;
   {
     std::scoped_lock lock(mutex_);
-    put_join(transaction, book_.join_of(state.id), state.place);
+    joining = put_join(transaction, state);
   }
   auto outcome = co_await store_.commit(std::move(transaction), soon());
-  auto stands = outcome ? stands_at(*outcome, state.place) : std::nullopt;
+  auto stands = outcome ? stands_at(*outcome, joining) : std::nullopt;
   // Also after a lost race: what is there is known only once the watch has told it.
   if (!stands) co_await state.signal.wait(kRest);
   std::scoped_lock lock(mutex_);
@@ -196,11 +187,34 @@ Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
   co_return std::nullopt;
 }
 
-void WaitLines::put_join(Transaction& transaction, const LineBook::Join& join, const std::string& value) const {
+// Lock held.
+WaitLines::Joining WaitLines::put_join(Transaction& transaction, const Waiter::State& state) {
+  LineBook::Join join = book_.join_of(state.id);
+  Joining joining{.waiter = state.id,
+                  .value = join.since == kAbsent ? state.place : joined_again(state.place, join.since),
+                  .begin = transaction.expect.size(),
+                  .count = join.places.size()};
   for (const std::string& place : join.places) {
     transaction.expect.push_back({place, join.expected});
-    transaction.changes.emplace_back(Put{place, value, SessionLease{}});
+    transaction.changes.emplace_back(Put{place, joining.value, SessionLease{}});
   }
+  for (const LineBook::Left& left : join.left) {
+    transaction.expect.push_back({left.place, left.revision});
+    transaction.changes.emplace_back(Erase{left.place});
+  }
+  return joining;
+}
+
+// The revision at which all its places stand: now, or by an earlier try that had no answer.
+std::optional<Revision> WaitLines::stands_at(const Outcome& outcome, const Joining& joining) {
+  if (auto* committed = std::get_if<Committed>(&outcome)) return committed->revision;
+  std::span current(std::get<Conflict>(outcome).current);
+  current = current.subspan(joining.begin, joining.count);
+  const auto& first = current.front();
+  bool all = std::ranges::all_of(current, [&](const std::optional<Entry>& one) {
+    return one && one->value == joining.value && one->revision == first->revision;
+  });
+  return all ? std::optional(first->revision) : std::nullopt;
 }
 
 LineBook::Join WaitLines::places_of(const Waiter& waiter) const {
@@ -220,6 +234,11 @@ void WaitLines::tried(Waiter& waiter, LineBook::Places places) {
   book_.advance(clock_.boot_now());
   book_.tried(waiter.state_->id, places);
   carry_out();
+}
+
+bool WaitLines::may_take_yet(const Waiter& waiter) const {
+  std::scoped_lock lock(mutex_);
+  return book_.may_take_yet(waiter.state_->id);
 }
 
 void WaitLines::finished(Waiter& waiter, Revision revision) {

@@ -108,6 +108,8 @@ class WaitLines {
   void tried(Waiter& waiter, LineBook::Places places);
   // Before tried(), where the store did not answer: a pause.
   Task<void> rest() { return pause(kRest); }
+  // Whether one of its tries had no answer, or of a request whose places it has, and may happen yet.
+  bool may_take_yet(const Waiter& waiter) const;
   // Or it was, with that revision, and its places are erased.
   void finished(Waiter& waiter, Revision revision);
 
@@ -133,6 +135,14 @@ class WaitLines {
 
   using WaiterPtr = std::shared_ptr<Waiter::State>;
 
+  // One of those that join by one transaction.
+  struct Joining {
+    LineBook::WaiterId waiter = 0;
+    std::string value;      // of its places
+    std::size_t begin = 0;  // among what the transaction expects: where they are, and how many
+    std::size_t count = 0;
+  };
+
   void begin(Executor executor);
   void on_event(const WatchEvent& event);
   void carry_out();
@@ -145,10 +155,11 @@ class WaitLines {
   std::vector<LineBook::Remove> take_removes();
   Task<void> load(LinePart part);
   Task<void> rejoin();
-  Task<void> rejoin_some(std::vector<LineBook::WaiterId> lost);
+  Task<void> rejoin_together(std::vector<LineBook::WaiterId> lost);
   Task<void> remove(std::vector<LineBook::Remove> places, Deadline until);
   Task<void> evict(LineBook::Evict head);
-  void put_join(Transaction& transaction, const LineBook::Join& join, const std::string& value) const;
+  Joining put_join(Transaction& transaction, const Waiter::State& state);
+  static std::optional<Revision> stands_at(const Outcome& outcome, const Joining& joining);
   Task<void> pause(std::chrono::milliseconds span);
   Deadline soon() const { return {clock_.boot_now() + options_.request_timeout}; }
 
