@@ -75,10 +75,13 @@ BootTime least_promised(const PresentEnd& present) {
 }
 
 // What `expiry` shows to a server that did not write it: where our clock is behind, too late is safe, too early is not.
-// Else our clock will move it as far as it has to.
+// Where it is too early for that lease, either our clock is ahead, and will move it as far as it has to; or a new
+// leader of etcd let the lease begin anew, and it may be over at any moment for others, whatever our clock says.
 Promised shown_by(const HeldLock& lock, const PresentEnd& present, Instant now) {
   if (present.promised) return *present.promised;
-  if (clock_ahead(lock, now) > seconds(0)) return {least_promised(present), kAlmostASecond};
+  seconds ahead = clock_ahead(lock, now);
+  if (ahead > seconds(0)) return {least_promised(present), kAlmostASecond};
+  if (ahead < seconds(0)) return {now.boot, nanoseconds(0)};
   return {present.at_most, nanoseconds(0)};
 }
 
@@ -172,14 +175,11 @@ WriteRecord renew_from_end(const RenewRequest& request, const HeldLock& lock, co
   if (keeps) until = std::min(until, present.at_least);
   BootTime end = std::max(until, present.at_most);
   std::optional<Promised> promised;
-  if (counted.is_shown) {
-    promised = {std::min(until, counted.from + grows), moved.after};
-  } else {
-    until = std::min(until,
-                     saturating_add(now.boot, write.record.expiry + seconds(1) - std::chrono::ceil<seconds>(now.wall)));
-  }
+  if (counted.is_shown) promised = {std::min(until, counted.from + grows), moved.after};
+  // Our clocks may have moved apart since: this machine was paused, and its time on the wall put right.
+  seconds shown = write.record.expiry + seconds(1) - std::chrono::ceil<seconds>(now.wall);
   keeps ? keep_lease(write, lock.lease, present) : live_until(write, end);
-  write.ttl = std::chrono::floor<Ttl>(until - now.boot);
+  write.ttl = std::min(std::chrono::floor<Ttl>(until - now.boot), Ttl(shown));
   write.end.promised = promised;
   return write;
 }
