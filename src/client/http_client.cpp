@@ -26,6 +26,12 @@ std::int64_t number_in(std::string_view text) {
   return number;
 }
 
+// Whether a request may be refused so that has not arrived as a whole: other answers tell of locks, and can't be meant
+// for it.
+bool refuses_unread(unsigned status) {
+  return status >= 400 && status != 404 && status != 409 && status != 423;
+}
+
 }  // namespace
 
 // A request that is under way, for what ends it from without.
@@ -107,11 +113,11 @@ Task<Result<HttpAnswer>> HttpClient::send(HttpRequest request, TimePoint until) 
     ongoing.uses(connection.get());
     Exchange done = co_await exchange(connection.get(), &request, std::min(late, last_));
     ongoing.uses(nullptr);
-    if (done.error.empty()) {
+    bool was_stale = kept && (done.untouched || done.unsent) && BootClock::now() - begun < kNotStale;
+    if (done.error.empty() && !was_stale) {
       if (done.keep) connector_.keep(std::move(connection));
       co_return std::move(done.answer);
     }
-    bool was_stale = kept && done.untouched && BootClock::now() - begun < kNotStale;
     if (!was_stale) co_return no_answer(done.error);
     may_be_stale = false;
   }
@@ -143,20 +149,26 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   Exchange done;
   done.answer.sent = BootClock::now();
   if (request->trace) request->trace->sent = done.answer.sent;
-  Code failed;
-  co_await http::async_write(*stream, message, asio::redirect_error(use_task, failed));
+  Code unsent;
+  co_await http::async_write(*stream, message, asio::redirect_error(use_task, unsent));
   http::response_parser<http::string_body> parser;
   parser.header_limit(kLargestHead);
   parser.body_limit(kLargestBody);
   auto buffer = asio::dynamic_buffer(connection->buffer);
-  if (!failed) co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
+  // Who answers before he has read it all, and closes, resets the connection: the answer has arrived all the same.
+  Code failed = unsent;
+  if (!connection->aborted()) {
+    co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
+  }
   bool late = connection->late();
+  bool aborted = connection->aborted();
   connection->no_limit();
+  done.unsent = unsent && !aborted;
+  if (unsent && !failed && !refuses_unread(parser.get().result_int())) failed = unsent;
   if (failed || late) {
-    bool aborted = connection->aborted();
     done.untouched = !aborted && !parser.got_some() && connection->buffer.empty();
     if (request->trace) request->trace->closed = !aborted;
-    done.error = late ? "it took too long" : aborted ? "it was given up" : failed.message();
+    done.error = late ? "it took too long" : aborted ? "it was given up" : (unsent ? unsent : failed).message();
     co_return done;
   }
   const auto& answer = parser.get();
@@ -165,7 +177,7 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   done.answer.ttl = number_in(answer[answer.count("X-Lock-Ttl") > 0 ? "X-Lock-Ttl" : "X-Lease-TTL"]);
   done.answer.location = answer["Location"];
   done.answer.later = answer.count(http::field::retry_after) != 0;
-  done.keep = answer.keep_alive() && connection->buffer.empty();
+  done.keep = !done.unsent && answer.keep_alive() && connection->buffer.empty();
   done.answer.body = std::move(parser.get().body());
   co_return done;
 }

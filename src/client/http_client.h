@@ -53,8 +53,9 @@ class HttpClient {
   ~HttpClient();
 
   // unavailable: no answer until then, or none that is HTTP and of sane size. A connection that was kept and proves
-  // dead before a byte of the answer came is replaced once: what is sent does no harm when it is sent twice. A request
-  // that waits has the usual time for its answer once its waiting is over, counted from when it is sent.
+  // dead before the request was sent, or before a byte of the answer came, is replaced once: what is sent does no harm
+  // when it is sent twice. A request that waits has the usual time for its answer once its waiting is over, counted
+  // from when it is sent.
   Task<Result<HttpAnswer>> send(HttpRequest request, TimePoint until);
 
   // Ends what acquires and is under way, and what comes later.
@@ -73,6 +74,7 @@ class HttpClient {
     HttpAnswer answer;
     std::string error;       // why there is no answer; empty: there is one
     bool untouched = false;  // the connection ended before a byte of the answer
+    bool unsent = false;     // it broke before the whole request was sent
     bool keep = false;       // the connection may be used again
   };
 
