@@ -1,25 +1,18 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <condition_variable>
-#include <cstdio>
 #include <memory>
-#include <mutex>
-#include <stop_token>
 #include <string>
 #include <thread>
-#include <utility>
 
-#include "base/utf8.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/held_around.h"
 #include "cli/request.h"
+#include "cli/say.h"
 
 namespace sharedlock {
 
 namespace {
-
-constexpr std::chrono::milliseconds kSayAfter{300};  // as `run` does
 
 constexpr const char* kAcquireFooter =
     "Prints the fencing token, the instance that renew and release want, for how many seconds it is safe (ttl,\n"
@@ -44,22 +37,12 @@ std::string waits_for_itself(const client::Names& names) {
   return "";
 }
 
-// Unless it is destroyed before.
-std::jthread say_later(std::string text) {
-  return std::jthread([text = std::move(text)](const std::stop_token& stop) {
-    std::mutex mutex;
-    std::unique_lock lock(mutex);
-    bool ended = std::condition_variable_any().wait_for(lock, stop, kSayAfter, [&] { return stop.stop_requested(); });
-    if (!ended) std::fprintf(stderr, "shared-lock acquire: %s\n", shown_line(text).c_str());
-  });
-}
-
 client::Result<Answer> acquire(client::Client& client, const AcquireFlags& flags) {
   client::Names names = flags.names;
   if (names.instance.empty()) names.instance = client::random_instance();
   std::string around = flags.wait > std::chrono::seconds(0) ? waits_for_itself(names) : "";
   std::jthread saying;
-  if (!around.empty()) saying = say_later("waiting for " + around);
+  if (!around.empty()) saying = say_later("acquire", "waiting for " + around);
   auto granted = client.acquire_once(names, flags.ttl, flags.wait);
   saying = {};
   if (!granted) return granted.error();

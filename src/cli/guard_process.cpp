@@ -12,11 +12,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <ctime>
 
 #include "cli/descendants.h"
+#include "cli/say.h"
 
 namespace sharedlock {
 
@@ -265,7 +265,7 @@ void GuardProcess::on_child() {
 // command.
 void GuardProcess::refuse_to_stop() const {
   if (::tcgetpgrp(STDIN_FILENO) != group_) return;
-  std::fputs("shared-lock run: cannot be suspended here: the lock would be lost\n", stderr);
+  say("run", "cannot be suspended here: the lock would be lost");
   ::kill(-group_, SIGCONT);
 }
 

@@ -2,11 +2,13 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <system_error>
 
 #include "base/utf8.h"
 #include "cli/exit_codes.h"
+#include "cli/say.h"
 
 namespace sharedlock {
 
@@ -16,13 +18,14 @@ bool print_line(const std::string& text) {
   return std::printf("%s\n", text.c_str()) >= 0 && std::fflush(stdout) == 0;
 }
 
+// As it is written behind the program's name.
 std::string title_of(const CLI::App& command) {
   const CLI::App* parent = command.get_parent();
-  return parent ? title_of(*parent) + ' ' + command.get_name() : command.get_name();
+  return parent && parent->get_parent() ? title_of(*parent) + ' ' + command.get_name() : command.get_name();
 }
 
 int fail(const CLI::App& command, bool as_json, const client::Error& error) {
-  std::fprintf(stderr, "%s: %s\n", title_of(command).c_str(), shown_line(error.message).c_str());
+  say(title_of(command), error.message, kForLastWords);
   if (as_json) {
     print_line(JsonObject().text("error", client::name_of(error.code)).text("message", error.message).take());
   }
@@ -79,6 +82,7 @@ void declare_request(CLI::App& command, RequestFlags& into) {
 
 int ask(const CLI::App& command, const RequestFlags& flags,
         const std::function<client::Result<Answer>(client::Client&)>& request) {
+  ::signal(SIGPIPE, SIG_IGN);  // where nobody reads the answer, what was done is undone
   auto options = client_options(flags.client);
   if (!options) return fail(command, flags.json, options.error());
   try {
@@ -87,8 +91,8 @@ int ask(const CLI::App& command, const RequestFlags& flags,
     if (!answer) return fail(command, flags.json, answer.error());
     if (answer->print(flags.json)) return answer->exit_code;
     std::string why = std::generic_category().message(errno);
-    std::fprintf(stderr, "%s: can't write: %s\n", title_of(command).c_str(), why.c_str());
-    if (answer->undo) answer->undo();
+    if (answer->undo) answer->undo();  // whether or not anybody reads the message
+    say(title_of(command), "can't write: " + why, kForLastWords);
     return kExitSoftware;
   } catch (const client::Failure& failure) {
     return fail(command, flags.json, {failure.code(), failure.what()});

@@ -11,17 +11,16 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <system_error>
 #include <thread>
 
-#include "base/utf8.h"
 #include "cli/descendants.h"
 #include "cli/exit_codes.h"
 #include "cli/held_around.h"
 #include "cli/lock_upkeep.h"
+#include "cli/say.h"
 
 namespace sharedlock {
 
@@ -30,11 +29,10 @@ namespace {
 using client::BootClock;
 using client::Grant;
 
-// Not to a stderr that nobody reads from: neither renewals nor the release may hang on it.
-void say(const std::string& text) {
-  pollfd stderr_events{STDERR_FILENO, POLLOUT, 0};
-  if (::poll(&stderr_events, 1, 0) != 1) return;
-  std::fprintf(stderr, "shared-lock run: %s\n", shown_line(text).c_str());
+constexpr const char* kRun = "run";
+
+void remark(const std::string& text) {
+  say(kRun, text);
 }
 
 std::int64_t nanoseconds(BootClock::time_point time) {
@@ -146,18 +144,27 @@ class Runner {
   void give_back() {
     auto released = client_->release_once(names_, kLongestRelease);
     bool left = !released && released.error().code == client::Errc::unavailable;
-    if (left) say("the lock could not be released: " + released.error().message + "; it ends by itself");
+    if (left) remark("the lock could not be released: " + released.error().message + "; it ends by itself");
   }
   void wake() const {
     std::uint64_t one = 1;
     [[maybe_unused]] auto written = ::write(woken_, &one, sizeof one);
   }
-  void wait_for_something(int timeout_ms = -1) const {
-    std::array<pollfd, 3> events{
-        {{woken_, POLLIN, 0}, {signals_->fd(), POLLIN, 0}, {guard_ ? guard_->socket() : -1, POLLIN, 0}}};
+  void wait_for_something(int timeout_ms = -1) {
+    std::array<pollfd, 4> events{{{woken_, POLLIN, 0},
+                                  {signals_->fd(), POLLIN, 0},
+                                  {guard_ ? guard_->socket() : -1, POLLIN, 0},
+                                  {unprinted_.empty() ? -1 : STDOUT_FILENO, POLLOUT, 0}}};
     ::poll(events.data(), events.size(), timeout_ms);
+    if (events[3].revents != 0) print();
     std::uint64_t count = 0;
     [[maybe_unused]] auto read = ::read(woken_, &count, sizeof count);
+  }
+  // Nothing hangs on a stdout that nobody reads from.
+  void print() {
+    ssize_t written = write_at_once(STDOUT_FILENO, unprinted_);
+    if (written < 0 && errno == EAGAIN) return;
+    unprinted_.erase(0, written < 0 ? std::string::npos : static_cast<std::size_t>(written));
   }
 
   client::Result<Grant> acquire() {
@@ -168,30 +175,26 @@ class Runner {
       ended = true;
       wake();
     });
-    int timeout_ms = kSayAfter;
-    auto begun = BootClock::now();
+    auto saying = say_later(kRun, "waiting for " + options_.name + held_around(options_.space, options_.name));
     while (!ended && interrupted_ == 0) {
-      wait_for_something(timeout_ms);
+      wait_for_something();
       interrupted_ = signals_->next().number;
-      auto waited = BootClock::now() - begun;
-      if (ended || waited < std::chrono::milliseconds(kSayAfter)) continue;
-      if (timeout_ms == kSayAfter) say("waiting for " + options_.name + held_around(options_.space, options_.name));
-      timeout_ms = -1;
     }
+    saying = {};
     if (interrupted_ != 0) {
       signals_->let_through();
       client_->stop_acquiring();
     }
     asking.join();
     if (interrupted_ != 0 && grant) give_back();
-    if (interrupted_ != 0 && !grant && grant.error().code == client::Errc::unavailable) say(grant.error().message);
+    if (interrupted_ != 0 && !grant && grant.error().code == client::Errc::unavailable) remark(grant.error().message);
     return grant;
   }
 
   int not_acquired(const client::Error& error) const {
     int code = exit_code_of(error.code);
-    say("not acquired: " + error.message +
-        (code == kExitNotAcquired ? held_around(options_.space, options_.name) : ""));
+    remark("not acquired: " + error.message +
+           (code == kExitNotAcquired ? held_around(options_.space, options_.name) : ""));
     return code == kExitNotAcquired ? options_.conflict_exit_code.value_or(code) : code;
   }
 
@@ -201,12 +204,11 @@ class Runner {
       lost = true;
       wake();
     };
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = say});
-    std::printf("%lld\n", static_cast<long long>(grant.tokens.front()));
-    std::fflush(stdout);
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = remark});
+    unprinted_ = std::to_string(grant.tokens.front()) + '\n';
     while (!lost && signals_->next().number == 0) wait_for_something();
     signals_->let_through();
-    if (lost) say("the lock is lost");
+    if (lost) remark("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;
   }
 
@@ -224,9 +226,9 @@ class Runner {
         kill_at = nanoseconds(BootClock::now());
         wake();
       }
-      say("the lock is lost");
+      remark("the lock is lost");
     };
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = say});
+    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = remark});
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
       wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
@@ -252,15 +254,15 @@ class Runner {
     switch (report.kind) {
       case GuardReport::Kind::failed:
         take_terminal_back();
-        say(options_.command.front() + ": " + std::generic_category().message(report.value));
+        remark(options_.command.front() + ": " + std::generic_category().message(report.value));
         return report.value == ENOENT ? kExitNotFound : kExitNotExecutable;
       case GuardReport::Kind::left:
-        say("the command has ended; the lock is held until what it started has ended, too");
+        remark("the command has ended; the lock is held until what it started has ended, too");
         return std::nullopt;
       case GuardReport::Kind::ended:
         take_terminal_back();
         if (report.by_guard) {
-          say("the command was ended: the lock was lost, or could not be renewed in time");
+          remark("the command was ended: the lock was lost, or could not be renewed in time");
           return kExitLost;
         }
         if (WIFSIGNALED(report.value)) return kExitSignal + WTERMSIG(report.value);
@@ -279,7 +281,7 @@ class Runner {
     ::kill(guard_->pid(), SIGKILL);
     kill_descendants();
     take_terminal_back();
-    say("the command was ended: the lock could not be renewed in time");
+    remark("the command was ended: the lock could not be renewed in time");
     return kExitLost;
   }
 
@@ -287,7 +289,7 @@ class Runner {
   int guard_died() {
     kill_descendants();
     take_terminal_back();
-    say("the guard process was killed, and the command with it");
+    remark("the guard process was killed, and the command with it");
     return kExitSignal + SIGKILL;
   }
 
@@ -297,7 +299,6 @@ class Runner {
     if (front > 0 && ::kill(-front, 0) != 0 && errno == ESRCH) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
   }
 
-  static constexpr int kSayAfter = 300;
   static constexpr std::chrono::milliseconds kLongestRelease{2000};
   static constexpr std::int64_t kGuardIsLate = 200'000'000;
 
@@ -308,13 +309,14 @@ class Runner {
   client::Names names_;
   std::optional<client::Client> client_;
   int interrupted_ = 0;
+  std::string unprinted_;
 };
 
 }  // namespace
 
 int run_under_lock(const RunOptions& options) {
   if (!options.command.empty() && !sees_processes()) {
-    say("/proc does not show the processes that a command would start: none is");
+    remark("/proc does not show the processes that a command would start: none is");
     return kExitSoftware;
   }
   Runner runner(options);

@@ -258,6 +258,23 @@ TEST_F(RunTest, WithoutACommandItHoldsUntilASignal) {
   EXPECT_FALSE(is_held());
 }
 
+// Nobody reads its token.
+TEST_F(RunTest, WithoutACommandASignalEndsItThoughItsOutputIsFull) {
+  std::string pipe = commands.file("pipe");
+  ProcessOptions options =
+      run_of({"-c", "mkfifo " + pipe + "; exec 3<>" + pipe + "; head -c 65536 /dev/zero >&3; exec " +
+                        SHAREDLOCK_PROGRAM + " run demo --ttl 5s >&3"});
+  options.arguments.erase(options.arguments.begin());
+  options.program = "/bin/sh";
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  std::string granted = look();
+  ASSERT_TRUE(eventually([&] { return is_held() && look() != granted; })) << "it is renewed";
+  run.signal(SIGTERM);
+  EXPECT_EQ(run.wait(seconds(10)), 0) << run.err();
+  EXPECT_FALSE(is_held());
+}
+
 TEST_F(RunTest, HoldsUntilWhatTheCommandLeftBehindIsGone) {
   Process run(
       shell("(setsid sh -c 'echo 1 > " + commands.file("up") + "; " + commands.ticking("daemon") + "' &); exit 4"));
@@ -425,20 +442,75 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   EXPECT_FALSE(commands.exists("term"));
 }
 
-TEST_F(RunTest, NobodyReadsItsMessages) {
-  std::array<int, 2> pipe{};
-  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC | O_NONBLOCK), 0);
-  while (::write(pipe[1], "text", 4) > 0) {
+// A pipe that takes as much, and that nobody reads from.
+class FullPipe {
+ public:
+  explicit FullPipe(bool is_full = true) {
+    constexpr int kPage = 4096;
+    EXPECT_EQ(::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK), 0);
+    EXPECT_GE(::fcntl(ends_[1], F_SETPIPE_SZ, kPage), kPage);
+    while (is_full && ::write(ends_[1], "text", 4) > 0) {
+    }
+    EXPECT_EQ(::fcntl(ends_[1], F_SETFL, 0), 0);
   }
-  ASSERT_EQ(::fcntl(pipe[1], F_SETFL, 0), 0);
+  FullPipe(const FullPipe&) = delete;
+  FullPipe& operator=(const FullPipe&) = delete;
+  ~FullPipe() {
+    for (int end : ends_) ::close(end);
+  }
+  int end() const { return ends_[1]; }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+TEST_F(RunTest, NobodyReadsItsMessages) {
+  FullPipe pipe;
   ProcessOptions options = shell(commands.ticking("it"));
-  options.stderr_to = pipe[1];
+  options.stderr_to = pipe.end();
   Process run(options);
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   ASSERT_EQ(force_release(), 200);
   EXPECT_EQ(run.wait(), 76);
-  ::close(pipe[0]);
-  ::close(pipe[1]);
+  // Longer than what is left to it.
+  FullPipe page(/*is_full=*/false);
+  options = run_of({"demo", "--", std::string(20'000, 'x')});
+  options.stderr_to = page.end();
+  Process too_long(options);
+  EXPECT_EQ(too_long.wait(seconds(10)), 126);
+}
+
+// As under a `run` that holds it: else it says nothing.
+TEST_F(RunTest, NobodyReadsTheMessagesOfAcquire) {
+  Process holder(shell(commands.ticking("it")));
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
+  FullPipe pipe;
+  ProcessOptions options = run_of({});
+  options.environment["SHARED_LOCK_HELD"] = " default/demo";
+  options.stderr_to = pipe.end();
+  options.arguments = {"acquire", "demo", "--wait", "60s"};
+  Process acquire(options);
+  options.arguments = {"acquire", "demo", "--wait", "1s"};
+  Process in_vain(options);
+  EXPECT_EQ(in_vain.wait(seconds(10)), 75);
+  commands.create("end");
+  EXPECT_EQ(acquire.wait(seconds(10)), 0);
+  EXPECT_THAT(acquire.out(), HasSubstr("fencingToken "));
+}
+
+// What nobody can know of is given back, whoever reads why.
+TEST_F(RunTest, AcquireGivesBackWhatItCannotPrintThoughNobodyReadsItsMessages) {
+  FullPipe pipe;
+  for (const char* nowhere : {" > /dev/full", " | true"}) {
+    ProcessOptions options = run_of({});
+    options.program = "/bin/sh";
+    options.stderr_to = pipe.end();
+    options.arguments = {"-c",
+                         std::string("(sleep 0.2; exec ") + SHAREDLOCK_PROGRAM + " acquire demo --ttl 1h)" + nowhere};
+    Process acquire(options);
+    EXPECT_TRUE(acquire.wait(seconds(10))) << nowhere;
+    EXPECT_TRUE(eventually([&] { return !is_held(); })) << nowhere;
+  }
 }
 
 TEST_F(RunTest, ServerRestartsInTime) {

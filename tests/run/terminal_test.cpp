@@ -106,6 +106,21 @@ TEST_F(RunAtTerminal, SuspendIsRefused) {
   EXPECT_EQ(terminal.exit_code(), 0);
 }
 
+// Where nobody reads what it says, the guard goes on all the same.
+TEST_F(RunAtTerminal, SuspendIsRefusedWithoutAWordWhereNobodyReadsIt) {
+  Terminal terminal(url, "");
+  std::string pipe = commands.file("pipe");
+  terminal.type("mkfifo " + pipe + "; exec 3<>" + pipe + "; head -c 65536 /dev/zero >&3\n");
+  terminal.type(std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c " +
+                "'echo ready-$((40+1)); read line; echo \"got $line\"' 2>&3\n");
+  ASSERT_TRUE(terminal.shows("ready-41")) << terminal.shown();
+  terminal.type("\x1a");
+  terminal.type("hello\n");
+  EXPECT_TRUE(terminal.shows("got hello")) << terminal.shown();
+  terminal.type("echo still-$((40+2))\n");
+  EXPECT_TRUE(terminal.shows("still-42")) << terminal.shown();
+}
+
 TEST_F(RunAtTerminal, InTheBackgroundItTakesTheTerminalFromNobody) {
   Terminal terminal(url, "");
   std::string run = std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c '";

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace sharedlock {
+
+// Messages for people. Whoever says something goes on at once, also where stderr is a full pipe or a terminal that is
+// stopped, and where others fill it at the same moment: then the message is dropped.
+
+// One line on stderr, "shared-lock COMMAND: TEXT", as shown_line() has it, and cut where it is longer than a page.
+// `patience`: how long somebody may need to read on, where nothing is left to be done.
+void say(std::string_view command, std::string_view text,
+         std::chrono::milliseconds patience = std::chrono::milliseconds(0));
+inline constexpr std::chrono::milliseconds kForLastWords{1000};
+
+// The same after a while, for what nobody needs to know when it is over sooner: what is returned is destroyed then.
+std::jthread say_later(std::string command, std::string text);
+
+// Writes as much as the file takes without waiting. -1 with errno: EAGAIN says that it takes nothing now.
+ssize_t write_at_once(int fd, std::string_view text);
+
+}  // namespace sharedlock
