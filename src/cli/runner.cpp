@@ -134,6 +134,7 @@ class Runner {
   int run() {
     auto grant = acquire();
     if (interrupted_ != 0) return kExitSignal + interrupted_;
+    if (guard_is_gone_) return guard_died();
     if (!grant) return not_acquired(grant.error());
     int code = guard_ ? run_command(*grant) : hold(*grant);
     give_back();
@@ -176,17 +177,17 @@ class Runner {
       wake();
     });
     auto saying = say_later(kRun, "waiting for " + options_.name + held_around(options_.space, options_.name));
-    while (!ended && interrupted_ == 0) {
+    while (!ended && interrupted_ == 0 && !guard_is_gone_) {
       wait_for_something();
       interrupted_ = signals_->next().number;
+      guard_is_gone_ = guard_ && has_report();  // it has nothing to report yet
     }
     saying = {};
-    if (interrupted_ != 0) {
-      signals_->let_through();
-      client_->stop_acquiring();
-    }
+    bool given_up = interrupted_ != 0 || guard_is_gone_;
+    if (given_up) client_->stop_acquiring();
+    if (interrupted_ != 0) signals_->let_through();
     asking.join();
-    if (interrupted_ != 0 && grant) give_back();
+    if (given_up && grant) give_back();
     if (interrupted_ != 0 && !grant && grant.error().code == client::Errc::unavailable) remark(grant.error().message);
     return grant;
   }
@@ -231,7 +232,8 @@ class Runner {
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = remark});
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
-      wait_for_something(static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000)));
+      auto longest = static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000));
+      wait_for_something(options_.on_lost == OnLost::ignore ? -1 : longest);
       forward_signals();
       if (has_report()) {
         auto report = guard_->read();
@@ -289,7 +291,7 @@ class Runner {
   int guard_died() {
     kill_descendants();
     take_terminal_back();
-    remark("the guard process was killed, and the command with it");
+    remark(std::string("the guard process was killed") + (guard_is_gone_ ? "" : ", and the command with it"));
     return kExitSignal + SIGKILL;
   }
 
@@ -309,6 +311,7 @@ class Runner {
   client::Names names_;
   std::optional<client::Client> client_;
   int interrupted_ = 0;
+  bool guard_is_gone_ = false;  // while it had nothing to do
   std::string unprinted_;
 };
 

@@ -69,6 +69,14 @@ class RunTest : public testing::Test {
     std::ifstream("/proc/" + id + "/task/" + id + "/children") >> guard;
     return guard;
   }
+  static double processor_seconds(const Process& run) {
+    std::string text;
+    std::getline(std::ifstream("/proc/" + std::to_string(run.pid()) + "/stat"), text);
+    std::istringstream words(text.substr(text.rfind(')')));
+    std::vector<std::string> all{std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
+    return static_cast<double>(std::stoll(all.at(12)) + std::stoll(all.at(13))) /
+           static_cast<double>(::sysconf(_SC_CLK_TCK));
+  }
   std::string look() const { return server->ask("GET", "/v1/default/lock/demo").body; }
   int force_release() const {
     const char* headers = "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n";
@@ -395,6 +403,17 @@ TEST_F(RunTest, KilledGuard) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
+// There is nobody left who could run the command: nothing is waited for.
+TEST_F(RunTest, KilledGuardOfOneThatWaits) {
+  Process holder(shell("exec sleep 100"));
+  ASSERT_TRUE(eventually([&] { return is_held(); }));
+  Process waiter(shell("true"));
+  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  ASSERT_EQ(::kill(guard_of(waiter), SIGKILL), 0);
+  EXPECT_EQ(waiter.wait(), 128 + SIGKILL) << waiter.err();
+  EXPECT_TRUE(eventually([&] { return !is_in_line(1); }));
+}
+
 // The runner ends what a guard that stands still does not.
 TEST_F(RunTest, StoppedGuard) {
   Process run(shell("trap '' TERM; (setsid sh -c '" + commands.ticking("it") + "' &); " + commands.ticking("it")));
@@ -662,6 +681,12 @@ TEST_F(RunTest, LostIsIgnoredWhenAskedTo) {
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   ASSERT_EQ(force_release(), 200);
   EXPECT_TRUE(eventually([&] { return run.err().find("the lock is lost") != std::string::npos; }));
+  // Behind its time the runner has nothing to do but to wait.
+  double begun = Commands::now();
+  ASSERT_TRUE(eventually([&] { return Commands::now() > begun + kTtl; }));
+  double used = processor_seconds(run);
+  ASSERT_TRUE(eventually([&] { return Commands::now() > begun + kTtl + 2; }));
+  EXPECT_LE(processor_seconds(run) - used, 0.2);
   commands.create("end");
   EXPECT_EQ(run.wait(), 6) << run.err();
 }
