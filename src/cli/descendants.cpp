@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -73,8 +74,9 @@ std::string_view managed_group(std::string_view membership) {
   return {};
 }
 
-std::string membership_of(pid_t process) {
-  std::ifstream file(std::filesystem::path("/proc") / std::to_string(process) / "cgroup");
+// The text of its /proc/PID/NAME.
+std::string text_of(pid_t process, const char* name) {
+  std::ifstream file(std::filesystem::path("/proc") / std::to_string(process) / name);
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
@@ -90,7 +92,7 @@ bool is_in_control_group_of(std::string_view membership, std::string_view of) {
 }
 
 bool is_in_control_group_of(pid_t process, pid_t of) {
-  return is_in_control_group_of(membership_of(process), membership_of(of));
+  return is_in_control_group_of(text_of(process, "cgroup"), text_of(of, "cgroup"));
 }
 
 std::vector<pid_t> descendants() {
@@ -117,6 +119,16 @@ bool is_above(pid_t ancestor, pid_t process) {
     process = relations->parent;
   }
   return false;
+}
+
+bool has_pending(pid_t process, int signal) {
+  constexpr std::string_view kForProcess = "\nShdPnd:\t";  // a mask in hexadecimal
+  std::string text = text_of(process, "status");
+  std::size_t at = text.find(kForProcess);
+  if (at == std::string::npos) return false;
+  std::uint64_t pending = 0;
+  std::from_chars(text.data() + at + kForProcess.size(), text.data() + text.size(), pending, 16);
+  return (pending >> (signal - 1) & 1) != 0;
 }
 
 bool is_in_pipeline(pid_t process) {

@@ -17,6 +17,9 @@ bool sees_processes();
 // Whether one is the parent of the other, or the parent's parent, and so on, as /proc shows them now.
 bool is_above(pid_t ancestor, pid_t process);
 
+// Whether that signal has come to it and waits until it is no longer blocked.
+bool has_pending(pid_t process, int signal);
+
 // Whether a service manager that signals all processes of that one's control group, and of those below it, signals this
 // one as well. Where neither /proc nor the kernel tells: true.
 bool is_in_control_group_of(pid_t process, pid_t of);

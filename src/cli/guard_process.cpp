@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
+#include <vector>
 
 #include "cli/descendants.h"
 #include "cli/say.h"
@@ -24,8 +25,6 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr int kTerminalLookMs = 200;
-constexpr std::int64_t kForAllWithin = kSecond / 10;  // a service manager needs less for all processes of a service
-constexpr std::int64_t kHeardFor = kSecond;           // where the runner is slow to say that it has got the same
 constexpr int kLookForSignalsMs = 10;
 
 std::int64_t boot_now() {
@@ -38,6 +37,12 @@ std::int64_t boot_now() {
 // blocked here.
 void pass_terminal(pid_t from, pid_t to) {
   if (::tcgetpgrp(STDIN_FILENO) == from) ::tcsetpgrp(STDIN_FILENO, to);
+}
+
+// The signal that ended it, or ended what it ran, as shells say it; or 0.
+int ended_by(int status) {
+  if (WIFSIGNALED(status)) return WTERMSIG(status);
+  return std::max(WEXITSTATUS(status) - 128, 0);
 }
 
 // There are no threads here.
@@ -67,19 +72,21 @@ GuardProcess::GuardProcess(GuardedCommand command, OnLost on_lost, int socket, s
 
 void GuardProcess::run() {
   for (;;) {
-    std::array<pollfd, 3> events{{{alone_ ? -1 : socket_, POLLIN, 0}, {signals_, POLLIN, 0}, {timer_, POLLIN, 0}}};
+    std::array<pollfd, 4> events{
+        {{alone_ ? -1 : socket_, POLLIN, 0}, {signals_, POLLIN, 0}, {timer_, POLLIN, 0}, {failure_, POLLIN, 0}}};
     if (::poll(events.data(), events.size(), poll_timeout()) < 0) continue;
     if (wants_terminal_) offer_terminal();
+    if (events[3].revents != 0) on_exec();
     // What has ended by now was not ended by us.
     if (events[1].revents != 0) on_signal();
     if (events[2].revents != 0) on_time();
     if (events[0].revents != 0) on_socket();
-    forward_due();
+    hand_on_signals();
   }
 }
 
 int GuardProcess::poll_timeout() const {
-  if (!deferred_.empty()) return kLookForSignalsMs;
+  if (signal_orders_.waits()) return kLookForSignalsMs;
   return wants_terminal_ ? kTerminalLookMs : -1;
 }
 
@@ -110,35 +117,21 @@ void GuardProcess::on_socket() {
 }
 
 // A service manager sends its signal to all processes of a service: then the command has it already. That it was meant
-// for all is known by its coming here, too, from the same sender. Only a process above the runner is waited for: pkill
-// may mean runner and guard, and not the command.
+// for all is known by its coming here, too, from the same sender. While the command lives only a process above the
+// runner is waited for: pkill may mean runner and guard, and not the command.
 void GuardProcess::on_signal_order(const GuardOrder& order) {
-  bool may_be_for_all = order.sender == 1 || (order.sender > 0 && is_above(order.sender, runner_));
-  std::int64_t due = may_be_for_all ? boot_now() + kForAllWithin : 0;
-  deferred_.push_back({order.signal, order.sender, due, /*to_command=*/pid_ > 0});
+  bool is_above_all = order.sender == 1 || order.sender == kOutside;
+  bool may_be_for_all = is_above_all || (order.sender > 0 && is_above(order.sender, runner_));
+  signal_orders_.ordered({.number = order.signal, .sender = order.sender}, may_be_for_all, boot_now());
 }
 
-// Whether the guard has got it itself, which counts for one order only.
-bool GuardProcess::take_same(const Deferred& deferred) {
-  auto same = [&](const Deferred& got) { return got.signal == deferred.signal && got.sender == deferred.sender; };
-  auto got = deferred.due == 0 ? got_.end() : std::ranges::find_if(got_, same);
-  if (got == got_.end()) return false;
-  got_.erase(got);
-  return true;
-}
-
-void GuardProcess::forward_due() {
-  std::int64_t now = boot_now();
-  std::erase_if(got_, [now](const Deferred& got) { return got.due <= now; });
-  std::erase_if(deferred_, [&](const Deferred& deferred) {
-    bool for_all = take_same(deferred);
-    if (!for_all && deferred.due > now) return false;
-    bool has_it = for_all && pid_ > 0 && is_in_control_group_of(pid_, ::getpid());
-    if (!has_it && pid_ > 0) ::kill(-group_, deferred.signal);
+void GuardProcess::hand_on_signals() {
+  for (const SignalOrders::Due& signal : signal_orders_.due(boot_now())) {
+    bool has_it = signal.for_all && pid_ > 0 && is_in_control_group_of(pid_, ::getpid());
+    if (!has_it && pid_ > 0) ::kill(-group_, signal.number);
     // What the command left behind has no group that is surely its own.
-    if (!deferred.to_command) kill_all(/*lost=*/false);
-    return true;
-  });
+    if (signal.ends_rest) kill_all(/*lost=*/false);
+  }
 }
 
 // Absolute times: one that has passed comes at once, also after a sleep of the machine.
@@ -176,33 +169,41 @@ void GuardProcess::start(const GuardOrder& order) {
   kill_at_ = order.kill_at;
   // After a standstill between the grant and now, say.
   if (boot_now() >= kill_at_) kill_all(/*lost=*/true);
+  std::array<int, 2> go{};
   std::array<int, 2> failure{};
-  if (::pipe2(failure.data(), O_CLOEXEC) != 0) ::_exit(EXIT_FAILURE);
+  bool has_pipes = ::pipe2(go.data(), O_CLOEXEC) == 0 && ::pipe2(failure.data(), O_CLOEXEC | O_NONBLOCK) == 0;
+  if (!has_pipes) ::_exit(EXIT_FAILURE);
   pid_t guard = ::getpid();
-  // What was sent to all before there was a command has not reached it.
-  take_signals();
-  got_.clear();
   pid_ = ::fork();
   if (pid_ == 0) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != guard) ::_exit(EXIT_FAILURE);
-    become_command(order, failure[1]);
+    ::close(go[1]);
+    become_command(order, go[0], failure[1]);
   }
-  ::close(failure[1]);
-  group_ = pid_;
-  int why = pid_ < 0 ? errno : 0;
-  bool failed = pid_ < 0 || ::read(failure[0], &why, sizeof why) == sizeof why;
-  ::close(failure[0]);
-  if (failed) {
-    if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+  int why = errno;
+  if (pid_ < 0) {
     report({.kind = GuardReport::Kind::failed, .value = why});
     ::_exit(EXIT_SUCCESS);
   }
+  group_ = pid_;
+  ::setpgid(pid_, pid_);  // whichever of the two comes first: signals are for the group
+  // What was sent to all before there was a command has not reached it, whenever we hear of it; what is sent from now
+  // on has, and waits there until it goes on.
+  take_signals();
+  signal_orders_.forget_unless([this](std::int32_t signal) { return has_pending(pid_, signal); });
+  ::close(go[0]);
+  ::close(go[1]);
+  ::close(failure[1]);
+  failure_ = failure[0];
   arm();
 }
 
-void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
+// In the child, which has all signals blocked: what comes before it has the mask of the command waits for that.
+void GuardProcess::become_command(const GuardOrder& order, int go, int failure) {
+  char none = 0;
+  [[maybe_unused]] auto nothing = ::read(go, &none, sizeof none);
   // ^C and ^Z are then for it alone. Whoever runs in the background does not get the terminal of those in front. The
   // pager behind a pipe keeps it, until the command asks for it.
   bool has_terminal = ::tcgetpgrp(STDIN_FILENO) == runner_group_;
@@ -217,8 +218,21 @@ void GuardProcess::become_command(const GuardOrder& order, int failure_pipe) {
   arguments.push_back(nullptr);
   ::execvp(arguments.front(), arguments.data());
   int why = errno;
-  [[maybe_unused]] auto written = ::write(failure_pipe, &why, sizeof why);
+  [[maybe_unused]] auto written = ::write(failure, &why, sizeof why);
   ::_exit(EXIT_FAILURE);
+}
+
+// Not waited for in one place: a signal may stop or end the child before, or its file system may hang.
+void GuardProcess::on_exec() {
+  int why = 0;
+  ssize_t said = ::read(failure_, &why, sizeof why);
+  if (said < 0) return;
+  ::close(failure_);
+  failure_ = -1;
+  if (said == 0) return;
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+  report({.kind = GuardReport::Kind::failed, .value = why});
+  ::_exit(EXIT_SUCCESS);
 }
 
 void GuardProcess::on_signal() {
@@ -229,9 +243,8 @@ void GuardProcess::on_signal() {
 void GuardProcess::take_signals() {
   signalfd_siginfo info{};
   while (::read(signals_, &info, sizeof info) == sizeof info) {
-    auto signal = static_cast<std::int32_t>(info.ssi_signo);
-    if (signal == SIGCHLD) continue;
-    got_.push_back({signal, static_cast<std::int32_t>(info.ssi_pid), boot_now() + kHeardFor});
+    if (info.ssi_signo == SIGCHLD) continue;
+    signal_orders_.got({.number = static_cast<std::int32_t>(info.ssi_signo), .sender = sender_of(info)}, boot_now());
   }
 }
 
@@ -249,7 +262,9 @@ void GuardProcess::on_child() {
       continue;
     }
     pid_ = -1;
+    if (failure_ >= 0) on_exec();
     status_ = status;
+    signal_orders_.command_ended(ended_by(status), boot_now());
     wants_terminal_ = false;
     pass_terminal(group_, runner_group_);
     if (command_.leaves_descendants) break;

@@ -2,9 +2,9 @@
 
 #include <csignal>
 #include <cstdint>
-#include <vector>
 
 #include "cli/guard.h"
+#include "cli/signal_orders.h"
 
 namespace sharedlock {
 
@@ -18,25 +18,17 @@ class GuardProcess {
   [[noreturn]] void run();
 
  private:
-  // A signal that the runner got and the command may have got as well, until that is known.
-  struct Deferred {
-    std::int32_t signal;
-    std::int32_t sender;
-    std::int64_t due;
-    bool to_command = true;  // else to what it left behind: it had ended before the order came
-  };
-
   void on_socket();
   void on_child();
   void on_signal();
   void on_time();
   void take_signals();
   void on_signal_order(const GuardOrder& order);
-  bool take_same(const Deferred& deferred);
-  void forward_due();
+  void hand_on_signals();
   int poll_timeout() const;
   void start(const GuardOrder& order);
-  [[noreturn]] void become_command(const GuardOrder& order, int failure_pipe);
+  [[noreturn]] void become_command(const GuardOrder& order, int go, int failure);
+  void on_exec();
   void kill_all(bool lost);
   void refuse_to_stop() const;
   void offer_terminal();
@@ -49,6 +41,7 @@ class GuardProcess {
   const sigset_t before_;
   int timer_ = -1;
   int signals_ = -1;  // signalfd: the end of children, and what else we get
+  int failure_ = -1;  // a pipe, until the command is executed: ends then, or says why it is not
   pid_t pid_ = -1;    // of the command, while it runs
   pid_t group_ = -1;
   pid_t runner_ = -1;
@@ -59,8 +52,7 @@ class GuardProcess {
   bool by_us_ = false;           // the command ends because we told it to
   bool wants_terminal_ = false;  // stopped for it
   int status_ = 0;
-  std::vector<Deferred> deferred_;  // by their age
-  std::vector<Deferred> got_;       // by the guard itself: due when they count no more
+  SignalOrders signal_orders_;
   std::int64_t terminate_at_ = 0;
   std::int64_t kill_at_ = 0;
 };

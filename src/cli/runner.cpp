@@ -21,6 +21,7 @@
 #include "cli/held_around.h"
 #include "cli/lock_upkeep.h"
 #include "cli/say.h"
+#include "cli/signal_orders.h"
 
 namespace sharedlock {
 
@@ -30,6 +31,9 @@ using client::BootClock;
 using client::Grant;
 
 constexpr const char* kRun = "run";
+
+// Signals that come within this time may be one wish.
+constexpr std::chrono::milliseconds kOneWish{50};
 
 void remark(const std::string& text) {
   say(kRun, text);
@@ -75,33 +79,44 @@ class Signals {
 
   int fd() const { return fd_; }
 
-  // From now on the next one that ends a program ends this one.
+  // From now on the next one that ends a program ends this one. Not by what the system does: process 1 is spared that.
   void let_through() const {
     sigset_t ending;
     ::sigemptyset(&ending);
     for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) {
-      if (!is_ignored(signal)) ::sigaddset(&ending, signal);
+      if (is_ignored(signal)) continue;
+      ::signal(signal, [](int number) { ::_exit(kExitSignal + number); });
+      ::sigaddset(&ending, signal);
     }
     ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
   }
 
-  struct Taken {
-    int number = 0;
-    pid_t sender = 0;  // 0: the kernel, or a process that we can't see
-  };
-  // The next one to be forwarded; none: 0.
-  Taken next() const {
+  // The next one to be forwarded; none: its number is 0. One that is said twice counts once: timeout(1) sends it to us,
+  // and then to our process group.
+  SignalOrders::Signal next() {
     for (;;) {
       signalfd_siginfo info{};
-      if (::read(fd_, &info, sizeof info) != sizeof info) return {};
-      bool from_process = info.ssi_code == SI_USER || info.ssi_code == SI_QUEUE;
-      pid_t sender = from_process ? static_cast<pid_t>(info.ssi_pid) : 0;
-      if (info.ssi_signo != SIGCHLD) return {.number = static_cast<int>(info.ssi_signo), .sender = sender};
-      reap();
+      if (::read(fd_, &info, sizeof info) != sizeof info) return {.number = 0, .sender = kKernel};
+      SignalOrders::Signal taken{.number = static_cast<std::int32_t>(info.ssi_signo), .sender = sender_of(info)};
+      if (taken.number == SIGCHLD) {
+        reap();
+      } else if (!is_said_twice(taken)) {
+        return taken;
+      }
     }
   }
 
  private:
+  bool is_said_twice(SignalOrders::Signal taken) {
+    auto now = BootClock::now();
+    bool is_same = taken.number == last_.number && taken.sender == last_.sender && taken.sender != kKernel;
+    bool twice = is_same && now < last_at_ + kOneWish;
+    if (twice) return true;
+    last_ = taken;
+    last_at_ = now;
+    return false;
+  }
+
   // As process 1 we inherit what nobody else waits for.
   static void reap() {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
@@ -109,6 +124,8 @@ class Signals {
   }
 
   int fd_ = -1;
+  SignalOrders::Signal last_{.number = 0, .sender = kKernel};
+  BootClock::time_point last_at_;
 };
 
 class Runner {
@@ -185,11 +202,23 @@ class Runner {
     saying = {};
     bool given_up = interrupted_ != 0 || guard_is_gone_;
     if (given_up) client_->stop_acquiring();
-    if (interrupted_ != 0) signals_->let_through();
+    if (interrupted_ != 0) hear_the_second();
     asking.join();
     if (given_up && grant) give_back();
     if (interrupted_ != 0 && !grant && grant.error().code == client::Errc::unavailable) remark(grant.error().message);
     return grant;
+  }
+
+  // From now on a second signal ends us at once. What comes right behind the first one is none: service managers may
+  // send SIGHUP behind SIGTERM, and see Signals::next().
+  void hear_the_second() {
+    auto over = BootClock::now() + kOneWish;
+    for (auto now = BootClock::now(); now < over; now = BootClock::now()) {
+      wait_for_something(static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(over - now).count()));
+      while (signals_->next().number != 0) {
+      }
+    }
+    signals_->let_through();
   }
 
   int not_acquired(const client::Error& error) const {
@@ -208,7 +237,7 @@ class Runner {
     LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = remark});
     unprinted_ = std::to_string(grant.tokens.front()) + '\n';
     while (!lost && signals_->next().number == 0) wait_for_something();
-    signals_->let_through();
+    lost ? signals_->let_through() : hear_the_second();
     if (lost) remark("the lock is lost");
     return lost ? static_cast<int>(kExitLost) : 0;
   }
@@ -246,7 +275,7 @@ class Runner {
     }
   }
 
-  void forward_signals() const {
+  void forward_signals() {
     for (auto taken = signals_->next(); taken.number != 0; taken = signals_->next()) {
       guard_->tell({.kind = GuardOrder::Kind::signal, .signal = taken.number, .sender = taken.sender});
     }

@@ -1,9 +1,11 @@
 #include "run/commands.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -27,6 +29,11 @@ std::string Commands::text(const std::string& name) const {
   std::ostringstream all;
   all << std::ifstream(file(name)).rdbuf();
   return all.str();
+}
+
+std::ptrdiff_t Commands::count(const std::string& name, const std::string& word) const {
+  std::istringstream words(text(name));
+  return std::count(std::istream_iterator<std::string>(words), std::istream_iterator<std::string>(), word);
 }
 
 std::string Commands::ticking(const std::string& id, const std::string& end) const {

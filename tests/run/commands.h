@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class Commands {
   bool appears(const std::string& name, std::chrono::milliseconds limit = std::chrono::seconds(20)) const;
   void create(const std::string& name) const;
   std::string text(const std::string& name) const;
+  std::ptrdiff_t count(const std::string& name, const std::string& word) const;
 
   // Shell text that writes "ID SECONDS" (of CLOCK_BOOTTIME) to the file "ticks" every 20 ms, until the file `end` is
   // there.

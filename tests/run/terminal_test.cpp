@@ -9,6 +9,7 @@
 
 #include <array>
 #include <csignal>
+#include <fstream>
 #include <optional>
 
 #include "run/commands.h"
@@ -72,6 +73,13 @@ class Terminal {
   std::string shown_;
   std::optional<int> code_;
 };
+
+pid_t only_child_of(pid_t process) {
+  std::string id = std::to_string(process);
+  pid_t child = -1;
+  std::ifstream("/proc/" + id + "/task/" + id + "/children") >> child;
+  return child;
+}
 
 class RunAtTerminal : public testing::Test {
  protected:
@@ -192,6 +200,52 @@ TEST_F(RunAtTerminal, AsTheFirstProcess) {
   // Signals are heard, though the kernel spares a first process those that it does not handle.
   ended = first_process("trap 'exit 9' TERM; kill -TERM 1; while :; do sleep 0.01; done");
   EXPECT_EQ(ended.exit_code, 9) << ended.err;
+}
+
+// A service manager that is outside of the container, and can't be seen there.
+TEST_F(RunAtTerminal, ASignalFromOutsideForAllReachesTheCommandOnce) {
+  std::string heard = commands.file("heard");
+  ProcessOptions options = running(url, {"demo", "--", "/bin/sh", "-c",
+                                         "trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard +
+                                             "' USR1; " + commands.ticking("it") + "; exit 4"});
+  options.program = "/usr/bin/unshare";
+  options.arguments.insert(options.arguments.begin(), {"--user", "--map-root-user", "--pid", "--fork", "--kill-child",
+                                                       "--mount-proc", SHAREDLOCK_PROGRAM});
+  Process run(options);
+  ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); })) << run.err();
+  pid_t runner = only_child_of(run.pid());
+  pid_t guard = only_child_of(runner);
+  pid_t command = only_child_of(guard);
+  ASSERT_EQ(::kill(command, SIGTERM), 0);
+  ASSERT_TRUE(eventually([&] { return commands.count("heard", "TERM") == 1; }));
+  for (pid_t process : {guard, runner}) ASSERT_EQ(::kill(process, SIGTERM), 0);
+  ASSERT_EQ(::kill(runner, SIGUSR1), 0);
+  EXPECT_TRUE(eventually([&] { return commands.count("heard", "USR1") == 1; }));
+  commands.create("end");
+  EXPECT_EQ(run.wait(), 4) << run.err();
+  EXPECT_EQ(commands.count("heard", "TERM"), 1);
+}
+
+// The kernel spares it also the signals that end others, while it gives back what it may have taken.
+TEST_F(RunAtTerminal, ASecondSignalEndsTheFirstProcessAtOnce) {
+  ProcessOptions options = running(url, {"demo"});
+  Process holder(options);
+  ASSERT_TRUE(eventually([&] { return holder.out().ends_with('\n'); }));
+  options = running(url, {"demo", "--", "true"});
+  options.program = "/usr/bin/unshare";
+  options.arguments.insert(options.arguments.begin(), {"--user", "--map-root-user", "--pid", "--fork", "--kill-child",
+                                                       "--mount-proc", SHAREDLOCK_PROGRAM});
+  Process waiter(options);
+  ASSERT_TRUE(eventually(
+      [&] { return server.ask("GET", "/v1/default/lock/demo").body.find("\"waiters\":1") != std::string::npos; }));
+  server.process().stop();
+  pid_t runner = only_child_of(waiter.pid());
+  ASSERT_EQ(::kill(runner, SIGTERM), 0);
+  ASSERT_TRUE(eventually([&] { return !waiter.wait(std::chrono::milliseconds(100)); }));
+  ASSERT_EQ(::kill(runner, SIGTERM), 0);
+  EXPECT_EQ(waiter.wait(), 128 + SIGTERM);
+  EXPECT_EQ(waiter.err().find("could not be given back"), std::string::npos) << waiter.err();
+  server.process().resume();
 }
 
 // A /proc that shows other processes, or none: what the command starts could not be found.
