@@ -111,7 +111,8 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     co_return plain(202, std::to_string(number_of(*refused->holder)));
   }
   if (auto* end = std::get_if<WaitEnd>(&*answer)) {
-    if (*end == WaitEnd::draining) co_return sent_elsewhere("Server is draining", request);
+    bool elsewhere = *end == WaitEnd::draining || *end == WaitEnd::store_lost;
+    if (elsewhere) co_return sent_elsewhere(sent_elsewhere_because(*end), request);
     count(LeaseOperation::get_error, request);
     if (*end == WaitEnd::superseded) co_return plain(409, "A newer request of this lease id waits for the key");
     co_return plain(400, std::string(kHungUp));

@@ -5,6 +5,10 @@
 
 namespace sharedlock {
 
+std::string_view sent_elsewhere_because(WaitEnd end) {
+  return end == WaitEnd::store_lost ? kStoreUnavailable : "Server is draining";
+}
+
 http::Response message_problem(int status, std::string_view message) {
   return {status, http::kJson, JsonObject().text("message", message).take()};
 }
@@ -20,7 +24,7 @@ http::Response invalid_body(const ValidationErrors& errors) {
 http::Response store_problem(const Error& error, const http::Request& request, Log& log) {
   bool retry = outcome_unknown(error.code) || error.code == Errc::overloaded;
   std::string_view message = "Internal server error";
-  if (retry) message = "Lock store unavailable";
+  if (retry) message = kStoreUnavailable;
   if (error.code == Errc::corrupt) message = "Lock record unreadable";
 
   std::string error_id = random_uuid();
@@ -41,7 +45,7 @@ http::Response too_many_waiters() {
 http::Response wait_problem(WaitEnd end) {
   if (end == WaitEnd::superseded) return message_problem(409, "A newer request of this instance waits for the lock");
   if (end == WaitEnd::hung_up) return message_problem(400, kHungUp);
-  http::Response response = message_problem(503, "Server is draining");
+  http::Response response = message_problem(503, sent_elsewhere_because(end));
   response.add_header("Retry-After", 1);
   return response;
 }

@@ -67,14 +67,14 @@ App::~App() {
   if (pprof_api_) pprof_api_->stop();
 }
 
-void App::end_waits() {
-  locks_.drain();
-  leases_.drain();
+void App::end_waits(WaitEnd why) {
+  locks_.drain(why);
+  leases_.drain(why);
 }
 
 bool App::drain(std::chrono::nanoseconds within) {
   if (pprof_api_) pprof_api_->stop();
-  end_waits();
+  end_waits(WaitEnd::draining);
   return server_.drain(within);
 }
 

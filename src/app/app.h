@@ -49,8 +49,8 @@ class App {
     server_.close_after_answers();
   }
 
-  // Nobody waits any longer: those who do are told to come again later.
-  void end_waits();
+  // Nobody waits any longer: those who do are told why, draining or store_lost, and to come again later.
+  void end_waits(WaitEnd why);
 
   // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.
   bool drain(std::chrono::nanoseconds within);

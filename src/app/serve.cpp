@@ -112,10 +112,11 @@ Ended serve_once(const config::LoadedSettings& loaded, Settings& settings, EndSi
 
   std::optional<int> signal = signals.wait();
   while (!signal && !anew) {
-    if (refuses) app.end_waits();  // else the wake was meant for the parts before these
+    if (refuses) app.end_waits(WaitEnd::store_lost);  // else the wake was meant for the parts before these
     signal = signals.wait();
   }
   if (!signal) {
+    app.end_waits(WaitEnd::store_lost);
     app.drain(kAnew);
     return {};
   }

@@ -89,8 +89,8 @@ class LeaseService {
   // Frees the key, whoever has it; the lease lives on without it. Returns what was there.
   Task<Result<std::optional<HeldLease>>> force_release(std::string key, BootTime received);
 
-  // Whoever waits in line is told that the server ends, and who comes later at once.
-  void drain() { lines_.drain(); }
+  // Whoever waits in line is told why that ends (draining, store_lost), and who comes later at once.
+  void drain(WaitEnd why) { lines_.drain(why); }
 
   // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
   // a lease of this service, or can no longer be promised. Any other error: it surely still lives.

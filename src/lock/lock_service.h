@@ -89,8 +89,8 @@ class LockService {
   // Nothing: all are released, or were free.
   Task<Result<std::optional<SetRefused>>> release_all(LockSet set, ReleaseRequest each);
 
-  // Whoever waits in line is told that the server ends, and who comes later at once.
-  void drain() { lines_.drain(); }
+  // Whoever waits in line is told why that ends (draining, store_lost), and who comes later at once.
+  void drain(WaitEnd why) { lines_.drain(why); }
 
   // How many wait in line here.
   std::size_t waiters() const { return lines_.waiters(); }

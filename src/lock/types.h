@@ -69,6 +69,7 @@ inline constexpr std::chrono::seconds kAwayAtHead{1};
 enum class WaitEnd {
   superseded,  // the same holder asked again, and that request counts
   draining,    // the server ends
+  store_lost,  // the store serves nothing for now
   hung_up,     // nobody waits for the answer
 };
 

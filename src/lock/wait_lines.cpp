@@ -31,6 +31,7 @@ PlaceSight see_place(const Entry& entry) {
 std::optional<WaitEnd> WaitLines::end_of(Next next) {
   if (next == Next::superseded) return WaitEnd::superseded;
   if (next == Next::draining) return WaitEnd::draining;
+  if (next == Next::store_lost) return WaitEnd::store_lost;
   if (next == Next::hung_up) return WaitEnd::hung_up;
   return std::nullopt;
 }
@@ -83,7 +84,7 @@ WaitLines::Waiter WaitLines::enter(Executor executor, std::vector<std::string> n
   for (const std::string& name : place.names) parts.push_back(options_.part_of(name));
 
   std::scoped_lock lock(mutex_);
-  if (!draining_) {
+  if (!drained_) {
     begin(executor);
     auto back = LineBook::Back::no;
     if (keep_place > keep_place.zero())
@@ -134,17 +135,17 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
   std::optional<Error> unjoined;
   for (;;) {
     std::optional<LineBook::Turn> turn;
-    bool draining = false;
+    std::optional<Next> drained;
     {
       std::scoped_lock lock(mutex_);
       turn = std::exchange(state.turn, std::nullopt);
-      draining = draining_;
+      drained = drained_;
     }
     state.may_come_back = state.hung_up;
     if (state.hung_up) co_return Next::hung_up;
-    if (draining) {
+    if (drained) {
       state.may_come_back = store_.is_shared();
-      co_return Next::draining;
+      co_return *drained;
     }
     if (turn == LineBook::Turn::take) co_return Next::take;
     if (turn == LineBook::Turn::retake) co_return Next::retake;
@@ -248,9 +249,9 @@ void WaitLines::finished(Waiter& waiter, Revision revision) {
   carry_out();
 }
 
-void WaitLines::drain() {
+void WaitLines::drain(WaitEnd why) {
   std::scoped_lock lock(mutex_);
-  draining_ = true;
+  if (!drained_) drained_ = why == WaitEnd::store_lost ? Next::store_lost : Next::draining;
   for (auto& [id, state] : waiters_) {
     asio::post(state->executor, [one = state] { one->signal.raise(); });
   }
@@ -258,7 +259,7 @@ void WaitLines::drain() {
 
 void WaitLines::refused_by_line(Executor executor, const std::string& name) {
   std::scoped_lock lock(mutex_);
-  if (draining_) return;
+  if (drained_) return;
   begin(executor);
   book_.look_after(options_.part_of(name));
   carry_out();

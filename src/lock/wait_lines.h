@@ -53,6 +53,7 @@ class WaitLines {
     time_up,
     hung_up,
     draining,
+    store_lost,
   };
 
   // Nothing where waiting goes on, or the time is up.
@@ -113,8 +114,9 @@ class WaitLines {
   // Or it was, with that revision, and its places are erased.
   void finished(Waiter& waiter, Revision revision);
 
-  // From now on nobody waits: who does is told to leave, who comes is told at once.
-  void drain();
+  // From now on nobody waits: who does is told to leave, who comes is told at once. `why`: draining or store_lost; the
+  // first one counts.
+  void drain(WaitEnd why);
 
   // A newcomer was refused because somebody stands in line, though the lock is free.
   void refused_by_line(Executor executor, const std::string& name);
@@ -179,7 +181,7 @@ class WaitLines {
   bool rejoin_due_ = false;
   bool rejoining_ = false;
   std::size_t workers_ = 0;
-  bool draining_ = false;
+  std::optional<Next> drained_;  // and why
   bool stopping_ = false;
   std::atomic<bool> in_use_ = false;
   std::optional<Executor> executor_;  // of the chores; once somebody has waited

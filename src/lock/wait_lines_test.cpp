@@ -110,6 +110,21 @@ TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
   EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
 }
 
+TEST_F(WaitLinesTest, WhoWaitsIsToldWhyThatEnds) {
+  EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
+  AcquireRequest request = asking("waiter", seconds(60));
+  BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
+  EXPECT_TRUE(test::eventually([this] { return somebody_waits("locks/.queue/"); }));
+  locks.drain(WaitEnd::store_lost);
+  auto told = waiting.result();
+  ASSERT_TRUE(told && std::holds_alternative<WaitEnd>(*told));
+  EXPECT_EQ(std::get<WaitEnd>(*told), WaitEnd::store_lost);
+  locks.drain(WaitEnd::draining);
+  auto later = run_task(locks.acquire(asking("another", seconds(60))));
+  ASSERT_TRUE(later && std::holds_alternative<WaitEnd>(*later));
+  EXPECT_EQ(std::get<WaitEnd>(*later), WaitEnd::store_lost) << "as it was first";
+}
+
 // Whatever the moment in which the second comes: it is granted, the first is too or gives way to it.
 TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   int both = 0;
