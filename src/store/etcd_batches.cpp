@@ -186,6 +186,11 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadl
   add_guard(request, witness_);
   epoch_.expect_base(request);
   request.MergeFromString(item->request.bytes);
+  // Only beside a put: without space nothing is erased where anything is put.
+  if (item->puts) {
+    BootTime now = clock_.boot_now();
+    add_witness(*request.mutable_success(), witness_, witness_.value(now, item->promises.until(now).value_or(now)));
+  }
   int looked = request.failure_size();
   add_own_ranges(*request.mutable_failure(), witness_);
   EtcdTxn how = item->looks ? EtcdTxn::guarded : EtcdTxn::guarded_and_logged;
@@ -196,6 +201,8 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadl
   if (!answer.result->succeeded()) {
     loss_.examine(known, answer, looked);
     answer.result->mutable_responses()->DeleteSubrange(looked, kOwnRanges);
+  } else if (item->puts) {
+    loss_.confirm(known, *answer.result);
   }
   if (auto refused = witness_.refusal()) {
     co_return Answer{*std::move(refused), answer.unanswered || answer.result->succeeded()};

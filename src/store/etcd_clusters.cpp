@@ -18,10 +18,14 @@ std::string hex(std::uint64_t id) {
 }  // namespace
 
 EtcdClusters::EtcdClusters(std::vector<std::string> endpoints)
-    : endpoints_(std::move(endpoints)), clusters_(endpoints_.size()), asked_(endpoints_.size()) {}
+    : endpoints_(std::move(endpoints)),
+      clusters_(endpoints_.size()),
+      asked_(endpoints_.size()),
+      away_(endpoints_.size()) {}
 
 EtcdClusters::News EtcdClusters::answered(std::size_t endpoint, std::uint64_t cluster) {
   asked_[endpoint] = true;
+  away_[endpoint] = false;
   if (ours_ == 0) ours_ = cluster;
   std::uint64_t before = std::exchange(clusters_[endpoint], cluster);
   if (before == cluster) return News::none;
@@ -34,14 +38,22 @@ bool EtcdClusters::all_asked() const {
   return std::ranges::all_of(asked_, [](bool asked) { return asked; });
 }
 
-bool EtcdClusters::all_elsewhere() const {
-  std::uint64_t first = clusters_.empty() ? 0 : clusters_.front();
-  bool alike = std::ranges::all_of(clusters_, [first](std::uint64_t cluster) { return cluster == first; });
-  return alike && first != 0 && first != ours_;
+std::optional<std::size_t> EtcdClusters::elsewhere() const {
+  std::optional<std::size_t> found;
+  for (std::size_t i = 0; i < clusters_.size(); ++i) {
+    if (away_[i]) continue;
+    bool other = clusters_[i] != 0 && clusters_[i] != ours_;
+    if (!other || (found && clusters_[*found] != clusters_[i])) return std::nullopt;
+    found = i;
+  }
+  return found;
 }
 
-void EtcdClusters::follow() {
-  ours_ = clusters_.front();
+void EtcdClusters::follow(std::size_t endpoint) {
+  ours_ = clusters_[endpoint];
+  for (std::size_t i = 0; i < clusters_.size(); ++i) {
+    if (away_[i] && clusters_[i] != ours_) clusters_[i] = 0;
+  }
   conflict_ = describe();
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,17 +24,22 @@ class EtcdClusters {
 
   // The endpoint has answered with the id of its cluster, which is not 0.
   News answered(std::size_t endpoint, std::uint64_t cluster);
-  // It was asked and gave no answer: what was known of it still stands.
-  void missed(std::size_t endpoint) { asked_[endpoint] = true; }
+  // It was asked and did not say so: what was known of it still stands. It is away where it said nothing at all.
+  void missed(std::size_t endpoint, bool away) {
+    asked_[endpoint] = true;
+    away_[endpoint] = away;
+  }
 
   // Whether it has answered, or was asked in vain.
   bool asked(std::size_t endpoint) const { return asked_[endpoint]; }
   bool all_asked() const;
   bool any_answered() const { return ours_ != 0; }
 
-  // Whether all have answered that they are of one cluster, which is not ours; and from now on it is.
-  bool all_elsewhere() const;
-  void follow();
+  // Where all that say anything have come to be of one cluster, which is not ours: one of them. A cluster that is
+  // restored may have fewer members than before, so those that are away don't count; one that is ours does. And from
+  // now on it is ours; what those said that are away is forgotten.
+  std::optional<std::size_t> elsewhere() const;
+  void follow(std::size_t endpoint);
 
   // Why none may be used, in words for people; empty: they may.
   const std::string& conflict() const { return conflict_; }
@@ -44,6 +50,7 @@ class EtcdClusters {
   std::vector<std::string> endpoints_;
   std::vector<std::uint64_t> clusters_;  // 0: not known
   std::vector<bool> asked_;
+  std::vector<bool> away_;
   std::uint64_t ours_ = 0;
   std::string conflict_;
 };

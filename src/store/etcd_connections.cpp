@@ -65,6 +65,11 @@ grpc::ChannelArguments channel_arguments() {
   return arguments;
 }
 
+// What a member says, though it does not do what it was asked.
+bool is_from_etcd(const EtcdFailure& failure) {
+  return failure.code == kUnusableAnswer || failure.message.find("etcdserver: ") != std::string::npos;
+}
+
 std::vector<std::string> names_of(const std::vector<EtcdEndpoint>& endpoints) {
   std::vector<std::string> names;
   names.reserve(endpoints.size());
@@ -161,7 +166,7 @@ std::chrono::nanoseconds EtcdConnections::first_attempt(std::chrono::nanoseconds
 bool EtcdConnections::is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header) {
   std::uint64_t id = header.cluster_id();
   if (id == 0) return false;
-  if (id == member.cluster && !in_conflict_) return true;
+  if (id == member.cluster && !in_conflict_ && !member.away) return true;
   EtcdClusters::News news;
   std::string conflict;
   {
@@ -169,6 +174,7 @@ bool EtcdConnections::is_ours(EtcdMember& member, const etcdserverpb::ResponseHe
     news = clusters_.answered(member.index, id);
     conflict = clusters_.conflict();
     member.cluster = id;
+    member.away = false;
     in_conflict_ = !conflict.empty();
     all_asked_ = clusters_.all_asked();
   }
@@ -205,7 +211,8 @@ void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std
   } else if (!choice_.silent(member.index, now - span, now, bearable)) {
     return;
   }
-  clusters_.missed(member.index);
+  member.away = !is_from_etcd(failure);
+  clusters_.missed(member.index, member.away);
   all_asked_ = clusters_.all_asked();
   why_ = std::move(why);
 }

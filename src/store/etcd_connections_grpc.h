@@ -47,6 +47,7 @@ struct EtcdMember {
   std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, and once more
   std::atomic<std::uint64_t> checked = 0;  // at so many of them its state was looked at
   std::atomic<std::uint64_t> cluster = 0;  // as it said last
+  std::atomic<bool> away = false;          // it has said nothing since then
   std::atomic<std::uint64_t> term = 0;     // of raft, as it said last
   BootTime next_login;                     // not before: etcd makes each one cost it much time
   bool warned = false;                     // of its version, if need be
@@ -76,8 +77,8 @@ class EtcdConnections {
   using Check = std::function<Task<Result<void>>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_check(Check check) { check_ = std::move(check); }
 
-  // What is asked where all endpoints have come to be of one other cluster: true, it is ours all the same, and from now
-  // on its answers count. To be set before the first call.
+  // What is asked where all endpoints that answer have come to be of one other cluster: true, it is ours all the same,
+  // and from now on its answers count. To be set before the first call.
   using Recognize = std::function<Task<bool>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_recognize(Recognize recognize) { recognize_ = std::move(recognize); }
 
@@ -142,6 +143,7 @@ class EtcdConnections {
   Task<Result<void>> check(EtcdMember* member, Deadline deadline);
   static void broke(EtcdMember& member);
   Task<void> look_at_other_cluster();
+  std::optional<std::size_t> elsewhere() const;
   Task<Result<void>> identify(EtcdMember* member, Deadline deadline);
   Task<Result<void>> log_in(EtcdMember* member, Deadline deadline);
   static void set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span);

@@ -90,7 +90,7 @@ Task<Result<Revision>> EtcdEpoch::begin_under(LeaseId lease, Deadline deadline) 
 }
 
 void EtcdEpoch::expect_base(pb::TxnRequest& request) const {
-  expect_value(request, kTokenBaseKey, std::to_string(token_base_.value()));
+  expect_value(request, kTokenBaseKey, token_base_.text());
 }
 
 // One lease for many epochs: what ends is not ended by its lease.

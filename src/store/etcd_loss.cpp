@@ -20,9 +20,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kBetweenPolls{500};  // while everything is refused
 constexpr std::chrono::milliseconds kBetweenLooks{250};  // while all is well
-// So seldom an idle server puts its witness: otherwise others would take it for that of one that is no more.
-constexpr std::chrono::minutes kBetweenPuts{60};
-constexpr std::chrono::seconds kLongestTry{2};
+constexpr std::chrono::seconds kBetweenPuts{1};          // that fail
+constexpr std::chrono::minutes kBetweenErasures{1};
+constexpr int kErasures = 32;  // at once
+constexpr std::chrono::seconds kLongestAsk{2};
 
 // How far tokens are raised above all that this server knows: others may have given later ones that it never saw.
 constexpr std::int64_t kUnseenTokens = 1'000'000;
@@ -50,7 +51,7 @@ EtcdLoss::EtcdLoss(EtcdConnections& connections, EtcdClient& client, EtcdWitness
 }
 
 Deadline EtcdLoss::soon() const {
-  return {clock_.boot_now() + kLongestTry};
+  return {clock_.boot_now() + kLongestAsk};
 }
 
 void EtcdLoss::wake() {
@@ -63,18 +64,16 @@ void EtcdLoss::stop() {
 }
 
 Task<void> EtcdLoss::attend() {
-  BootTime fresh_until = clock_.boot_now() + kBetweenPuts;
+  put_at_ = clock_.boot_now();
+  erased_at_ = put_at_;
   while (!stopping_) {
     co_await wake_.wait(witness_.refuses() ? kBetweenPolls : kBetweenLooks);
     if (stopping_) break;
     if (witness_.refuses()) {
       co_await poll();
-    } else if (clock_.boot_now() < fresh_until) {
-      if (witness_.promised_beside_end() > told_beside_) co_await put_witness(/*ended=*/false, soon());
-      co_await look();
     } else {
       co_await keep_fresh();
-      fresh_until = clock_.boot_now() + kBetweenPuts;
+      co_await look();
     }
   }
 }
@@ -195,8 +194,8 @@ Task<void> EtcdLoss::look() {
   if (answer.result) (void)checked(known, *answer.result);
 }
 
-// All endpoints are of another cluster now. It is ours, restored under another id, where it has a witness that we know;
-// else it may be anybody's, and nothing is written there.
+// All endpoints that answer are of another cluster now. It is ours, restored under another id, where it has a witness
+// that we know; else it may be anybody's, and nothing is written there.
 Task<bool> EtcdLoss::recognize(EtcdMember* member, std::chrono::nanoseconds span) {
   auto known = witness_.known_of_all(client_.highest());
   grpc::ClientContext context;
@@ -244,7 +243,7 @@ Task<void> EtcdLoss::poll() {
 // Sees to it that there is a mark which lasts as long as what was promised. True: there was one.
 Task<bool> EtcdLoss::shield(const EtcdFoundAll* all) {
   auto left = witness_.promised_end() - clock_.boot_now();
-  auto wanted = std::chrono::ceil<std::chrono::seconds>(left) + std::chrono::seconds(1);
+  auto wanted = std::min(std::chrono::ceil<std::chrono::seconds>(left) + std::chrono::seconds(1), kLongestPromise);
   Revision mark_at = kAbsent;
   if (all->mark) {
     mark_at = Revision{all->mark->mod_revision()};
@@ -254,20 +253,19 @@ Task<bool> EtcdLoss::shield(const EtcdFoundAll* all) {
     if (enough) shielded_at_ = mark_at;
     if (enough) co_return true;
   }
-  co_await write_mark(mark_at, all->generation_at, wanted);
+  co_await write_mark(mark_at, all, wanted);
   co_return false;
 }
 
 // Tokens don't fall, though etcd's revisions did: raises the base above all tokens that this server has given or seen
-// (R31). Not before the others have been marked off: those that run take this for a reason to begin anew. It ends all
-// epochs, so that no change is made by a server that does not know of it. True: it is as it must be.
-Task<bool> EtcdLoss::raise_base(const EtcdFoundAll* all) {
-  if (!token_base_.is_known()) co_return true;
+// (R31). Not before the others are marked off: those that run take this for a reason to begin anew. It ends all epochs,
+// so that no change is made by a server that does not know of it. False: it is as it must be.
+bool EtcdLoss::add_base(pb::TxnRequest& request, const EtcdFoundAll& all) const {
+  if (!token_base_.is_known()) return false;
   std::int64_t given = token_base_.value() + number_of(client_.highest());
-  std::int64_t stands = all->found.base ? parse_token_base(*all->found.base).value_or(0) : 0;
-  if (stands + number_of(all->found.as_of) >= given) co_return true;
-  pb::TxnRequest request;
-  expect_revision(request, kTokenBaseKey, all->base_at);
+  std::int64_t stands = all.found.base ? parse_token_base(*all.found.base).value_or(0) : 0;
+  if (stands + number_of(all.found.as_of) >= given) return false;
+  expect_revision(request, kTokenBaseKey, all.base_at);
   pb::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(kTokenBaseKey);
   put.set_value(std::to_string(given + kUnseenTokens));
@@ -275,6 +273,13 @@ Task<bool> EtcdLoss::raise_base(const EtcdFoundAll* all) {
   pb::DeleteRangeRequest& erase = *request.add_success()->mutable_request_delete_range();
   erase.set_key(epochs.key());
   erase.set_range_end(epochs.range_end());
+  return true;
+}
+
+// True: it is as it must be.
+Task<bool> EtcdLoss::raise_base(const EtcdFoundAll* all) {
+  pb::TxnRequest request;
+  if (!add_base(request, *all)) co_return true;
   auto written = co_await client_.txn(std::move(request), /*repeatable=*/true, soon(), EtcdTxn::logged);
   co_return written.result&& written.result->succeeded();
 }
@@ -288,7 +293,9 @@ Task<bool> EtcdLoss::is_long_enough(LeaseId lease, std::chrono::seconds wanted) 
   co_return answer.result&& answer.result->ttl() + 1 >= wanted.count();
 }
 
-Task<void> EtcdLoss::write_mark(Revision mark_at, Revision generation_at, std::chrono::seconds ttl) {
+// The mark and the base come about together: were all servers to end in between, those that come later would wait for
+// the end of the mark, and then give lower tokens, since nobody knows any more what the highest was.
+Task<void> EtcdLoss::write_mark(Revision mark_at, const EtcdFoundAll* all, std::chrono::seconds ttl) {
   LeaseId id = random_shared_lease_id();
   pb::LeaseGrantRequest grant;
   grant.set_id(number_of(id));
@@ -297,7 +304,7 @@ Task<void> EtcdLoss::write_mark(Revision mark_at, Revision generation_at, std::c
   if (!granted.result) co_return;
   pb::TxnRequest request;
   expect_revision(request, kLostKey, mark_at);
-  expect_revision(request, kGenerationKey, generation_at);  // nobody has accepted it meanwhile
+  expect_revision(request, kGenerationKey, all->generation_at);  // nobody has accepted it meanwhile
   pb::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(std::string(kLostKey));
   put.set_lease(number_of(id));
@@ -305,6 +312,7 @@ Task<void> EtcdLoss::write_mark(Revision mark_at, Revision generation_at, std::c
     std::scoped_lock lock(mutex_);
     put.set_value(to_rfc3339(clock_.wall_now()) + " " + why_);
   }
+  add_base(request, *all);
   auto written = co_await client_.txn(std::move(request), /*repeatable=*/true, soon(), EtcdTxn::logged);
   if (written.result && written.result->succeeded()) shielded_at_ = Revision{written.result->header().revision()};
   bool surely_not = written.result && !written.result->succeeded() && !written.unanswered;
@@ -315,10 +323,17 @@ Task<void> EtcdLoss::write_mark(Revision mark_at, Revision generation_at, std::c
 }
 
 Task<void> EtcdLoss::keep_fresh() {
-  Revision before = std::exchange(kept_fresh_at_, witness_.floor());
-  if (before == witness_.floor()) co_await put_witness(/*ended=*/false, soon());
+  BootTime now = clock_.boot_now();
+  Revision floor = witness_.floor();
+  if (floor != std::exchange(seen_floor_, floor)) put_at_ = now;
+  if (now >= next_put_ && witness_.is_due(put_at_, told_beside_, now)) {
+    next_put_ = now + kBetweenPuts;
+    co_await put_witness(/*ended=*/false, soon());
+  }
   // Where nothing can be put, the others can't put theirs either.
-  if (!client_.lacks_space() && !witness_.refuses()) co_await erase_stale();
+  if (now - erased_at_ < kBetweenErasures || client_.lacks_space() || witness_.refuses()) co_return;
+  erased_at_ = now;
+  co_await erase_stale();
 }
 
 Task<void> EtcdLoss::put_witness(bool ended, Deadline deadline) {
@@ -340,7 +355,9 @@ Task<void> EtcdLoss::put_witness(bool ended, Deadline deadline) {
 }
 
 Task<void> EtcdLoss::erase_stale() {
+  int erasures = 0;
   for (const auto& [key, revision] : witness_.stale(clock_.boot_now())) {
+    if (++erasures > kErasures || stopping_) co_return;
     pb::TxnRequest request;
     expect_revision(request, key, revision);
     request.add_success()->mutable_request_delete_range()->set_key(key);

@@ -66,9 +66,10 @@ class EtcdLoss {
 
   Task<void> poll();
   Task<bool> shield(const EtcdFoundAll* all);
+  bool add_base(etcdserverpb::TxnRequest& request, const EtcdFoundAll& all) const;
   Task<bool> raise_base(const EtcdFoundAll* all);
   Task<bool> is_long_enough(LeaseId lease, std::chrono::seconds wanted);
-  Task<void> write_mark(Revision mark_at, Revision generation_at, std::chrono::seconds ttl);
+  Task<void> write_mark(Revision mark_at, const EtcdFoundAll* all, std::chrono::seconds ttl);
   Task<void> keep_fresh();
   Task<void> put_witness(bool ended, Deadline deadline);
   Task<void> erase_stale();
@@ -93,7 +94,10 @@ class EtcdLoss {
   Signal wake_;      // on the executor, like what follows
   bool stopping_ = false;
   BootTime told_beside_{};  // by the witness, which stands
-  Revision kept_fresh_at_ = kAbsent;
+  Revision seen_floor_ = kAbsent;
+  BootTime put_at_{};    // the witness, so far as was seen
+  BootTime next_put_{};  // not before
+  BootTime erased_at_{};
   Revision shielded_at_ = kAbsent;  // the mark of this revision lasts long enough
 };
 

@@ -12,7 +12,8 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-constexpr std::chrono::seconds kBetweenMeetings{3};
+constexpr std::chrono::milliseconds kBetweenMeetings{3000};
+constexpr std::chrono::milliseconds kBetweenMeetingsInConflict{500};  // nothing is served meanwhile
 constexpr std::chrono::seconds kBetweenFailedLogins{1};
 
 }  // namespace
@@ -29,21 +30,28 @@ Task<void> EtcdConnections::keep_looking() {
       if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
     }
     if (!stopping_) co_await look_at_other_cluster();
-    if (!stopping_) co_await wake_->wait(kBetweenMeetings);
+    if (!stopping_) co_await wake_->wait(in_conflict_ ? kBetweenMeetingsInConflict : kBetweenMeetings);
   }
 }
 
 Task<void> EtcdConnections::look_at_other_cluster() {
-  {
-    std::scoped_lock lock(mutex_);
-    if (!recognize_ || !clusters_.all_elsewhere()) co_return;
-  }
-  bool ours = co_await recognize_(members_.front().get(), options_.request_timeout);
+  if (!recognize_) co_return;
+  std::optional<std::size_t> there = elsewhere();
+  if (!there) co_return;
+  bool ours = co_await recognize_(members_[*there].get(), options_.request_timeout);
   if (!ours) co_return;
   std::scoped_lock lock(mutex_);
-  if (!clusters_.all_elsewhere()) co_return;
-  clusters_.follow();
+  if (clusters_.elsewhere() != there) co_return;
+  clusters_.follow(*there);
+  for (const auto& member : members_) {
+    if (member->away) member->cluster = 0;  // what it says next is news
+  }
   in_conflict_ = false;
+}
+
+std::optional<std::size_t> EtcdConnections::elsewhere() const {
+  std::scoped_lock lock(mutex_);
+  return clusters_.elsewhere();
 }
 
 void EtcdConnections::stop_looking() {

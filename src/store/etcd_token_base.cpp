@@ -66,17 +66,32 @@ Result<void> EtcdTokenBase::take(const std::string& text, Revision as_of) {
                                         ", which is less; no tokens may fall"};
   }
   value_ = *stands;
+  {
+    std::scoped_lock lock(mutex_);
+    text_ = text;
+  }
   known_at_ = as_of;
   known_ = true;
   return {};
 }
 
+std::string EtcdTokenBase::text() const {
+  std::scoped_lock lock(mutex_);
+  return text_;
+}
+
 // It was there at the revision at which it was read: what is older than that says nothing.
-EtcdTokenBase::Change EtcdTokenBase::change(const std::optional<std::string>& stands, Revision as_of) const {
-  if (!known_ || as_of <= known_at_.load()) return Change::none;
+EtcdTokenBase::Change EtcdTokenBase::change(const std::optional<std::string>& stands, Revision as_of) {
+  if (!known_) return Change::none;
+  std::scoped_lock lock(mutex_);
+  if (as_of <= known_at_.load()) return Change::none;
   auto number = stands ? parse_token_base(*stands) : std::nullopt;
-  if (number == value()) return Change::none;
-  return number && *number > value() ? Change::raised : Change::lost;
+  if (number != value()) return number && *number > value() ? Change::raised : Change::lost;
+  if (*stands != text_) {
+    text_ = *stands;
+    known_at_ = as_of;
+  }
+  return Change::none;
 }
 
 }  // namespace sharedlock

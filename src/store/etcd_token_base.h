@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,12 +35,15 @@ class EtcdTokenBase {
 
   // What stands there as of a revision: the same, or nobody can tell yet; a higher number; nothing, or something else.
   enum class Change { none, raised, lost };
-  Change change(const std::optional<std::string>& stands, Revision as_of) const;
+  Change change(const std::optional<std::string>& stands, Revision as_of);
 
   bool is_known() const { return known_; }
 
   // Only after known() has succeeded.
   std::int64_t value() const { return value_; }
+
+  // As it was seen to stand in etcd, for comparisons there: one number may be written in several ways.
+  std::string text() const;
 
  private:
   Task<Result<void>> read(Deadline deadline);
@@ -50,6 +54,8 @@ class EtcdTokenBase {
   std::atomic<bool> known_ = false;
   std::atomic<std::int64_t> value_ = 0;
   std::atomic<Revision> known_at_{kAbsent};
+  mutable std::mutex mutex_;
+  std::string text_;
   SharedWork<Result<void>> reading_;
 };
 

@@ -14,7 +14,16 @@ constexpr std::string_view kPromised = "promised=";
 constexpr std::string_view kEnded = " ended";
 constexpr std::string_view kPrefix = " prefix=";
 
+// How long a witness may go unchanged while anything may be held, and else.
+constexpr std::chrono::minutes kWhilePromised{1};
+constexpr std::chrono::minutes kWhileNot{60};
+
+// After so long one that did not change is that of a server that is no more: where it has said so, where there are so
+// many that looking at them costs much, and else.
+constexpr std::chrono::minutes kStaleEnded{1};
+constexpr std::chrono::hours kStaleAmongMany = 3 * std::chrono::duration_cast<std::chrono::hours>(kWhileNot);
 constexpr std::chrono::hours kStale{48};
+constexpr std::size_t kMany = 32;
 
 template <class T>
 void raise_to(std::atomic<T>& value, T least) {
@@ -110,7 +119,13 @@ void EtcdWitness::promised_beside(BootTime from, std::chrono::seconds ttl) {
 
 // Twice as long as one lasts, so that one value tells of many.
 std::chrono::seconds EtcdWitness::beside() const {
-  return std::min(2 * promised_beside_.load(), largest_ttl_);
+  std::chrono::seconds once = promised_beside_;
+  return std::clamp(2 * once, once, std::max(once, largest_ttl_));
+}
+
+bool EtcdWitness::is_due(BootTime put, BootTime told_beside, BootTime now) const {
+  if (promised_beside_end_.load() > told_beside) return true;
+  return now - put >= (promised_end() > now ? kWhilePromised : kWhileNot);
 }
 
 std::string EtcdWitness::value(BootTime now, BootTime more, bool ended) {
@@ -126,9 +141,12 @@ std::optional<std::string> EtcdWitness::saw(const std::string& key, std::string_
   std::scoped_lock lock(mutex_);
   Other& other = others_[key];
   if (revision <= other.revision) return std::nullopt;
-  other = {revision, now};
+  other = {.revision = revision, .since = now};
   if (!read) return std::nullopt;
-  raise_to(others_promised_end_, saturating_add(now, std::min(read->promised, largest_ttl_)));
+  // Its settings may allow for more than ours.
+  other.promised = std::min(read->promised, kLongestPromise);
+  other.ended = read->ended;
+  raise_to(others_promised_end_, saturating_add(now, other.promised));
   if (read->ended || read->prefix == prefix_ || std::exchange(warned_, true)) return std::nullopt;
   return std::move(read->prefix);
 }
@@ -141,9 +159,11 @@ void EtcdWitness::keep_only(const Witnesses& others) {
 EtcdWitness::Witnesses EtcdWitness::stale(BootTime now) const {
   std::scoped_lock lock(mutex_);
   Witnesses stale;
+  const std::chrono::seconds silent = others_.size() > kMany ? kStaleAmongMany : kStale;
   for (const auto& [key, other] : others_) {
-    if (now - other.since >= std::max<std::chrono::seconds>(kStale, 2 * largest_ttl_))
-      stale.emplace(key, other.revision);
+    auto least = other.ended ? std::max<std::chrono::seconds>(kStaleEnded, other.promised)
+                             : std::max(silent, 2 * other.promised);
+    if (now - other.since >= least) stale.emplace(key, other.revision);
   }
   return stale;
 }

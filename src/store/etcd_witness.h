@@ -26,6 +26,9 @@ inline constexpr std::string_view kWitnessPrefix = "/shared-lock.meta/witness/";
 inline constexpr std::string_view kLostKey = "/shared-lock.meta/lost";
 inline constexpr std::string_view kGenerationKey = "/shared-lock.meta/generation";
 
+// No lease lives longer, by etcd's own limit, and so no promise.
+inline constexpr std::chrono::seconds kLongestPromise{9'000'000'000};
+
 // What a witness key says of its server, as text: `promised=300 ended prefix=locks/`.
 struct WitnessValue {
   std::chrono::seconds promised{0};  // for so long from its writing on may what was promised last
@@ -82,7 +85,7 @@ class EtcdWitness {
     std::string why;  // for people; of `fine` nothing
   };
 
-  // `prefix`: of the keys of locks. Nobody promises for longer than `largest_ttl`.
+  // `prefix`: of the keys of locks. This server grants nothing for longer than `largest_ttl`; others may.
   EtcdWitness(std::string prefix, std::chrono::seconds largest_ttl);
 
   const std::string& key() const { return key_; }
@@ -101,7 +104,6 @@ class EtcdWitness {
   // `ttl` from `from` on, and may be renewed like that again and again. So values tell of more than of what is left;
   // and one is to be put when this is later than what told_beside() was at the last one.
   void promised_beside(BootTime from, std::chrono::seconds ttl);
-  BootTime promised_beside_end() const { return promised_beside_end_; }
   BootTime told_beside(BootTime now) const { return saturating_add(now, beside()); }
 
   // The value to put now, with a change that promises until `more`; so do those after it, since what is put at once
@@ -109,13 +111,21 @@ class EtcdWitness {
   // prolong the other's by what a second rounds up, for ever.
   std::string value(BootTime now, BootTime more = {}, bool ended = false);
 
+  // Whether a value is to be put now though nothing is changed, where the last one was put at that time and told of
+  // that much beside it. What etcd was given after a witness it may forget without it being missed, but for what other
+  // witnesses show. So while anything that is promised may last, the witness is put each minute; and else now and then,
+  // since it would be taken for that of a server that is no more.
+  bool is_due(BootTime put, BootTime told_beside, BootTime now) const;
+
   // A witness of another server stands. Returns the prefix that it uses, the first time that this is
   // another one than ours.
   std::optional<std::string> saw(const std::string& key, std::string_view value, Revision revision, BootTime now);
   // No others stand than these.
   void keep_only(const Witnesses& others);
 
-  // Those of other servers that have not changed for two days, and for twice as long as anything is promised.
+  // Those of servers that are no more, and of which nothing that they promised can last. One that has not said that it
+  // ends is taken for that when it has not changed for two days, or where many stand, for some hours; and for twice as
+  // long as it told of: a server that misses its own must not have promised anything that lasts.
   Witnesses stale(BootTime now) const;
 
   void saw_generation(std::int64_t generation);
@@ -135,6 +145,8 @@ class EtcdWitness {
   struct Other {
     Revision revision;
     BootTime since;
+    std::chrono::seconds promised{0};
+    bool ended = false;
   };
 
   std::chrono::seconds beside() const;

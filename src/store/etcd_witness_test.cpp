@@ -120,13 +120,31 @@ TEST(EtcdWitnessTest, TheValueTellsOfRenewalsThatPutNothing) {
   EtcdWitness witness("locks/", seconds(86400));
   witness.promised_beside(kNow, seconds(60));
   EXPECT_EQ(witness.promised_end(), kNow + seconds(60));
-  EXPECT_GT(witness.promised_beside_end(), BootTime()) << "a value is due";
+  EXPECT_TRUE(witness.is_due(kNow, BootTime(), kNow));
   EXPECT_EQ(witness.value(kNow), "promised=120 prefix=locks/") << "it may be renewed again";
   EXPECT_EQ(witness.told_beside(kNow), kNow + seconds(120));
   witness.promised_beside(kNow + seconds(60), seconds(60));
-  EXPECT_LE(witness.promised_beside_end(), witness.told_beside(kNow));
+  EXPECT_FALSE(witness.is_due(kNow, witness.told_beside(kNow), kNow));
   witness.promised_beside(kNow, seconds(86400));
-  EXPECT_EQ(witness.value(kNow), "promised=86400 prefix=locks/") << "nobody promises for longer";
+  EXPECT_EQ(witness.value(kNow), "promised=86400 prefix=locks/") << "it grants for no longer";
+  witness.promised_beside(kNow, seconds(90000));
+  EXPECT_EQ(witness.value(kNow), "promised=90000 prefix=locks/") << "but renews what another one granted";
+  EXPECT_FALSE(witness.is_due(kNow, witness.told_beside(kNow), kNow));
+}
+
+// What etcd was given since, it may forget without it being missed.
+TEST(EtcdWitnessTest, SafetyR32_AnIdleServerPutsItEachMinuteWhileAnythingIsPromised) {
+  EtcdWitness own("locks/", seconds(86400));
+  EXPECT_FALSE(own.is_due(kNow, BootTime(), kNow + seconds(3599))) << "nothing that can be forgotten is promised";
+  EXPECT_TRUE(own.is_due(kNow, BootTime(), kNow + seconds(3600))) << "else others would take it for a stale one";
+  own.promised(kNow + seconds(300));
+  EXPECT_FALSE(own.is_due(kNow, BootTime(), kNow + seconds(59)));
+  EXPECT_TRUE(own.is_due(kNow, BootTime(), kNow + seconds(60)));
+  EXPECT_FALSE(own.is_due(kNow + seconds(60), BootTime(), kNow + seconds(119)));
+  EXPECT_FALSE(own.is_due(kNow + seconds(240), BootTime(), kNow + seconds(300))) << "it is over";
+  EtcdWitness others("locks/", seconds(86400));
+  others.saw("a", "promised=300 prefix=locks/", Revision{1}, kNow);
+  EXPECT_TRUE(others.is_due(kNow, BootTime(), kNow + seconds(60))) << "who promised it may be gone when it is missed";
 }
 
 TEST(EtcdWitnessTest, SafetyR32_AStartTakesTheLongestPromiseOfAll) {
@@ -136,7 +154,9 @@ TEST(EtcdWitnessTest, SafetyR32_AStartTakesTheLongestPromiseOfAll) {
   EXPECT_EQ(witness.promised_end(), kNow + seconds(300));
   EXPECT_TRUE(witness.saw("c", "promised=999999999 prefix=other/", Revision{3}, kNow));
   EXPECT_FALSE(witness.saw("d", "promised=1 prefix=other/", Revision{4}, kNow)) << "it is said once";
-  EXPECT_EQ(witness.promised_end(), kNow + seconds(86400));
+  EXPECT_EQ(witness.promised_end(), kNow + seconds(999999999)) << "its settings allow for more than ours";
+  EXPECT_FALSE(witness.saw("e", "promised=9000000000000 prefix=locks/", Revision{5}, kNow));
+  EXPECT_EQ(witness.promised_end(), kNow + kLongestPromise) << "no lease lives longer";
 }
 
 TEST(EtcdWitnessTest, SafetyR32_WhatDoesNotChangeForTwoDaysIsStale) {
@@ -146,6 +166,23 @@ TEST(EtcdWitnessTest, SafetyR32_WhatDoesNotChangeForTwoDaysIsStale) {
   EXPECT_EQ(witness.stale(kNow + std::chrono::hours(48)).size(), 1u);
   witness.saw("a", "promised=0 prefix=locks/", Revision{2}, kNow + std::chrono::hours(47));
   EXPECT_TRUE(witness.stale(kNow + std::chrono::hours(48)).empty());
+}
+
+TEST(EtcdWitnessTest, SafetyR32_OfServersThatAreGoneFewStay) {
+  const std::chrono::hours hour(1);
+  EtcdWitness witness("locks/", seconds(86400));
+  witness.saw("ended", "promised=300 ended prefix=locks/", Revision{1}, kNow);
+  witness.saw("ended soon", "promised=0 ended prefix=locks/", Revision{1}, kNow);
+  EXPECT_TRUE(witness.stale(kNow + seconds(59)).empty()) << "what it said last may be on its way once more";
+  EXPECT_EQ(witness.stale(kNow + seconds(60)).count("ended soon"), 1u);
+  EXPECT_EQ(witness.stale(kNow + seconds(299)).count("ended"), 0u) << "what it promised may last";
+  EXPECT_EQ(witness.stale(kNow + seconds(300)).count("ended"), 1u);
+  for (int i = 0; i < 40; ++i) witness.saw(std::to_string(i), "promised=60 prefix=locks/", Revision{2}, kNow);
+  witness.saw("long", "promised=86400 prefix=locks/", Revision{2}, kNow);
+  EXPECT_EQ(witness.stale(kNow + 3 * hour - seconds(1)).size(), 2u) << "a server that lives puts its own in that time";
+  EXPECT_EQ(witness.stale(kNow + 3 * hour).size(), 42u);
+  EXPECT_EQ(witness.stale(kNow + 47 * hour).count("long"), 0u) << "for twice as long as it told of";
+  EXPECT_EQ(witness.stale(kNow + 48 * hour).count("long"), 1u);
 }
 
 // An etcd with a witness of each of two servers; what they wrote last stands there as a number.

@@ -115,7 +115,9 @@ TEST(EtcdRestore, SafetyR32_AWipedEtcdIsRefusedByAllServersUntilWhatWasPromisedI
   });
   ASSERT_TRUE(eventually([&] { return first.metric("shared_lock_lock_waiters") == 1; }));
   etcd.wipe();
-  EXPECT_EQ(waiter.get().status, 503);
+  auto told = waiter.get();
+  EXPECT_EQ(told.status, 503);
+  EXPECT_THAT(told.body, HasSubstr("Lock store unavailable"));
   EXPECT_LT(std::chrono::steady_clock::now(), promised) << "who waits is told at once";
   std::int64_t token = 0;
   ASSERT_TRUE(eventually([&] { return acquires(second, "instance-2", token); }, std::chrono::seconds(60)))
@@ -197,8 +199,30 @@ TEST(EtcdRestore, SafetyR32_OneRestoredAsAnotherClusterIsMarkedToo) {
   ASSERT_TRUE(service.becomes_ready());
   etcd.save(directory / "snapshot");
   ASSERT_EQ(service.acquire("forgotten", "instance-1", 300).status, 200);
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(service.acquire("other", "instance-1", 300).status, 200);
   etcd.restore(directory / "snapshot", EtcdServer::As::another_cluster);
   ASSERT_TRUE(eventually([&] { return is_marked(etcd); })) << service.server().err();
+  // Were all servers to end now, nobody would know how high tokens must begin.
+  EXPECT_EQ(stored(etcd, "/shared-lock.meta/token-base").mod_revision,
+            stored(etcd, "/shared-lock.meta/lost").mod_revision);
+  expect_lost(service);
+  service.process().signal(SIGKILL);
+  ServiceOnEtcd restarted(etcd);
+  expect_lost(restarted);
+  EXPECT_EQ(accept(etcd).exit_code, 0);
+  EXPECT_TRUE(serves_again(restarted)) << restarted.server().err();
+}
+
+// Its other members are added later, or never.
+TEST(EtcdRestore, SafetyR32_OneRestoredWithFewerMembersIsMarkedToo) {
+  TemporaryDirectory directory;
+  EtcdServer etcd({.members = 3});
+  ServiceOnEtcd service(etcd);
+  ASSERT_TRUE(service.becomes_ready());
+  etcd.save(directory / "snapshot");
+  ASSERT_EQ(service.acquire("forgotten", "instance-1", 300).status, 200);
+  etcd.restore(directory / "snapshot");
+  ASSERT_TRUE(eventually([&] { return is_marked(etcd); }, std::chrono::seconds(30))) << service.server().err();
   expect_lost(service);
   service.process().signal(SIGKILL);
   ServiceOnEtcd restarted(etcd);
@@ -266,6 +290,20 @@ TEST(EtcdRestore, SafetyR31_AServerTakesUpABaseThatIsRaised) {
   std::int64_t token = 0;
   ASSERT_TRUE(eventually([&] { return acquires(service, "instance-1", token) && token > 5000000; }))
       << token << service.server().err();
+  EXPECT_FALSE(is_marked(etcd));
+}
+
+TEST(EtcdRestore, SafetyR31_ABaseMayBeWrittenInSeveralWays) {
+  EtcdServer etcd;
+  etcd.etcdctl({"put", "/shared-lock.meta/token-base", "0100"});
+  ServiceOnEtcd service(etcd);
+  ASSERT_TRUE(service.becomes_ready());
+  auto first = service.acquire("held", "instance-1");
+  EXPECT_EQ(first.status, 200) << service.server().err();
+  etcd.etcdctl({"put", "/shared-lock.meta/token-base", "100"});
+  etcd.etcdctl({"del", "--prefix", "/shared-lock.meta/epochs/"});
+  EXPECT_TRUE(eventually([&] { return service.acquire("held", "instance-1").status == 200; }));
+  EXPECT_EQ(service.ready().status, 200) << service.server().err();
   EXPECT_FALSE(is_marked(etcd));
 }
 

@@ -85,6 +85,24 @@ TEST(EtcdWitness, SafetyR32_ChangesWithoutSpaceAreComparedToo) {
   EXPECT_TRUE(stored(etcd, "locks/space:held").found);
 }
 
+// What is put alone, when there is space again, is told of in the same moment.
+TEST(EtcdWitness, SafetyR32_WhatIsPutOutsideABatchIsToldOfToo) {
+  EtcdServer etcd({.quota_bytes = std::uint64_t{512} * 1024});
+  ServiceOnEtcd service(etcd);
+  ASSERT_TRUE(service.becomes_ready());
+  const std::string filler(static_cast<std::size_t>(32) * 1024, 'x');
+  ASSERT_TRUE(eventually([&] { return etcd.try_etcdctl({"put", "filler", filler}).exit_code != 0; }));
+  ASSERT_EQ(service.acquire("full", "instance-1").status, 503);
+  etcd.etcdctl({"del", "filler"});
+  etcd.etcdctl({"compact", std::to_string(only_witness(etcd).mod_revision)});
+  etcd.etcdctl({"defrag"});
+  etcd.etcdctl({"alarm", "disarm"});
+  ASSERT_EQ(service.acquire("held", "instance-1", 300).status, 200) << service.server().err();
+  auto witness = only_witness(etcd);
+  EXPECT_EQ(witness.mod_revision, stored(etcd, "locks/space:held").mod_revision);
+  EXPECT_EQ(witness.value, "promised=300 prefix=locks/");
+}
+
 // The others know for how long this server has promised only from its witness.
 TEST(EtcdWitness, SafetyR32_RenewalsOfLeasesAreToldOfToo) {
   EtcdServer etcd;

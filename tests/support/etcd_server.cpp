@@ -315,14 +315,19 @@ void EtcdServer::disable_authentication() {
 }
 
 void EtcdServer::save(const std::string& path) {
-  etcdctl({"snapshot", "save", path});
+  auto arguments = etcdctl_arguments(members_.at(0)->url());
+  arguments.insert(arguments.end(), {"snapshot", "save", path});
+  auto saved = run_program({.program = SHAREDLOCK_ETCDCTL, .arguments = arguments});
+  if (saved.exit_code != 0) throw std::runtime_error("etcdctl snapshot save: " + saved.err + "\n" + logs());
 }
 
 void EtcdServer::restore(const std::string& path, As as) {
   std::string token = directory_.path().filename().string();
   if (as == As::another_cluster) token += "-restored";
   EtcdMember& member = *members_.at(0);
-  member.kill();
+  for (const auto& each : members_) {
+    if (each->running()) each->kill();
+  }
   const std::string data = (directory_ / member.name()).string();
   std::filesystem::remove_all(data);
   auto restored = run_program(
@@ -332,7 +337,7 @@ void EtcdServer::restore(const std::string& path, As as) {
                      "--initial-cluster-token", token}});
   if (restored.exit_code != 0) throw std::runtime_error("etcdctl snapshot restore: " + restored.err);
   member.start();
-  wait_until_healthy();
+  if (!eventually([this] { return is_healthy(); }, kStart)) throw std::runtime_error("etcd does not start:\n" + logs());
 }
 
 void EtcdServer::wipe() {

@@ -124,8 +124,8 @@ class EtcdServer {
 
   void disable_authentication();
 
-  // Saves a snapshot; begins again from it, with the same token, and so with the same cluster id, or as another
-  // cluster. For an etcd of one member.
+  // Saves a snapshot of the first member; the first member begins again from it, alone. With the same token, which for
+  // an etcd of one member makes the same cluster id; or as another cluster.
   enum class As { same_cluster, another_cluster };
   void save(const std::string& path);
   void restore(const std::string& path, As as = As::same_cluster);
