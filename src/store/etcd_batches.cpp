@@ -1,12 +1,8 @@
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <exception>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
-#include "base/signal.h"
 #include "store/etcd_batches_grpc.h"
 
 namespace sharedlock {
@@ -20,7 +16,7 @@ constexpr std::size_t kMostParts = 8;
 
 constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
 
-constexpr int kTries = 4;  // of a request whose epoch is over
+constexpr int kEpochs = 4;  // of a request whose epoch is over
 
 bool puts_anything(const Transaction& transaction) {
   return std::ranges::any_of(transaction.changes,
@@ -32,33 +28,9 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
-// What is to be asked beside them: each lease once.
-EtcdLeaseLooks looks_for(const std::vector<EtcdWrites::Item*>& items) {
-  EtcdLeaseLooks looks;
-  for (const EtcdWrites::Item* item : items) {
-    for (LeaseId id : item->rests_on) {
-      if (std::ranges::find(looks, id, &EtcdLeaseLook::id) == looks.end()) looks.push_back({.id = id});
-    }
-  }
-  return looks;
-}
-
-// What was told of the leases on which the item rests, beside an answer of that raft term.
-std::vector<std::optional<BootTime>> ends_for(const EtcdWrites::Item& item, const EtcdLeaseLooks& looks,
-                                              std::uint64_t term) {
-  std::vector<std::optional<BootTime>> ends;
-  ends.reserve(item.rests_on.size());
-  for (LeaseId id : item.rests_on) {
-    auto look = std::ranges::find(looks, id, &EtcdLeaseLook::id);
-    bool known = look != looks.end() && look->counts_in(term) && look->life;
-    ends.push_back(known ? std::optional(look->life->surely_until) : std::nullopt);
-  }
-  return ends;
-}
-
 // The answer to the item, which is the transaction [i] of those that this is the answer to.
 EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item,
-                             const EtcdLeaseLooks& looks) {
+                             const std::shared_ptr<EtcdLeaseLooks>& looks) {
   bool unanswered = batch.unanswered || item.unanswered;
   bool settled = batch.settled && !item.unsettled;
   if (!batch.result) return {batch.result.error(), unanswered, batch.refused, settled};
@@ -68,7 +40,8 @@ EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size
     answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
   }
   if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
-  answer->surely_until = ends_for(item, looks, batch.result->header().raft_term());
+  answer->looks = looks;
+  answer->term = batch.result->header().raft_term();
   return {*std::move(answer), unanswered, /*refused=*/false, settled};
 }
 
@@ -180,7 +153,9 @@ std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
 
 // Compared with no epoch: an old etcd does not notice a put in a nested transaction when it has no space (R18), and
 // then an epoch, too, can't be begun.
-Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadline) {
+Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
+  Items one(1, item);
+  Looks looks = look_beside(one, deadline);
   auto known = witness_.known_of_ours(client_.highest());
   pb::TxnRequest request;
   add_guard(request, witness_);
@@ -194,9 +169,7 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadl
   int looked = request.failure_size();
   add_own_ranges(*request.mutable_failure(), witness_);
   EtcdTxn how = item->looks ? EtcdTxn::guarded : EtcdTxn::guarded_and_logged;
-  EtcdLeaseLooks looks;
-  for (LeaseId id : item->rests_on) looks.push_back({.id = id});
-  auto answer = co_await send_and_look(std::move(request), item->repeatable, how, &looks, deadline);
+  auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline, how);
   if (!answer.result) co_return Answer{answer.result.error(), answer.unanswered, answer.refused};
   if (!answer.result->succeeded()) {
     loss_.examine(known, answer, looked);
@@ -210,35 +183,28 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(const Item* item, Deadline deadl
   if (item->puts && answer.result->succeeded()) client_.found_space();
   Revision as_of{answer.result->header().revision()};
   TxnAnswer told = to_txn_answer(*answer.result, as_of);
-  told.surely_until = ends_for(*item, looks, answer.result->header().raft_term());
+  told.looks = std::move(looks);
+  told.term = answer.result->header().raft_term();
   co_return Answer{std::move(told), answer.unanswered};
 }
 
 // What was told of a lease counts from the sending of the question: so that need not wait for the answer to the
-// request.
-Task<EtcdWrites::Response> EtcdWrites::send_and_look(pb::TxnRequest request, bool repeatable, EtcdTxn how,
-                                                     EtcdLeaseLooks* looks, Deadline deadline) {
-  if (looks->empty()) co_return co_await client_.txn(std::move(request), repeatable, deadline, how);
-  auto executor = co_await asio::this_coro::executor;
-  Signal looked(executor);
-  std::size_t under_way = looks->size();
-  for (EtcdLeaseLook& look : *looks) {
-    asio::co_spawn(executor, look_at_lease(client_, &look, deadline), [&](std::exception_ptr escaped) {
-      if (escaped) std::rethrow_exception(escaped);
-      if (--under_way == 0) looked.raise();
-    });
-  }
-  auto answer = co_await client_.txn(std::move(request), repeatable, deadline, how);
-  while (under_way > 0) co_await looked.wait();
-  if (answer.result) co_await look_again(client_, looks, answer.result->header().raft_term(), deadline);
-  co_return answer;
+// request. Nothing: there is nothing to ask.
+EtcdWrites::Looks EtcdWrites::look_beside(const Items& items, Deadline deadline) {
+  std::vector<LeaseId> ids;
+  for (const Item* item : items) ids.insert(ids.end(), item->rests_on.begin(), item->rests_on.end());
+  if (ids.empty()) return nullptr;
+  auto looks = std::make_shared<EtcdLeaseLooks>(
+      std::move(ids), [this](LeaseId id, Deadline until) { return look_at_lease(client_, id, until); }, clock_);
+  EtcdLeaseLooks::begin(looks, executor_, background_, deadline);
+  return looks;
 }
 
 Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
   if (!item->looks && !client_.lacks_space()) {
     Items one(1, item);
-    EtcdLeaseLooks looks = looks_for(one);
-    auto answer = co_await send_in_epoch(&one, item->repeatable, &looks, deadline);
+    Looks looks = look_beside(one, deadline);
+    auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
     item->unanswered = item->unanswered || answer.unanswered;
     bool no_space = !answer.result && !answer.refused && client_.lacks_space();
     if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item, looks);
@@ -250,8 +216,8 @@ Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
-  EtcdLeaseLooks looks = looks_for(*items);
-  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, &looks, deadline);
+  Looks looks = look_beside(*items, deadline);
+  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
   if (!answer.result && (answer.refused || client_.lacks_space())) {
     // One whose lease has ended spoils them all; and without space no epoch can be begun.
     for (Item* item : *items) {
@@ -283,15 +249,14 @@ pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
 }
 
 // As long as the epoch is found to be over nothing was done, and it is sent in the next one.
-Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, EtcdLeaseLooks* looks,
-                                                     Deadline deadline) {
+Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
   bool unanswered = false;  // in an epoch that is over
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kEpochs; ++tries) {
     auto epoch = co_await epoch_.current(deadline);
     if (!epoch) co_return Response{epoch.error(), unanswered, /*refused=*/false, /*settled=*/true};
     auto known = witness_.known_of_ours(client_.highest());
     pb::TxnRequest request = within_epoch(*items, *epoch);
-    auto answer = co_await send_and_look(std::move(request), repeatable, EtcdTxn::guarded_and_logged, looks, deadline);
+    auto answer = co_await client_.txn(std::move(request), repeatable, deadline, EtcdTxn::guarded_and_logged);
     bool is_over = answer.result && !answer.result->succeeded();
     answer.settled = is_over || !answer.unanswered;
     if (answer.result && !is_over) loss_.confirm(known, *answer.result);

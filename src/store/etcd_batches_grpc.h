@@ -3,6 +3,7 @@
 #include <etcd.pb.h>
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "base/task_group.h"
 #include "store/etcd_batch_plan.h"
 #include "store/etcd_client.h"
 #include "store/etcd_epoch.h"
@@ -71,7 +73,8 @@ class EtcdReads {
 // Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
 // told here too, but that its answer may show what others in the same batch have done (R16). The outer one is compared
 // with this server's epoch, which ends where a request had no answer: so that does not happen later, when a lock that
-// it takes was released long ago. Beside each goes a question for every lease on which it rests (R34).
+// it takes was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does
+// not wait for it.
 class EtcdWrites {
  public:
   struct Item {
@@ -85,7 +88,7 @@ class EtcdWrites {
     bool looks;  // and changes nothing
     bool repeatable;
     bool large;
-    // Leases older than the request, on which rests what its caller is told: what etcd says of them is in the answer.
+    // Leases older than the request, on which rests what its caller is told: they are asked for, see TxnAnswer::looks.
     std::vector<LeaseId> rests_on = {};
     bool unanswered = false;  // may have been done in a batch before
     bool unsettled = false;   // or may yet be done
@@ -100,8 +103,16 @@ class EtcdWrites {
     EtcdBatchPlan plan_;
   };
 
-  EtcdWrites(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdEpoch& epoch, Clock& clock)
-      : client_(client), witness_(witness), loss_(loss), epoch_(epoch), clock_(clock) {}
+  // Leases are asked for on `executor`, in the background.
+  EtcdWrites(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdEpoch& epoch, Clock& clock,
+             Executor executor, TaskGroup& background)
+      : client_(client),
+        witness_(witness),
+        loss_(loss),
+        epoch_(epoch),
+        clock_(clock),
+        executor_(executor),
+        background_(background) {}
 
   // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
   // without space each goes alone, until a put succeeds (R18).
@@ -121,17 +132,20 @@ class EtcdWrites {
   using Items = std::vector<Item*>;
   using Response = EtcdAnswer<etcdserverpb::TxnResponse>;
 
+  using Looks = std::shared_ptr<EtcdLeaseLooks>;
+
   etcdserverpb::TxnRequest within_epoch(const Items& items, Revision epoch);
-  Task<Response> send_in_epoch(const Items* items, bool repeatable, EtcdLeaseLooks* looks, Deadline deadline);
-  Task<Answer> send_plain(const Item* item, Deadline deadline);
-  Task<Response> send_and_look(etcdserverpb::TxnRequest request, bool repeatable, EtcdTxn how, EtcdLeaseLooks* looks,
-                               Deadline deadline);
+  Task<Response> send_in_epoch(const Items* items, bool repeatable, Deadline deadline);
+  Task<Answer> send_plain(Item* item, Deadline deadline);
+  Looks look_beside(const Items& items, Deadline deadline);
 
   EtcdClient& client_;
   EtcdWitness& witness_;
   EtcdLoss& loss_;
   EtcdEpoch& epoch_;
   Clock& clock_;
+  Executor executor_;
+  TaskGroup& background_;
 };
 
 }  // namespace sharedlock

@@ -1,13 +1,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "base/task_group.h"
 #include "store/lease_store.h"
+#include "store/shared_work.h"
 
 namespace sharedlock {
 
@@ -26,12 +32,44 @@ struct EtcdLeaseLook {
   // Beside an answer of a quorum that was asked for not before this, or is of later.
   bool counts_in(std::uint64_t quorums_term) const { return !failed && term != 0 && term == quorums_term; }
 };
-using EtcdLeaseLooks = std::vector<EtcdLeaseLook>;
 
 // Asks for one.
-Task<void> look_at_lease(EtcdClient& client, EtcdLeaseLook* look, Deadline deadline);
+Task<EtcdLeaseLook> look_at_lease(EtcdClient& client, LeaseId id, Deadline deadline);
 
-// Asks for all that don't count in that term, a few times.
-Task<void> look_again(EtcdClient& client, EtcdLeaseLooks* looks, std::uint64_t quorums_term, Deadline deadline);
+// The looks beside one request or one batch of them: each lease is asked for once. They are under way while that is,
+// and nobody waits for one but whose answer rests on that very lease. Thread-safe.
+class EtcdLeaseLooks {
+ public:
+  using Ask = std::function<Task<EtcdLeaseLook>(LeaseId, Deadline)>;
+
+  EtcdLeaseLooks(std::vector<LeaseId> ids, Ask ask, Clock& clock);
+
+  // Asks for all, in the background. What it uses must outlive that, and those who wait.
+  static void begin(const std::shared_ptr<EtcdLeaseLooks>& looks, Executor executor, TaskGroup& background,
+                    Deadline deadline);
+
+  // [i] for ids[i]: until when that lease surely lives, as was told in that term, which is long ago where it is gone;
+  // nothing: that could not be had in time. Those that don't count in that term are asked for again, a few times.
+  Task<std::vector<std::optional<BootTime>>> ends(std::vector<LeaseId> ids, std::uint64_t quorums_term,
+                                                  Deadline deadline);
+
+ private:
+  struct Lease {
+    explicit Lease(Clock& clock) : asking(clock) {}
+
+    SharedWork<Result<EtcdLeaseLook>> asking;
+    std::optional<EtcdLeaseLook> last;
+  };
+
+  static Task<void> ask_first(std::shared_ptr<EtcdLeaseLooks> looks, LeaseId id, Deadline deadline);
+  Task<Result<EtcdLeaseLook>> ask(LeaseId id, Deadline deadline);
+  std::optional<EtcdLeaseLook> last(LeaseId id) const;
+  Task<std::optional<BootTime>> end_of(LeaseId id, std::uint64_t quorums_term, Deadline deadline);
+
+  const Ask ask_;
+  Clock& clock_;
+  std::map<LeaseId, Lease> leases_;  // always the same
+  mutable std::mutex mutex_;         // of what was told last
+};
 
 }  // namespace sharedlock

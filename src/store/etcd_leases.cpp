@@ -244,9 +244,8 @@ Task<Result<std::uint64_t>> EtcdLeases::catch_up(Deadline deadline) {
 
 // The read that follows is what a quorum answers.
 Task<Result<std::optional<LeaseLife>>> EtcdLeases::life(LeaseId id, Deadline deadline) {
-  EtcdLeaseLook look{.id = id};
   for (int tries = 0; tries < kTries; ++tries) {
-    co_await look_at_lease(client_, &look, deadline);
+    auto look = co_await look_at_lease(client_, id, deadline);
     if (look.failed) co_return *look.failed;
     auto term = co_await catch_up(deadline);
     if (!term) co_return term.error();

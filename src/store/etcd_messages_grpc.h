@@ -3,6 +3,8 @@
 #include <etcd.pb.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +13,8 @@
 
 // Our words in etcd's: pure functions.
 namespace sharedlock {
+
+class EtcdLeaseLooks;
 
 // The end of the range that holds every key with this prefix, as etcd wants it ("\0": no end).
 std::string end_of_prefix(const std::string& prefix);
@@ -44,8 +48,9 @@ struct TxnAnswer {
   bool succeeded = false;
   Revision as_of = kAbsent;                        // that of its write, or of what was found
   std::vector<etcdserverpb::RangeResponse> found;  // by its look, where it did not succeed
-  // [i] of the leases on which it rests (EtcdWrites::Item): until when that one surely lives; nothing: unknown.
-  std::vector<std::optional<BootTime>> surely_until = {};
+  // Where it rests on leases (EtcdWrites::Item): what etcd is asked of them, and in which term of raft this answer is.
+  std::shared_ptr<EtcdLeaseLooks> looks = {};
+  std::uint64_t term = 0;
 };
 
 // `as_of` is that of the answer which it came in. Nothing: the bytes are no TxnResponse.

@@ -62,14 +62,13 @@ EtcdShortLeases::EtcdShortLeases(Forget forget, Commit commit, Clock& clock, Log
       undone_(std::in_place, clock, log, "locks whose leases end too early could not be moved to others") {}
 
 Task<Result<Outcome>> EtcdShortLeases::move(const Transaction* transaction, const Committed* committed,
-                                            const Ends* ends, Deadline deadline) {
-  BootTime now = clock_.boot_now();
-  forget_(now);
+                                            const Ends* ends, BootTime asked, Deadline deadline) {
+  forget_(asked);
   auto moved = co_await commit_(again(*transaction, *committed, *ends, /*erase=*/false), deadline);
   if (!moved) {
     bool erase = puts_new_entries(*transaction, *ends);
     auto later = [this, what = again(*transaction, *committed, *ends, erase)] { return try_later(what); };
-    undone_->add(executor_, std::move(later), now, last_of(*ends));
+    undone_->add(executor_, std::move(later), clock_.boot_now(), last_of(*ends));
     co_return Error{Errc::unavailable, moved.error().message};
   }
   auto* done = std::get_if<Committed>(&*moved);

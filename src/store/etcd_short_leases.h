@@ -34,9 +34,11 @@ class EtcdShortLeases {
   EtcdShortLeases(Forget forget, Commit commit, Clock& clock, Log& log, Executor executor);
 
   // Moves all entries of that transaction which share leases, in one commit. Returns what the transaction then came to:
-  // `unanswered`, where they were no longer there to be moved.
+  // `unanswered`, where they were no longer there to be moved. Leases that were granted after `asked`, for neighbours
+  // that were moved too, are shared on: etcd was asked of those that end too early, and so the clocks stood still,
+  // before.
   Task<Result<Outcome>> move(const Transaction* transaction, const Committed* committed, const Ends* ends,
-                             Deadline deadline);
+                             BootTime asked, Deadline deadline);
 
   // Ends the background work soon.
   void stop() { undone_->stop(); }

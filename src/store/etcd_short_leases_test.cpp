@@ -5,12 +5,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
+#include "base/task_group.h"
 #include "store/etcd_lease_looks.h"
 #include "store/memory_store.h"
 #include "support/eventually.h"
@@ -45,10 +51,11 @@ class EtcdShortLeasesTest : public testing::Test {
   }
   Result<Outcome> move(const Transaction& transaction, const Committed& done) {
     Ends ends{clock_.boot_now() + seconds(60), std::nullopt};
-    return run_task(short_.move(&transaction, &done, &ends, Deadline::never()));
+    return run_task(short_.move(&transaction, &done, &ends, asked_, Deadline::never()));
   }
 
   ManualClock clock_;
+  const BootTime asked_ = clock_.boot_now();
   Log log_{LogLevel::error, ::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   std::unique_ptr<LeaseStore> store_ = make_memory_store(clock_);
   FaultStore faults_{*store_};
@@ -63,13 +70,14 @@ class EtcdShortLeasesTest : public testing::Test {
 TEST_F(EtcdShortLeasesTest, SafetyR34_WhatWasPutIsMovedAtOnce) {
   Transaction transaction = put(kAbsent);
   Committed done = committed(transaction);
+  clock_.advance(std::chrono::milliseconds(10));
   auto moved = std::get<Committed>(move(transaction, done).value());
   auto entry = get("a").value();
   EXPECT_EQ(entry.value, "value");
   EXPECT_EQ(entry.created, done.revision);
   EXPECT_EQ(entry.revision, moved.revision);
   EXPECT_THAT(moved.leases, testing::ElementsAre(entry.lease, LeaseId{0}));
-  EXPECT_THAT(forgotten_, testing::ElementsAre(clock_.boot_now()));
+  EXPECT_THAT(forgotten_, testing::ElementsAre(asked_)) << "what neighbours were granted since then is shared on";
   clock_.advance(seconds(59));
   EXPECT_TRUE(get("a"));
   clock_.advance(seconds(2));
@@ -109,6 +117,61 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_WhatTookThePlaceOfAnEntryIsMovedLater) {
   }));
   clock_.advance(seconds(50));
   EXPECT_TRUE(get("a"));
+}
+
+// Two leases beside one batch: one is told of when the test says so.
+class EtcdLeaseLooksTest : public testing::Test {
+ protected:
+  Task<EtcdLeaseLook> ask(LeaseId id, Deadline) {
+    ++asked_;
+    auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor);
+    while (id == kSlow && !slow_is_told_) {
+      timer.expires_after(std::chrono::milliseconds(1));
+      co_await timer.async_wait(use_task);
+    }
+    EtcdLeaseLook look{.id = id};
+    if (id != kGone) look.life = LeaseLife{kEnd, kEnd + seconds(1)};
+    look.term = term_;
+    co_return look;
+  }
+  std::optional<BootTime> end_of(LeaseId id, std::uint64_t term) {
+    std::vector<LeaseId> one(1, id);
+    return run_task(looks_->ends(std::move(one), term, Deadline::never())).front();
+  }
+
+  static constexpr LeaseId kQuick{1};
+  static constexpr LeaseId kSlow{2};
+  static constexpr LeaseId kGone{3};
+  static constexpr BootTime kEnd{seconds(5000)};
+
+  ManualClock clock_;
+  std::atomic<int> asked_ = 0;
+  std::atomic<bool> slow_is_told_ = false;
+  std::atomic<std::uint64_t> term_ = 7;
+  IoThreads threads_{1};
+  std::shared_ptr<EtcdLeaseLooks> looks_ = std::make_shared<EtcdLeaseLooks>(
+      std::vector<LeaseId>{kQuick, kSlow, kQuick, kGone}, [this](LeaseId id, Deadline until) { return ask(id, until); },
+      clock_);
+  TaskGroup background_;
+};
+
+TEST_F(EtcdLeaseLooksTest, NobodyWaitsForTheLookAtAnothersLease) {
+  EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
+  EXPECT_EQ(end_of(kQuick, 7), kEnd) << "the other one is not told of";
+  slow_is_told_ = true;
+  EXPECT_EQ(end_of(kSlow, 7), kEnd);
+  EXPECT_EQ(end_of(kGone, 7), BootTime());
+  EXPECT_EQ(asked_, 3) << "each once";
+}
+
+TEST_F(EtcdLeaseLooksTest, SafetyR34_WhatDoesNotCountIsAskedForAgain) {
+  slow_is_told_ = true;
+  EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
+  EXPECT_EQ(end_of(kQuick, 7), kEnd);
+  term_ = 8;
+  EXPECT_EQ(end_of(kQuick, 8), kEnd);
+  EXPECT_EQ(end_of(kQuick, 9), std::nullopt);
 }
 
 TEST(EtcdLeaseLookTest, SafetyR34_CountsOnlyInTheTermOfWhatAQuorumAnswered) {

@@ -13,10 +13,12 @@
 #include "store/etcd_client.h"
 #include "store/etcd_connections_grpc.h"
 #include "store/etcd_keepalive.h"
+#include "store/etcd_lease_looks.h"
 #include "store/etcd_lease_pool.h"
 #include "store/etcd_leases.h"
 #include "store/etcd_loss_grpc.h"
 #include "store/etcd_messages_grpc.h"
+#include "store/etcd_outcome_grpc.h"
 #include "store/etcd_session.h"
 #include "store/etcd_short_leases.h"
 #include "store/etcd_token_base.h"
@@ -49,7 +51,7 @@ class EtcdStore final : public LeaseStore {
         loss_(connections_, client_, witness_, token_base_, watches_, std::move(when_lost), executor()),
         etcd_reads_(client_, witness_, loss_),
         epoch_(client_, witness_, loss_, token_base_, pool_, clock, log, executor()),
-        etcd_writes_(client_, witness_, loss_, epoch_, clock),
+        etcd_writes_(client_, witness_, loss_, epoch_, clock, executor(), background_),
         reads_(etcd_reads_, kBatches, clock, executor(), background_),
         writes_(etcd_writes_, kBatches, clock, executor(), background_),
         token_base_(client_, connections_.options().token_base),
@@ -154,7 +156,7 @@ class EtcdStore final : public LeaseStore {
   }
 
  private:
-  using Granted = EtcdLeases::Granted;
+  using Leases = EtcdCommitLeases;
 
   Task<Result<Outcome>> commit_sound(Transaction transaction, BootTime called, Deadline deadline) {
     auto ready = co_await token_base_.known(deadline);
@@ -177,15 +179,6 @@ class EtcdStore final : public LeaseStore {
     if (outcome_unknown(error.code)) error.code = Errc::unanswered;
     return error;
   }
-
-  // The leases of one commit.
-  struct Leases {
-    std::vector<LeaseId> ids;     // [i] of changes[i]
-    EtcdShortLeases::Ends ends;   // likewise
-    std::vector<LeaseId> old;     // those that etcd is to be asked of (R34): they were granted before the call
-    std::vector<BootTime> least;  // [i]: until when old[i] must live
-    std::optional<Granted> own;
-  };
 
   Executor executor() { return threads_.executor(0); }
 
@@ -270,16 +263,11 @@ class EtcdStore final : public LeaseStore {
     leases->least.push_back(end);
   }
 
-  // Whether etcd has said so.
-  static bool live_long_enough(const Leases& leases, const TxnAnswer& answer) {
-    return std::ranges::equal(answer.surely_until, leases.least,
-                              [](const auto& told, BootTime least) { return told && *told >= least; });
-  }
-
   Task<Result<Outcome>> apply(const Transaction* transaction, const Leases* leases, Deadline deadline) {
     EtcdWrites::Item write(*transaction, encode_txn(*transaction, leases->ids));
     write.rests_on = leases->old;
     if (leases->own) write.promises.ttl = std::max(write.promises.ttl, leases->own->ttl);  // etcd may give more
+    BootTime asked = clock_.boot_now();
     auto answer = co_await writes_.submit(std::move(write), deadline);
     auto outcome = read_outcome(*transaction, *leases, answer);
     bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
@@ -290,49 +278,16 @@ class EtcdStore final : public LeaseStore {
       const OwnLease* own = own_lease_in(*transaction);
       if (own && !own->id) leases_.revoke_unknown(leases->own->id);
     }
-    bool may_be_short = outcome && !conflict && !live_long_enough(*leases, *answer.result);
-    if (!may_be_short) co_return outcome;
+    if (!outcome || conflict || leases->old.empty()) co_return outcome;
+    std::vector<std::optional<BootTime>> told;
+    const TxnAnswer& done = *answer.result;
+    if (done.looks) told = co_await done.looks->ends(leases->old, done.term, deadline);
+    if (live_long_enough(*leases, told)) co_return outcome;
+    // Where nothing is known, not even a lease that was granted since then can be relied on: etcd would be asked again.
+    bool known = done.looks && std::ranges::all_of(told, [](const auto& end) { return end.has_value(); });
+    if (!known) asked = clock_.boot_now();
     auto* committed = std::get_if<Committed>(&*outcome);
-    co_return co_await short_leases_.move(transaction, committed, &leases->ends, deadline);
-  }
-
-  static Result<Outcome> read_outcome(const Transaction& transaction, const Leases& leases,
-                                      EtcdAnswer<TxnAnswer>& answer) {
-    Errc unknown = answer.unanswered && !answer.settled ? Errc::unavailable : Errc::unanswered;
-    if (!answer.result) {
-      Error error = answer.result.error();
-      if (answer.unanswered || outcome_unknown(error.code)) error.code = unknown;
-      return error;
-    }
-    if (answer.result->succeeded) return committed(answer.result->as_of, leases);
-    if (answer.result->found.size() != transaction.expect.size() + transaction.none_under.size()) {
-      return Error{Errc::unavailable, "etcd's answer makes no sense"};
-    }
-    Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
-    if (!answer.unanswered || transaction.changes.empty()) return conflict;
-    // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
-    // for this commit says which.
-    auto ours = revision_of_ours(leases, conflict);
-    if (ours) return committed(*ours, leases);
-    return Error{unknown, "etcd did not answer at first, and then something else stood there"};
-  }
-
-  static Outcome committed(Revision revision, const Leases& leases) {
-    Committed committed{.revision = revision, .lease = {}, .ttl = {}, .leases = leases.ids};
-    if (leases.own) {
-      committed.lease = leases.own->id;
-      committed.ttl = leases.own->ttl;
-    }
-    return committed;
-  }
-
-  // Entries under shared leases tell nothing: their owners look again.
-  static std::optional<Revision> revision_of_ours(const Leases& leases, const Conflict& conflict) {
-    if (!leases.own || !leases.own->made_here) return std::nullopt;
-    for (const auto& current : conflict.current) {
-      if (current && current->lease == leases.own->id) return current->revision;
-    }
-    return std::nullopt;
+    co_return co_await short_leases_.move(transaction, committed, &leases->ends, asked, deadline);
   }
 
   // What was granted for a commit that surely did not happen.

@@ -4,16 +4,20 @@
 
 #include <array>
 #include <chrono>
+#include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "base/io_threads.h"
 #include "base/random.h"
 #include "contract/store_client.h"
 #include "lock/lock_service.h"
 #include "store/etcd_store.h"
+#include "support/background_call.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"
 #include "support/pausable_clock.h"
@@ -105,6 +109,37 @@ TEST_F(EtcdPausedMachine, SafetyR34_WhatIsPromisedAfterwardsIsNotShortenedByTheP
   for (const LockGrant& grant : takes_sets->acquire_all({name + "-a", name + "-b"}, seconds(20))) {
     expect_kept(grant, grant.record.lock.name);
   }
+}
+
+// What the first of them is moved to, the others share.
+TEST_F(EtcdPausedMachine, ThoseWhoAreMovedTogetherShareALease) {
+  auto store = store_on(etcd, clock);
+  LockService locks{{}, *store, clock, silent_log()};
+  const std::string name = random_uuid();
+  std::deque<AcquireRequest> requests;
+  auto acquire = [&](int i) {
+    requests.push_back({.lock = {"space", name + std::to_string(i)},
+                        .holder = {"owner", "mine"},
+                        .duration = seconds(20),
+                        .received = clock.boot_now()});
+    return locks.acquire(requests.back());
+  };
+  ASSERT_TRUE(run_task(acquire(0)));
+  clock.pause();
+  std::this_thread::sleep_for(kPause);  // real time: nobody can move etcd's clock
+  clock.resume();
+  IoThreads threads(1);
+  std::vector<std::unique_ptr<BackgroundCall<Result<LockAnswer>>>> calls;
+  for (int i = 1; i <= 16; ++i) {
+    calls.push_back(std::make_unique<BackgroundCall<Result<LockAnswer>>>(threads.executor(0), acquire(i)));
+  }
+  for (auto& call : calls) EXPECT_TRUE(call->result());
+  std::set<LeaseId> leases;
+  for (int i = 1; i <= 16; ++i) {
+    auto found = run_task(store->get("locks/space:" + name + std::to_string(i), Deadline::never())).value();
+    leases.insert(found.entry.value().lease);
+  }
+  EXPECT_LE(leases.size(), 4u);
 }
 
 // In the ordinary course nothing is moved: an acquire is one change.
