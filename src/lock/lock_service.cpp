@@ -126,6 +126,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   std::optional<Error> unanswered;         // why the last try had no answer
   std::vector<Revision> may_change_later;  // where a try that had none may yet happen: as soon as this stands there
   std::optional<Revision> added_to;        // by a try that had none, and that may be part of what stands there now
+  int spared = options_.max_retries + 1;   // tries that had none lost no race: after a look, so many cost no retry
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
@@ -151,6 +152,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       found = co_await look_durably(attempt.key, attempt.deadline);
       if (!found) co_return result.error();
       unanswered = result.error();
+      if (spared-- > 0) ++retries_left;
       if (may_happen_yet(unanswered->code)) may_change_later.push_back(outcome.seen ? outcome.seen->revision : kAbsent);
       if (outcome.seen && adds(outcome.decision)) added_to = outcome.seen->revision;
       if (!shows_success(outcome.decision, outcome.seen, found->entry)) continue;

@@ -139,6 +139,7 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
   std::optional<Error> unanswered;     // why the last try had no answer
   bool may_change_them_later = false;  // a try that had none, while what it changes stands or once it is free
   std::optional<Revision> added_to;    // as in decide_and_commit(), of the first: they change together
+  int spared = options_.max_retries + 1;
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!looked) co_return unanswered.value_or(looked.error());
     auto all = decide_together(what, decide);
@@ -160,6 +161,7 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
       unanswered = result.error();
       looked = co_await look_together(what, deadline);
+      if (spared-- > 0) ++retries_left;
       may_change_them_later =
           may_change_them_later || (may_happen_yet(unanswered->code) && may_stand_so_again(what, *all));
       if (adds(all->front().decision)) added_to = all->front().seen->revision;

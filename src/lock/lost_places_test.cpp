@@ -167,6 +167,24 @@ TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
   EXPECT_TRUE(places().empty());
 }
 
+// It lost no race: the look that follows tells what happened, or that it did not.
+TEST_F(LostPlaces, AnAnswerThatWasLostCostsNoRetry) {
+  LockService strict({.max_retries = 0}, faults, clock, log);
+  for (auto fault : {FaultStore::Fault::answer_lost, FaultStore::Fault::request_lost}) {
+    faults.next_commit(fault);
+    auto alone = run_task(strict.acquire(asking("one", seconds(0))));
+    EXPECT_TRUE(alone && std::holds_alternative<LockGrant>(*alone));
+    faults.next_commit(FaultStore::Fault::none);  // a look, since one of them is held
+    faults.next_commit(fault);
+    auto together = run_task(strict.acquire_all({"space", {"name", "second"}}, asking("one", seconds(0))));
+    EXPECT_TRUE(together && std::holds_alternative<SetGrant>(*together));
+  }
+  int commits = faults.commits();
+  for (int i = 0; i < 10; ++i) faults.next_commit(FaultStore::Fault::request_lost);
+  EXPECT_TRUE(is_unknown(run_task(strict.acquire(asking("one", seconds(0))))));
+  EXPECT_EQ(faults.commits(), commits + 2) << "but the tries are counted";
+}
+
 // Sets of which one commit takes no more than one: the second one is not tried before the first one has joined.
 TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   LockSet set{"space", {}};
