@@ -354,9 +354,16 @@ void EtcdServer::replace(std::size_t index) {
   char id[17];
   std::snprintf(id, sizeof id, "%llx", static_cast<unsigned long long>(member.id()));
   member.kill();
-  etcdctl({"member", "remove", id});
+  // Both are refused while etcd does not find the others healthy for long enough.
+  Ended removed;
+  bool gone = eventually(
+      [&] {
+        removed = try_etcdctl({"member", "remove", id});
+        return removed.exit_code == 0 || removed.err.find("member not found") != std::string::npos;
+      },
+      kStart);
+  if (!gone) throw std::runtime_error("etcdctl member remove: " + removed.err);
   std::filesystem::remove_all(directory_ / member.name());
-  // It is refused while etcd does not find the others healthy for long enough.
   Ended added;
   bool taken = eventually(
       [&] {
