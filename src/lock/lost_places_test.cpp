@@ -78,9 +78,7 @@ class LostPlaces : public testing::Test {
   LockService locks{{}, faults, clock, log};
 };
 
-using Answer = Result<LockAnswer>;
-
-bool is_unknown(const Answer& answer) {
+bool is_unknown(const Result<LockAnswer>& answer) {
   return !answer && outcome_unknown(answer.error().code);
 }
 
@@ -132,7 +130,7 @@ TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
     put_record("other");
   };
   AcquireRequest request = asking("waiter", seconds(4));
-  BackgroundCall<Answer> waiting(threads.executor(0), locks.acquire(request));
+  BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
   ASSERT_TRUE(eventually([this] { return places().size() == 1; }));
   for (int tried = 1; tried <= 2; ++tried) {
     erase({"locks/space:name"});
@@ -153,7 +151,7 @@ TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
     if (++commits == 1) put = places();
   };
   AcquireRequest request = asking("waiter", seconds(60));
-  BackgroundCall<Answer> waiting(threads.executor(0), locks.acquire(request));
+  BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
   ASSERT_TRUE(eventually([this] { return places().size() == 1; }));
   faults.next_commit(FaultStore::Fault::answer_lost);
   lost = places().front().first;
