@@ -172,6 +172,7 @@ class EtcdNetwork : public testing::Test {
     ASSERT_TRUE(service->becomes_ready()) << service->server().err();
   }
   void TearDown() override {
+    if (!service) return;  // SetUp() has said why
     EXPECT_THAT(service->slowest(), Le(kAnswered));
     if (HasFailure()) std::printf("%s\n%s\n", service->server().err().c_str(), etcd->logs().c_str());
   }

@@ -85,8 +85,9 @@ void EtcdLan::connect(std::size_t member) {
   const Process& machine = *machines_.back();
   std::string number = std::to_string(member);
   std::string pid = std::to_string(machine.pid());
-  run("ip link add us" + number + " type veth peer name us netns " + pid + "; ip addr add " + our_address(member) +
-      "/24 dev us" + number + "; ip link set us" + number + " up");
+  // The kernel takes its time to end the network of one before, and with it its end of the cable.
+  run("ip link del us" + number + " 2> /dev/null || true; ip link add us" + number + " type veth peer name us netns " +
+      pid + "; ip addr add " + our_address(member) + "/24 dev us" + number + "; ip link set us" + number + " up");
   run_in(*switch_, "ip link add port" + number + " type veth peer name members netns " + pid + "; ip link set port" +
                        number + " master bridge; ip link set port" + number + " up");
   run_in(machine, "ip link set lo up; ip addr add " + client_address(member) +
