@@ -6,25 +6,17 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
 #include "cli/descendants.h"
+#include "run/boot_time.h"
 #include "support/eventually.h"
 #include "support/temporary_directory.h"
 
 namespace sharedlock::test {
 namespace {
-
-constexpr std::int64_t kSecond = 1'000'000'000;
-
-std::int64_t boot_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kSecond + now.tv_nsec;
-}
 
 GuardOrder start_until(std::int64_t kill_at) {
   return {.kind = GuardOrder::Kind::start, .terminate_at = kill_at - kSecond, .kill_at = kill_at, .token = 1};

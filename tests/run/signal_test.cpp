@@ -7,16 +7,15 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <ctime>
 #include <string>
 
 #include "cli/guard.h"
 #include "cli/signal_orders.h"
+#include "run/boot_time.h"
 
 namespace sharedlock::test {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int32_t kManager = 77;  // a process
 
 // The state of both, as what is decided: "15" goes to the command, "(15)" it has got already, "15!" ends what is left.
@@ -24,7 +23,7 @@ class SignalForAll : public testing::Test {
  protected:
   std::string decided(std::int64_t now) {
     std::string text;
-    for (const SignalOrders::Due& due : orders.due(now)) {
+    for (const SignalOrders::Due& due : orders_.due(now)) {
       std::string number = std::to_string(due.number);
       if (!text.empty()) text += ' ';
       text += due.for_all ? '(' + number + ')' : number;
@@ -33,13 +32,13 @@ class SignalForAll : public testing::Test {
     return text;
   }
   void ordered(int number, std::int64_t now, std::int32_t sender = kManager) {
-    orders.ordered({.number = number, .sender = sender}, /*may_be_for_all=*/sender == kManager, now);
+    orders_.ordered({.number = number, .sender = sender}, /*may_be_for_all=*/sender == kManager, now);
   }
   void got(int number, std::int64_t now, std::int32_t sender = kManager) {
-    orders.got({.number = number, .sender = sender}, now);
+    orders_.got({.number = number, .sender = sender}, now);
   }
 
-  SignalOrders orders;
+  SignalOrders orders_;
 };
 
 TEST_F(SignalForAll, IsTheCommandsAlready) {
@@ -48,16 +47,16 @@ TEST_F(SignalForAll, IsTheCommandsAlready) {
   EXPECT_EQ(decided(1), "(15)");
   ordered(SIGTERM, 2);
   EXPECT_EQ(decided(3), "") << "the guard's counts once";
-  EXPECT_TRUE(orders.waits());
+  EXPECT_TRUE(orders_.waits());
   EXPECT_EQ(decided(kSecond / 2), "15") << "nobody else has sent it there";
-  EXPECT_FALSE(orders.waits());
+  EXPECT_FALSE(orders_.waits());
 }
 
 TEST_F(SignalForAll, TheFirstEndsNothingThatTheCommandLeft) {
   for (bool guard_is_first : {true, false}) {
-    orders = {};
+    orders_ = {};
     if (guard_is_first) got(SIGTERM, 0);
-    orders.command_ended(0, 1);  // by a trap, say
+    orders_.command_ended(0, 1);  // by a trap, say
     ordered(SIGTERM, 2);
     if (!guard_is_first) {
       EXPECT_EQ(decided(kSecond / 2), "");
@@ -71,7 +70,7 @@ TEST_F(SignalForAll, TheFirstEndsNothingThatTheCommandLeft) {
 }
 
 TEST_F(SignalForAll, TheFirstMayComeLongAfterTheCommand) {
-  orders.command_ended(0, 0);
+  orders_.command_ended(0, 0);
   got(SIGTERM, 100 * kSecond);
   ordered(SIGTERM, 100 * kSecond);
   EXPECT_EQ(decided(100 * kSecond), "(15)");
@@ -83,7 +82,7 @@ TEST_F(SignalForAll, TheFirstMayComeLongAfterTheCommand) {
 TEST_F(SignalForAll, ASecondAfterOneThatTheCommandGotEndsTheRest) {
   ordered(SIGTERM, 0);
   EXPECT_EQ(decided(kSecond), "15");
-  orders.command_ended(SIGTERM, 2 * kSecond);
+  orders_.command_ended(SIGTERM, 2 * kSecond);
   got(SIGTERM, 3 * kSecond);
   ordered(SIGTERM, 3 * kSecond);
   EXPECT_EQ(decided(3 * kSecond), "15!");
@@ -91,7 +90,7 @@ TEST_F(SignalForAll, ASecondAfterOneThatTheCommandGotEndsTheRest) {
 
 // Some service managers send SIGHUP right behind SIGTERM; others wish for a reload by it, again and again.
 TEST_F(SignalForAll, OnlyWhatAsksToEndIsASecond) {
-  orders.command_ended(0, 0);
+  orders_.command_ended(0, 0);
   for (int number : {SIGTERM, SIGHUP, SIGHUP, SIGUSR1, SIGUSR1}) {
     got(number, kSecond);
     ordered(number, kSecond);
@@ -100,19 +99,19 @@ TEST_F(SignalForAll, OnlyWhatAsksToEndIsASecond) {
 }
 
 TEST_F(SignalForAll, OneForTheRunnerAloneEndsTheRestOnceThatIsKnown) {
-  orders.command_ended(0, 0);
+  orders_.command_ended(0, 0);
   ordered(SIGTERM, kSecond);
   EXPECT_EQ(decided(2 * kSecond - 1), "");
   EXPECT_EQ(decided(2 * kSecond), "15!");
-  orders = {};
-  orders.command_ended(0, 0);
+  orders_ = {};
+  orders_.command_ended(0, 0);
   ordered(SIGINT, kSecond, kKernel);
   EXPECT_EQ(decided(kSecond), "2!") << "a terminal's are for one process group";
 }
 
 // A terminal's end comes to the command from the kernel, and to the runner from the shell.
 TEST_F(SignalForAll, TheOneThatEndedTheCommandEndsNothingElse) {
-  orders.command_ended(SIGHUP, 0);
+  orders_.command_ended(SIGHUP, 0);
   ordered(SIGHUP, kSecond / 2);
   EXPECT_EQ(decided(5 * kSecond), "");
   ordered(SIGHUP, 5 * kSecond);
@@ -122,7 +121,7 @@ TEST_F(SignalForAll, TheOneThatEndedTheCommandEndsNothingElse) {
 TEST_F(SignalForAll, WhatCameBeforeTheCommandIsNotItsOwn) {
   got(SIGTERM, 0);
   got(SIGUSR1, 0);
-  orders.forget_unless([](int number) { return number == SIGUSR1; });
+  orders_.forget_unless([](int number) { return number == SIGUSR1; });
   ordered(SIGTERM, 1);
   ordered(SIGUSR1, 1);
   EXPECT_EQ(decided(1), "(10)");
@@ -130,12 +129,6 @@ TEST_F(SignalForAll, WhatCameBeforeTheCommandIsNotItsOwn) {
 }
 
 // ---- the guard alone ----
-
-std::int64_t boot_now() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return now.tv_sec * kSecond + now.tv_nsec;
-}
 
 GuardOrder start_for(std::int64_t span) {
   std::int64_t kill_at = boot_now() + span;
