@@ -44,16 +44,17 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
       if ((clock_.boot_now() - request.received) * 2 > request.ttl) {
         co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
       }
-      FencingToken token = token_at(committed->revision, store_.token_base());
+      FencingToken token = token_at(committed->created(), store_.token_base());
       Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
       co_return granted;
     }
     auto& conflict = std::get<Conflict>(*outcome);
     const auto& holder = conflict.current.front();
-    if (holder && holder->lease == id) continue;
-    if (holder && cache_) cache_->fill(key, holder->lease, conflict.as_of);
+    auto shown = holder ? shown_lease(*holder) : std::nullopt;
+    if (shown == id) continue;
+    if (holder && cache_) cache_->fill(key, shown.value_or(kNotShown), conflict.as_of);
     if (may_take_it_later) co_return *may_take_it_later;
-    Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
+    Answer refused = LeaseRefused{shown};
     co_return refused;
   }
   co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};
@@ -67,16 +68,15 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const Gra
   if (!info) co_return info.error();
   if (!*info || (*info)->keys.empty()) co_return std::optional<Answer>();
   if ((*info)->keys != std::vector<std::string>{key}) co_return in_use();
-  auto entry = co_await look_durably(key, deadline);
-  if (!entry) co_return entry.error();
-  if (!*entry || (*entry)->lease != *request.id) co_return std::optional<Answer>();
-  if ((*entry)->value != request.value) co_return in_use();
+  const auto& entry = (*info)->only_entry;
+  if (!entry) co_return std::optional<Answer>();
+  if (entry->value != request.value) co_return in_use();
   auto renewed = co_await store_.keep_alive(*request.id, std::string(kPrefix), deadline);
   bool gone = !renewed && renewed.error().code == Errc::lease_not_found;
   if (gone) co_return std::optional<Answer>();
   if (!renewed) co_return renewed.error();
-  FencingToken token = token_at((*entry)->revision, store_.token_base());
-  Answer again = LeaseGrant{*request.id, *renewed, token, (*entry)->revision};
+  FencingToken token = token_at(entry->created, store_.token_base());
+  Answer again = LeaseGrant{*request.id, *renewed, token, entry->revision};
   co_return std::optional(again);
 }
 

@@ -1,5 +1,6 @@
 #include "lock/lease_service.h"
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
@@ -10,11 +11,15 @@ namespace sharedlock {
 
 namespace {
 
-// A lease by its id, as it waits and as it holds.
+// A lease by its id, as it waits and as it holds, where the entry shows it.
 LockSight see(const Entry& entry) {
-  Holder holder{.owner = "", .instance = std::to_string(number_of(entry.lease))};
+  auto id = shown_lease(entry);
+  if (!id) return {};
+  Holder holder{.owner = "", .instance = std::to_string(number_of(*id))};
   return {.holder = identity_of(holder), .look_again = std::nullopt};
 }
+
+constexpr int kTries = 4;  // of a force release while its holder renews
 
 }  // namespace
 
@@ -65,7 +70,8 @@ Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest
 Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& request) {
   std::string key = store_key(request.key);
   auto holder = holder_by_cache(key);
-  if (holder && !waits(request)) co_return LeaseRefused{holder};
+  bool is_shown = holder && *holder != kNotShown;
+  if (holder && !waits(request)) co_return LeaseRefused{is_shown ? holder : std::nullopt};
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
   auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline_for(request.received));
@@ -75,13 +81,13 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   if (!outcome) {
     answer = co_await settle(request, id, outcome.error());
   } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
-    FencingToken token = token_at(committed->revision, store_.token_base());
+    FencingToken token = token_at(committed->created(), store_.token_base());
     answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
   } else {
     auto& conflict = std::get<Conflict>(*outcome);
     const auto& found = conflict.current.front();
-    if (found) answer = LeaseRefused{found->lease};
-    if (found && cache_) cache_->fill(store_key(request.key), found->lease, conflict.as_of);
+    if (found) answer = LeaseRefused{shown_lease(*found)};
+    if (found && cache_) cache_->fill(store_key(request.key), shown_lease(*found).value_or(kNotShown), conflict.as_of);
     by_line_alone = !found && !waits(request);
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
@@ -105,16 +111,22 @@ Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& req
   return transaction;
 }
 
-// After a commit with unknown outcome: one durable read tells whether the key is ours, another's, or still unknown.
+// After a commit with unknown outcome: a look tells whether the key is ours, another's, or still unknown. What is ours
+// may be so for a shorter time than was asked for, so it is renewed before it is told.
 Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
-  auto entry = co_await look_durably(store_key(request.key), deadline_for(request.received));
+  Deadline deadline = deadline_for(request.received);
+  std::string key = store_key(request.key);
+  auto entry = co_await look_durably(key, deadline);
   if (!entry || !*entry) co_return unknown;
-  Answer answer = LeaseRefused{(*entry)->lease};
-  if ((*entry)->lease == id) {
-    FencingToken token = token_at((*entry)->created, store_.token_base());
-    answer = LeaseGrant{id, request.ttl, token, (*entry)->created};
-  }
-  co_return answer;
+  auto info = co_await store_.lease(id, deadline);
+  if (!info) co_return unknown;
+  bool is_ours = *info && (*info)->only_entry && (*info)->keys.front() == key;
+  if (!is_ours) co_return LeaseRefused{shown_lease(**entry)};
+  auto renewed = co_await store_.keep_alive(id, std::string(kPrefix), deadline);
+  if (!renewed) co_return unknown;
+  const Entry& ours = *(*info)->only_entry;
+  Answer granted = LeaseGrant{id, *renewed, token_at(ours.created, store_.token_base()), ours.revision};
+  co_return granted;
 }
 
 Task<Result<std::optional<Entry>>> LeaseService::look_durably(std::string key, Deadline deadline) {
@@ -187,35 +199,43 @@ Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTi
   if (!*entry) co_return std::optional<HeldLease>();
   HeldLease held{.value = std::move((*entry)->value),
                  .left = std::nullopt,
-                 .token = token_at((*entry)->revision, store_.token_base())};
+                 .token = token_at((*entry)->created, store_.token_base())};
   if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
-  auto info = co_await store_.lease((*entry)->lease, deadline);
-  if (!info) co_return info.error();
+  auto life = co_await store_.lease_life((*entry)->lease, deadline);
+  if (!life) co_return life.error();
   // It has ended between the two looks.
-  if (!*info) co_return std::optional<HeldLease>();
-  held.left = (*info)->left;
+  if (!*life) co_return std::optional<HeldLease>();
+  auto left = std::chrono::floor<Ttl>((*life)->at_most_until - clock_.boot_now());
+  held.left = std::max(left, Ttl{0});
   co_return std::optional(std::move(held));
 }
 
+// Decided again where the holder has only renewed it meanwhile.
 Task<Result<std::optional<HeldLease>>> LeaseService::force_release(std::string key, BootTime received) {
   std::string stored = store_key(key);
   Deadline deadline = deadline_for(received);
-  auto entry = co_await look_durably(stored, deadline);
-  if (!entry) co_return entry.error();
-  if (!*entry) co_return std::optional<HeldLease>();
-  Transaction transaction;
-  transaction.expect.push_back({stored, (*entry)->revision});
-  transaction.changes.emplace_back(Erase{stored});
-  auto outcome = co_await store_.commit(std::move(transaction), deadline);
-  if (cache_) cache_->drop(stored);
-  if (!outcome) co_return outcome.error();
-  if (std::holds_alternative<Conflict>(*outcome)) {
-    co_return Error{Errc::unavailable, "the lease changed while this request released it"};
+  auto looked = co_await look_durably(stored, deadline);
+  if (!looked) co_return looked.error();
+  std::optional<Entry> entry = *std::move(looked);
+  if (!entry) co_return std::optional<HeldLease>();
+  for (int tries = 0; tries < kTries; ++tries) {
+    Transaction transaction;
+    transaction.expect.push_back({stored, entry->revision});
+    transaction.changes.emplace_back(Erase{stored});
+    auto outcome = co_await store_.commit(std::move(transaction), deadline);
+    if (cache_) cache_->drop(stored);
+    if (!outcome) co_return outcome.error();
+    if (std::holds_alternative<Committed>(*outcome)) {
+      HeldLease gone{.value = std::move(entry->value),
+                     .left = std::nullopt,
+                     .token = token_at(entry->created, store_.token_base())};
+      co_return std::optional(std::move(gone));
+    }
+    auto& now = std::get<Conflict>(*outcome).current.front();
+    if (!now || now->created != entry->created) break;
+    entry = std::move(now);
   }
-  HeldLease gone{.value = std::move((*entry)->value),
-                 .left = std::nullopt,
-                 .token = token_at((*entry)->revision, store_.token_base())};
-  co_return std::optional(std::move(gone));
+  co_return Error{Errc::unavailable, "the lease changed while this request released it"};
 }
 
 Task<Result<void>> LeaseService::ready(std::chrono::milliseconds patience) {

@@ -47,7 +47,7 @@ struct LeaseGrant {
   bool undoable = false;  // after waiting: to be taken back where the client surely never learns of it (R3)
 };
 
-// Somebody else has the key, under this lease; or nobody has, but others wait in line for it.
+// Somebody else has the key, under this lease, where that is known; or nobody has, but others wait in line for it.
 struct LeaseRefused {
   std::optional<LeaseId> holder;
 };

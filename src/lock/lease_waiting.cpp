@@ -20,7 +20,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
     if (!next) co_return next.error();
     if (*next == WaitLines::Next::time_up) {
       auto holder = lines_.holder_of(request.key);
-      Answer refused = LeaseRefused{holder ? std::optional(holder->lease) : std::nullopt};
+      Answer refused = LeaseRefused{holder ? shown_lease(*holder) : std::nullopt};
       co_return refused;
     }
     if (auto end = WaitLines::end_of(*next)) {
@@ -64,7 +64,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
     bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
-    FencingToken token = token_at(committed->revision, store_.token_base());
+    FencingToken token = token_at(committed->created(), store_.token_base());
     // A repeat may already have renewed what a client chose the id of, and that leaves the revision as it is.
     bool undoable = !request.id;
     Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, undoable};

@@ -269,8 +269,8 @@ class LineBook {
   static std::string key_of(const Line& line, const std::string& name) { return line.part.line + name; }
 
   void begin_load(Line& line);
-  void apply(Line& line, Revision revision, const Change& change);
-  void learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of);
+  bool apply(Line& line, Revision revision, const Change& change);
+  bool learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of);
   void put_place(Line& line, const std::string& name, const Entry& entry);
   void drop_place(Line& line, const std::string& name);
   static void erase_place(Line& line, const std::string& name);

@@ -58,18 +58,15 @@ void LineBook::changed(const ChangeBatch& batch) {
       line = prefix->second;
     }
     if (line->loading) line->meanwhile.emplace_back(batch.revision, change);
-    apply(*line, batch.revision, change);
-    touched.push_back(line);
+    if (apply(*line, batch.revision, change)) touched.push_back(line);
   }
   for (Line* line : touched) look_over(*line);
 }
 
-void LineBook::apply(Line& line, Revision revision, const Change& change) {
-  if (change.key == line.part.lock) {
-    learn_lock(line, change.now, revision);
-    return;
-  }
-  if (revision <= line.loaded_as_of) return;
+// False: nothing changed on which it depends who may do what.
+bool LineBook::apply(Line& line, Revision revision, const Change& change) {
+  if (change.key == line.part.lock) return learn_lock(line, change.now, revision);
+  if (revision <= line.loaded_as_of) return true;
   line.line_as_of = std::max(line.line_as_of, revision);
   std::string name = change.key.substr(line.part.line.size());
   if (change.now) {
@@ -77,17 +74,23 @@ void LineBook::apply(Line& line, Revision revision, const Change& change) {
   } else {
     drop_place(line, name);
   }
+  return true;
 }
 
-void LineBook::learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of) {
-  if (as_of <= line.lock_as_of) return;
+// A lease that is renewed is put again, and only its revision and what it shares change.
+bool LineBook::learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of) {
+  if (as_of <= line.lock_as_of) return true;
   line.lock_as_of = as_of;
   bool same = entry && line.lock && entry->revision == line.lock->revision;
-  if (same) return;
+  if (same) return true;
+  bool stays = entry && line.lock && entry->created == line.lock->created && entry->value == line.lock->value;
   line.lock = entry;
-  line.sight = entry ? see_lock_(*entry) : LockSight();
+  LockSight sight = entry ? see_lock_(*entry) : LockSight();
+  bool only_renewed = stays && sight.holder == line.sight.holder && !sight.look_again;
+  line.sight = std::move(sight);
   line.look_at = line.sight.look_again;
   set_due(line);
+  return !only_renewed;
 }
 
 void LineBook::put_place(Line& line, const std::string& name, const Entry& entry) {

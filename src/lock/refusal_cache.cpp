@@ -66,7 +66,7 @@ void RefusalCache::take(const Change& change) {
   auto found = by_key_.find(change.key);
   if (found == by_key_.end()) return;
   if (change.now) {
-    found->second->holder = change.now->lease;
+    found->second->holder = shown_lease(*change.now).value_or(kNotShown);
     return;
   }
   ++counts_.ended;

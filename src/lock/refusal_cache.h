@@ -22,10 +22,13 @@ struct RefusalCacheCounts {
   std::uint64_t ended = 0;    // the watch said that the key is free
 };
 
+// Instead of the lease under which a key is held: the entry does not show it. No lease has that id.
+inline constexpr LeaseId kNotShown{0};
+
 // Remembers who holds which key, so that whoever comes next is refused without asking the store; the least recently
 // used are forgotten. A watch keeps it true (R29): a key that is released or expires leaves it at once, and it answers
 // nothing while the watch is not known to be live. It may still be behind by as long as an event takes to arrive, so it
-// serves for refusals only. Thread-safe.
+// serves for refusals only. A holder that renews is an event, too, but nothing changes by it. Thread-safe.
 class RefusalCache {
  public:
   // At most `size` entries (>= 1).

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "store/etcd_batches_grpc.h"
+#include "store/etcd_lease_index.h"
 
 namespace sharedlock {
 
@@ -127,7 +128,7 @@ Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::v
   Revision as_of{answer.result->header().revision()};
   auto place = shared.places.begin();
   for (const Item* item : *items) {
-    Found found{.ranges = {}, .as_of = as_of};
+    Found found{.ranges = {}, .as_of = as_of, .term = answer.result->header().raft_term()};
     found.ranges.reserve(item->ranges.size());
     for (std::size_t i = 0; i < item->ranges.size(); ++i) {
       found.ranges.push_back(answer.result->responses(*place++).response_range());
@@ -148,7 +149,11 @@ EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
 
 std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
   bool lost = answer.result && !answer.result->succeeded && !answer.unanswered;
-  return lost ? std::optional(answer) : std::nullopt;
+  // An index entry is of one request's lease alone.
+  bool shows_index = lost && std::ranges::any_of(answer.result->found, [](const pb::RangeResponse& range) {
+                       return range.kvs_size() > 0 && range.kvs(0).key().starts_with(kLeaseIndexPrefix);
+                     });
+  return lost && !shows_index ? std::optional(answer) : std::nullopt;
 }
 
 // Compared with no epoch: an old etcd does not notice a put in a nested transaction when it has no space (R18), and

@@ -3,6 +3,7 @@
 #include <etcd.pb.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,7 @@ class EtcdReads {
   struct Found {
     std::vector<etcdserverpb::RangeResponse> ranges;  // [i] for Item::ranges[i]; without headers
     Revision as_of;
+    std::uint64_t term = 0;  // etcd's raft term
   };
   using Answer = Result<Found>;
   static constexpr std::size_t kFull = 64;
@@ -90,8 +92,10 @@ class EtcdWrites {
     bool large;
     // Leases older than the request, on which rests what its caller is told: they are asked for, see TxnAnswer::looks.
     std::vector<LeaseId> rests_on = {};
-    bool unanswered = false;  // may have been done in a batch before
-    bool unsettled = false;   // or may yet be done
+    std::string looks_for = {};              // what items look for that may share an answer; empty: what they compare
+    std::shared_ptr<const void> trace = {};  // let go when nobody tries it any more
+    bool unanswered = false;                 // may have been done in a batch before
+    bool unsettled = false;                  // or may yet be done
   };
   using Answer = EtcdAnswer<TxnAnswer>;
   static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
@@ -124,6 +128,7 @@ class EtcdWrites {
   // Of many who want one key in the same moment one goes, and when it finds something else there, so do the others.
   static std::string_view look(const Item& item) {
     bool is_batched = !item.large && item.repeatable;
+    if (is_batched && !item.looks_for.empty()) return item.looks_for;
     return std::string_view(item.request.bytes).substr(0, is_batched ? item.request.comparing : 0);
   }
   static std::optional<Answer> share(const Answer& answer);

@@ -114,8 +114,15 @@ Task<bool> EtcdEpoch::end(Revision epoch, Deadline deadline) {
   bool ended = next && *next > epoch;
   // Without space nothing can be put.
   if (!ended && client_.lacks_space()) ended = co_await leave(deadline);
+  if (ended) has_ended(epoch);
   if (!ended) end_in_background(epoch);
   co_return ended;
+}
+
+void EtcdEpoch::has_ended(Revision epoch) {
+  Revision before = ended_;
+  while (epoch > before && !ended_.compare_exchange_weak(before, epoch)) {
+  }
 }
 
 void EtcdEpoch::end_in_background(Revision epoch) {
@@ -133,6 +140,7 @@ Task<bool> EtcdEpoch::end_late() {
   auto next = co_await current(deadline);
   bool ended = next && *next > epoch;
   if (!ended && client_.lacks_space()) ended = co_await leave(deadline);
+  if (ended) has_ended(epoch);
   co_return ended || is_ending_late_.exchange(true);
 }
 

@@ -54,6 +54,9 @@ class EtcdEpoch {
   // tried in the background until it succeeds.
   Task<bool> end(Revision epoch, Deadline deadline);
 
+  // False while end() could not end one in time, and it has not ended since.
+  bool all_ended() const { return to_end_.load() <= ended_.load(); }
+
   // Erases the key, so that no epoch of this server is left. Not before its last transaction was answered or given up.
   Task<bool> leave(Deadline deadline);
 
@@ -70,6 +73,7 @@ class EtcdEpoch {
   void end_in_background(Revision epoch);
   Task<bool> end_late();
   Revision present() const;
+  void has_ended(Revision epoch);
 
   EtcdClient& client_;
   EtcdWitness& witness_;
@@ -85,6 +89,7 @@ class EtcdEpoch {
   BootTime lease_ends_;
   SharedWork<Result<Revision>> beginning_;
   std::atomic<Revision> to_end_{kAbsent};  // the last one that end() could not end in time
+  std::atomic<Revision> ended_{kAbsent};   // this one, and all before it
   std::atomic<bool> is_ending_late_ = false;
   std::optional<Retries> unended_;
 };

@@ -145,7 +145,7 @@ class EtcdKeepalive::Lane {
       if (!settled) continue;
       connections_.worked(*member);
       be_patient(2 * (connections_.clock().boot_now() - settled->sent));
-      Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), settled->sent};
+      Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), settled->sent, response.header().raft_term()};
       for (auto& waiting : settled->waiters) waiting->resume(renewal);
     }
     reading_ = false;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -18,8 +19,9 @@ class EtcdConnections;
 class EtcdKeepalive {
  public:
   struct Renewal {
-    Ttl ttl;        // 0: there is no such lease
-    BootTime sent;  // the lease lives for its ttl from here on
+    Ttl ttl;                 // 0: there is no such lease
+    BootTime sent;           // the lease lives for its ttl from here on
+    std::uint64_t term = 0;  // etcd's raft term, as the member that was asked knew it
   };
 
   // Its coroutines run on `executor`, in `tasks`. The connections must outlive it.

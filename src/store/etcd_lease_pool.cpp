@@ -25,12 +25,12 @@ struct EtcdLeasePool::Seat {
   std::optional<Result<void>> outcome;
 };
 
-Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline) {
+Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline, std::size_t entries) {
   auto executor = co_await asio::this_coro::executor;
   Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
   do {
     auto seat = std::make_shared<Seat>(executor);
-    PooledLeases::Place place = take(end, seat);
+    PooledLeases::Place place = take(end, entries, seat);
     Joined joined{place.id, place.sent};
     for (const Order& order : place.ahead) background_.spawn(executor_, grant_ahead(order));
     if (place.order) {
@@ -51,10 +51,10 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
   co_return last;
 }
 
-PooledLeases::Place EtcdLeasePool::take(BootTime end, const SeatPtr& seat) {
+PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const SeatPtr& seat) {
   Moment now{clock_.boot_now(), clock_.wall_now()};
   std::scoped_lock lock(mutex_);
-  auto place = pool_.join(end, now);
+  auto place = pool_.join(end, now, entries);
   if (!place.granted && !place.order) waiting_[place.id].push_back(seat);
   return place;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -30,9 +31,9 @@ class EtcdLeasePool {
     BootTime sent;  // not later than the first sending of its grant
   };
 
-  // A lease under which an entry surely lives until `end`, and that etcd says so too, if the clocks of this machine did
-  // not stand still since its grant (R34). Errors: those of a grant.
-  Task<Result<Joined>> join(BootTime end, Deadline deadline);
+  // A lease under which so many entries surely live until `end`, and that etcd says so too, if the clocks of this
+  // machine did not stand still since its grant (R34). Errors: those of a grant.
+  Task<Result<Joined>> join(BootTime end, Deadline deadline, std::size_t entries = 1);
 
   // It has ended before its time: nobody joins it any more. Any lease id may be named.
   void drop(LeaseId id);
@@ -45,7 +46,7 @@ class EtcdLeasePool {
   using SeatPtr = std::shared_ptr<Seat>;
   using Order = PooledLeases::Order;
 
-  PooledLeases::Place take(BootTime end, const SeatPtr& seat);
+  PooledLeases::Place take(BootTime end, std::size_t entries, const SeatPtr& seat);
   void leave(LeaseId id, const SeatPtr& seat);
   Task<Result<void>> grant(Order order, Deadline deadline);
   Task<void> grant_ahead(Order order);

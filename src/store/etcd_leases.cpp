@@ -37,10 +37,11 @@ Error no_such_lease() {
 }  // namespace
 
 EtcdLeases::EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options,
-                       Clock& clock, Log& log, Executor executor)
+                       Term term, Clock& clock, Log& log, Executor executor)
     : client_(client),
       keepalive_(keepalive),
       options_(options),
+      term_(std::move(term)),
       clock_(clock),
       executor_(executor),
       keys_(watches),
@@ -110,6 +111,9 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return renewed.error();
     if (renewed->ttl > Ttl(0)) {
+      auto term = co_await term_(deadline);
+      if (!term) co_return term.error();
+      if (*term != renewed->term) co_return Error{Errc::unavailable, "etcd's leader has just changed"};
       safety_.renewed(id, renewed->sent, renewed->ttl);
       co_return Granted{id, renewed->ttl, /*made_here=*/false};
     }
@@ -162,6 +166,9 @@ Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return lost_or_unavailable(id, renewed.error());
     if (renewed->ttl == Ttl(0)) continue;
+    auto term = co_await term_(deadline);
+    if (!term) co_return lost_or_unavailable(id, term.error());
+    if (*term != renewed->term) continue;  // perhaps by a leader that was deposed
     bool may_have_ended = !safety_.surely_lives(id, clock_.boot_now());
     Result<void> lives;
     if (may_have_ended) lives = co_await find_after_renewal(id, under, deadline);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,8 +22,12 @@ class EtcdClient;
 class EtcdKeepalive;
 class EtcdWatches;
 
-// The leases of the etcd store: what of LeaseStore is about them, and what a commit needs. Thread-safe; client,
-// keepalive and watches must outlive it.
+// Leases of etcd's own, which LeaseKeepAlive renews: what of LeaseStore is about them, and what a commit needs.
+// Thread-safe; client, keepalive and watches must outlive it.
+//
+// A renewal of such a lease promises less than it says (R33): LeaseKeepAlive bypasses etcd's log. That a leader answers
+// which was deposed long ago is noticed: the renewal counts only where a read by a quorum, afterwards, shows the same
+// raft term. That such a leader, on waking, ends what others renewed meanwhile, nobody can prevent.
 class EtcdLeases {
  public:
   // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer, and
@@ -33,8 +38,11 @@ class EtcdLeases {
     bool made_here = true;
   };
 
+  // Returns etcd's raft term, as a linearizable read that begins after the call shows it.
+  using Term = std::function<Task<Result<std::uint64_t>>(Deadline)>;
+
   // Background work runs on `executor`.
-  EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options,
+  EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options, Term term,
              Clock& clock, Log& log, Executor executor);
 
   // A new lease, or one without entries that has the id asked for. lease_in_use: an entry hangs on that.
@@ -48,6 +56,9 @@ class EtcdLeases {
 
   // Ends the background work soon; what is tried again and again is given up.
   void stop();
+
+  // Whether the watch knows that a key under that prefix hangs on it.
+  bool knows(LeaseId id, const std::string& under) const { return keys_.hangs(id, under); }
 
   // See LeaseStore.
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline);
@@ -72,6 +83,7 @@ class EtcdLeases {
   EtcdClient& client_;
   EtcdKeepalive& keepalive_;
   const EtcdOptions& options_;
+  const Term term_;
   Clock& clock_;
   Executor executor_;
   LeaseSafety safety_;

@@ -36,6 +36,7 @@ struct EtcdOptions {
   std::optional<std::int64_t> token_base;           // the base of fencing tokens to set, or to insist on (R31)
   std::string key_prefix = "locks/";                // of the keys of locks: told to the other servers
   std::chrono::seconds largest_ttl{86400};          // nobody promises anything for longer (R32)
+  bool shared_leases = true;                        // new OwnLeases share etcd's: renewed by commits (R33)
 };
 
 }  // namespace sharedlock

@@ -75,6 +75,7 @@ Task<Result<Outcome>> EtcdShortLeases::move(const Transaction* transaction, cons
   // What has changed it since has changed what this transaction had put.
   if (!done) co_return Error{Errc::unanswered, "its lease was to end too early, and it has changed since"};
   Committed now_there = *committed;
+  now_there.first = committed->created();
   now_there.revision = done->revision;
   auto lease = done->leases.begin();
   for (std::size_t i = 0; i < ends->size(); ++i) {

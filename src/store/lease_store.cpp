@@ -31,6 +31,11 @@ const OwnLease* own_lease_of(const Mutation& mutation) {
   return put ? std::get_if<OwnLease>(&put->lifetime) : nullptr;
 }
 
+std::optional<LeaseId> shown_lease(const Entry& entry) {
+  bool shown = entry.lease != LeaseId{0} && !is_shared_lease(entry.lease);
+  return shown ? std::optional(entry.lease) : std::nullopt;
+}
+
 Result<void> check(const Transaction& transaction) {
   for (const Expect& expect : transaction.expect) {
     if (expect.key.empty()) return refused("a key may not be empty");

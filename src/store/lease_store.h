@@ -63,7 +63,8 @@ struct SessionLease {};  // lives as long as this server does; never written to 
 using Lifetime = std::variant<OwnLease, PooledLease, PooledUntil, KeepLease, SessionLease>;
 
 // What is stored under a key. `created` is the revision at which the key last came into being, `revision` that of its
-// last change.
+// last change. `lease`: the one on which it hangs. A store may let entries with leases of their own share one, whose id
+// says nothing of theirs: see shown_lease().
 struct Entry {
   std::string value;
   LeaseId lease{};
@@ -72,6 +73,10 @@ struct Entry {
 
   bool operator==(const Entry&) const = default;
 };
+
+// The OwnLease under which the entry lives, where the entry itself shows it; where not, only lease() says what hangs on
+// an id.
+std::optional<LeaseId> shown_lease(const Entry& entry);
 
 struct Expect {  // the entry is still the one seen: its revision, or kAbsent
   std::string key;
@@ -106,8 +111,13 @@ struct Committed {
   Revision revision;  // of this transaction (where it changed nothing: of the store)
   LeaseId lease{};    // of its OwnLease, if it put one
   Ttl ttl{};          // of that lease as really granted: at least what was asked for
-  // [i] of changes[i]: the lease on which an entry hangs that was put; 0 for one that was erased.
+  // [i] of changes[i]: Entry::lease of an entry that was put; 0 for one that was erased.
   std::vector<LeaseId> leases = {};
+  // Where the store has put all of it once more since, under another lease, that is `revision`, and this the first one.
+  Revision first = kAbsent;
+
+  // Entry::created of what was put where nothing stood.
+  Revision created() const { return first == kAbsent ? revision : first; }
 };
 struct Conflict {  // nothing was changed
   Revision as_of;
@@ -120,10 +130,12 @@ struct Found {
   std::optional<Entry> entry;
   Revision as_of;
 };
+using KeyedEntry = std::pair<std::string, Entry>;
 struct LeaseInfo {
   Ttl granted;
-  Ttl left;                       // rounded down
-  std::vector<std::string> keys;  // in key order
+  Ttl left;                                        // rounded down
+  std::vector<std::string> keys;                   // in key order
+  std::optional<Entry> only_entry = std::nullopt;  // of an OwnLease with one key: what stands there under it
 };
 // When a lease ends that nobody renews, on the clock of this server.
 struct LeaseLife {
@@ -132,7 +144,6 @@ struct LeaseLife {
 
   bool operator==(const LeaseLife&) const = default;
 };
-using KeyedEntry = std::pair<std::string, Entry>;
 struct Listing {
   std::vector<KeyedEntry> entries;  // in key order (bytes compared)
   bool more = false;                // there are further entries after the last one
@@ -201,20 +212,21 @@ class LeaseStore {
   // invalid_argument: see Transaction.
   virtual Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) = 0;
 
-  // Brings an OwnLease back to its full ttl, counted from this call, and returns that ttl. Only a lease on which an
-  // entry under the prefix `under` hangs is touched; for any other, and for one that has ended: lease_not_found.
-  // `unavailable` and `deadline_exceeded` also promise that the lease surely still lives; where the store can no longer
-  // promise that, it answers lease_not_found.
+  // Brings an OwnLease back to its full ttl, counted from this call, and returns that ttl. The revision of its entry
+  // may change, and nothing else of it but Entry::lease. Only a lease on which an entry under the prefix `under` hangs
+  // is touched; for any other, and for one that has ended: lease_not_found. `unavailable` and `deadline_exceeded` also
+  // promise that the lease surely still lives; where the store can no longer promise that, it answers lease_not_found.
   virtual Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) = 0;
 
   // Ends an OwnLease and erases every entry under it, at one revision. Touches what keep_alive() would; with an empty
   // `under` also a lease without entries. lease_not_found as there.
   virtual Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) = 0;
 
-  // What hangs on a lease of any kind; nothing when there is no such lease.
+  // What hangs on an OwnLease, or on the lease of an entry; nothing when there is no such lease.
   virtual Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) = 0;
 
-  // How long a lease of any kind lives yet; nothing when there is no such lease. Costs less than lease().
+  // How long the lease of an entry (Entry::lease) lives yet; nothing when there is no such lease. Costs less than
+  // lease().
   virtual Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) = 0;
 
   // Ends when everything up to `as_of` is durable: awaited before every answer that rests on what get(), list() or a

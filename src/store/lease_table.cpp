@@ -111,6 +111,8 @@ std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
   }
   for (const EntryNode& entry : node->entries) info.keys.push_back(entry.key);
   std::ranges::sort(info.keys);
+  bool shows_it = node->kind == Kind::own && info.keys.size() == 1;
+  if (shows_it) info.only_entry = node->entries.begin()->entry();
   return info;
 }
 

@@ -27,16 +27,16 @@ constexpr std::size_t kMostOpen = 256;
 
 }  // namespace
 
-PooledLeases::Place PooledLeases::join(BootTime end, Moment now) {
+PooledLeases::Place PooledLeases::join(BootTime end, Moment now, std::size_t entries) {
   forget_useless(now);
-  count(now.boot);
+  count(now.boot, entries);
   std::optional<Order> to_grant;
-  Lease* lease = find(end);
+  Lease* lease = find(end, entries);
   if (lease == nullptr) {
     to_grant = order(end, now);
     lease = &open_.back();
   }
-  --lease->places;
+  lease->places -= std::min(entries, lease->places);
   lease->joined = now.boot;
   Place place{.id = lease->id, .sent = lease->sent.boot, .granted = lease->granted, .order = to_grant, .ahead = {}};
   place.ahead = order_ahead(end, now);
@@ -60,10 +60,10 @@ void PooledLeases::drop_sent_before(BootTime moment) {
 }
 
 // Of those that are granted the one that ends first; where none is, one that will be.
-PooledLeases::Lease* PooledLeases::find(BootTime end) {
+PooledLeases::Lease* PooledLeases::find(BootTime end, std::size_t entries) {
   Lease* best = nullptr;
   for (Lease& lease : open_) {
-    if (lease.places == 0 || lease.safe_end < end || lease.safe_end > saturating_add(end, kLatest)) continue;
+    if (lease.places < entries || lease.safe_end < end || lease.safe_end > saturating_add(end, kLatest)) continue;
     bool better = !best || (lease.granted != best->granted ? lease.granted : lease.safe_end < best->safe_end);
     if (better) best = &lease;
   }
@@ -98,14 +98,14 @@ void PooledLeases::forget_useless(Moment now) {
   open_.erase(std::ranges::min_element(open_, {}, &Lease::joined));
 }
 
-void PooledLeases::count(BootTime now) {
+void PooledLeases::count(BootTime now, std::size_t entries) {
   auto second = std::chrono::floor<std::chrono::seconds>(now.time_since_epoch());
   if (second != second_) {
     joined_before_ = second == second_ + std::chrono::seconds(1) ? joined_ : 0;
     joined_ = 0;
     second_ = second;
   }
-  ++joined_;
+  joined_ += entries;
 }
 
 }  // namespace sharedlock

@@ -40,8 +40,8 @@ class PooledLeases {
     std::vector<Order> ahead;    // and these, so that others need not wait when this one is full
   };
 
-  // Takes a place for an entry that must live until `end`.
-  Place join(BootTime end, Moment now);
+  // Takes places, all under one lease, for entries that must live until `end`; no more than kMostEntries.
+  Place join(BootTime end, Moment now, std::size_t entries = 1);
 
   // What became of an order: the ttl that was answered, or nothing.
   void granted(LeaseId id, Ttl ttl);
@@ -64,11 +64,11 @@ class PooledLeases {
     bool granted = false;
   };
 
-  Lease* find(BootTime end);
+  Lease* find(BootTime end, std::size_t entries);
   Order order(BootTime end, Moment now);
   std::vector<Order> order_ahead(BootTime end, Moment now);
   void forget_useless(Moment now);
-  void count(BootTime now);
+  void count(BootTime now, std::size_t entries);
 
   std::vector<Lease> open_;
   // How many joined in the present second of the clock, and in the one before.

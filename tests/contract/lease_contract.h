@@ -24,8 +24,8 @@ TYPED_TEST_P(StoreLeases, StorePicksTheIdOfAnOwnLease) {
   EXPECT_GT(b.lease, LeaseId{0});
   EXPECT_NE(a.lease, b.lease);
   EXPECT_GE(a.ttl, this->kTtl);
-  EXPECT_EQ(this->client.get(this->key("a")).value().lease, a.lease);
-  EXPECT_EQ(this->client.get(this->key("b")).value().lease, b.lease);
+  EXPECT_THAT(this->client.keys_of(a.lease), ElementsAre(this->key("a")));
+  EXPECT_THAT(this->client.keys_of(b.lease), ElementsAre(this->key("b")));
 }
 
 TYPED_TEST_P(StoreLeases, OwnLeaseTakesTheIdGiven) {
@@ -35,7 +35,20 @@ TYPED_TEST_P(StoreLeases, OwnLeaseTakesTheIdGiven) {
 
   EXPECT_EQ(committed.lease, id);
   EXPECT_GE(committed.ttl, this->kTtl);
-  EXPECT_EQ(this->client.get(this->key("a")).value().lease, id);
+  EXPECT_THAT(this->client.keys_of(id), ElementsAre(this->key("a")));
+}
+
+// Where it does not, nobody can take the lease that it shares with others for its own.
+TYPED_TEST_P(StoreLeases, SafetyR33_AnEntryShowsItsOwnLeaseOrNone) {
+  Committed committed = this->client.create(this->key("a"), "", this->kOwn);
+  Entry entry = this->client.get(this->key("a")).value();
+
+  auto shown = shown_lease(entry);
+  EXPECT_TRUE(!shown || shown == committed.lease);
+  if (shown) return;
+  EXPECT_EQ(error_of(this->client.keep_alive(entry.lease, this->prefix)), Errc::lease_not_found);
+  EXPECT_EQ(error_of(this->client.revoke(entry.lease, this->prefix)), Errc::lease_not_found);
+  EXPECT_EQ(error_of(this->client.revoke(entry.lease, "")), Errc::lease_not_found);
 }
 
 TYPED_TEST_P(StoreLeases, CommitAnswersTheOwnLeaseAmongOtherPuts) {
@@ -46,11 +59,10 @@ TYPED_TEST_P(StoreLeases, CommitAnswersTheOwnLeaseAmongOtherPuts) {
                    Put{this->key("session"), "", SessionLease{}}}});
 
   LeaseId pooled = this->client.get(this->key("pooled")).value().lease;
-  LeaseId own = this->client.get(this->key("own")).value().lease;
   LeaseId session = this->client.get(this->key("session")).value().lease;
-  EXPECT_EQ(committed.lease, own);
-  EXPECT_NE(own, pooled);
-  EXPECT_NE(own, session);
+  EXPECT_THAT(this->client.keys_of(committed.lease), ElementsAre(this->key("own")));
+  EXPECT_NE(committed.lease, pooled);
+  EXPECT_NE(committed.lease, session);
   EXPECT_NE(pooled, session);
 }
 
@@ -121,8 +133,7 @@ TYPED_TEST_P(StoreLeases, ExpiredEntryIsAbsentForACommit) {
 }
 
 TYPED_TEST_P(StoreLeases, KeepAliveBringsBackTheFullTtl) {
-  Committed kept = this->client.create(this->key("a"), "", this->kOwn);
-  auto before = this->client.get(this->key("a"));
+  Committed kept = this->client.create(this->key("a"), "value", this->kOwn);
 
   for (int i = 0; i < 3; ++i) {
     this->backend.pass(this->kTtl - Ttl{1});
@@ -131,7 +142,10 @@ TYPED_TEST_P(StoreLeases, KeepAliveBringsBackTheFullTtl) {
     EXPECT_EQ(*ttl, kept.ttl);
   }
   this->backend.pass(this->kTtl - Ttl{1});
-  EXPECT_EQ(this->client.get(this->key("a")), before);
+  auto after = this->client.get(this->key("a"));
+  ASSERT_TRUE(after);
+  EXPECT_EQ(after->value, "value");
+  EXPECT_EQ(after->created, kept.revision) << "and with it the token";
 
   this->backend.pass(Ttl{1} + this->kSlack);
   EXPECT_TRUE(this->comes_to_an_end("a"));
@@ -237,7 +251,6 @@ TYPED_TEST_P(StoreLeases, OverwritingMovesTheEntryToItsLease) {
   LeaseId first = this->client.create(this->key("a"), "first", this->kOwn).lease;
   LeaseId second = this->client.put(this->key("a"), "second", OwnLease{.ttl = Ttl{600}, .id = std::nullopt}).lease;
 
-  EXPECT_EQ(this->client.get(this->key("a")).value().lease, second);
   EXPECT_THAT(this->client.keys_of(first), IsEmpty());
   EXPECT_THAT(this->client.keys_of(second), ElementsAre(this->key("a")));
   EXPECT_EQ(error_of(this->client.keep_alive(first, this->prefix)), Errc::lease_not_found);
@@ -320,15 +333,18 @@ TYPED_TEST_P(StoreLeases, AnUnknownLeaseHasNoLife) {
   EXPECT_EQ(this->client.lease_life(this->some_lease_id()), std::nullopt);
 }
 
-REGISTER_TYPED_TEST_SUITE_P(
-    StoreLeases, StorePicksTheIdOfAnOwnLease, OwnLeaseTakesTheIdGiven, CommitAnswersTheOwnLeaseAmongOtherPuts,
-    IdThatHoldsAnEntryIsRefused, IdOfAnEmptyLeaseIsTakenOverWithTheTtlAsked, EntriesLiveForTheirTtlAndEnd,
-    ExpiredEntryIsAbsentForACommit, KeepAliveBringsBackTheFullTtl, KeepAliveUnderAnotherPrefixTouchesNothing,
-    KeepAliveOfAnUnknownLeaseFindsNothing, EndedLeaseIsNotFound, PooledLeaseCanNotBeKeptAliveOrRevoked,
-    SessionLeaseCanNotBeKeptAliveOrRevoked, RevokeErasesTheEntry, RevokeUnderAnotherPrefixTouchesNothing,
-    EmptyLeaseIsRevokedUnderTheEmptyPrefixOnly, OwnLeaseWithoutEntriesLivesToItsTtl, OverwritingMovesTheEntryToItsLease,
-    RevokingTheOldLeaseLeavesTheMovedEntry, OverwritingUnderANewPooledLeaseRenews, EntryUntilAMomentLivesToItAndEnds,
-    OverwritingMayKeepTheLease, CommitNamesTheLeaseOfEachEntry, AnUnknownLeaseHasNoLife);
+REGISTER_TYPED_TEST_SUITE_P(StoreLeases, StorePicksTheIdOfAnOwnLease, OwnLeaseTakesTheIdGiven,
+                            SafetyR33_AnEntryShowsItsOwnLeaseOrNone, CommitAnswersTheOwnLeaseAmongOtherPuts,
+                            IdThatHoldsAnEntryIsRefused, IdOfAnEmptyLeaseIsTakenOverWithTheTtlAsked,
+                            EntriesLiveForTheirTtlAndEnd, ExpiredEntryIsAbsentForACommit, KeepAliveBringsBackTheFullTtl,
+                            KeepAliveUnderAnotherPrefixTouchesNothing, KeepAliveOfAnUnknownLeaseFindsNothing,
+                            EndedLeaseIsNotFound, PooledLeaseCanNotBeKeptAliveOrRevoked,
+                            SessionLeaseCanNotBeKeptAliveOrRevoked, RevokeErasesTheEntry,
+                            RevokeUnderAnotherPrefixTouchesNothing, EmptyLeaseIsRevokedUnderTheEmptyPrefixOnly,
+                            OwnLeaseWithoutEntriesLivesToItsTtl, OverwritingMovesTheEntryToItsLease,
+                            RevokingTheOldLeaseLeavesTheMovedEntry, OverwritingUnderANewPooledLeaseRenews,
+                            EntryUntilAMomentLivesToItAndEnds, OverwritingMayKeepTheLease,
+                            CommitNamesTheLeaseOfEachEntry, AnUnknownLeaseHasNoLife);
 
 template <class Backend>
 class StoreLeaseInfo : public StoreContract<Backend> {};

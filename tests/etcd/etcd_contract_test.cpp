@@ -8,7 +8,9 @@
 
 namespace sharedlock::test {
 
-// All tests of the program share one etcd; each has a store of its own on it.
+// All tests of the program share one etcd; each has a store of its own on it. `Shared`: its OwnLeases share etcd's
+// (R33).
+template <bool Shared>
 class EtcdBackend {
  public:
   LeaseStore& store() { return *store_; }
@@ -21,6 +23,7 @@ class EtcdBackend {
   static EtcdOptions options() {
     EtcdOptions options;
     options.endpoints = EtcdServer::shared().urls();
+    options.shared_leases = Shared;
     return options;
   }
 
@@ -28,6 +31,7 @@ class EtcdBackend {
   std::unique_ptr<LeaseStore> store_ = make_etcd_store(options(), clock_, silent_log()).value();
 };
 
-SHAREDLOCK_INSTANTIATE_STORE_CONTRACT(Etcd, EtcdBackend);
+SHAREDLOCK_INSTANTIATE_STORE_CONTRACT(Etcd, EtcdBackend<true>);
+SHAREDLOCK_INSTANTIATE_STORE_CONTRACT(EtcdOwnLeases, EtcdBackend<false>);
 
 }  // namespace sharedlock::test

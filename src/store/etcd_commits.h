@@ -1,0 +1,71 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "store/etcd_leases.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+class EtcdLeasePool;
+class EtcdReads;
+class EtcdSession;
+class EtcdShortLeases;
+class EtcdWrites;
+struct EtcdCommitLeases;
+template <class Kind>
+class EtcdBatchQueue;
+
+// Carries out transactions: has the leases granted that they need, sends them with others, and reads what became of
+// them. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls.
+class EtcdCommits {
+ public:
+  // Held for as long as what was sent for a commit is still being tried.
+  using Trace = std::shared_ptr<const void>;
+
+  EtcdCommits(EtcdBatchQueue<EtcdReads>& reads, EtcdBatchQueue<EtcdWrites>& writes, EtcdLeases& leases,
+              EtcdLeasePool& pool, EtcdShortLeases& short_leases, EtcdSession& session, const Clock& clock,
+              int max_retries)
+      : reads_(reads),
+        writes_(writes),
+        leases_(leases),
+        pool_(pool),
+        short_leases_(short_leases),
+        session_(session),
+        clock_(clock),
+        max_retries_(max_retries) {}
+
+  // As LeaseStore::commit() says, of a transaction that makes sense, and whose call began at that time. Those who want
+  // an OwnLease of one id must come one after the other. `look_first`: so that what is refused costs etcd no write.
+  Task<Result<Outcome>> commit(Transaction transaction, BootTime called, bool look_first, Deadline deadline,
+                               Trace trace = nullptr);
+
+  // Of a commit of which nothing was sent.
+  static Error not_sent(Error error);
+
+ private:
+  Task<Result<std::optional<Conflict>>> look(const Transaction& transaction, Deadline deadline);
+  Task<Result<void>> grant_all(const Transaction* transaction, EtcdCommitLeases* leases, BootTime called,
+                               Deadline deadline);
+  Task<Result<LeaseId>> lease_for(const Lifetime* lifetime, EtcdCommitLeases* leases, Deadline deadline);
+  Task<Result<LeaseId>> share(BootTime end, const Transaction* transaction, EtcdCommitLeases* leases, BootTime called,
+                              Deadline deadline);
+  Task<Result<Outcome>> apply(const Transaction* transaction, const EtcdCommitLeases* leases, Deadline deadline,
+                              Trace trace);
+  void forget(const EtcdCommitLeases& leases);
+
+  EtcdBatchQueue<EtcdReads>& reads_;
+  EtcdBatchQueue<EtcdWrites>& writes_;
+  EtcdLeases& leases_;
+  EtcdLeasePool& pool_;
+  EtcdShortLeases& short_leases_;
+  EtcdSession& session_;
+  const Clock& clock_;
+  const int max_retries_;
+};
+
+}  // namespace sharedlock

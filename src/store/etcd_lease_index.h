@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "store/lease_store.h"
+
+// What tells what hangs on an OwnLease whose entry shares a lease of etcd with others (R33): an index entry, put
+// together with it, each time, and under the same lease. Pure.
+namespace sharedlock {
+
+inline constexpr std::string_view kLeaseIndexPrefix = "/shared-lock.id/";
+
+struct LeaseIndex {
+  Ttl ttl;
+  std::string key;
+
+  bool operator==(const LeaseIndex&) const = default;
+};
+
+// Where the index entry of a lease is.
+std::string lease_index_key(LeaseId id);
+
+// As text: `10 /shared-lock/a key`.
+std::string to_text(const LeaseIndex& index);
+std::optional<LeaseIndex> parse_lease_index(std::string_view text);  // nothing: no such text
+
+// Whether an index entry which names the key of that entry tells the truth. Otherwise the entry has been erased, taken
+// by somebody else, or put again by somebody who knows nothing of the index; then nothing hangs on that lease.
+bool is_true_of(const Entry& index, const std::optional<Entry>& entry);
+
+}  // namespace sharedlock
