@@ -74,6 +74,7 @@ Result<EtcdOptions> etcd_options(const LoadedSettings& loaded) {
   options.advice = "for one machine without etcd, set SHARED_LOCK_STORAGE_TYPE=embedded";
   options.token_base = token_base(loaded);
   options.key_prefix = settings.key_prefix;
+  options.shared_leases = settings.etcd_leases == config::EtcdLeaseKind::shared;
   options.largest_ttl = std::max<Ttl>(settings.max_lease_ttl, options.largest_ttl);
   if (!config::uses_etcd_tls(settings)) return options;
   auto tls = read_tls(loaded);

@@ -215,6 +215,15 @@ const Option kTable[] = {
      .group = Group::etcd,
      .field = &S::etcd_client_key,
      .help = "PEM file with the key of that certificate. The default counts only if the file exists."},
+    {.flag = "etcd-leases",
+     .properties = {"shared-lock.etcd.leases"},
+     .environment = {"SHARED_LOCK_ETCD_LEASES"},
+     .group = Group::etcd,
+     .field = &S::etcd_leases,
+     .help =
+         "What the lease API's leases are in etcd. `shared`: renewed as locks are, by commits; not while a server of "
+         "the Go service, or one of this service older than this setting, can be reached. `own`: one of etcd's "
+         "leases each, as those know them; renewed by what a leader of etcd may get wrong (docs/operations.md)."},
     {.flag = "cache",
      .properties = {"shared-lock.cache.enabled"},
      .environment = {"SHARED_LOCK_CACHE_ENABLED"},
@@ -255,7 +264,8 @@ const Option kTable[] = {
      .group = Group::locks,
      .field = &S::expose_holder_lease_id,
      .help =
-         "Put the holder's lease id into refusals (202), as the original did: whoever reads it can end that lease."},
+         "Put the holder's lease id into refusals (202), as the original did: whoever reads it can end that lease. On "
+         "etcd only that of a lease of etcd's own (`SHARED_LOCK_ETCD_LEASES`) is known."},
     {.flag = "token-base",
      .properties = {"shared-lock.token-base"},
      .environment = {"SHARED_LOCK_TOKEN_BASE"},

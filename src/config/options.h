@@ -19,7 +19,7 @@ using Field = std::variant<bool Settings::*, std::uint16_t Settings::*, std::uin
                            std::chrono::nanoseconds Settings::*, std::chrono::milliseconds Settings::*, Ttl Settings::*,
                            std::string Settings::*, std::filesystem::path Settings::*, PemPath Settings::*,
                            std::vector<std::string> Settings::*, LogLevel Settings::*, StorageType Settings::*,
-                           LeaseAuthentication Settings::*>;
+                           LeaseAuthentication Settings::*, EtcdLeaseKind Settings::*>;
 
 // The least and the greatest number allowed; of milliseconds or seconds where the field is a time in those.
 struct Bounds {

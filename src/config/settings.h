@@ -16,6 +16,9 @@ enum class StorageType { etcd, embedded, memory };
 // Whether the lease API asks for the same authentication as the lock API.
 enum class LeaseAuthentication { inherit, off };
 
+// What the leases of the lease API are in etcd: entries that share etcd's leases with others, or one of those each.
+enum class EtcdLeaseKind { shared, own };
+
 // The path of a PEM file. One that was set must exist; the default counts only if the file does.
 struct PemPath {
   std::string path;  // empty: none
@@ -63,6 +66,7 @@ struct Settings {
   PemPath etcd_ca_cert{"/etc/etcd/ca.crt"};
   PemPath etcd_client_cert{"/etc/etcd/client.crt"};
   PemPath etcd_client_key{"/etc/etcd/client.key"};
+  EtcdLeaseKind etcd_leases = EtcdLeaseKind::shared;
   bool cache_enabled = false;
   std::uint64_t cache_size = 1000;  // entries
 

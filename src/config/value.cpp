@@ -30,6 +30,8 @@ constexpr std::array<std::pair<std::string_view, LogLevel>, 4> kLogLevels{
     {{"debug", LogLevel::debug}, {"info", LogLevel::info}, {"warn", LogLevel::warn}, {"error", LogLevel::error}}};
 constexpr std::array<std::pair<std::string_view, LeaseAuthentication>, 2> kLeaseAuthentications{
     {{"inherit", LeaseAuthentication::inherit}, {"off", LeaseAuthentication::off}}};
+constexpr std::array<std::pair<std::string_view, EtcdLeaseKind>, 2> kEtcdLeaseKinds{
+    {{"shared", EtcdLeaseKind::shared}, {"own", EtcdLeaseKind::own}}};
 constexpr std::array<std::pair<std::string_view, bool>, 10> kBooleans{{{"true", true},
                                                                        {"false", false},
                                                                        {"1", true},
@@ -49,6 +51,9 @@ Words<LogLevel> words_of(LogLevel) {
 }
 Words<LeaseAuthentication> words_of(LeaseAuthentication) {
   return kLeaseAuthentications;
+}
+Words<EtcdLeaseKind> words_of(EtcdLeaseKind) {
+  return kEtcdLeaseKinds;
 }
 Words<bool> words_of(bool) {
   return kBooleans;

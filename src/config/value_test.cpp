@@ -104,6 +104,8 @@ TEST(Value, Enums) {
   EXPECT_EQ(settings_with("storage", "mock").storage_type, StorageType::memory);
   EXPECT_EQ(settings_with("storage", "ETCD").storage_type, StorageType::etcd);
   EXPECT_EQ(settings_with("log", "info").log_level, LogLevel::info);
+  EXPECT_EQ(settings_with("etcd-leases", "own").etcd_leases, EtcdLeaseKind::own);
+  EXPECT_EQ(settings_with("etcd-leases", "shared").etcd_leases, EtcdLeaseKind::shared);
   EXPECT_EQ(settings_with("lease-authentication", "off").lease_authentication, LeaseAuthentication::off);
   EXPECT_EQ(complaint("storage", "redis"), "must be etcd, embedded, memory or mock");
   EXPECT_EQ(complaint("log", "trace"), "must be debug, info, warn or error");

@@ -33,7 +33,6 @@ struct Fault {
   std::array<int, 3> fixed;
 };
 constexpr Fault kFaults[] = {
-    {"a leader that was paused may end live leases when it wakes", {31, 13, 0}},
     {"a watch may lose events after a compaction", {36, 0, 0}},
     {"a renewal may succeed on a lease that has just ended", {38, 23, 5}},
     {"nested transactions bypass role checks (CVE-2026-33343), and reads may be stale after a pause", {42, 28, 9}},

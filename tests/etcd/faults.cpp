@@ -39,8 +39,6 @@ void StoreUnderFaults::run_round() {
   std::size_t leader = etcd_->leader();
   bool leads = up_to(1) == 0;
   std::size_t member = leads ? leader : (leader + 1 + up_to(1)) % etcd_->size();
-  Moment begin = now();
-  bool fails_for_members = true;
   switch (up_to(4)) {
     case 0:
       kill_member(member);
@@ -54,10 +52,8 @@ void StoreUnderFaults::run_round() {
       break;
     default:
       cut_member_from_us(member);
-      fails_for_members = false;
       break;
   }
-  if (fails_for_members) member_faults_.push_back({begin, now()});
   pass(between(200, 800));
 }
 
@@ -71,21 +67,16 @@ void StoreUnderFaults::kill_member(std::size_t member) {
 // Often for longer than leases last.
 void StoreUnderFaults::stop_member(std::size_t member, bool leads) {
   note(leads ? "leader stopped" : "follower stopped", member);
-  Moment begin = now();
   etcd_->member(member).stop();
   disturb(between(1500, 6000));
-  if (leads) leader_pauses_.push_back({begin, now()});
   etcd_->member(member).resume();
   events_.push_back({now(), "goes on"});
 }
 
 void StoreUnderFaults::cut_member_from_members(std::size_t member, bool leads) {
   note(leads ? "leader cut from members" : "follower cut from members", member);
-  Moment begin = now();
   lan_->cut_from_members(member);
   disturb(between(500, 4000));
-  // What it proposed meanwhile, as one that believed to lead, waits for a leader.
-  if (leads) leader_pauses_.push_back({begin, now()});
   lan_->join_to_members(member);
   events_.push_back({now(), "mended"});
 }
@@ -167,9 +158,7 @@ void StoreUnderFaults::move_leader() {
   std::size_t member = up_to(etcd_->size() - 1);
   std::array<char, 20> id{};
   std::snprintf(id.data(), id.size(), "%llx", static_cast<unsigned long long>(etcd_->member(member).id()));
-  Moment begin = now();
   bool moved = etcdctl({"move-leader", id.data()});
-  member_faults_.push_back({begin, now()});
   if (moved) note("leader moved", member);
 }
 

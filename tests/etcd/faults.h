@@ -38,10 +38,6 @@ class StoreUnderFaults {
     std::string fault;
   };
   const std::vector<Event>& events() const { return events_; }
-  // When a member that led stood still.
-  const std::vector<Span>& leader_pauses() const { return leader_pauses_; }
-  // When a member was dead, stood still or was cut off from the others, or the leader was moved.
-  const std::vector<Span>& member_faults() const { return member_faults_; }
 
   // One member fails for a while, and smaller things happen meanwhile; then all is mended.
   void run_round();
@@ -84,8 +80,6 @@ class StoreUnderFaults {
   int lives_ = 0;
   std::map<std::string, int> faults_;
   std::vector<Event> events_;
-  std::vector<Span> leader_pauses_;
-  std::vector<Span> member_faults_;
 };
 
 }  // namespace sharedlock::test

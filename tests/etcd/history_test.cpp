@@ -86,10 +86,6 @@ class EtcdHistory : public testing::Test {
     History history{.operations = crowd.finish(), .clock_skew = 2 * StoreUnderFaults::kClockOffset};
     store_->end_servers();
     history.settled.assign(static_cast<std::size_t>(store_->lives()), std::chrono::steady_clock::now());
-    auto meanwhile = [&](const Span& span) { return span.from >= contended.begin; };
-    std::ranges::copy_if(store_->leader_pauses(), std::back_inserter(history.leader_pauses), meanwhile);
-    std::ranges::copy_if(store_->member_faults(), std::back_inserter(history.member_faults), meanwhile);
-    std::ranges::sort(history.member_faults, {}, &Span::from);
     store_->start_servers();
     wait_until_free(contended, history);
     judge(history, busy);
@@ -123,11 +119,8 @@ class EtcdHistory : public testing::Test {
       std::string resource = violation.substr(0, violation.find(':'));
       if (told.size() < 5 && told.insert(resource).second) tell_about(history, resource);
     }
-    History nothing_excused = history;
-    nothing_excused.leader_pauses.clear();
-    std::size_t all = violations_in(nothing_excused, LostKeepAlive::is_doubtful).size();
     EXPECT_GT(summary_.lowest_grant(history), summary_.highest_token) << "tokens of an earlier history come again";
-    summary_.add(history, busy, violations.size(), all - violations.size());
+    summary_.add(history, busy, violations.size());
     summary_.faults = store_->faults();
     std::printf("%s\n", summary_.line().c_str());
     std::fflush(stdout);

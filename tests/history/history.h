@@ -59,12 +59,6 @@ struct History {
   // [life]: from when on nothing happens any more of what that server was asked and did not answer. With a store of its
   // own that is when it is dead; what etcd was asked may happen long after.
   std::vector<Moment> settled = {};
-  // When a leader of etcd was stopped, or cut off from the others. Old ones that are back revoke leases which were kept
-  // alive meanwhile.
-  std::vector<Span> leader_pauses = {};
-  // When a member of etcd was dead, stopped, or cut off from the others, or the leader was moved; in the order of
-  // their beginnings.
-  std::vector<Span> member_faults = {};
   // The clocks of the servers differ by no more than this. It makes renewals by the clock ahead come too late.
   std::chrono::seconds clock_skew{0};
 };

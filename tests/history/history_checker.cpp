@@ -17,12 +17,6 @@ using Operations = std::vector<const Operation*>;
 using Holder = std::pair<Client, int>;  // and its instance
 
 constexpr Moment kAlways = Moment::min();
-// So long a leader that wakes may still believe to lead. Meanwhile it makes up its mind which leases to revoke, and has
-// the new leader revoke them, sixteen at a time; when those get lost in the change of leaders, or as another member
-// fails, it waits seven seconds for them before it goes on with the others.
-constexpr std::chrono::seconds kWaking{2};
-constexpr std::chrono::seconds kRevoking{kWaking + std::chrono::seconds(7 + 1)};
-
 Holder holder_of(const Operation& operation) {
   return {operation.client, operation.instance};
 }
@@ -69,16 +63,15 @@ struct Holding {
   std::optional<Holder> holder;  // nothing: it was seen, but nobody was told that it is his
   std::string owner;
   std::int64_t lease = 0;
-  Moment asked = kAlways;        // it began after that
-  Moment seen = kNever;          // it surely had begun
-  Moment safe_until = kAlways;   // it does not end by its ttl before that
-  Moment may_end = kAlways;      // it can't have ended before that
-  Moment surely_over = kNever;   // it can't be seen by what was asked after that
-  Moment newer_seen = kNever;    // when a newer holding surely had begun
-  Moment others_seen = kNever;   // one that is surely not of the same holder
-  Moment excused_from = kNever;  // a waking leader may have ended it from then on
-  std::vector<Promise> locked;   // lock API: what its grant and renewals promised, in the order of asking
-  Operations evidence;           // answers that say that it is held
+  Moment asked = kAlways;       // it began after that
+  Moment seen = kNever;         // it surely had begun
+  Moment safe_until = kAlways;  // it does not end by its ttl before that
+  Moment may_end = kAlways;     // it can't have ended before that
+  Moment surely_over = kNever;  // it can't be seen by what was asked after that
+  Moment newer_seen = kNever;   // when a newer holding surely had begun
+  Moment others_seen = kNever;  // one that is surely not of the same holder
+  std::vector<Promise> locked;  // lock API: what its grant and renewals promised, in the order of asking
+  Operations evidence;          // answers that say that it is held
 };
 
 // A time in which somebody may hold the resource: after `asked`, and not for what is asked after `over`.
@@ -105,7 +98,6 @@ class ResourceCheck {
     extend_by_renewals();
     bound_by_own_deeds();
     bound_by_returned_leases();
-    excuse_by_leader_pauses();
     bound_by_absences();
     order_holdings();
     check_order();
@@ -220,47 +212,6 @@ class ResourceCheck {
         holding->surely_over = std::min(holding->surely_over, operation->answered);
       }
     }
-  }
-
-  void excuse_by_leader_pauses() {
-    for (auto& [token, holding] : by_token_) {
-      if (holding.lease == 0) continue;
-      for (const Span& pause : history_.leader_pauses) {
-        if (!may_revoke_on_waking(holding, pause, revoking_until(pause))) continue;
-        holding.excused_from = std::min(holding.excused_from, pause.to);
-      }
-      holding.may_end = std::min(holding.may_end, holding.excused_from);
-    }
-  }
-
-  // What it revokes gets lost, and is tried again, each time that a member fails meanwhile.
-  Moment revoking_until(const Span& pause) const {
-    Moment until = pause.to + kRevoking;
-    for (const Span& fault : history_.member_faults) {
-      if (fault.from <= until && fault.to >= pause.to) until = std::max(until, fault.to + kRevoking);
-    }
-    return until;
-  }
-
-  // Whether the leader that was stopped can't know that the lease was kept alive. What lives long after it woke was
-  // spared.
-  static bool may_revoke_on_waking(const Holding& holding, const Span& pause, Moment revoking_until) {
-    Moment end_known_before = kAlways;
-    Moment end_perhaps_known = Moment::max();  // it may have stopped before it answered what it had done
-    bool kept_meanwhile = false;
-    bool spared = false;
-    for (const Operation* evidence : holding.evidence) {
-      if (evidence->kind == Kind::look) continue;
-      bool before = evidence->answered <= pause.from;
-      if (before) end_known_before = std::max(end_known_before, evidence->asked + evidence->ttl);
-      bool perhaps = !before && evidence->asked <= pause.from;
-      if (perhaps) end_perhaps_known = std::min(end_perhaps_known, evidence->asked + evidence->ttl);
-      kept_meanwhile |= !before && evidence->kind == Kind::keep_alive && evidence->asked <= revoking_until;
-      spared |= evidence->asked > revoking_until;
-    }
-    bool known = end_known_before != kAlways;
-    Moment end = known ? end_known_before : end_perhaps_known;
-    return kept_meanwhile && !spared && end < pause.to + kWaking;
   }
 
   // What was told to be over does not come back. A holding that was not seen before may have begun since.
@@ -381,7 +332,7 @@ class ResourceCheck {
     for (const Operation* operation : operations_) {
       if (operation->kind != Kind::keep_alive || operation->answer != Answer::absent) continue;
       const Holding* holding = with_lease(*operation);
-      if (!holding || operation->answered >= holding->excused_from) continue;
+      if (!holding) continue;
       auto broken = [&](const Promise& promise) {
         return promise.known <= operation->asked && operation->answered < promise.until;
       };

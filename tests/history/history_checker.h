@@ -35,10 +35,6 @@ enum class LostKeepAlive {
 //
 // When a holding provably had begun: tokens are revisions of the store, the same row of numbers for all its resources.
 // So all tokens up to one that was answered had been given by then.
-//
-// Excused is this alone: a lease that was kept alive while a leader of etcd was stopped, or cut off from the others,
-// for longer than what that leader knew of it may end early within ten seconds after that leader is back, or after
-// members failed within such a time. Its next keepalive that is answered must say so.
 std::vector<std::string> violations_in(const History& history, LostKeepAlive lost = LostKeepAlive::is_gone);
 
 }  // namespace sharedlock::test

@@ -22,10 +22,9 @@ bool is_grant(const Operation& operation) {
 
 }  // namespace
 
-void Summary::add(const History& history, Span busy, std::size_t violations_in_it, std::size_t excused_in_it) {
+void Summary::add(const History& history, Span busy, std::size_t violations_in_it) {
   ++histories;
   violations += violations_in_it;
-  excused += excused_in_it;
   std::vector<Moment> grants{busy.from, busy.to};
   for (const Operation& operation : history.operations) {
     ++requests;
@@ -78,18 +77,26 @@ std::string Summary::text() const {
                      std::to_string(all_faults()) + " faults:";
   for (const auto& [name, count] : faults) text += " " + std::to_string(count) + " " + name + ",";
   text.back() = '\n';
-  return text + "longest time without a grant: " + std::to_string(longest_without_grant.count()) + " ms; " +
-         std::to_string(excused) + " early ends when a leader woke; violations: " + std::to_string(violations) + "\n";
+  return text + "longest time without a grant: " + std::to_string(longest_without_grant.count()) +
+         " ms; violations: " + std::to_string(violations) + "\n";
 }
 
 void Summary::write_json(const std::string& file, std::uint64_t seed) const {
   boost::json::object by_kind;
   for (const auto& [name, count] : faults) by_kind[name] = count;
-  boost::json::object all{{"seed", seed},         {"histories", histories},  {"requests", requests},
-                          {"locks", locks},       {"leases", leases},        {"renewals", renewals},
-                          {"releases", releases}, {"refusals", refusals},    {"lost", lost},
-                          {"unknown", unknown},   {"waited", waited},        {"waitedInVain", waited_in_vain},
-                          {"excused", excused},   {"violations", violations}};
+  boost::json::object all{{"seed", seed},
+                          {"histories", histories},
+                          {"requests", requests},
+                          {"locks", locks},
+                          {"leases", leases},
+                          {"renewals", renewals},
+                          {"releases", releases},
+                          {"refusals", refusals},
+                          {"lost", lost},
+                          {"unknown", unknown},
+                          {"waited", waited},
+                          {"waitedInVain", waited_in_vain},
+                          {"violations", violations}};
   all["longestWithoutGrantMs"] = longest_without_grant.count();
   all["faults"] = by_kind;
   std::ofstream(file) << boost::json::serialize(all) << '\n';

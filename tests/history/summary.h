@@ -23,14 +23,13 @@ struct Summary {
   std::size_t waited_in_vain = 0;  // of these: refused, or not known
   std::size_t unknown = 0;         // without an answer, or with one that leaves it open
   std::size_t lost = 0;            // keepalives that were answered 204
-  std::size_t excused = 0;         // ends that only a leader's waking explains
   std::size_t violations = 0;      // of what must hold
   std::chrono::milliseconds longest_without_grant{0};
   std::int64_t highest_token = 0;
   std::map<std::string, int> faults;
 
   // `busy` is when clients were at work.
-  void add(const History& history, Span busy, std::size_t violations_in_it, std::size_t excused_in_it);
+  void add(const History& history, Span busy, std::size_t violations_in_it);
   static std::int64_t lowest_grant(const History& history);
   int all_faults() const;
 
