@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 constexpr std::chrono::seconds kSpare{1};
 // So much of a lease nobody counts on: etcd tells in whole seconds, rounded down, how long it lives yet (R34).
 constexpr std::chrono::seconds kRounding{1};
+// etcd grants no longer ones. Whoever needs all of it has a lease of his own.
+constexpr Ttl kLongestTtl{9'000'000'000};
 // No entry can be joined with one that ends so much earlier, unless etcd grants for longer than it is asked.
 constexpr std::chrono::seconds kLatest{2};
 // Clocks that moved apart by more say that a machine slept or was moved: what was counted on one of them is doubtful.
@@ -72,7 +74,7 @@ PooledLeases::Lease* PooledLeases::find(BootTime end, std::size_t entries) {
 
 PooledLeases::Order PooledLeases::order(BootTime end, Moment now) {
   Ttl needed = end > now.boot ? std::chrono::ceil<Ttl>(end - now.boot) : Ttl(0);
-  Order order{random_shared_lease_id(), needed + kSpare + kRounding};
+  Order order{random_shared_lease_id(), std::min(needed + kSpare + kRounding, kLongestTtl)};
   BootTime safe_end = saturating_add(now.boot, order.ttl - kRounding);
   open_.push_back(Lease{.id = order.id, .sent = now, .safe_end = safe_end, .joined = now.boot});
   return order;

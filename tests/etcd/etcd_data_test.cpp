@@ -84,7 +84,8 @@ TEST_F(EtcdData, LeasesStandWhereTheSeedPutsThem) {
   auto granted = std::get<LeaseGrant>(grant(key).value());
 
   EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", "/shared-lock/" + key}), "value\n");
-  EXPECT_THAT(etcd.etcdctl({"lease", "timetolive", hex(granted.id), "--keys"}), HasSubstr("/shared-lock/" + key));
+  EXPECT_EQ(etcd.etcdctl({"get", "--print-value-only", "/shared-lock.id/" + std::to_string(number_of(granted.id))}),
+            "30 /shared-lock/" + key + "\n");
 }
 
 TEST_F(EtcdData, LocksStandWhereTheSeedPutsThem) {
@@ -159,9 +160,10 @@ TEST_F(EtcdData, SafetyR04_AKeyThatWasDeletedByHandEndsItsHolding) {
 }
 
 TEST_F(EtcdData, ALeaseThatWasRevokedByHandIsLost) {
-  auto granted = std::get<LeaseGrant>(grant(unique()).value());
+  std::string key = unique();
+  auto granted = std::get<LeaseGrant>(grant(key).value());
 
-  etcd.etcdctl({"lease", "revoke", hex(granted.id)});
+  etcd.etcdctl({"lease", "revoke", hex(client.get("/shared-lock/" + key).value().lease)});
 
   EXPECT_EQ(error_of(keep_alive(granted.id)), Errc::lease_not_found);
 }

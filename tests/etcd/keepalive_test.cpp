@@ -1,4 +1,5 @@
-// Keepalives that a watch spares a look at what hangs on their lease: they cost less, and believe no less (R4).
+// Keepalives of etcd's own leases that a watch spares a look at what hangs on them: they cost less, and believe no less
+// (R4).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,8 @@ namespace {
 
 using std::chrono::seconds;
 using testing::ElementsAre;
+
+const Environment kOwn{{"SHARED_LOCK_ETCD_LEASES", "own"}};
 
 // How often this member was asked what hangs on a lease.
 double looks_at(EtcdServer& etcd, std::size_t member) {
@@ -49,7 +52,7 @@ class EtcdKeepaliveLooks : public testing::Test {
   }
 
   EtcdServer etcd;
-  ServiceOnEtcd service{etcd};
+  ServiceOnEtcd service{etcd, kOwn};
 };
 
 TEST_F(EtcdKeepaliveLooks, CostNoLookOnceTheWatchKnowsTheLease) {
@@ -61,7 +64,7 @@ TEST_F(EtcdKeepaliveLooks, CostNoLookOnceTheWatchKnowsTheLease) {
 
 TEST_F(EtcdKeepaliveLooks, SafetyR04_ALeaseThatTheWatchHasNotToldOfIsAskedFor) {
   (void)watched_lease("first");
-  ServiceOnEtcd other(etcd);
+  ServiceOnEtcd other(etcd, kOwn);
   ASSERT_TRUE(other.becomes_ready());
   for (int i = 0; i < 100; ++i) {
     auto here = service.grant("here-" + std::to_string(i));
@@ -74,7 +77,7 @@ TEST_F(EtcdKeepaliveLooks, SafetyR04_ALeaseThatTheWatchHasNotToldOfIsAskedFor) {
 // etcd may renew what its old leader was about to revoke.
 TEST_F(EtcdKeepaliveLooks, SafetyR08_WhatMayHaveEndedIsLookedForAfterItsRenewal) {
   (void)watched_lease("first");
-  ServiceOnEtcd other(etcd);
+  ServiceOnEtcd other(etcd, kOwn);
   ASSERT_TRUE(other.becomes_ready());
   auto granted = service.grant("short", 4);
   auto end = std::chrono::steady_clock::now() + seconds(5);
@@ -142,7 +145,8 @@ TEST(EtcdKeepaliveCluster, SafetyR04_AWatchWhoseMemberIsStoppedIsNotBelieved) {
   std::size_t used = etcd.follower();
   std::size_t second = (used + 1) % 3;
   std::size_t third = (used + 2) % 3;
-  ServiceOnEtcd service(etcd.member(used).url() + "," + etcd.member(second).url() + "," + etcd.member(third).url());
+  ServiceOnEtcd service(etcd.member(used).url() + "," + etcd.member(second).url() + "," + etcd.member(third).url(),
+                        kOwn);
   ASSERT_TRUE(service.becomes_ready());
   auto granted = service.grant("deaf", 600);
   auto keeps = [&] { return service.keep_alive(granted.body).status == 200; };

@@ -37,10 +37,18 @@ class EtcdLayout : public testing::Test {
   static void TearDownTestSuite() {
     EXPECT_EQ(service_->server().stop(), 0) << service_->server().err();
     service_.reset();
+    beside_go_.reset();
   }
   void SetUp() override { ASSERT_TRUE(service().becomes_ready()) << service().server().err(); }
 
   static ServiceOnEtcd& service() { return *service_; }
+  // As it must be set beside servers of the Go service.
+  static ServiceOnEtcd& beside_go() {
+    if (!beside_go_)
+      beside_go_ = std::make_unique<ServiceOnEtcd>(etcd(), Environment{{"SHARED_LOCK_ETCD_LEASES", "own"}});
+    EXPECT_TRUE(beside_go_->becomes_ready()) << beside_go_->server().err();
+    return *beside_go_;
+  }
   static EtcdServer& etcd() { return EtcdServer::shared(); }
 
   // A record as the Java service writes it.
@@ -63,10 +71,30 @@ class EtcdLayout : public testing::Test {
 
  private:
   static inline std::unique_ptr<ServiceOnEtcd> service_;
+  static inline std::unique_ptr<ServiceOnEtcd> beside_go_;
 };
 
-TEST_F(EtcdLayout, ALeaseIsAKeyUnderALeaseOfThatId) {
-  auto granted = service().grant("layout", 60, "pod-1");
+TEST_F(EtcdLayout, ALeaseIsAKeyAndAnIndexEntryUnderASharedLease) {
+  auto granted = service().grant("shared-layout", 60, "pod-1");
+  ASSERT_EQ(granted.status, 201) << granted.body;
+  for (int i = 0; i < 2; ++i) {
+    auto key = stored(etcd(), "/shared-lock/shared-layout");
+    EXPECT_EQ(key.value, "pod-1");
+    auto index = stored(etcd(), "/shared-lock.id/" + granted.body);
+    EXPECT_EQ(index.value, "60 /shared-lock/shared-layout");
+    EXPECT_EQ(index.lease, key.lease);
+    EXPECT_EQ(index.mod_revision, key.mod_revision);
+    EXPECT_NE(std::to_string(key.lease), granted.body);
+    EXPECT_EQ(service().keep_alive(granted.body).status, 200);
+    EXPECT_GT(stored(etcd(), "/shared-lock/shared-layout").mod_revision, key.mod_revision);
+  }
+  EXPECT_EQ(service().ask("POST", "/release", granted.body).status, 200);
+  EXPECT_FALSE(stored(etcd(), "/shared-lock/shared-layout").found);
+  EXPECT_FALSE(stored(etcd(), "/shared-lock.id/" + granted.body).found);
+}
+
+TEST_F(EtcdLayout, AnOwnLeaseIsAKeyUnderALeaseOfThatId) {
+  auto granted = beside_go().grant("layout", 60, "pod-1");
   ASSERT_EQ(granted.status, 201) << granted.body;
   auto key = stored(etcd(), "/shared-lock/layout");
   EXPECT_EQ(key.value, "pod-1");
@@ -109,11 +137,11 @@ TEST_F(EtcdLayout, ReleaseDeletesTheKey) {
   EXPECT_FALSE(stored(etcd(), "locks/space:released").found);
 }
 
-TEST_F(EtcdLayout, KeepAliveRenewsTheLeaseInEtcd) {
-  auto granted = service().grant("kept", 4);
+TEST_F(EtcdLayout, KeepAliveRenewsAnOwnLeaseInEtcd) {
+  auto granted = beside_go().grant("kept", 4);
   auto lease = stored(etcd(), "/shared-lock/kept").lease;
   ASSERT_TRUE(eventually([&] { return stored_lease(etcd(), lease).left <= 2; }));
-  EXPECT_EQ(service().keep_alive(granted.body).status, 200);
+  EXPECT_EQ(beside_go().keep_alive(granted.body).status, 200);
   EXPECT_THAT(stored_lease(etcd(), lease).left, Ge(3));
 }
 
@@ -147,7 +175,7 @@ TEST_F(EtcdLayout, AValueOfTheGoServiceIsRespected) {
 }
 
 TEST_F(EtcdLayout, TheGoServiceRespectsOurs) {
-  auto granted = service().grant("for-go");
+  auto granted = beside_go().grant("for-go");
   ASSERT_EQ(granted.status, 201);
   EXPECT_FALSE(put_if_absent(etcd(), "/shared-lock/for-go", "theirs"));
   etcd().etcdctl({"lease", "revoke", in_hex(std::stoll(granted.body))});
@@ -285,7 +313,7 @@ TEST_F(EtcdLayout, SafetyR04_ALeaseWhoseKeyWasDeletedByHandIsLost) {
 }
 
 TEST_F(EtcdLayout, ALeaseThatWasRevokedByHandIsLost) {
-  auto granted = service().grant("revoked");
+  auto granted = beside_go().grant("revoked");
   etcd().etcdctl({"lease", "revoke", in_hex(std::stoll(granted.body))});
   EXPECT_TRUE(eventually([&] { return service().keep_alive(granted.body).status == 204; }));
   EXPECT_EQ(service().grant("revoked").status, 201);

@@ -108,9 +108,14 @@ TEST_F(EtcdOutage, Hangs) {
   EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(30)));
 }
 
-TEST_F(EtcdOutage, SafetyR03_GrantsOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
+// Of both kinds.
+class EtcdOutageOfGrants : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Leases, EtcdOutageOfGrants, testing::Values("shared", "own"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+TEST_P(EtcdOutageOfGrants, SafetyR03_ThoseOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
   EtcdServer etcd;
-  ServiceOnEtcd service(etcd, prompt());
+  ServiceOnEtcd service(etcd, {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "1500"}, {"SHARED_LOCK_ETCD_LEASES", GetParam()}});
   ASSERT_TRUE(service.becomes_ready());
   std::atomic<std::ptrdiff_t> granted = 0;
   auto grant_until_told_otherwise = [&](int client) {
@@ -130,13 +135,18 @@ TEST_F(EtcdOutage, SafetyR03_GrantsOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
   ASSERT_TRUE(eventually([&] { return std::chrono::steady_clock::now() >= back; }));
   etcd.member(0).resume();
 
+  auto keys = [&](const std::string& prefix) {
+    std::string all = etcd.etcdctl({"get", "--prefix", "--keys-only", prefix});
+    return std::ranges::count(all, '/') / std::ranges::count(prefix, '/');
+  };
   // What the server keeps there for itself hangs on leases that it shares among such things.
   auto leases = [&] {
+    if (std::string_view(GetParam()) == "shared") return keys("/shared-lock.id/");
     auto all = etcd.leases();
     return std::ranges::count_if(all,
                                  [](const auto& id) { return !is_shared_lease(LeaseId{std::stoll(id, nullptr, 16)}); });
   };
-  EXPECT_TRUE(eventually([&] { return leases() == granted; }, seconds(30)))
+  EXPECT_TRUE(eventually([&] { return leases() == granted && keys("/shared-lock/") == granted; }, seconds(30)))
       << granted << " are held, and of leases there are " << leases();
   EXPECT_EQ(service.server().stop(), 0) << service.server().err();
 }
@@ -184,7 +194,7 @@ TEST_F(EtcdOutage, AFullQuotaRefusesGrantsAndLetsGo) {
   EXPECT_EQ(service.grant("full").status, 500);
   EXPECT_EQ(service.acquire("full", "instance-1").status, 503);
   EXPECT_TRUE(service.server().says("database space exceeded")) << "the log says why";
-  EXPECT_EQ(service.keep_alive(granted.body).status, 200) << "costs no space";
+  EXPECT_EQ(service.keep_alive(granted.body).status, 500) << "it costs space, and the lease surely lives";
   EXPECT_EQ(service.look("before").status, 200);
   EXPECT_EQ(service.acquire("before", "instance-2").status, 423);
   EXPECT_EQ(service.release("before", "instance-1").status, 200);

@@ -123,7 +123,8 @@ def _enough(holders, servers):
 
 def _settings_of_ours(port, etcd):
     return {"SHARED_LOCK_SERVER_ADDRESS": "127.0.0.1", "SHARED_LOCK_SERVER_PORT": str(port),
-            "SHARED_LOCK_ETCD_ADDR_LIST": etcd, "AUTHENTICATION_DISABLED": "true"}  # fmt: skip
+            "SHARED_LOCK_ETCD_ADDR_LIST": etcd, "SHARED_LOCK_ETCD_LEASES": "own",
+            "AUTHENTICATION_DISABLED": "true"}  # fmt: skip
 
 
 def _is_ready(port):
