@@ -65,7 +65,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
     FencingToken token = token_at(committed->created(), store_.token_base());
-    // A repeat may already have renewed what a client chose the id of, and that leaves the revision as it is.
+    // A repeat may already have renewed what a client chose the id of, which need not change the revision.
     bool undoable = !request.id;
     Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, undoable};
     co_return std::optional(granted);
