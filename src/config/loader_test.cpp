@@ -103,6 +103,7 @@ TEST(Loader, EveryOptionCanBeGivenInEveryWay) {
                        {"log", "info"},
                        {"lease-authentication", "off"},
                        {"etcd-endpoints", "e:1"},
+                       {"etcd-leases", "own"},
                        {"etcd-ca-cert", "/ca"},
                        {"etcd-client-cert", "/cert"},
                        {"etcd-client-key", "/key"},
