@@ -144,6 +144,7 @@ TEST_P(EtcdStoppedLeaderInBothModes, SafetyR33_WhatItAnswersOnWakingPromisesNoth
   StoreClient client(*store);
   OwnLease own{.ttl = Ttl{12}, .id = std::nullopt};
   LeaseId id = client.create("/leases/a", "value", own).lease;
+  ASSERT_TRUE(client.keep_alive(id, "/leases/")) << "its stream leads to the leader, and is quiet from now on";
   etcd.member(leader).stop();
   pass(milliseconds(7600));
   std::thread wakes([&] {
