@@ -72,7 +72,12 @@ ssize_t write_at_once(int fd, std::string_view text) {
 void say(std::string_view command, std::string_view text, std::chrono::milliseconds patience) {
   constexpr std::size_t kLongest = PIPE_BUF;  // pipes take so much at once, or nothing
   std::string line = "shared-lock " + std::string(command) + ": ";
-  line += shown_line(text.substr(0, kLongest - line.size() - 1));
+  line += shown_line(text.substr(0, kLongest));
+  if (line.size() >= kLongest) {
+    std::size_t end = kLongest - 1;
+    while ((static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;  // not within a character
+    line.resize(end);
+  }
   line += '\n';
   auto over = std::chrono::steady_clock::now() + patience;
   for (std::string_view rest = line;;) {

@@ -159,6 +159,8 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   Code failed = unsent;
   if (!connection->aborted()) {
     co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
+  } else if (!failed) {
+    failed = asio::error::operation_aborted;
   }
   bool late = connection->late();
   bool aborted = connection->aborted();

@@ -19,7 +19,7 @@ LockSight see(const Entry& entry) {
   return {.holder = identity_of(holder), .look_again = std::nullopt};
 }
 
-constexpr int kTries = 4;  // of a force release while its holder renews
+constexpr int kLooksAgain = 4;  // of what is to see or to end a lease while its holder renews it
 
 }  // namespace
 
@@ -194,20 +194,23 @@ Task<Result<void>> LeaseService::release(LeaseId id, BootTime received) {
 
 Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTime received) {
   Deadline deadline = deadline_for(received);
-  auto entry = co_await look_durably(store_key(key), deadline);
-  if (!entry) co_return entry.error();
-  if (!*entry) co_return std::optional<HeldLease>();
-  HeldLease held{.value = std::move((*entry)->value),
-                 .left = std::nullopt,
-                 .token = token_at((*entry)->created, store_.token_base())};
-  if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
-  auto life = co_await store_.lease_life((*entry)->lease, deadline);
-  if (!life) co_return life.error();
-  // It has ended between the two looks.
-  if (!*life) co_return std::optional<HeldLease>();
-  auto left = std::chrono::floor<Ttl>((*life)->at_most_until - clock_.boot_now());
-  held.left = std::max(left, Ttl{0});
-  co_return std::optional(std::move(held));
+  for (int tries = 0; tries < kLooksAgain; ++tries) {
+    auto entry = co_await look_durably(store_key(key), deadline);
+    if (!entry) co_return entry.error();
+    if (!*entry) co_return std::optional<HeldLease>();
+    HeldLease held{.value = std::move((*entry)->value),
+                   .left = std::nullopt,
+                   .token = token_at((*entry)->created, store_.token_base())};
+    if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
+    auto life = co_await store_.lease_life((*entry)->lease, deadline);
+    if (!life) co_return life.error();
+    // It has ended between the two looks; the entry may have been renewed before, and have another one.
+    if (!*life) continue;
+    auto left = std::chrono::floor<Ttl>((*life)->at_most_until - clock_.boot_now());
+    held.left = std::max(left, Ttl{0});
+    co_return std::optional(std::move(held));
+  }
+  co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};
 }
 
 // Decided again where the holder has only renewed it meanwhile.
@@ -218,7 +221,7 @@ Task<Result<std::optional<HeldLease>>> LeaseService::force_release(std::string k
   if (!looked) co_return looked.error();
   std::optional<Entry> entry = *std::move(looked);
   if (!entry) co_return std::optional<HeldLease>();
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kLooksAgain; ++tries) {
     Transaction transaction;
     transaction.expect.push_back({stored, entry->revision});
     transaction.changes.emplace_back(Erase{stored});

@@ -112,6 +112,7 @@ class LeaseService {
   Task<Result<Answer>> grant_in_line(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
                                                 WaitLines::Next turn);
+  Task<Result<Answer>> answer_as_time_is_up(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat_in_line(const GrantRequest& request, WaitLines::Waiter& waiter);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);

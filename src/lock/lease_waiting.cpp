@@ -19,9 +19,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
     auto next = co_await lines_.next(waiter, until);
     if (!next) co_return next.error();
     if (*next == WaitLines::Next::time_up) {
-      auto holder = lines_.holder_of(request.key);
-      Answer refused = LeaseRefused{holder ? shown_lease(*holder) : std::nullopt};
-      co_return refused;
+      co_return co_await answer_as_time_is_up(request);
     }
     if (auto end = WaitLines::end_of(*next)) {
       Answer ended = *end;
@@ -31,6 +29,21 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
     if (!answer) co_return answer.error();
     if (*answer) co_return **std::move(answer);
   }
+}
+
+// By a look, and not by what the line was told last: since then the store may have been away, and the key have become
+// that of another request of the same id.
+Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const GrantRequest& request) {
+  BootTime now = clock_.boot_now();
+  if (request.id) {
+    auto repeated = co_await repeat(request, now);
+    if (!repeated) co_return repeated.error();
+    if (*repeated) co_return **std::move(repeated);
+  }
+  auto entry = co_await look_durably(part_of(request.key).lock, deadline_for(now));
+  if (!entry) co_return entry.error();
+  Answer refused = LeaseRefused{*entry ? shown_lease(**entry) : std::nullopt};
+  co_return refused;
 }
 
 // The lease is granted now, not when it joined: so it has all of its ttl.
@@ -55,7 +68,10 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
   if (granted_elsewhere) co_return co_await repeat_in_line(request, waiter);
   if (!outcome) {
-    // Whether it happened is left open; what nobody is told of is undone, and its place goes with the waiter.
+    // Whether it happened is left open; what nobody is told of is undone, and its place goes with the waiter. A newer
+    // request of its id that gets the place must know.
+    bool may_happen = may_happen_yet(outcome.error().code);
+    lines_.tried(waiter, may_happen ? LineBook::Places::unknown : LineBook::Places::there);
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
     co_return outcome.error();
   }

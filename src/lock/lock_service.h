@@ -148,12 +148,13 @@ class LockService {
   void give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names);
   struct TimeUp {
     std::vector<std::optional<HeldLock>> locks;  // as they stood then: [i] of names[i]
+    LineBook::Places places{};                   // and whether the waiter's places did
   };
   using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
   Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitLines::Waiter& waiter);
   Task<Result<std::optional<SetGrant>>> take_turn(const LockSet& set, const AcquireRequest& request,
                                                   WaitLines::Waiter& waiter, WaitLines::Next turn);
-  Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set);
+  Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set, LineBook::Join join);
   SetRefused refused_in_line(const LockSet& set, const AcquireRequest& request, const WaitLines::Waiter& waiter,
                              const TimeUp& seen) const;
 

@@ -95,11 +95,16 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
     }
     bool is_last = *next == WaitLines::Next::time_up;
     if (is_last) {
-      auto seen = co_await look_as_time_is_up(set);
+      LineBook::Join join = lines_.places_of(waiter);
+      auto seen = co_await look_as_time_is_up(set, std::move(join));
       if (!seen) co_return unanswered.value_or(seen.error());
       bool has_them = std::ranges::all_of(
           seen->locks, [&](const auto& lock) { return lock && lock->record.holder == request.holder; });
       if (!has_them && lines_.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
+      // A newer request of the holder got them with its places, here or elsewhere: that one counts.
+      bool by_another = seen->places != LineBook::Places::there && !unanswered && !lines_.may_take_yet(waiter);
+      Waited ended = WaitEnd::superseded;
+      if (has_them && by_another) co_return ended;
       Waited refused = *std::move(seen);
       if (!has_them) co_return refused;
       *next = WaitLines::Next::retake;
@@ -172,12 +177,13 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
 
 // Who is refused is told what stands in the store, and not what the lines were told of it: since then the store may
 // have been away, and a try have happened that had no answer.
-Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set) {
+Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set, LineBook::Join join) {
   Together what(keys_of(set));
+  what.give_up(std::move(join));
   auto conflict = co_await store_.commit(what.look(), deadline_for(clock_.boot_now()));
   if (!conflict) co_return conflict.error();
   what.saw(std::get<Conflict>(*std::move(conflict)));
-  TimeUp seen;
+  TimeUp seen{.locks = {}, .places = what.places()};
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
     auto lock = read(what.keys()[i], what.stands()[i]);
     if (!lock) co_return lock.error();

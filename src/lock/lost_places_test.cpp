@@ -1,18 +1,21 @@
 // Waiting while the store is away: what is told when the time is up, and places that are lost and joined again.
 #include <fcntl.h>
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/io_threads.h"
 #include "base/sha256.h"
+#include "lock/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/memory_store.h"
 #include "support/background_call.h"
@@ -120,6 +123,26 @@ TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
   EXPECT_TRUE(eventually([this] { return places().empty(); }));
 }
 
+// Here or at another server: its places went with the same commit. What it was told must not change.
+TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
+  hold("other");
+  AcquireRequest request = asking("waiter", seconds(1));
+  faults.before_commit = [&, ends = request.received + request.wait] {
+    if (clock.boot_now() < ends) return;
+    faults.before_commit = [] {};
+    Transaction transaction;
+    transaction.changes.emplace_back(Erase{places().front().first});
+    ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
+    put_record("waiter");
+  };
+  auto answer = wait(request);
+  ASSERT_TRUE(answer && std::holds_alternative<WaitEnd>(*answer));
+  EXPECT_EQ(std::get<WaitEnd>(*answer), WaitEnd::superseded);
+  auto entry = run_task(store->get("locks/space:name", Deadline::never()))->entry;
+  ASSERT_TRUE(entry);
+  EXPECT_THAT(entry->value, testing::HasSubstr("9999999999")) << "as it was granted to the newer one";
+}
+
 // Another try was answered since: but as long as its place stands, the first one may happen yet.
 TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
   put_record("other");
@@ -223,6 +246,74 @@ TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
       locks.release_all(set, {.lock = {}, .holder = {"owner", "waiter0"}, .token = {}, .received = clock.boot_now()})));
   auto second = waiting[1].result();
   EXPECT_TRUE(second && std::holds_alternative<SetGrant>(*second));
+}
+
+class LeasesInLine : public LostPlaces {
+ protected:
+  GrantRequest asking_for_key(std::optional<LeaseId> id, seconds wait) {
+    return {.key = "key",
+            .value = "value",
+            .ttl = Ttl{60},
+            .received = clock.boot_now(),
+            .id = id,
+            .wait = wait,
+            .when_hung_up = nullptr};
+  }
+  Result<LeaseService::Answer> wait(const GrantRequest& request) {
+    return BackgroundCall<Result<LeaseService::Answer>>(threads.executor(0), leases.grant(request)).result();
+  }
+  // When the wait is over: others do that.
+  void at_the_end_of(const GrantRequest& request, std::function<void()> act) {
+    faults.before_look_at_key = [this, ends = request.received + request.wait, act = std::move(act)] {
+      if (clock.boot_now() < ends) return;
+      faults.before_look_at_key = [] {};
+      act();
+    };
+  }
+  void put_key(LeaseId id) {
+    Transaction transaction;
+    transaction.changes.emplace_back(Erase{"/shared-lock/key"});
+    ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
+    Transaction put;
+    put.changes.emplace_back(Put{"/shared-lock/key", "value", OwnLease{Ttl{60}, id, true}});
+    ASSERT_TRUE(run_task(store->commit(std::move(put), Deadline::never())));
+  }
+
+  LeaseService leases{{}, faults, clock, log};
+};
+
+TEST_F(LeasesInLine, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
+  ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
+  auto answer = wait(asking_for_key(std::nullopt, seconds(1)));
+  ASSERT_TRUE(answer && std::holds_alternative<LeaseRefused>(*answer));
+  GrantRequest request = asking_for_key(std::nullopt, seconds(1));
+  at_the_end_of(request, [this] { faults.fail_reads(true); });
+  answer = wait(request);
+  ASSERT_FALSE(answer) << "nothing is known while the store is away";
+  EXPECT_TRUE(outcome_unknown(answer.error().code));
+}
+
+// A try of the same id had no answer, or went to another server: and the line was told nothing.
+TEST_F(LeasesInLine, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
+  ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
+  GrantRequest request = asking_for_key(kSmallestChosenLeaseId, seconds(1));
+  at_the_end_of(request, [this] { put_key(kSmallestChosenLeaseId); });
+  auto answer = wait(request);
+  ASSERT_TRUE(answer && std::holds_alternative<LeaseGrant>(*answer));
+  EXPECT_EQ(std::get<LeaseGrant>(*answer).id, kSmallestChosenLeaseId);
+}
+
+// It was renewed between the two looks of a reader, and so has another lease than the first one saw.
+TEST_F(LeasesInLine, SafetyR19_AKeyThatIsRenewedWhileItIsLookedAtIsNotFree) {
+  put_key(LeaseId{5});
+  faults.before_look_at_lease = [this] {
+    faults.before_look_at_lease = [] {};
+    put_key(LeaseId{6});
+    (void)run_task(store->revoke(LeaseId{5}, "", Deadline::never()));  // it may have gone with its key
+  };
+  auto held = run_task(leases.get("key", clock.boot_now()));
+  ASSERT_TRUE(held && *held);
+  EXPECT_EQ((*held)->value, "value");
 }
 
 }  // namespace

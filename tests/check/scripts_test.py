@@ -56,6 +56,12 @@ class NamedTests(unittest.TestCase):
         self.assertEqual(targets, ["shared-lock"])
         self.assert_selects(expression, "image_test")
 
+    def test_ctest_understands_what_selects_many(self):
+        for names in (["src/lock"], ["src", "tests"], ["LineBook.SafetyR2*", "LockRules.*", "tests/check"]):
+            listed = run("ctest", "--test-dir", BUILD, "--show-only", "--tests-regex", named(*names)[1])
+            self.assertEqual((listed.returncode, listed.stderr), (0, ""), names)
+        self.assertIn("check_sources_test", listed.stdout)
+
     def test_what_is_called_nothing_is_an_error(self):
         done = run(ROOT / "script/named_tests.py", BUILD, "LockRules", "NoSuchThing")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
@@ -78,6 +84,14 @@ class Test(unittest.TestCase):
             done = run(ROOT / "script/test", *arguments)
             self.assertEqual(done.returncode, 2, arguments)
             self.assertIn("Usage: script/test", done.stderr)
+
+
+class Install(unittest.TestCase):
+    def test_a_list_that_is_not_there_is_an_error(self):
+        for lists in ([], ["script/package"], ["script/packages", "script/package"]):
+            done = run(ROOT / "script/install", *lists)
+            self.assertEqual(done.returncode, 1, lists)
+            self.assertIn("script/install: ", done.stderr)
 
 
 class Hooks(unittest.TestCase):

@@ -38,7 +38,8 @@ class FaultStore final : public LeaseStore {
   // Called before each commit, and after one that was passed on: to let others act, or time pass.
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
-  std::function<void()> before_look_at_lease = [] {};
+  std::function<void()> before_look_at_lease = [] {};  // at how long it lives
+  std::function<void()> before_look_at_key = [] {};    // or at what hangs on a lease
 
   int reads() const { return reads_; }
   int commits() const { return commits_; }
@@ -48,6 +49,7 @@ class FaultStore final : public LeaseStore {
   std::int64_t token_base() const override { return real_.token_base(); }
 
   Task<Result<Found>> get(std::string key, Deadline deadline) override {
+    run_hook(before_look_at_key);
     ++reads_;
     if (reads_fail_) co_return away();
     co_return co_await real_.get(std::move(key), deadline);
@@ -73,6 +75,7 @@ class FaultStore final : public LeaseStore {
     co_return co_await real_.revoke(id, std::move(under), deadline);
   }
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline deadline) override {
+    run_hook(before_look_at_key);
     co_return co_await real_.lease(id, deadline);
   }
   Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) override {
