@@ -7,6 +7,15 @@
 
 namespace sharedlock {
 
+namespace {
+
+// Of two requests of one id one may be granted while the other joins the line, on whatever server; and the entry need
+// not show whose it is. That is over within the time of a request.
+constexpr int kLooks = 2;
+constexpr std::chrono::seconds kFirstLook{1};
+
+}  // namespace
+
 Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantRequest& request) {
   auto tried = co_await try_to_grant(request);
   if (!tried || !std::holds_alternative<LeaseRefused>(*tried)) co_return tried;
@@ -15,9 +24,19 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
   std::string instance = request.id ? std::to_string(number_of(*request.id)) : std::string();
   auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance, request.keep_place);
   if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  int looks = request.id && store_.is_shared() ? kLooks : 0;
+  BootTime look_at = clock_.boot_now() + kFirstLook;
   for (;;) {
-    auto next = co_await lines_.next(waiter, until);
+    BootTime pause = looks > 0 ? look_at : BootTime::max();
+    auto next = co_await lines_.next(waiter, until, pause);
     if (!next) co_return next.error();
+    if (*next == WaitLines::Next::look) {
+      --looks;
+      look_at += options_.request_timeout;
+      auto repeated = co_await repeat(request, clock_.boot_now());
+      if (repeated && *repeated) co_return **std::move(repeated);
+      continue;
+    }
     if (*next == WaitLines::Next::time_up) {
       co_return co_await answer_as_time_is_up(request);
     }

@@ -80,6 +80,13 @@ TEST_F(RefusalCacheTest, AKeyThatIsTakenAnewHasItsNewHolder) {
   EXPECT_EQ(cache.find("b"), std::nullopt) << "nobody was refused it";
 }
 
+// Its id is nobody's: on it hang the entries of many.
+TEST_F(RefusalCacheTest, SafetyR33_ALeaseThatIsSharedIsShownToNobody) {
+  cache.fill("a", kHolder, kBegin);
+  put("a", LeaseId{(std::int64_t{0x53484C} << 39) | 1}, Revision{101});
+  EXPECT_THAT(cache.find("a"), Optional(kNotShown)) << "it is refused all the same";
+}
+
 TEST_F(RefusalCacheTest, TheLeastRecentlyUsedMakesRoom) {
   for (auto key : {"a", "b", "c"}) cache.fill(key, kHolder, kBegin);
   EXPECT_TRUE(cache.find("a"));

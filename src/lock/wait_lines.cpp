@@ -130,7 +130,7 @@ void WaitLines::leave(Waiter::State& state) {
   carry_out();
 }
 
-Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
+Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until, BootTime pause) {
   Waiter::State& state = *waiter.state_;
   std::optional<Error> unjoined;
   for (;;) {
@@ -151,14 +151,20 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until) {
     if (turn == LineBook::Turn::retake) co_return Next::retake;
     if (turn == LineBook::Turn::look) co_return Next::look;
     if (turn == LineBook::Turn::superseded) co_return Next::superseded;
-    bool time_up = clock_.boot_now() >= until;
+    BootTime now = clock_.boot_now();
+    bool time_up = now >= until;
+    if (!time_up && now >= pause) {
+      std::scoped_lock lock(mutex_);
+      if (!state.turn) state.turn = turn;  // it is still to join
+      co_return Next::look;
+    }
     if (time_up && unjoined) co_return *unjoined;
     state.may_come_back = time_up;
     if (time_up) co_return Next::time_up;
     if (turn == LineBook::Turn::join) {
       unjoined = co_await join(waiter);
     } else {
-      co_await state.signal.wait(time_left(clock_, Deadline(until)));
+      co_await state.signal.wait(time_left(clock_, Deadline(std::min(until, pause))));
     }
   }
 }

@@ -48,7 +48,7 @@ class WaitLines {
   enum class Next {
     take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
     retake,      // its own identity seems to hold it: the same, but what is free may be taken by who is first only
-    look,        // look whether the holder still holds; else as with take
+    look,        // look whether the holder still holds; else as with take; or it is time to pause, see next()
     superseded,  // a newer request of the same identity waits
     time_up,
     hung_up,
@@ -98,7 +98,9 @@ class WaitLines {
   void give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance);
 
   // Until there is something to do, or until that time. An error says why it has no place in line.
-  Task<Result<Next>> next(Waiter& waiter, BootTime until);
+  Task<Result<Next>> next(Waiter& waiter, BootTime until) { return next(waiter, until, BootTime::max()); }
+  // The same, but says `look` at `pause`, if there is nothing else to say by then; nothing is to be said to that.
+  Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
 
   // Its places, to be erased by the commit that takes the locks, which is to expect them at that revision.
   LineBook::Join places_of(const Waiter& waiter) const;

@@ -182,6 +182,28 @@ TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepe
   EXPECT_TRUE(test::eventually([&] { return places().empty(); }));
 }
 
+// Also where nobody can see from the entry that it is its own (R33).
+TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
+  test::FaultStore hiding(*store);
+  hiding.others_write();
+  hiding.hide_leases();
+  LeaseService service({}, hiding, clock, log);
+  auto held = run_task(service.grant(lease({}, seconds(0))));
+  GrantRequest request = lease(LeaseId{std::int64_t{1} << 41}, seconds(60));
+  BackgroundCall<Result<LeaseService::Answer>> waiting(threads.executor(0), service.grant(request));
+  ASSERT_TRUE(test::eventually([this] { return somebody_waits("/shared-lock.queue/"); }));
+  // In one change, so that it is never its turn.
+  Transaction transaction;
+  transaction.changes.emplace_back(
+      Put{"/shared-lock/key", "value", OwnLease{.ttl = seconds(60), .id = request.id, .known_outside = true}});
+  auto granted = run_task(store->commit(std::move(transaction), Deadline::never()));
+  ASSERT_TRUE(granted);
+  auto found = waiting.result();
+  ASSERT_TRUE(found && std::holds_alternative<LeaseGrant>(*found));
+  EXPECT_EQ(std::get<LeaseGrant>(*found).id, *request.id);
+  EXPECT_TRUE(test::eventually([this] { return !somebody_waits("/shared-lock.queue/"); })) << "its place is left";
+}
+
 TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
   LockGrant fresh = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); });
   EXPECT_TRUE(fresh.waited && !fresh.replaces);

@@ -10,7 +10,7 @@ namespace sharedlock {
 
 namespace {
 
-constexpr int kTries = 4;
+constexpr int kGrantTries = 4;
 
 constexpr std::chrono::seconds kLongestUndo{2};  // of one try
 
@@ -23,7 +23,7 @@ bool only_the_index_was_in_the_way(const Transaction& transaction, const Conflic
   return std::ranges::none_of(conflict.occupied, [](bool occupied) { return occupied; });
 }
 
-Error in_use(std::string_view why) {
+Error id_in_use(std::string_view why) {
   return {Errc::lease_in_use, std::string(why)};
 }
 
@@ -48,7 +48,7 @@ EtcdOwnLeases::Grant EtcdOwnLeases::grant_of(const Transaction& transaction) {
 // Those who want a lease of one id come one after the other.
 Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime called, Deadline deadline) {
   Grant grant = grant_of(transaction);
-  if (is_shared_lease(grant.id)) co_return in_use("that id is of a lease of another kind");
+  if (is_shared_lease(grant.id)) co_return id_in_use("that id is of a lease of another kind");
   if (!grant.own.id) co_return co_await commit_in_turn(std::move(transaction), std::move(grant), called, deadline);
   auto turn = co_await turns_.take(grant.id);
   co_return co_await commit_in_turn(std::move(transaction), std::move(grant), called, deadline);
@@ -60,12 +60,12 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     // Another server may have granted it as one of etcd's own (R2).
     auto native = co_await below_.native_info(grant.id, deadline);
     if (!native) co_return Error{Errc::unanswered, native.error().message};
-    if (*native && !(*native)->keys.empty()) co_return in_use("an entry hangs on that lease");
+    if (*native && !(*native)->keys.empty()) co_return id_in_use("an entry hangs on that lease");
   }
   bool look_first = looks_first(transaction, grant.own);
   hints_.present(grant.key);  // soon, by us or by who has it
   Revision index_at = kAbsent;
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kGrantTries; ++tries) {
     Transaction whole = with_index(transaction, grant, index_at, called);
     auto trace = std::make_shared<char>();
     std::weak_ptr<const void> traced = trace;
@@ -86,7 +86,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     conflict.current.resize(transaction.expect.size());
     if (!only_the_index_was_in_the_way(transaction, conflict)) co_return Outcome(std::move(conflict));
     // One of etcd's own that was granted for this is being revoked by now.
-    if (!shared_ && !grant.own.known_outside) co_return in_use("an index entry of that lease is left");
+    if (!shared_ && !grant.own.known_outside) co_return id_in_use("an index entry of that lease is left");
     index_at = *replaced;
   }
   co_return Error{Errc::unanswered, "what the lease id stood for changed while this request looked at it"};
@@ -139,12 +139,12 @@ Task<Result<Revision>> EtcdOwnLeases::index_to_replace(const Transaction* transa
   auto named = std::ranges::find(transaction->expect, parsed->key, &Expect::key);
   if (named != transaction->expect.end()) {
     const auto& entry = conflict->current[static_cast<std::size_t>(named - transaction->expect.begin())];
-    if (is_true_of(index, entry)) co_return in_use("an entry hangs on that lease");
+    if (is_true_of(index, entry)) co_return id_in_use("an entry hangs on that lease");
     co_return index.revision;
   }
   auto seen = co_await find(id, deadline);
   if (!seen) co_return Error{Errc::unanswered, seen.error().message};
-  if (seen->held) co_return in_use("an entry hangs on that lease");
+  if (seen->held) co_return id_in_use("an entry hangs on that lease");
   co_return seen->index ? seen->index->revision : kAbsent;
 }
 

@@ -11,13 +11,13 @@ namespace sharedlock {
 namespace {
 
 // How often something is decided again that others change meanwhile.
-constexpr int kTries = 8;
+constexpr int kDecisions = 8;
 
-Error gone() {
+Error no_such_own_lease() {
   return {Errc::lease_not_found, "no such lease"};
 }
 
-Error changes_all_the_time() {
+Error lease_changes_all_the_time() {
   return {Errc::unavailable, "the lease changed while this request looked at it"};
 }
 
@@ -50,7 +50,7 @@ Error EtcdOwnLeases::lost_or_unavailable(LeaseId id, const Error& error) const {
 // The index entry first, then what it names beside it.
 Task<Result<EtcdOwnLeases::Seen>> EtcdOwnLeases::find(LeaseId id, Deadline deadline) {
   std::vector<std::string> keys(1, lease_index_key(id));
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kDecisions; ++tries) {
     auto found = co_await below_.look(keys, deadline);
     if (!found) co_return found.error();
     Seen seen{.index = std::move(found->front()), .held = std::nullopt};
@@ -73,7 +73,7 @@ Task<Result<EtcdOwnLeases::Seen>> EtcdOwnLeases::find(LeaseId id, Deadline deadl
                          .shares = entry->lease};
     co_return seen;
   }
-  co_return changes_all_the_time();
+  co_return lease_changes_all_the_time();
 }
 
 // What a conflict shows of what was expected: the same lease, renewed by somebody else.
@@ -98,7 +98,7 @@ Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadl
   std::optional<EtcdHeld> held = written_.find(id);
   BootTime end = held ? std::max(saturating_add(called, held->ttl), held->end) : BootTime();
   if (!held && below_.knows_native(id, under)) co_return co_await below_.keep_native_alive(id, under, deadline);
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kDecisions; ++tries) {
     if (!held) {
       auto seen = co_await find(id, deadline);
       if (!seen) co_return lost_or_unavailable(id, seen.error());
@@ -109,7 +109,7 @@ Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadl
       held = std::move(seen->held);
       end = saturating_add(clock_.boot_now(), held->ttl);
     }
-    if (!held->key.starts_with(under)) co_return gone();
+    if (!held->key.starts_with(under)) co_return no_such_own_lease();
     auto outcome = co_await put_again(id, &*held, end, called, deadline);
     if (!outcome) {
       written_.forget(id);
@@ -124,7 +124,7 @@ Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadl
       co_return held->ttl;
     }
   }
-  co_return lost_or_unavailable(id, changes_all_the_time());
+  co_return lost_or_unavailable(id, lease_changes_all_the_time());
 }
 
 Task<Result<Outcome>> EtcdOwnLeases::put_again(LeaseId id, const EtcdHeld* held, BootTime end, BootTime called,
@@ -150,7 +150,7 @@ Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline
   if (!is_settled(id)) co_return Error{Errc::unavailable, "the lease may be granted yet"};
   std::optional<EtcdHeld> held = written_.find(id);
   bool perhaps_done = false;
-  for (int tries = 0; tries < kTries; ++tries) {
+  for (int tries = 0; tries < kDecisions; ++tries) {
     if (!held) {
       auto seen = co_await find(id, deadline);
       if (!seen) co_return seen.error();
@@ -158,7 +158,7 @@ Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline
       if (!seen->held) co_return co_await revoke_empty(id, under, &*seen, deadline);
       held = std::move(seen->held);
     }
-    if (!held->key.starts_with(under)) co_return gone();
+    if (!held->key.starts_with(under)) co_return no_such_own_lease();
     Transaction transaction = expecting(id, *held);
     transaction.changes.emplace_back(Erase{held->key});
     transaction.changes.emplace_back(Erase{lease_index_key(id)});
@@ -177,7 +177,7 @@ Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline
       co_return Result<void>();
     }
   }
-  co_return changes_all_the_time();
+  co_return lease_changes_all_the_time();
 }
 
 // No entry hangs on it by its index entry, if it has one: so it may be one of etcd's own, or be empty.
@@ -191,7 +191,7 @@ Task<Result<void>> EtcdOwnLeases::revoke_empty(LeaseId id, std::string under, co
   BootTime called = clock_.boot_now();
   auto outcome = co_await below_.commit(std::move(transaction), called, /*look_first=*/false, deadline, nullptr);
   if (!outcome) co_return outcome.error();
-  if (std::holds_alternative<Conflict>(*outcome)) co_return changes_all_the_time();
+  if (std::holds_alternative<Conflict>(*outcome)) co_return lease_changes_all_the_time();
   co_return Result<void>();
 }
 

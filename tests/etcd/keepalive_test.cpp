@@ -15,7 +15,7 @@ namespace {
 using std::chrono::seconds;
 using testing::ElementsAre;
 
-const Environment kOwn{{"SHARED_LOCK_ETCD_LEASES", "own"}};
+const Environment kOwnLeases{{"SHARED_LOCK_ETCD_LEASES", "own"}};
 
 // How often this member was asked what hangs on a lease.
 double looks_at(EtcdServer& etcd, std::size_t member) {
@@ -52,7 +52,7 @@ class EtcdKeepaliveLooks : public testing::Test {
   }
 
   EtcdServer etcd;
-  ServiceOnEtcd service{etcd, kOwn};
+  ServiceOnEtcd service{etcd, kOwnLeases};
 };
 
 TEST_F(EtcdKeepaliveLooks, CostNoLookOnceTheWatchKnowsTheLease) {
@@ -64,7 +64,7 @@ TEST_F(EtcdKeepaliveLooks, CostNoLookOnceTheWatchKnowsTheLease) {
 
 TEST_F(EtcdKeepaliveLooks, SafetyR04_ALeaseThatTheWatchHasNotToldOfIsAskedFor) {
   (void)watched_lease("first");
-  ServiceOnEtcd other(etcd, kOwn);
+  ServiceOnEtcd other(etcd, kOwnLeases);
   ASSERT_TRUE(other.becomes_ready());
   for (int i = 0; i < 100; ++i) {
     auto here = service.grant("here-" + std::to_string(i));
@@ -77,7 +77,7 @@ TEST_F(EtcdKeepaliveLooks, SafetyR04_ALeaseThatTheWatchHasNotToldOfIsAskedFor) {
 // etcd may renew what its old leader was about to revoke.
 TEST_F(EtcdKeepaliveLooks, SafetyR08_WhatMayHaveEndedIsLookedForAfterItsRenewal) {
   (void)watched_lease("first");
-  ServiceOnEtcd other(etcd, kOwn);
+  ServiceOnEtcd other(etcd, kOwnLeases);
   ASSERT_TRUE(other.becomes_ready());
   auto granted = service.grant("short", 4);
   auto end = std::chrono::steady_clock::now() + seconds(5);
@@ -146,7 +146,7 @@ TEST(EtcdKeepaliveCluster, SafetyR04_AWatchWhoseMemberIsStoppedIsNotBelieved) {
   std::size_t second = (used + 1) % 3;
   std::size_t third = (used + 2) % 3;
   ServiceOnEtcd service(etcd.member(used).url() + "," + etcd.member(second).url() + "," + etcd.member(third).url(),
-                        kOwn);
+                        kOwnLeases);
   ASSERT_TRUE(service.becomes_ready());
   auto granted = service.grant("deaf", 600);
   auto keeps = [&] { return service.keep_alive(granted.body).status == 200; };

@@ -35,6 +35,8 @@ class FaultStore final : public LeaseStore {
   void fail_looks_at_leases(bool fail) { looks_at_leases_fail_ = fail; }
   // From now on it says that other processes write, too.
   void others_write() { others_write_ = true; }
+  // From now on no entry shows under which lease of its own it lives.
+  void hide_leases() { hides_leases_ = true; }
   // Called before each commit, and after one that was passed on: to let others act, or time pass.
   std::function<void()> before_commit = [] {};
   std::function<void()> after_commit = [] {};
@@ -52,7 +54,9 @@ class FaultStore final : public LeaseStore {
     run_hook(before_look_at_key);
     ++reads_;
     if (reads_fail_) co_return away();
-    co_return co_await real_.get(std::move(key), deadline);
+    auto found = co_await real_.get(std::move(key), deadline);
+    if (found) hide(found->entry);
+    co_return found;
   }
 
   Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
@@ -65,6 +69,10 @@ class FaultStore final : public LeaseStore {
     auto outcome = co_await real_.commit(std::move(transaction), deadline);
     run_hook(after_commit);
     if (fault == Fault::answer_lost) co_return away();
+    auto* conflict = outcome ? std::get_if<Conflict>(&*outcome) : nullptr;
+    if (conflict) {
+      for (auto& entry : conflict->current) hide(entry);
+    }
     co_return outcome;
   }
 
@@ -98,12 +106,23 @@ class FaultStore final : public LeaseStore {
   bool is_shared() const override { return others_write_ || real_.is_shared(); }
 
   Subscription follow(std::string prefix, WatchHandler handler) override {
-    return real_.follow(std::move(prefix), std::move(handler));
+    auto hiding = [this, handler = std::move(handler)](WatchEvent event) {
+      if (auto* batch = std::get_if<ChangeBatch>(&event)) {
+        for (Change& change : batch->changes) hide(change.now);
+      }
+      handler(event);
+    };
+    return real_.follow(std::move(prefix), std::move(hiding));
   }
 
  private:
   // By value: a hook may replace itself.
   static void run_hook(std::function<void()> hook) { hook(); }
+
+  void hide(std::optional<Entry>& entry) const {
+    constexpr LeaseId kShared{(std::int64_t{0x53484C} << 39) | 1};  // see shown_lease()
+    if (hides_leases_ && entry) entry->lease = kShared;
+  }
 
   static Error away() { return {Errc::unavailable, "planted"}; }
 
@@ -121,6 +140,7 @@ class FaultStore final : public LeaseStore {
   std::atomic<bool> reads_fail_{false};
   std::atomic<bool> looks_at_leases_fail_{false};
   std::atomic<bool> others_write_{false};
+  std::atomic<bool> hides_leases_{false};
   std::atomic<int> reads_{0};
   std::atomic<int> commits_{0};
   std::atomic<int> settlements_{0};
