@@ -18,29 +18,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CASE = re.compile(r"^(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+)\s*,\s*(\w+)\s*\)", re.MULTILINE)
-CONTRACT = "contract/store_contract.h"  # its suites are tried on each store that includes it
+CONTRACT = ROOT / "tests" / "contract"
+ON_A_STORE = re.compile(r"^SHAREDLOCK_INSTANTIATE_STORE_CONTRACT\((\w+),", re.MULTILINE)  # tries the contract's suites
 
 
 @dataclass
 class Test:
     target: str
     source: str  # its path below the root
-    name: str  # Suite.Case; of a program of its own its name
-
-
-def cases_of(source):
-    """Suite.Case of all that a source has, with those of the contract where it tries a store by that."""
-    texts = [source.read_text()]
-    if f'#include "{CONTRACT}"' in texts[0]:
-        texts += [header.read_text() for header in (ROOT / "tests" / CONTRACT).parent.glob("*.h")]
-    return [f"{suite}.{case}" for text in texts for suite, case in CASE.findall(text)]
+    name: str  # as CTest has it: Suite.Case, of the contract Store.Case; of a program of its own its name
+    suite: str
 
 
 def compiled_tests(build):
+    contract = [case for header in sorted(CONTRACT.glob("*.h")) for case in CASE.findall(header.read_text())]
     for line in (build / "tests.txt").read_text().splitlines():
         target, _, source = line.partition(" ")
-        for name in cases_of(Path(source)):
-            yield Test(target, Path(source).relative_to(ROOT).as_posix(), name)
+        text = Path(source).read_text()
+        path = Path(source).relative_to(ROOT).as_posix()
+        for suite, case in CASE.findall(text):
+            yield Test(target, path, f"{suite}.{case}", suite)
+        for store in ON_A_STORE.findall(text):
+            for suite, case in contract:
+                yield Test(target, path, f"{store}.{case}", suite)
 
 
 def program_tests(build):
@@ -54,14 +54,15 @@ def program_tests(build):
         built = [word.relative_to(build).as_posix() for word in command if word.is_relative_to(build)]
         source = scripts[0].relative_to(ROOT).as_posix()
         target = "all" if "." in built or source.startswith("script/") else " ".join(built)
-        yield Test(target, source, test["name"])
+        yield Test(target, source, test["name"], "")
 
 
 def means(name, test):
     path = name.rstrip("/").removeprefix("./")
     return (
         fnmatch.fnmatchcase(test.name, name)
-        or fnmatch.fnmatchcase(test.name.partition(".")[0], name)
+        or fnmatch.fnmatchcase(f"{test.suite}.{test.name.partition('.')[2]}", name)
+        or name in (test.suite, test.name.partition(".")[0])
         or test.target == name
         or test.source == path
         or test.source.startswith(path + "/")
@@ -74,10 +75,11 @@ def expression_of(meant, known):
         whole = {test.name for test in known if test.name.startswith(f"{suite}.")}
         if whole <= names:
             names = names - whole | {f"{suite}."}
-    # A suite that has values is called Values/Suite, one that has types Suite/0. CTest's expressions may have few groups.
+    # A suite that has values is called Values/Suite; a case of one that has types Suite.Case<Type>. CTest's expressions
+    # may have few groups.
     suites = "|".join(sorted(name[:-1] for name in names if name.endswith(".")))
     cases = "|".join(sorted(name.replace(".", "[/0-9]*[.]") for name in names if not name.endswith(".")))
-    ways = [f"({suites})[/0-9]*[.]"] * bool(suites) + [f"({cases})(/|$)"] * bool(cases)
+    ways = [f"({suites})[/0-9]*[.]"] * bool(suites) + [f"({cases})(/|<|$)"] * bool(cases)
     return f"(^|/)({'|'.join(ways)})"
 
 

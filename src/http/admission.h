@@ -16,13 +16,14 @@ namespace sharedlock::http {
 enum class Admission { admitted, too_many, too_many_from_address, dropped };
 
 // How many connections beyond the limits may be open at a time, be it for the moment in which it is decided what
-// becomes of them: each takes a descriptor, and there must be an end.
+// becomes of them: each takes a descriptor, and there must be an end. More than are heard, or nothing would be decided.
 inline constexpr std::size_t kBeyond = 64;
 
 // How many of them are heard, in case they come for a lock that is held or ask for our health: those beyond the limit
 // of all, and those beyond the limit for their address.
 inline constexpr std::size_t kReserve = 32;
 inline constexpr std::size_t kReserveByAddress = 16;
+static_assert(kReserve + kReserveByAddress < kBeyond);
 
 // How many connections come from where: an IPv4 address, or the 64 bits of an IPv6 network, since whoever has one IPv6
 // address has the others of that network too. Not thread-safe.
@@ -49,7 +50,7 @@ class OpenCount {
   void set_accepting(bool accepting);
 
   // What is not dropped must be answered() and then removed. Those beyond a limit are at most kBeyond; more are
-  // dropped.
+  // dropped, with nothing counted, and may be tried again.
   Admission add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 

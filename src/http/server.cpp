@@ -28,6 +28,9 @@ namespace {
 // After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
+// Where more come at once than it can be decided about; that takes no time.
+constexpr auto kDealPause = std::chrono::milliseconds(1);
+
 constexpr auto kLookAtMemory = std::chrono::seconds(1);
 constexpr std::size_t kConnectionBytes = 8 * 1024;  // about what one takes
 
@@ -188,7 +191,8 @@ class Server::Impl {
   Task<void> stop_accepting();
   Task<void> return_memory();
   Worker& next_worker() { return *workers_[turn_++ % workers_.size()]; }
-  void deal(Socket socket, const Endpoint& from, Worker& worker);
+  Task<void> pause(std::chrono::milliseconds time);
+  bool deal(Socket& socket, const Endpoint& from, Worker& worker);
   void close_acceptor();
 
   ServerOptions options_;
@@ -218,7 +222,8 @@ Task<void> Server::Impl::accept_all() {
     if (!failed) {
       // Also when a drain has begun meanwhile: who got through may have sent a request already.
       complained_ = false;
-      deal(std::move(socket), from, worker);
+      // Else it waits in here, and those behind it in the kernel's queue: a burst keeps out nobody.
+      while (!deal(socket, from, worker) && accepting_) co_await pause(kDealPause);
     } else if (accepting_) {
       co_await wait_after(failed);
     }
@@ -232,18 +237,24 @@ Task<void> Server::Impl::wait_after(error_code failed) {
     log_.write(LogLevel::error, "can't accept connections", {{"error", why}});
   }
   complained_ = true;
-  pause_.expires_after(kAcceptPause);
+  co_await pause(kAcceptPause);
+}
+
+Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
+  pause_.expires_after(time);
   error_code woken;
   co_await pause_.async_wait(asio::redirect_error(use_task, woken));
 }
 
-void Server::Impl::deal(Socket socket, const Endpoint& from, Worker& worker) {
+// False: too many are being decided about, or heard beyond the limits; the socket is left as it is.
+bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
   peer.exempt = options_.exempt_addresses.contain(peer.address);
   Admission admission = doors_.open.add(peer);
-  if (admission == Admission::dropped) return;
+  if (admission == Admission::dropped) return false;
   group_.spawn(worker.executor, worker.serve(std::move(socket), peer, admission, &doors_));
+  return true;
 }
 
 // Closing the acceptor resets the connections that wait in the kernel's queue, and with them requests that their
@@ -265,7 +276,7 @@ Task<void> Server::Impl::accept_the_last() {
     Endpoint from;
     Socket socket(worker.executor);
     acceptor_.accept(socket, from, failed);
-    if (!failed) deal(std::move(socket), from, worker);
+    if (!failed) (void)deal(socket, from, worker);
     if (failed == asio::error::connection_aborted) failed.clear();
   }
   close_acceptor();

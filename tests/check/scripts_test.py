@@ -45,7 +45,8 @@ class NamedTests(unittest.TestCase):
     def test_a_suite_of_the_contract_is_found_on_every_store_with_and_without_values(self):
         targets, expression = named("StoreCommit")
         self.assertEqual(targets, ["etcd_contract_test", "store_test"])
-        self.assert_selects(expression, "Memory/StoreCommit/0.CreatesAnAbsentKey")
+        self.assert_selects(expression, "Memory.CreatesAnAbsentKey<sharedlock::test::MemoryBackend>")
+        self.assertNotRegex("Memory.ListsEntriesAsGetDoes<sharedlock::test::MemoryBackend>", expression)
         self.assert_selects(named("ManyThreads")[1], "Stores/ManyThreads.NeverHoldOneLockTogether/1")
 
     def test_a_source_a_folder_and_a_program(self):
