@@ -53,9 +53,9 @@ class NamedTests(unittest.TestCase):
         self.assertEqual(named("src/lock/rules_test.cpp")[0], ["lock_test"])
         self.assertEqual(named("src/lock/")[0], named("lock_test")[0])
         self.assertEqual(named("src/store")[0], ["etcd_parts_test", "store_test"])
-        targets, expression = named("image_test")
+        targets, expression = named("metrics_text_test")
         self.assertEqual(targets, ["shared-lock"])
-        self.assert_selects(expression, "image_test")
+        self.assert_selects(expression, "metrics_text_test")
 
     def test_ctest_understands_what_selects_many(self):
         for names in (["src/lock"], ["src", "tests"], ["LineBook.SafetyR2*", "LockRules.*", "tests/check"]):
