@@ -58,8 +58,9 @@ bool serves_again(ServiceOnEtcd& service) {
   return eventually(is_ready, std::chrono::seconds(30));
 }
 
+// For no longer than was promised before: a try in the moment of the loss has no answer, and counts as promised.
 bool acquires(ServiceOnEtcd& service, const std::string& instance, std::int64_t& token) {
-  auto acquired = try_to([&] { return service.acquire("forgotten", instance); });
+  auto acquired = try_to([&] { return service.acquire("forgotten", instance, 12); });
   if (acquired.status == 200) token = token_of(acquired);
   return acquired.status == 200;
 }
