@@ -155,7 +155,7 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   parser.header_limit(kLargestHead);
   parser.body_limit(kLargestBody);
   auto buffer = asio::dynamic_buffer(connection->buffer);
-  // Who answers before he has read it all, and closes, resets the connection: the answer has arrived all the same.
+  // A server that answers before it has read all, and closes, resets the connection: its answer has arrived.
   Code failed = unsent;
   if (!connection->aborted()) {
     co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
