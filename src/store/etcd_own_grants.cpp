@@ -168,7 +168,7 @@ Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::wea
       co_return Outcome(std::move(done));
     }
   }
-  if (may_happen_yet(unknown.code)) may_be_granted_yet(grant->id, std::move(trace));
+  if (may_happen_yet(unknown.code)) unsettled_.add(grant->id, std::move(trace));
   if (!grant->own.id) undo(grant->id);
   co_return unknown;
 }
@@ -180,23 +180,7 @@ bool EtcdOwnLeases::looks_first(const Transaction& transaction, const OwnLease& 
   });
 }
 
-void EtcdOwnLeases::may_be_granted_yet(LeaseId id, std::weak_ptr<const void> trace) {
-  std::scoped_lock lock(mutex_);
-  std::erase_if(unsettled_, [this](const auto& each) { return each.second.expired() && below_.is_settled(); });
-  unsettled_.emplace(id, std::move(trace));
-}
-
-// An undo begins when it can no longer be that there is something to undo later: a shared lease can't be revoked.
-bool EtcdOwnLeases::is_settled(LeaseId id) {
-  std::scoped_lock lock(mutex_);
-  auto found = unsettled_.find(id);
-  if (found == unsettled_.end()) return true;
-  // In this order: what was given up without an answer has by then been left to the end of its epoch.
-  if (!found->second.expired() || !below_.is_settled()) return false;
-  unsettled_.erase(found);
-  return true;
-}
-
+// It begins when it can no longer be that there is something to undo later: a shared lease can't be revoked.
 void EtcdOwnLeases::undo(LeaseId id) {
   safety_.ended(id);
   undone_->add(executor_, [this, id] { return try_to_undo(id); }, clock_.boot_now(), BootTime::max());

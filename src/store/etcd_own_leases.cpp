@@ -40,6 +40,7 @@ EtcdOwnLeases::EtcdOwnLeases(Below below, bool shared, Clock& clock, Log& log, E
       shared_(shared),
       clock_(clock),
       executor_(executor),
+      unsettled_(below_.is_settled),
       undone_(std::in_place, clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
 
 Error EtcdOwnLeases::lost_or_unavailable(LeaseId id, const Error& error) const {
@@ -147,7 +148,7 @@ void EtcdOwnLeases::wrote(LeaseId id, EtcdHeld held, const Committed& committed,
 }
 
 Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
-  if (!is_settled(id)) co_return Error{Errc::unavailable, "the lease may be granted yet"};
+  if (!unsettled_.is_settled(id)) co_return Error{Errc::unavailable, "the lease may be granted yet"};
   std::optional<EtcdHeld> held = written_.find(id);
   bool perhaps_done = false;
   for (int tries = 0; tries < kDecisions; ++tries) {

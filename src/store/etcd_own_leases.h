@@ -2,10 +2,8 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -14,6 +12,7 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "store/etcd_unsettled_grants.h"
 #include "store/etcd_written_leases.h"
 #include "store/lease_safety.h"
 #include "store/lease_store.h"
@@ -101,8 +100,6 @@ class EtcdOwnLeases {
   void wrote(LeaseId id, EtcdHeld held, const Committed& committed, BootTime end);
   Task<Result<void>> revoke_empty(LeaseId id, std::string under, const Seen* seen, Deadline deadline);
 
-  void may_be_granted_yet(LeaseId id, std::weak_ptr<const void> trace);
-  bool is_settled(LeaseId id);
   void undo(LeaseId id);
   Task<bool> try_to_undo(LeaseId id);
 
@@ -114,9 +111,7 @@ class EtcdOwnLeases {
   LeaseSafety safety_;
   LeaseTurns turns_;
   PresenceHints hints_;  // of keys that were to be put with a lease of their own
-  std::mutex mutex_;
-  // Grants that nobody was told of and that may be carried out yet: so it can't be said that there is nothing to undo.
-  std::unordered_map<LeaseId, std::weak_ptr<const void>> unsettled_;
+  EtcdUnsettledGrants unsettled_;
   std::optional<Retries> undone_;
 };
 

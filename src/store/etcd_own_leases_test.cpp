@@ -13,6 +13,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "store/etcd_lease_index.h"
+#include "store/etcd_unsettled_grants.h"
 #include "store/memory_store.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"
@@ -236,6 +237,39 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   EXPECT_FALSE(get(kKey));
   EXPECT_FALSE(index(kId));
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
+}
+
+// What never settles must not cost a look at all of it for each grant; what has settled is forgotten.
+TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
+  constexpr std::int64_t kGrants = 8192;
+  std::size_t asked = 0;
+  bool ended = false;
+  EtcdUnsettledGrants grants([&] {
+    ++asked;
+    return ended;
+  });
+  for (std::int64_t i = 0; i < kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>());
+  EXPECT_EQ(grants.size(), static_cast<std::size_t>(kGrants));
+  EXPECT_LT(asked, 4 * static_cast<std::size_t>(kGrants));
+  EXPECT_FALSE(grants.is_settled(LeaseId{0}));
+  ended = true;
+  for (std::int64_t i = 0; i < 2 * kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>());
+  EXPECT_LE(grants.size(), static_cast<std::size_t>(kGrants));
+  EXPECT_TRUE(grants.is_settled(LeaseId{0}));
+}
+
+TEST(EtcdUnsettledGrants, SafetyR06_AnIdIsSettledWhenAllItsTriesAre) {
+  EtcdUnsettledGrants grants([] { return true; });
+  auto first = std::make_shared<char>();
+  auto second = std::make_shared<char>();
+  grants.add(kId, first);
+  grants.add(kId, second);
+  first.reset();
+  EXPECT_FALSE(grants.is_settled(kId));
+  EXPECT_TRUE(grants.is_settled(kOtherId));
+  second.reset();
+  EXPECT_TRUE(grants.is_settled(kId));
+  EXPECT_EQ(grants.size(), 0u);
 }
 
 TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutAnAnswerBothAtOneRevisionAreASuccess) {
