@@ -49,12 +49,24 @@ EtcdOwnLeases::Grant EtcdOwnLeases::grant_of(const Transaction& transaction) {
 Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime called, Deadline deadline) {
   Grant grant = grant_of(transaction);
   if (is_shared_lease(grant.id)) co_return id_in_use("that id is of a lease of another kind");
-  if (!grant.own.id) co_return co_await commit_in_turn(std::move(transaction), std::move(grant), called, deadline);
-  auto turn = co_await turns_.take(grant.id);
-  co_return co_await commit_in_turn(std::move(transaction), std::move(grant), called, deadline);
+  Trace trace = std::make_shared<char>();
+  if (!grant.own.id) {
+    co_return co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
+  }
+  // A client may repeat its request, and release what the repeat was told of, while this one is under way.
+  LeaseId id = grant.id;
+  bool may_be_released = shared_ && grant.own.known_outside;
+  std::weak_ptr<const void> traced = trace;
+  if (may_be_released) unsettled_.add(id, traced);
+  auto turn = co_await turns_.take(id);
+  auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
+  // With an answer, too, an attempt before may be left whose epoch has not ended.
+  bool answered = (outcome || !may_happen_yet(outcome.error().code)) && below_.is_settled();
+  if (may_be_released && answered) unsettled_.answered(id, traced);
+  co_return outcome;
 }
 
-Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Grant grant, BootTime called,
+Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Grant grant, Trace trace, BootTime called,
                                                     Deadline deadline) {
   if (shared_ && grant.own.known_outside) {
     // Another server may have granted it as one of etcd's own (R2).
@@ -67,13 +79,13 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
   Revision index_at = kAbsent;
   for (int tries = 0; tries < kGrantTries; ++tries) {
     Transaction whole = with_index(transaction, grant, index_at, called);
-    auto trace = std::make_shared<char>();
-    std::weak_ptr<const void> traced = trace;
-    auto outcome = co_await below_.commit(std::move(whole), called, look_first, deadline, std::move(trace));
+    auto outcome = co_await below_.commit(std::move(whole), called, look_first, deadline, trace);
     look_first = false;
     if (!outcome) {
       bool unknown = shared_ && outcome_unknown(outcome.error().code) && !grant.own.known_outside;
       if (!unknown) co_return outcome.error();
+      std::weak_ptr<const void> traced = trace;
+      trace.reset();
       co_return co_await look_for_grant(&grant, std::move(traced), called, deadline, outcome.error());
     }
     if (auto* committed = std::get_if<Committed>(&*outcome)) {

@@ -147,8 +147,17 @@ void EtcdOwnLeases::wrote(LeaseId id, EtcdHeld held, const Committed& committed,
   written_.wrote(id, std::move(held));
 }
 
+// Whether a grant of it may be carried out yet is asked before the look: so what was carried out by then is seen. What
+// stands there is ended in any case; whoever asked repeats that.
 Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
-  if (!unsettled_.is_settled(id)) co_return Error{Errc::unavailable, "the lease may be granted yet"};
+  bool settled = unsettled_.is_settled(id);
+  auto revoked = co_await revoke_present(id, std::move(under), deadline);
+  bool seems_over = revoked || revoked.error().code == Errc::lease_not_found;
+  if (seems_over && !settled) co_return Error{Errc::unavailable, "the lease may be granted yet"};
+  co_return revoked;
+}
+
+Task<Result<void>> EtcdOwnLeases::revoke_present(LeaseId id, std::string under, Deadline deadline) {
   std::optional<EtcdHeld> held = written_.find(id);
   bool perhaps_done = false;
   for (int tries = 0; tries < kDecisions; ++tries) {

@@ -84,7 +84,8 @@ class EtcdOwnLeases {
     std::size_t place;       // of its put among these
   };
 
-  Task<Result<Outcome>> commit_in_turn(Transaction transaction, Grant grant, BootTime called, Deadline deadline);
+  Task<Result<Outcome>> commit_in_turn(Transaction transaction, Grant grant, Trace trace, BootTime called,
+                                       Deadline deadline);
   static Grant grant_of(const Transaction& transaction);
   void granted(const Transaction& transaction, const Grant& grant, BootTime called, Committed& committed);
   Transaction with_index(const Transaction& transaction, const Grant& grant, Revision index_at, BootTime called) const;
@@ -98,6 +99,7 @@ class EtcdOwnLeases {
   Task<Result<Outcome>> put_again(LeaseId id, const EtcdHeld* held, BootTime end, BootTime called, Deadline deadline);
   static std::optional<EtcdHeld> seen_by(const Conflict& conflict, const EtcdHeld& held);
   void wrote(LeaseId id, EtcdHeld held, const Committed& committed, BootTime end);
+  Task<Result<void>> revoke_present(LeaseId id, std::string under, Deadline deadline);
   Task<Result<void>> revoke_empty(LeaseId id, std::string under, const Seen* seen, Deadline deadline);
 
   void undo(LeaseId id);

@@ -239,6 +239,43 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
 }
 
+// An id that a client chose: the repeat of its request finds what the first try made, and is granted; so the client may
+// release it while that try is still under way, or sent again for others in its batch.
+TEST_F(EtcdOwnLeasesTest, SafetyR06_NoLateGrantFollowsAReleaseThatWasAcknowledged) {
+  here_.answers = false;
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  here_.answers = true;
+  EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "whose answer is lost";
+  EXPECT_TRUE(here_.keep_alive(kId)) << "the repeat";
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable) << "it is still being tried";
+  EXPECT_FALSE(get(kKey)) << "it has ended what it found";
+  EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "once more";
+  here_.tries.reset();
+  here_.settled = false;
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable) << "its epoch lasts";
+  EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "and again";
+  here_.settled = true;
+  EXPECT_TRUE(here_.revoke(kId));
+  EXPECT_FALSE(get(kKey));
+  EXPECT_FALSE(index(kId));
+}
+
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AReleaseBesideAGrantOfItsIdIsNotAcknowledged) {
+  here_.before_commit = [&] { EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable); };
+  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
+  EXPECT_TRUE(here_.revoke(kId)) << "what became of it is known by now";
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
+}
+
+// An attempt before the one that was answered may be left.
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsSettledWhenItsEpochHasEnded) {
+  here_.settled = false;
+  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
+  here_.settled = true;
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
+}
+
 // What never settles must not cost a look at all of it for each grant; what has settled is forgotten.
 TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
   constexpr std::int64_t kGrants = 8192;

@@ -29,6 +29,15 @@ class EtcdUnsettledGrants {
     if (grants_.size() >= look_again_at_) forget_settled();
   }
 
+  // What became of the one with that trace is known.
+  void answered(LeaseId id, const Trace& trace) {
+    std::scoped_lock lock(mutex_);
+    auto [first, last] = grants_.equal_range(id);
+    auto same = [&](const auto& each) { return !each.second.owner_before(trace) && !trace.owner_before(each.second); };
+    auto found = std::find_if(first, last, same);
+    if (found != last) grants_.erase(found);
+  }
+
   bool is_settled(LeaseId id) {
     std::scoped_lock lock(mutex_);
     auto [first, last] = grants_.equal_range(id);
