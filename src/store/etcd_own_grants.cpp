@@ -60,9 +60,13 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   if (may_be_released) unsettled_.add(id, traced);
   auto turn = co_await turns_.take(id);
   auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
-  // With an answer, too, an attempt before may be left whose epoch has not ended.
-  bool answered = (outcome || !may_happen_yet(outcome.error().code)) && below_.is_settled();
-  if (may_be_released && answered) unsettled_.answered(id, traced);
+  if (!may_be_released) co_return outcome;
+  if (!outcome && may_happen_yet(outcome.error().code)) {
+    unsettled_.add(id, traced);  // as it stands by now
+  } else if (below_.is_settled()) {
+    // Otherwise an attempt before the one that was answered may be left, whose epoch has not ended.
+    unsettled_.answered(id, traced);
+  }
   co_return outcome;
 }
 

@@ -64,6 +64,7 @@ class Server {
   std::optional<Transaction> sent;
   EtcdOwnLeases::Trace tries;
   bool settled = true;
+  bool lacks_space = false;
   int asked_natively = 0;
   int looks = 0;
 
@@ -75,7 +76,7 @@ class Server {
     };
     below.look = [this](std::vector<std::string> keys, Deadline deadline) { return look(std::move(keys), deadline); };
     below.is_settled = [this] { return settled; };
-    below.lacks_space = [] { return false; };
+    below.lacks_space = [this] { return lacks_space; };
     below.knows_native = [](LeaseId, const std::string&) { return false; };
     below.keep_native_alive = [this](LeaseId, std::string, Deadline) { return no_such<Ttl>(); };
     below.revoke_native = [this](LeaseId, std::string, Deadline) { return no_such<void>(); };
@@ -239,6 +240,37 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
 }
 
+// What is sent without space is of no epoch (R18).
+TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
+  here_.answers = false;
+  here_.lacks_space = true;
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60})), Errc::unavailable);
+  EXPECT_EQ(code_of(here_.grant(kOtherId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  here_.answers = true;
+  here_.lacks_space = false;
+  here_.tries.reset();
+  for (LeaseId id : {kId, kOtherId}) EXPECT_EQ(code_of(here_.revoke(id, "")), Errc::unavailable);
+  clock_.advance(milliseconds(9999));
+  for (LeaseId id : {kId, kOtherId}) EXPECT_EQ(code_of(here_.revoke(id, "")), Errc::unavailable);
+  EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent)));
+  clock_.advance(milliseconds(1));
+  EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
+  EXPECT_TRUE(here_.revoke(kOtherId, ""));
+  EXPECT_FALSE(get(kKey));
+}
+
+// It is found to be gone while a grant is under way.
+TEST_F(EtcdOwnLeasesTest, SafetyR33_SpaceThatIsUsedUpMeanwhileCountsToo) {
+  here_.answers = false;
+  here_.before_commit = [&] { here_.lacks_space = true; };
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  here_.answers = true;
+  here_.tries.reset();
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
+  clock_.advance(seconds(10));
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
+}
+
 // An id that a client chose: the repeat of its request finds what the first try made, and is granted; so the client may
 // release it while that try is still under way, or sent again for others in its batch.
 TEST_F(EtcdOwnLeasesTest, SafetyR06_NoLateGrantFollowsAReleaseThatWasAcknowledged) {
@@ -281,10 +313,12 @@ TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
   constexpr std::int64_t kGrants = 8192;
   std::size_t asked = 0;
   bool ended = false;
-  EtcdUnsettledGrants grants([&] {
+  auto epochs_ended = [&] {
     ++asked;
     return ended;
-  });
+  };
+  ManualClock clock;
+  EtcdUnsettledGrants grants(epochs_ended, [] { return false; }, clock);
   for (std::int64_t i = 0; i < kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>());
   EXPECT_EQ(grants.size(), static_cast<std::size_t>(kGrants));
   EXPECT_LT(asked, 4 * static_cast<std::size_t>(kGrants));
@@ -296,7 +330,8 @@ TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
 }
 
 TEST(EtcdUnsettledGrants, SafetyR06_AnIdIsSettledWhenAllItsTriesAre) {
-  EtcdUnsettledGrants grants([] { return true; });
+  ManualClock clock;
+  EtcdUnsettledGrants grants([] { return true; }, [] { return false; }, clock);
   auto first = std::make_shared<char>();
   auto second = std::make_shared<char>();
   grants.add(kId, first);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/clock.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -19,29 +21,38 @@ class EtcdUnsettledGrants {
   // As long as somebody has it, what was sent for a grant is still being tried.
   using Trace = std::weak_ptr<const void>;
 
-  // `epochs_ended`: whether nothing that was sent and given up without an answer can be done any more.
-  explicit EtcdUnsettledGrants(std::function<bool()> epochs_ended) : epochs_ended_(std::move(epochs_ended)) {}
+  // `epochs_ended`: whether nothing that was sent and given up without an answer can be done any more. Without space
+  // (R18) puts are sent that are of no epoch: they are carried out within some time, or never.
+  EtcdUnsettledGrants(std::function<bool()> epochs_ended, std::function<bool()> lacks_space, const Clock& clock)
+      : epochs_ended_(std::move(epochs_ended)), lacks_space_(std::move(lacks_space)), clock_(clock) {}
 
-  // An id may have several, of one request and its repeats.
+  // To be told before one is sent, or where it had no answer, or both. An id may have several, of one request and its
+  // repeats.
   void add(LeaseId id, Trace trace) {
+    BootTime now = clock_.boot_now();
+    BootTime not_before = lacks_space_() ? now + kLatePut : BootTime();
     std::scoped_lock lock(mutex_);
-    grants_.emplace(id, std::move(trace));
-    if (grants_.size() >= look_again_at_) forget_settled();
+    auto known = find(id, trace);
+    if (known != grants_.end()) {
+      known->second.not_before = std::max(known->second.not_before, not_before);
+      return;
+    }
+    grants_.emplace(id, Grant{std::move(trace), not_before});
+    if (grants_.size() >= look_again_at_) forget_settled(now);
   }
 
   // What became of the one with that trace is known.
   void answered(LeaseId id, const Trace& trace) {
     std::scoped_lock lock(mutex_);
-    auto [first, last] = grants_.equal_range(id);
-    auto same = [&](const auto& each) { return !each.second.owner_before(trace) && !trace.owner_before(each.second); };
-    auto found = std::find_if(first, last, same);
-    if (found != last) grants_.erase(found);
+    auto known = find(id, trace);
+    if (known != grants_.end()) grants_.erase(known);
   }
 
   bool is_settled(LeaseId id) {
+    BootTime now = clock_.boot_now();
     std::scoped_lock lock(mutex_);
     auto [first, last] = grants_.equal_range(id);
-    bool settled = std::all_of(first, last, [this](const auto& each) { return is_over(each.second); });
+    bool settled = std::all_of(first, last, [&](const auto& each) { return is_over(each.second, now); });
     if (settled) grants_.erase(first, last);
     return settled;
   }
@@ -52,17 +63,38 @@ class EtcdUnsettledGrants {
   }
 
  private:
-  // In this order: what was given up without an answer has by then been left to the end of its epoch.
-  bool is_over(const Trace& trace) const { return trace.expired() && epochs_ended_(); }
+  struct Grant {
+    Trace trace;
+    BootTime not_before;  // it is not settled earlier
+  };
+  using Grants = std::unordered_multimap<LeaseId, Grant>;
 
-  void forget_settled() {
-    std::erase_if(grants_, [this](const auto& each) { return is_over(each.second); });
+  // etcd gives up on its own requests after seven seconds.
+  static constexpr std::chrono::seconds kLatePut{10};
+
+  Grants::iterator find(LeaseId id, const Trace& trace) {
+    auto [first, last] = grants_.equal_range(id);
+    auto found = std::find_if(first, last, [&](const auto& each) {
+      return !each.second.trace.owner_before(trace) && !trace.owner_before(each.second.trace);
+    });
+    return found == last ? grants_.end() : found;
+  }
+
+  // The trace first: what was given up without an answer has by then been left to the end of its epoch.
+  bool is_over(const Grant& grant, BootTime now) const {
+    return now >= grant.not_before && grant.trace.expired() && epochs_ended_();
+  }
+
+  void forget_settled(BootTime now) {
+    std::erase_if(grants_, [&](const auto& each) { return is_over(each.second, now); });
     look_again_at_ = std::max<std::size_t>(1024, grants_.size() * 2);
   }
 
   const std::function<bool()> epochs_ended_;
+  const std::function<bool()> lacks_space_;
+  const Clock& clock_;
   mutable std::mutex mutex_;
-  std::unordered_multimap<LeaseId, Trace> grants_;
+  Grants grants_;
   std::size_t look_again_at_ = 1024;  // those that nobody asks for are forgotten when there are so many
 };
 
