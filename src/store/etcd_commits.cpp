@@ -33,7 +33,7 @@ std::optional<BootTime> pooled_end(const Mutation& change, BootTime called) {
   return pooled ? shared_end(put->lifetime, called) : std::nullopt;
 }
 
-// Those who want the same key under ids that are not in use look for the same: whoever finds another there, finds it
+// Those who want the same key under ids that nobody else knows look for the same: whoever finds another there, finds it
 // for all. Empty: it looks for nothing but what its comparisons say.
 std::string looks_for(const Transaction& transaction) {
   std::string looks_for;
@@ -66,9 +66,9 @@ Error EtcdCommits::not_sent(Error error) {
   return error;
 }
 
-Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime called, bool look_first, Deadline deadline,
-                                          Trace trace) {
-  if (look_first) {
+Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime called, EtcdCommitWay way,
+                                          Deadline deadline) {
+  if (way.look_first) {
     auto refused = co_await look(transaction, deadline);
     if (!refused) co_return not_sent(refused.error());
     if (*refused) co_return Outcome(**std::move(refused));
@@ -81,7 +81,7 @@ Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime call
       forget(leases);
       co_return not_sent(granted.error());
     }
-    auto outcome = co_await apply(&transaction, &leases, deadline, trace);
+    auto outcome = co_await apply(&transaction, &leases, &way, deadline);
     if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
     // Nothing was done. A lease of its own is being revoked by now, so its id can't be used again.
     if (leases.own) co_return Error{Errc::unanswered, outcome.error().message};
@@ -150,11 +150,11 @@ Task<Result<LeaseId>> EtcdCommits::lease_for(const Lifetime* lifetime, EtcdCommi
 }
 
 Task<Result<Outcome>> EtcdCommits::apply(const Transaction* transaction, const EtcdCommitLeases* leases,
-                                         Deadline deadline, Trace trace) {
+                                         const EtcdCommitWay* way, Deadline deadline) {
   EtcdWrites::Item write(*transaction, encode_txn(*transaction, leases->ids));
   write.rests_on = leases->old;
-  write.looks_for = looks_for(*transaction);
-  write.trace = std::move(trace);
+  if (!way->looks_itself) write.looks_for = looks_for(*transaction);
+  write.trace = way->trace;
   if (leases->own) write.promises.ttl = std::max(write.promises.ttl, leases->own->ttl);  // etcd may give more
   BootTime asked = clock_.boot_now();
   auto answer = co_await writes_.submit(std::move(write), deadline);

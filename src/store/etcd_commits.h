@@ -1,11 +1,11 @@
 #pragma once
 
-#include <memory>
 #include <optional>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "store/etcd_commit_way.h"
 #include "store/etcd_leases.h"
 #include "store/lease_store.h"
 
@@ -24,9 +24,6 @@ class EtcdBatchQueue;
 // them. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls.
 class EtcdCommits {
  public:
-  // Held for as long as what was sent for a commit is still being tried.
-  using Trace = std::shared_ptr<const void>;
-
   EtcdCommits(EtcdBatchQueue<EtcdReads>& reads, EtcdBatchQueue<EtcdWrites>& writes, EtcdLeases& leases,
               EtcdLeasePool& pool, EtcdShortLeases& short_leases, EtcdSession& session, const Clock& clock,
               int max_retries)
@@ -40,9 +37,8 @@ class EtcdCommits {
         max_retries_(max_retries) {}
 
   // As LeaseStore::commit() says, of a transaction that makes sense, and whose call began at that time. Those who want
-  // an OwnLease of one id must come one after the other. `look_first`: so that what is refused costs etcd no write.
-  Task<Result<Outcome>> commit(Transaction transaction, BootTime called, bool look_first, Deadline deadline,
-                               Trace trace = nullptr);
+  // an OwnLease of one id must come one after the other.
+  Task<Result<Outcome>> commit(Transaction transaction, BootTime called, EtcdCommitWay way, Deadline deadline);
 
   // Of a commit of which nothing was sent.
   static Error not_sent(Error error);
@@ -54,8 +50,8 @@ class EtcdCommits {
   Task<Result<LeaseId>> lease_for(const Lifetime* lifetime, EtcdCommitLeases* leases, Deadline deadline);
   Task<Result<LeaseId>> share(BootTime end, const Transaction* transaction, EtcdCommitLeases* leases, BootTime called,
                               Deadline deadline);
-  Task<Result<Outcome>> apply(const Transaction* transaction, const EtcdCommitLeases* leases, Deadline deadline,
-                              Trace trace);
+  Task<Result<Outcome>> apply(const Transaction* transaction, const EtcdCommitLeases* leases, const EtcdCommitWay* way,
+                              Deadline deadline);
   void forget(const EtcdCommitLeases& leases);
 
   EtcdBatchQueue<EtcdReads>& reads_;

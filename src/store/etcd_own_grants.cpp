@@ -78,18 +78,21 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     if (!native) co_return Error{Errc::unanswered, native.error().message};
     if (*native && !(*native)->keys.empty()) co_return id_in_use("an entry hangs on that lease");
   }
-  bool look_first = looks_first(transaction, grant.own);
+  EtcdCommitWay way;
+  way.look_first = looks_first(transaction, grant.own);
+  way.looks_itself = grant.own.known_outside;  // another server may have granted it meanwhile
+  way.trace = std::move(trace);
   hints_.present(grant.key);  // soon, by us or by who has it
   Revision index_at = kAbsent;
   for (int tries = 0; tries < kGrantTries; ++tries) {
     Transaction whole = with_index(transaction, grant, index_at, called);
-    auto outcome = co_await below_.commit(std::move(whole), called, look_first, deadline, trace);
-    look_first = false;
+    auto outcome = co_await below_.commit(std::move(whole), called, way, deadline);
+    way.look_first = false;
     if (!outcome) {
       bool unknown = shared_ && outcome_unknown(outcome.error().code) && !grant.own.known_outside;
       if (!unknown) co_return outcome.error();
-      std::weak_ptr<const void> traced = trace;
-      trace.reset();
+      std::weak_ptr<const void> traced = way.trace;
+      way.trace.reset();
       co_return co_await look_for_grant(&grant, std::move(traced), called, deadline, outcome.error());
     }
     if (auto* committed = std::get_if<Committed>(&*outcome)) {

@@ -128,12 +128,16 @@ Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadl
   co_return lost_or_unavailable(id, lease_changes_all_the_time());
 }
 
+Task<Result<Outcome>> EtcdOwnLeases::commit_simply(Transaction transaction, BootTime called, Deadline deadline) {
+  return below_.commit(std::move(transaction), called, EtcdCommitWay(), deadline);
+}
+
 Task<Result<Outcome>> EtcdOwnLeases::put_again(LeaseId id, const EtcdHeld* held, BootTime end, BootTime called,
                                                Deadline deadline) {
   Transaction transaction = expecting(id, *held);
   transaction.changes.emplace_back(Put{held->key, held->value, PooledUntil{end}});
   transaction.changes.emplace_back(Put{lease_index_key(id), index_of(*held), PooledUntil{end}});
-  auto outcome = co_await below_.commit(std::move(transaction), called, /*look_first=*/false, deadline, nullptr);
+  auto outcome = co_await commit_simply(std::move(transaction), called, deadline);
   auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
   if (committed) wrote(id, *held, *committed, end);
   co_return outcome;
@@ -174,7 +178,7 @@ Task<Result<void>> EtcdOwnLeases::revoke_present(LeaseId id, std::string under, 
     transaction.changes.emplace_back(Erase{lease_index_key(id)});
     BootTime called = clock_.boot_now();
     written_.forget(id);
-    auto outcome = co_await below_.commit(std::move(transaction), called, /*look_first=*/false, deadline, nullptr);
+    auto outcome = co_await commit_simply(std::move(transaction), called, deadline);
     if (!outcome) {
       bool look_again = outcome_unknown(outcome.error().code) && clock_.boot_now() < deadline.at;
       if (!look_again) co_return outcome.error();
@@ -199,7 +203,7 @@ Task<Result<void>> EtcdOwnLeases::revoke_empty(LeaseId id, std::string under, co
   transaction.expect.push_back({lease_index_key(id), seen->index->revision});
   transaction.changes.emplace_back(Erase{lease_index_key(id)});
   BootTime called = clock_.boot_now();
-  auto outcome = co_await below_.commit(std::move(transaction), called, /*look_first=*/false, deadline, nullptr);
+  auto outcome = co_await commit_simply(std::move(transaction), called, deadline);
   if (!outcome) co_return outcome.error();
   if (std::holds_alternative<Conflict>(*outcome)) co_return lease_changes_all_the_time();
   co_return Result<void>();

@@ -12,6 +12,7 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "store/etcd_commit_way.h"
 #include "store/etcd_unsettled_grants.h"
 #include "store/etcd_written_leases.h"
 #include "store/lease_safety.h"
@@ -33,9 +34,8 @@ class EtcdOwnLeases {
 
   // What it stands on.
   struct Below {
-    // Carries out a transaction, whose call began at that time. `look_first`: what it would refuse is better found out
-    // by a look.
-    std::function<Task<Result<Outcome>>(Transaction, BootTime called, bool look_first, Deadline, Trace)> commit;
+    // Carries out a transaction, whose call began at that time.
+    std::function<Task<Result<Outcome>>(Transaction, BootTime called, EtcdCommitWay, Deadline)> commit;
     // What stands under those keys, as of one revision.
     std::function<Task<Result<std::vector<std::optional<Entry>>>>(std::vector<std::string>, Deadline)> look;
     // Whether nothing that was sent and not answered can be done any more, but for what is still being tried.
@@ -96,6 +96,7 @@ class EtcdOwnLeases {
   bool looks_first(const Transaction& transaction, const OwnLease& own) const;
 
   Task<Result<Seen>> find(LeaseId id, Deadline deadline);
+  Task<Result<Outcome>> commit_simply(Transaction transaction, BootTime called, Deadline deadline);
   Task<Result<Outcome>> put_again(LeaseId id, const EtcdHeld* held, BootTime end, BootTime called, Deadline deadline);
   static std::optional<EtcdHeld> seen_by(const Conflict& conflict, const EtcdHeld& held);
   void wrote(LeaseId id, EtcdHeld held, const Committed& committed, BootTime end);

@@ -67,12 +67,14 @@ class Server {
   bool lacks_space = false;
   int asked_natively = 0;
   int looks = 0;
+  bool looked_itself = false;  // the last commit
 
  private:
   EtcdOwnLeases::Below below() {
     EtcdOwnLeases::Below below;
-    below.commit = [this](Transaction what, BootTime, bool, Deadline deadline, EtcdOwnLeases::Trace trace) {
-      return commit(std::move(what), deadline, std::move(trace));
+    below.commit = [this](Transaction what, BootTime, EtcdCommitWay way, Deadline deadline) {
+      looked_itself = way.looks_itself;
+      return commit(std::move(what), deadline, std::move(way.trace));
     };
     below.look = [this](std::vector<std::string> keys, Deadline deadline) { return look(std::move(keys), deadline); };
     below.is_settled = [this] { return settled; };
@@ -238,6 +240,15 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   EXPECT_FALSE(get(kKey));
   EXPECT_FALSE(index(kId));
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
+}
+
+// Its own index entry may stand, put by another server: what was found for another request does not show that.
+TEST_F(EtcdOwnLeasesTest, SafetyR33_NobodyWhoseIdWasChosenSharesWhatAnotherFinds) {
+  ASSERT_TRUE(there_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::lease_in_use);
+  EXPECT_TRUE(here_.looked_itself);
+  EXPECT_TRUE(here_.grant(kOtherId, Ttl{60}));
+  EXPECT_FALSE(here_.looked_itself);
 }
 
 // What is sent without space is of no epoch (R18).

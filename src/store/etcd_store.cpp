@@ -102,7 +102,7 @@ class EtcdStore final : public LeaseStore {
     if (!ready) co_return EtcdCommits::not_sent(ready.error());
     bool own = std::ranges::any_of(transaction.changes, [](const auto& change) { return own_lease_of(change); });
     if (own) co_return co_await own_leases_.commit(std::move(transaction), called, deadline);
-    co_return co_await commit_promised(std::move(transaction), called, /*look_first=*/false, deadline, nullptr);
+    co_return co_await commit_promised(std::move(transaction), called, EtcdCommitWay(), deadline);
   }
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
@@ -147,11 +147,11 @@ class EtcdStore final : public LeaseStore {
 
   // What is committed, or may be, is promised, before anybody is told of it: where etcd forgets it in this moment, it
   // is shielded, or not told.
-  Task<Result<Outcome>> commit_promised(Transaction transaction, BootTime called, bool look_first, Deadline deadline,
-                                        EtcdOwnLeases::Trace trace) {
+  Task<Result<Outcome>> commit_promised(Transaction transaction, BootTime called, EtcdCommitWay way,
+                                        Deadline deadline) {
     if (auto refused = witness_.refusal()) co_return EtcdCommits::not_sent(*std::move(refused));
     auto promised_until = promise_of(transaction).until(called);
-    auto outcome = co_await commits_.commit(std::move(transaction), called, look_first, deadline, std::move(trace));
+    auto outcome = co_await commits_.commit(std::move(transaction), called, std::move(way), deadline);
     auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;
     bool promised = outcome ? committed != nullptr : outcome_unknown(outcome.error().code);
     if (!promised || !promised_until) co_return outcome;
@@ -196,8 +196,8 @@ class EtcdStore final : public LeaseStore {
 
   EtcdOwnLeases::Below below_own_leases() {
     EtcdOwnLeases::Below below;
-    below.commit = [this](Transaction what, BootTime called, bool look_first, Deadline deadline, auto trace) {
-      return commit_promised(std::move(what), called, look_first, deadline, std::move(trace));
+    below.commit = [this](Transaction what, BootTime called, EtcdCommitWay way, Deadline deadline) {
+      return commit_promised(std::move(what), called, std::move(way), deadline);
     };
     below.look = [this](auto keys, Deadline deadline) { return look_at(std::move(keys), deadline); };
     below.is_settled = [this] { return epoch_.all_ended(); };
