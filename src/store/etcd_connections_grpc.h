@@ -151,6 +151,7 @@ class EtcdConnections {
   bool was_asked(const EtcdMember& member) const;
   bool needs_token() const;
   void warn_about(const EtcdMember& member, const std::string& version);
+  Task<bool> look_at_permissions(EtcdMember* member, Deadline deadline);
   Error unreachable_locked(Errc code) const;
 
   const EtcdOptions options_;
@@ -172,9 +173,10 @@ class EtcdConnections {
   std::uint64_t generation_ = 0;  // of the token
 
   SharedWork<Result<void>> looking_;
-  std::optional<Signal> wake_;  // for keep_looking()
-  bool stopping_ = false;       // on its executor
-  std::string warned_version_;  // on its executor
+  std::optional<Signal> wake_;          // for keep_looking()
+  bool stopping_ = false;               // on its executor
+  std::string warned_version_;          // on its executor
+  bool looked_at_permissions_ = false;  // likewise
   EtcdCompletions completions_;
 };
 

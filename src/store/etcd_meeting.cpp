@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "store/etcd_connections_grpc.h"
+#include "store/etcd_guard_grpc.h"
+#include "store/etcd_lease_index.h"
 #include "store/etcd_token_base.h"
 #include "store/etcd_verdict.h"
 #include "store/etcd_version.h"
@@ -28,6 +30,7 @@ Task<void> EtcdConnections::keep_looking() {
       auto met = co_await meet(member.get(), deadline);
       if (met) met = co_await look_at_state(member.get(), deadline);
       if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
+      if (met && !looked_at_permissions_) looked_at_permissions_ = co_await look_at_permissions(member.get(), deadline);
     }
     if (!stopping_) co_await look_at_other_cluster();
     if (!stopping_) co_await wake_->wait(in_conflict_ ? kBetweenMeetingsInConflict : kBetweenMeetings);
@@ -171,6 +174,30 @@ void EtcdConnections::warn_about(const EtcdMember& member, const std::string& ve
   if (faults.empty() || std::exchange(warned_version_, version) == version) return;
   log_.write(LogLevel::warn, "this version of etcd has known faults: " + faults,
              {{"endpoint", member.endpoint.name}, {"version", version}});
+}
+
+// A role that was made for servers before this one may lack the index entries of leases (R33), without which each grant
+// would fail. The transaction changes nothing, but etcd wants permission for all that one might do. True: etcd has
+// answered.
+Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline deadline) {
+  const std::string prefix(kLeaseIndexPrefix);
+  grpc::ClientContext context;
+  prepare(context, first_attempt(time_left(deadline)));
+  pb::TxnRequest request;
+  expect_revision(request, prefix, kAbsent);  // never there: it is of no id
+  pb::RangeRequest& read = *request.add_success()->mutable_request_range();
+  read.set_key(prefix);
+  read.set_count_only(true);
+  request.add_failure()->mutable_request_delete_range()->set_key(prefix);
+  pb::TxnResponse response;
+  auto reader = member->kv.PrepareAsyncTxn(&context, request, &completions_.queue());
+  auto failure = co_await finish(std::move(reader), &response);
+  bool denied = failure.message.find("permission denied") != std::string::npos;
+  if (denied) {
+    log_.write(LogLevel::error, "the user of etcd must be allowed to read and write a prefix that leases need",
+               {{"endpoint", member->endpoint.name}, {"prefix", prefix}});
+  }
+  co_return denied || failure.code == 0;
 }
 
 }  // namespace sharedlock

@@ -167,6 +167,8 @@ TEST_F(EtcdTls, AFileThatIsMissingOrWrongIsNamedAtTheStart) {
                   "SHARED_LOCK_CLIENT_KEY_PATH: " + files().path("old.key") + " is not the key of the certificate in ");
 }
 
+constexpr const char* kLacksPrefix = "the user of etcd must be allowed to read and write a prefix that leases need";
+
 class EtcdAuthentication : public testing::Test {
  protected:
   static Environment as(const std::string& user, const std::string& password) {
@@ -217,6 +219,7 @@ TEST_F(EtcdAuthentication, TwoPrefixesAreAllThatAUserNeeds) {
   EXPECT_EQ(service.grant("least").status, 202);
   EXPECT_EQ(service.renew("least", "instance-1").status, 200);
   EXPECT_EQ(service.release("least", "instance-1").status, 200);
+  EXPECT_FALSE(service.server().says(kLacksPrefix)) << service.server().err();
 }
 
 TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
@@ -224,6 +227,19 @@ TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
   etcd.enable_authentication("lockservice", "secret-one", {"/shared-lock/", "/shared-lock.meta/token-base", "locks/"});
   ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
   expect_refusal(service, "must be allowed to read and write");
+}
+
+// As one was that was made for a server which kept no index entries: locks are served, leases are not.
+TEST_F(EtcdAuthentication, ARoleWithoutThePrefixThatLeasesNeedIsSaidToLackIt) {
+  EtcdServer etcd;
+  etcd.enable_authentication("lockservice", "secret-one",
+                             {"/shared-lock/", "/shared-lock.meta/", "/shared-lock.queue/", "locks/"});
+  ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
+  ASSERT_TRUE(service.becomes_ready()) << service.ready().body;
+  EXPECT_TRUE(eventually([&] { return service.server().says(kLacksPrefix); })) << service.server().err();
+  EXPECT_TRUE(service.server().says("/shared-lock.id/")) << service.server().err();
+  EXPECT_EQ(service.acquire("narrow", "instance-1").status, 200);
+  EXPECT_EQ(service.grant("narrow").status, 500);
 }
 
 TEST_F(EtcdAuthentication, ATokenThatExpiredIsRenewed) {
