@@ -131,5 +131,58 @@ TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   EXPECT_LT(time_of(waiters.size() - 1000), 10 * time_of(0));
 }
 
+// One of ours stands first in a line whose lock is held; leases are renewed by puts (R33).
+class RenewedLines : public testing::Test {
+ protected:
+  RenewedLines() {
+    book_.loaded(kPart.lock, Found{held_by("holder", 1), Revision{1}}, {});
+    std::string place = book_.join_of(waiter_).places.front();
+    book_.joined(waiter_, Revision{2});
+    tell(place, 2, Entry{.value = "two@A", .lease = LeaseId{1}, .created = Revision{2}, .revision = Revision{2}});
+    book_.take_effects();
+  }
+
+  // Created first of all, and put at that revision.
+  static Entry held_by(const std::string& name, std::int64_t revision) {
+    return {.value = name, .lease = LeaseId{revision}, .created = Revision{1}, .revision = Revision{revision}};
+  }
+
+  void tell(const std::string& key, std::int64_t revision, std::optional<Entry> now) {
+    Change change{.key = key, .now = std::move(now), .previous = std::nullopt};
+    ChangeBatch batch{.revision = Revision{revision}, .changes = {}};
+    batch.changes.push_back(std::move(change));
+    book_.changed(batch);
+  }
+
+  std::optional<LineBook::Turn> only_turn() {
+    auto effects = book_.take_effects();
+    auto* wake = effects.size() == 1 ? std::get_if<LineBook::Wake>(&effects.front()) : nullptr;
+    return wake && wake->waiter == waiter_ ? std::optional(wake->turn) : std::nullopt;
+  }
+
+  LineBook book_{"A", see_lock, see_place};
+  LineBook::WaiterId waiter_ = book_.add(std::vector<LinePart>(1, kPart), "two");
+};
+
+TEST_F(RenewedLines, ARenewalIsKnownAndTellsNobodyAnything) {
+  BootTime due = book_.next_due();
+  for (std::int64_t revision = 3; revision < 6; ++revision) {
+    tell(kPart.lock, revision, held_by("holder", revision));
+    EXPECT_TRUE(book_.take_effects().empty()) << revision;
+    EXPECT_EQ(book_.next_due(), due) << revision;
+    EXPECT_EQ(book_.holder_of(kPart.lock).value().revision, Revision{revision});
+  }
+  tell(kPart.lock, 4, std::nullopt);
+  EXPECT_TRUE(book_.take_effects().empty()) << "it was renewed later";
+  tell(kPart.lock, 6, std::nullopt);
+  EXPECT_EQ(only_turn(), LineBook::Turn::take);
+}
+
+TEST_F(RenewedLines, APutThatChangesTheHolderIsNoRenewal) {
+  tell(kPart.lock, 3, held_by("holder", 3));
+  tell(kPart.lock, 4, held_by("two", 4));
+  EXPECT_EQ(only_turn(), LineBook::Turn::retake);
+}
+
 }  // namespace
 }  // namespace sharedlock::scenes

@@ -15,11 +15,11 @@ class PooledLeasesTest : public testing::Test {
  protected:
   using Place = PooledLeases::Place;
 
-  Place join(milliseconds ttl) { return pool_.join(now_.boot + ttl, now_); }
+  Place join(milliseconds ttl, std::size_t entries = 1) { return pool_.join(now_.boot + ttl, now_, entries); }
 
   // Joins, and grants at once what is ordered, as it was ordered.
-  Place join_and_grant(milliseconds ttl) {
-    Place place = join(ttl);
+  Place join_and_grant(milliseconds ttl, std::size_t entries = 1) {
+    Place place = join(ttl, entries);
     if (place.order) pool_.granted(place.order->id, place.order->ttl);
     for (const auto& order : place.ahead) pool_.granted(order.id, order.ttl);
     return place;
@@ -102,6 +102,15 @@ TEST_F(PooledLeasesTest, SafetyR17_TwoHundredEntriesAreTheMost) {
   auto first = join_and_grant(seconds(10));
   for (int i = 1; i < 200; ++i) ASSERT_EQ(join_and_grant(seconds(10)).id, first.id);
   EXPECT_NE(join(seconds(10)).id, first.id);
+}
+
+// A lease of the lease API is an entry and its index entry (R33).
+TEST_F(PooledLeasesTest, SafetyR17_EntriesThatBelongTogetherTakeAPlaceEach) {
+  auto first = join_and_grant(seconds(10));
+  for (int i = 0; i < 99; ++i) ASSERT_EQ(join_and_grant(seconds(10), 2).id, first.id) << i;
+  EXPECT_NE(join_and_grant(seconds(10), 2).id, first.id) << "there is one place left";
+  EXPECT_EQ(join_and_grant(seconds(10)).id, first.id);
+  EXPECT_NE(join_and_grant(seconds(10)).id, first.id);
 }
 
 TEST_F(PooledLeasesTest, SafetyR17_NobodyJoinsAcrossAJumpOfTheClocks) {
