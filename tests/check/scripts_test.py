@@ -79,12 +79,27 @@ class NamedTests(unittest.TestCase):
         self.assertEqual(missing, [])
 
 
-class Test(unittest.TestCase):
+class Usage(unittest.TestCase):
     def test_wrong_arguments_are_told_how_to_call_it(self):
-        for arguments in (["--preset"], ["--preset", "fuzz"], ["--all", "x"], ["--preset", "asan", "--all"], ["--no"]):
-            done = run(ROOT / "script/test", *arguments)
-            self.assertEqual(done.returncode, 2, arguments)
-            self.assertIn("Usage: script/test", done.stderr)
+        wrong = {
+            "test": (["--preset"], ["--preset", "fuzz"], ["--all", "x"], ["--preset", "asan", "--all"], ["--no"]),
+            "bootstrap": (["--help"], ["--preset"], ["--preset", "asan", "--no"]),
+            "soak": ([], ["all"], ["--preset", "fuzz", "etcd"], ["etcd", "--minutes", "x"], ["crash", "x"]),
+            "under": ([], ["asan"], ["--help", "true"]),
+        }
+        for name, calls in wrong.items():
+            for arguments in calls:
+                done = run(ROOT / "script" / name, *arguments)
+                self.assertEqual(done.returncode, 2, (name, arguments))
+                self.assertIn(f"Usage: script/{name}", done.stderr)
+
+
+class Under(unittest.TestCase):
+    def test_a_command_has_the_options_of_its_sanitizer_and_its_own_exit_code(self):
+        for preset, variable in (("asan", "ASAN_OPTIONS"), ("tsan", "TSAN_OPTIONS"), ("fuzz", "UBSAN_OPTIONS")):
+            done = run(ROOT / "script/under", preset, "sh", "-c", f'echo "${variable}"; exit 3')
+            self.assertEqual(done.returncode, 3, done.stderr)
+            self.assertIn("=1", done.stdout)
 
 
 class Install(unittest.TestCase):
