@@ -48,11 +48,14 @@ void EtcdLeaseLooks::begin(const std::shared_ptr<EtcdLeaseLooks>& looks, Executo
 }
 
 Task<void> EtcdLeaseLooks::ask_first(std::shared_ptr<EtcdLeaseLooks> looks, LeaseId id, Deadline deadline) {
-  auto work = [&looks, id, deadline] { return looks->ask(id, deadline); };
+  auto work = [&looks, id, deadline] { return looks->ask(id, std::nullopt, deadline); };
   co_await looks->leases_.at(id).asking.join(work, deadline);
 }
 
-Task<Result<EtcdLeaseLook>> EtcdLeaseLooks::ask(LeaseId id, Deadline deadline) {
+Task<Result<EtcdLeaseLook>> EtcdLeaseLooks::ask(LeaseId id, std::optional<std::uint64_t> quorums_term,
+                                                Deadline deadline) {
+  auto told = last(id);
+  if (told && (!quorums_term || told->counts_in(*quorums_term))) co_return *std::move(told);
   auto look = co_await ask_(id, deadline);
   std::scoped_lock lock(mutex_);
   leases_.at(id).last = look;
@@ -76,7 +79,7 @@ Task<std::vector<std::optional<BootTime>>> EtcdLeaseLooks::ends(std::vector<Leas
 }
 
 Task<std::optional<BootTime>> EtcdLeaseLooks::end_of(LeaseId id, std::uint64_t quorums_term, Deadline deadline) {
-  auto work = [this, id, deadline] { return ask(id, deadline); };
+  auto work = [this, id, quorums_term, deadline] { return ask(id, quorums_term, deadline); };
   for (int tries = 0; tries <= 1 + kMoreLooks; ++tries) {
     auto told = last(id);
     if (told && told->counts_in(quorums_term)) {

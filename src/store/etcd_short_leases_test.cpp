@@ -165,6 +165,14 @@ TEST_F(EtcdLeaseLooksTest, NobodyWaitsForTheLookAtAnothersLease) {
   EXPECT_EQ(asked_, 3) << "each once";
 }
 
+TEST_F(EtcdLeaseLooksTest, NothingIsAskedForTwiceWhateverBeganFirst) {
+  slow_is_told_ = true;
+  for (LeaseId id : {kSlow, kQuick}) EXPECT_EQ(end_of(id, 7), kEnd);
+  EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
+  background_.join();
+  EXPECT_EQ(asked_, 3);
+}
+
 TEST_F(EtcdLeaseLooksTest, SafetyR34_WhatDoesNotCountIsAskedForAgain) {
   slow_is_told_ = true;
   EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
