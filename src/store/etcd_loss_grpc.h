@@ -43,10 +43,10 @@ class EtcdLoss {
   Task<void> attend();
   void stop();  // on the executor
 
-  // What a transaction found that was sent when that was known. False: nothing is believed any more.
+  // Judges what a transaction found; `known` is from when it was sent. False: nothing is believed any more.
   bool examine(const EtcdWitness::Known& known, const EtcdWitness::Found& found);
 
-  // The same of a guarded transaction whose comparisons failed; the answers of add_own_ranges() are [first] and after.
+  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() are [first] and after.
   bool examine(EtcdWitness::Known known, const EtcdAnswer<etcdserverpb::TxnResponse>& failed, int first);
 
   // A change of ours was made. False: not where it was to be made, and so nothing is believed any more.
