@@ -72,11 +72,11 @@ class EtcdReads {
   EtcdLoss& loss_;
 };
 
-// Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
-// told here too, but that its answer may show what others in the same batch have done (R16). The outer one is compared
-// with this server's epoch, which ends where a request had no answer: so that does not happen later, when a lock that
-// it takes was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does
-// not wait for it.
+// Changes, each as a transaction nested in one for its batch. Each gets the answer that it would get alone, except that
+// the answer may show what others in the batch have done (R16). The outer transaction is compared with this server's
+// epoch, which ends when a request had no answer: so that request is not carried out later, when a lock that it takes
+// was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does not wait
+// for that.
 class EtcdWrites {
  public:
   struct Item {
@@ -90,7 +90,7 @@ class EtcdWrites {
     bool looks;  // and changes nothing
     bool repeatable;
     bool large;
-    // Leases older than the request, on which rests what its caller is told: they are asked for, see TxnAnswer::looks.
+    // Leases older than the request on which its answer rests: etcd is asked about them, see TxnAnswer::looks.
     std::vector<LeaseId> rests_on = {};
     std::string looks_for = {};              // equal where items may share an answer; empty: their comparisons decide
     std::shared_ptr<const void> trace = {};  // released once it is no longer being tried

@@ -26,12 +26,12 @@ struct EtcdMember;
 class EtcdTokenBase;
 class EtcdWatches;
 
-// What follows where etcd forgot something that it had confirmed (R32). It asks on each new connection, looks at the
-// other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
-// forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. What
-// may still be held it shields by a mark, which keeps the other servers and those that start from granting it; the
-// mark's lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of
-// fencing tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another one.
+// What follows when etcd has forgotten something that it had confirmed (R32). It asks on each new connection, looks at
+// the other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
+// forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. A mark
+// shields what may still be held: it keeps the other servers, and servers that start, from granting it; the mark's
+// lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of fencing
+// tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another store.
 // Thread-safe.
 class EtcdLoss {
  public:
