@@ -35,8 +35,8 @@ class CommitWaiter
   Deadline deadline_;
 };
 
-// Those who wait for one batch, by deadline, so that neither joining nor finding who is late takes longer when many
-// wait. Not thread-safe.
+// The waiters for one batch, ordered by deadline, so that adding a waiter and finding the late ones stay fast when
+// there are many. Not thread-safe.
 class CommitWaiters {
  public:
   CommitWaiters() = default;
@@ -46,13 +46,13 @@ class CommitWaiters {
 
   void add(std::unique_ptr<CommitWaiter> waiter);
 
-  // When the first of them gives up; the end of time when nobody waits.
+  // The earliest deadline; BootTime::max() when there are no waiters.
   BootTime first_deadline() const;
 
-  // Takes out those whose deadline has passed, at most `most`, the earliest first.
+  // Removes and returns the waiters past their deadlines, earliest first, at most `most` of them.
   CommitWaiters take_late(BootTime now, std::size_t most);
 
-  // Resumes them all, each on its executor, by one post to each executor; nobody is left.
+  // Resumes all waiters, each on its executor, by one post to each executor. Leaves none.
   void resume(CommitFate fate);
 
  private:

@@ -4,10 +4,10 @@
 
 namespace sharedlock {
 
-// Keeps others who take the same lock out of a directory, in this process and in others, until it is destroyed.
-// RocksDB's own lock is taken only when the database is opened, so two that start at once would look at each other's
-// half-made files before. Leaves nothing in the directory, so that a copy of it, or another's directory, is as it was.
-// Where a file system has no such locks everybody gets one: RocksDB's is left.
+// Keeps other DirectoryLocks, in this process and in others, out of a directory until it is destroyed. RocksDB takes
+// its own lock only when it opens the database, so two servers that start at once would first read each other's
+// half-made files. Leaves nothing in the directory, so that a copy of it, or a directory of another program, stays as
+// it was. On a file system without such locks every attempt succeeds; RocksDB's own lock is left.
 class DirectoryLock {
  public:
   // Tries once, without waiting.

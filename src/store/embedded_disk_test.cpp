@@ -24,7 +24,7 @@ Errc failure_of(const BackgroundCall<Result<T>>& call) {
 class EmbeddedDisk : public EmbeddedFixture {
  protected:
   EmbeddedDisk() { open(); }
-  // Whoever still waits for the disk ends before the I/O threads and the store do.
+  // Calls that still wait for the disk end before the I/O threads and the store do.
   ~EmbeddedDisk() override {
     disk->release();
     for (const auto& has_ended : started_) EXPECT_TRUE(eventually(has_ended));
@@ -40,7 +40,7 @@ class EmbeddedDisk : public EmbeddedFixture {
                                             std::size_t thread = 0) {
     return start(store->commit(putting(std::move(key), ""), deadline), thread);
   }
-  // One put whose append hangs.
+  // Starts a put that hangs in its append.
   BackgroundCall<Result<Outcome>> hang_with(std::string key, Deadline deadline = Deadline::never()) {
     disk->block();
     auto call = start_put(std::move(key), deadline);

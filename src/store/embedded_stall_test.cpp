@@ -26,7 +26,7 @@ using std::chrono::nanoseconds;
 
 constexpr int kLocks = kFullSpeed ? 1'000'000 : 20'000;
 constexpr milliseconds kLongest{kFullSpeed ? 5 : 100};
-// Of one who waits for another that holds a lock; on a busy machine that one waits for its turn as well.
+// Of a thread that waits for a lock; on a busy machine the thread that holds it waits for a CPU as well.
 constexpr milliseconds kLongestBlocked{kFullSpeed ? 40 : 100};
 
 nanoseconds read_clock(clockid_t id) {
@@ -59,8 +59,8 @@ Task<void> put_lock(LeaseStore* store, int i) {
   std::get<Committed>(outcome.value());
 }
 
-// The longest step while each lock was put, of a store that grows to kLocks of them. A step is what keeps an I/O thread
-// from its next one: a commit up to where it waits for the journal, or waking some of those who waited.
+// For each lock, the longest step while it was put into a store that grows to kLocks locks. A step keeps an I/O thread
+// from its next one: a commit up to where it waits for the journal, or waking some of the waiters.
 std::vector<nanoseconds> longest_steps() {
   ManualClock clock;
   auto store = make_embedded_store(std::make_unique<NullJournal>(), clock, silent_log()).value();
@@ -85,8 +85,8 @@ std::vector<nanoseconds> longest_steps() {
   return longest;
 }
 
-// What the store does, it does in each round at the same lock; a moment that the host of this machine took away, and
-// that counts as run time here, comes at another one each time.
+// If the store stalls, it does so at the same lock in each round; a moment that the host of this machine took away,
+// which counts as run time here, comes at another lock each time.
 TEST(EmbeddedStall, TimingSensitiveNoOperationStallsOnTheWayToAMillionLocks) {
   std::vector<nanoseconds> least = longest_steps();
   for (int round = 1; round < 3 && std::ranges::max(least) >= kLongest; ++round) {
@@ -127,7 +127,7 @@ class Asker {
 
 class EmbeddedBlocking : public EmbeddedFixture {
  protected:
-  // The machine can stop the one who holds a lock, whatever he does under it, and on a busy one it often does: one good
+  // The machine can stop a thread that holds a lock, whatever it does under it, and a busy machine often does. One good
   // round is enough, since what takes long under a lock does so in each.
   template <class Round>
   void expect_not_blocked(Round round) {

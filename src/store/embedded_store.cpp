@@ -42,7 +42,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     give_back_reserved();
   }
 
-  // Puts back what the journal held and reserves the first revisions; before anybody calls.
+  // Puts back what the journal held and reserves the first revisions. Called before all other calls.
   Result<void> begin(JournalState state) {
     Ticket reservation{};
     {
@@ -52,7 +52,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
       }
       JournalBatch first_block{.writes = {}, .reserved = reserve()};
       reservation = disk_.add(table_.revision(), std::move(first_block), std::nullopt);
-      usable_ = reserved_;  // nobody sees any of it before this has returned
+      usable_ = reserved_;  // no caller sees any of it before this has returned
       expirer_.look_again();
     }
     begun_ = disk_.wait_until_durable(reservation);
@@ -161,7 +161,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
 
   std::optional<Error> failure() const {
     if (!disk_.has_failed()) return std::nullopt;
-    // Why is in the log alone: /ready shows this to everybody.
+    // Why is in the log alone: /ready shows this to every client.
     return Error{Errc::unavailable, "the disk failed, and nothing is written until a restart; see the log"};
   }
 
@@ -225,8 +225,8 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     }
   }
 
-  // Revisions are given away from blocks whose end is on disk before the first of the block is used. The next block is
-  // reserved when half of one is used, so nobody waits for it. Returns its end when it is time to write that down.
+  // Revisions come from blocks; the end of a block is on disk before its first revision is used. The next block is
+  // reserved when half of one is used, so that no commit waits for it. Returns its end when that is to be written down.
   std::optional<Revision> reserve() {
     Revision used = table_.revision();
     if (used > usable_) {

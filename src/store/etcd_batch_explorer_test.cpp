@@ -51,7 +51,7 @@ void apply(const Transaction& transaction, State& state) {
   }
 }
 
-// Who succeeded, and what stands there afterwards.
+// Which transactions succeeded, and what stands there afterwards.
 struct Outcome {
   std::vector<bool> succeeded;
   State state;
@@ -61,8 +61,8 @@ struct Outcome {
 
 using Batch = std::span<const Transaction* const>;
 
-// As etcd does it: it compares for all before it changes anything for one. It refuses a batch that changes a key twice:
-// nothing.
+// As etcd does it: it makes all comparisons of the batch before any change. Nothing: it refuses the batch, which
+// changes a key twice.
 std::optional<Outcome> in_a_batch(Batch batch, State state) {
   Outcome outcome;
   std::set<std::string> changed;

@@ -18,7 +18,7 @@ Transaction put_if_absent(std::string key) {
   return transaction;
 }
 
-// A newcomer's try, which must not overtake those who wait.
+// A newcomer's try, which must not overtake the requests in line.
 Transaction take_unless_waited_for(const std::string& lock) {
   Transaction transaction = put_if_absent(lock);
   transaction.none_under.push_back("line/" + lock + "/");

@@ -22,28 +22,28 @@ namespace sharedlock {
 
 struct EtcdBatchLimits {
   std::size_t batches;  // under way at once
-  std::size_t enough;   // requests for a batch beside others that carry no more of them
+  std::size_t enough;   // requests that make a batch worth sending while no more than that are under way
 };
 
-// Gathers requests while others are under way, and sends what has gathered as one. Nothing waits for a timer: while
-// nothing is under way a request leaves at once and alone; as soon as a full batch has gathered, or enough and as many
-// as are under way, that leaves too. Each caller waits no longer than its own deadline, whatever becomes of those that
-// it was sent with. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls and the
-// tasks that it spawns.
+// Gathers requests while others are under way, and sends the gathered ones as one batch. Nothing waits for a timer:
+// while nothing is under way, a request is sent at once and alone. Otherwise a batch is sent as soon as it is full, or
+// has enough requests and as many as are under way. No caller waits past its own deadline, whatever happens to the rest
+// of its batch. Thread-safe. Everything that is passed in must outlive it, and it must outlive its calls and the tasks
+// that it spawns.
 //
 // `Kind` says what is sent, and how:
 //   Item, Answer                                   a request and its answer
 //   size_t kFull                                   so many items fill a batch
-//   Plan: bool take(const Item&)                   whether it may go with those that were taken before; the first must
+//   Plan: bool take(const Item&)                   adds an item if it may go with those before; must add the first
 //   bool goes_alone(const Item&)
 //   Task<Answer> send_alone(Item*, Deadline)
 //   Task<optional<vector<Answer>>> send(const vector<Item*>*, Deadline)   [i] for items[i]; nothing: each is to be sent
 //                                                  again, alone (Kind has marked those that may have been done)
-//   Answer late(const Item&, bool sent)            what a caller is told whose time is up
-//   string_view look(const Item&)                  those who don't fit, but look for the same as one that goes, wait
-//   for
-//                                                  its answer; empty: never
-//   optional<Answer> share(const Answer&)          what that answer says to them; nothing: they go after it
+//   Answer late(const Item&, bool sent)            the answer to a caller that has reached its deadline
+//   string_view look(const Item&)                  what it looks for: an item that doesn't fit, but looks for the same
+//                                                  as one that is sent, waits for the answer to that one; empty: it
+//                                                  looks for nothing that can be shared
+//   optional<Answer> share(const Answer&)          that answer for the items that waited; nothing: they are sent next
 template <class Kind>
 class EtcdBatchQueue {
  public:
@@ -75,12 +75,12 @@ class EtcdBatchQueue {
     Item item;
     Executor executor;
     Deadline deadline;
-    std::optional<Signal> called;  // the caller, on its executor; not longer than that waits
+    std::optional<Signal> called;  // wakes the caller, on its executor; reset once it no longer waits
     bool sent = false;
-    bool gone = false;  // the caller has not waited
+    bool gone = false;  // the caller no longer waits
     bool alone = false;
     std::optional<Answer> answer;
-    std::vector<std::shared_ptr<Seat>> followers;  // who were waiting when it left, and look for the same
+    std::vector<std::shared_ptr<Seat>> followers;  // they waited when it was sent, and look for the same
   };
   using SeatPtr = std::shared_ptr<Seat>;
   using Seats = std::vector<SeatPtr>;
@@ -97,7 +97,7 @@ class EtcdBatchQueue {
     if (goes_on()) background_.spawn(executor_, run());
   }
 
-  // Gives the place of one that has come back to whoever waits, or back.
+  // A request that was sent alone has its answer: its place goes to waiting requests (true), or is free again.
   bool goes_on() {
     std::scoped_lock lock(mutex_);
     --items_under_way_;
@@ -106,7 +106,7 @@ class EtcdBatchQueue {
   }
 
   void enqueue(const SeatPtr& seat) {
-    // Not with the lock held: where this is the executor it begins at once.
+    // Not with the lock held: called on `executor_`, spawn() starts the task at once.
     if (add(seat)) background_.spawn(executor_, run());
   }
 
@@ -118,14 +118,14 @@ class EtcdBatchQueue {
     return leaves;
   }
 
-  // With the lock held, of one that would be under way beside the others: half of some callers then ask etcd while the
-  // other half is answered, and with more callers batches are larger.
+  // Whether a batch may be sent now, beside those under way. Called with the lock held. Of few callers, half then ask
+  // etcd while the other half is answered; with more callers batches are larger.
   bool may_leave() const {
     if (under_way_ == 0 || (!waiting_.empty() && waiting_.front()->alone)) return true;
     return waiting_.size() >= std::min(Kind::kFull, std::max(limits_.enough, items_under_way_));
   }
 
-  // What was answered by now; afterwards nobody touches the caller's things.
+  // The answer if there is one by now, else late(); afterwards nothing touches what belongs to the caller.
   Answer leave(const SeatPtr& seat) {
     std::scoped_lock lock(mutex_);
     if (seat->answer) return *std::move(seat->answer);
@@ -160,7 +160,7 @@ class EtcdBatchQueue {
     }
   }
 
-  // Those that go next, as one, in the place of so many that have come back; none: that place is free.
+  // The requests to send next, as one batch, in the place of `came_back` answered ones; none: that place is free.
   Seats take(std::size_t came_back) {
     std::scoped_lock lock(mutex_);
     --under_way_;
@@ -187,14 +187,14 @@ class EtcdBatchQueue {
         left.push_back(std::move(next));
       }
     }
-    // Who was passed over is the first next time.
+    // Requests that were passed over come first next time.
     waiting_.insert(waiting_.begin(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
     if (!seats.empty()) ++under_way_;
     items_under_way_ += seats.size();
     return seats;
   }
 
-  // With the lock held. The followers of one that has its answer: those who share it come to `told`, others wait again.
+  // With the lock held. Followers of an answered request: with a shared answer they go to `told`, else they wait again.
   void tell_followers(Seat& leader, const std::optional<Answer>& shared, Seats& told) {
     for (SeatPtr& follower : std::exchange(leader.followers, {})) {
       if (follower->gone) continue;
@@ -216,7 +216,7 @@ class EtcdBatchQueue {
     }
     seats.insert(seats.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
     std::erase_if(seats, [](const SeatPtr& seat) { return seat->gone; });
-    // One post to each executor. With the mutex held: who sits there can't leave meanwhile, so his executor lives.
+    // One post to each executor. With the mutex held no waiter can leave() meanwhile, so its executor is alive.
     auto place = [](const SeatPtr& seat) { return &seat->executor.context(); };
     std::ranges::sort(seats, {}, place);
     for (auto first = seats.begin(); first != seats.end();) {
@@ -231,7 +231,7 @@ class EtcdBatchQueue {
     }
   }
 
-  // Returns how many more may be under way, so that those who now go alone go side by side.
+  // Queues them to be sent alone. Returns how many more may be under way, so that these requests go side by side.
   std::size_t queue_again(Seats& seats) {
     std::scoped_lock lock(mutex_);
     Seats nobody;
@@ -247,7 +247,7 @@ class EtcdBatchQueue {
     return more;
   }
 
-  // A long queue of what can't go together is not searched to its end.
+  // A long queue of requests that can't go together is not searched to its end.
   static constexpr std::size_t kMostPassedOver = 256;
 
   Kind& kind_;

@@ -17,7 +17,7 @@ constexpr std::size_t kMostParts = 8;
 
 constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
 
-constexpr int kEpochs = 4;  // of a request whose epoch is over
+constexpr int kEpochs = 4;  // tried for one request, as long as each is found to be over
 
 bool puts_anything(const Transaction& transaction) {
   return std::ranges::any_of(transaction.changes,
@@ -29,7 +29,7 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
-// The answer to the item, which is the transaction [i] of those that this is the answer to.
+// The answer to one item, which is transaction [i] of the batch that etcd answered.
 EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item,
                              const std::shared_ptr<EtcdLeaseLooks>& looks) {
   bool unanswered = batch.unanswered || item.unanswered;
@@ -156,8 +156,8 @@ std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
   return lost && !shows_index ? std::optional(answer) : std::nullopt;
 }
 
-// Compared with no epoch: an old etcd does not notice a put in a nested transaction when it has no space (R18), and
-// then an epoch, too, can't be begun.
+// Without an epoch: an old etcd without space does not notice a put in a nested transaction (R18), and then no epoch
+// can be begun either.
 Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   Items one(1, item);
   Looks looks = look_beside(one, deadline);
@@ -193,8 +193,8 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   co_return Answer{std::move(told), answer.unanswered};
 }
 
-// What was told of a lease counts from the sending of the question: so that need not wait for the answer to the
-// request. Nothing: there is nothing to ask.
+// What etcd says of a lease counts from when the question was sent, so the question need not wait for the request's
+// answer. Nothing: there is nothing to ask.
 EtcdWrites::Looks EtcdWrites::look_beside(const Items& items, Deadline deadline) {
   std::vector<LeaseId> ids;
   for (const Item* item : items) ids.insert(ids.end(), item->rests_on.begin(), item->rests_on.end());
@@ -224,7 +224,7 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   Looks looks = look_beside(*items, deadline);
   auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
   if (!answer.result && (answer.refused || client_.lacks_space())) {
-    // One whose lease has ended spoils them all; and without space no epoch can be begun.
+    // One request with an ended lease fails the whole batch; and without space no epoch can be begun.
     for (Item* item : *items) {
       item->unanswered = item->unanswered || answer.unanswered;
       item->unsettled = item->unsettled || !answer.settled;
@@ -237,7 +237,7 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   co_return answers;
 }
 
-// Each as a transaction within one that is compared with the epoch and the witness, and puts that.
+// One transaction that compares the epoch and the witness, puts the witness, and holds each item's transaction.
 pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
   pb::TxnRequest request;
   add_guard(request, witness_);
@@ -253,7 +253,7 @@ pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
   return request;
 }
 
-// As long as the epoch is found to be over nothing was done, and it is sent in the next one.
+// If the epoch is found to be over, nothing was done, and the batch is sent again in the next epoch.
 Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
   bool unanswered = false;  // in an epoch that is over
   for (int tries = 0; tries < kEpochs; ++tries) {

@@ -26,8 +26,8 @@
 // neither does nor tells anything (R32). All thread-safe; what they are given must outlive them.
 namespace sharedlock {
 
-// Reads, as one transaction of ranges: etcd would take one with transactions in it for a change, which costs a write.
-// Those that ask for the same share one range: all of them were waiting when it was sent (R19).
+// Reads, as one transaction of ranges: etcd would treat one with nested transactions as a change, which costs a write.
+// Equal ranges are sent once: all requests for them were waiting when it was sent (R19).
 class EtcdReads {
  public:
   struct Item {
@@ -63,8 +63,8 @@ class EtcdReads {
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline);
 
  private:
-  // One transaction of ranges, whose answers come first in the response. What is read shows the witness too, so that
-  // what is seen to have been done is missed when etcd forgets it.
+  // Sends all ranges in one transaction; their answers come first in the response. It reads the witness too, so that
+  // this server notices if etcd later forgets what was seen here.
   Task<EtcdAnswer<etcdserverpb::TxnResponse>> read(etcdserverpb::TxnRequest ranges, Deadline deadline);
 
   EtcdClient& client_;
@@ -72,15 +72,15 @@ class EtcdReads {
   EtcdLoss& loss_;
 };
 
-// Transactions that change something, each as a transaction within one. What one of them would be told alone, it is
-// told here too, but that its answer may show what others in the same batch have done (R16). The outer one is compared
-// with this server's epoch, which ends where a request had no answer: so that does not happen later, when a lock that
-// it takes was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does
-// not wait for it.
+// Changes, each as a transaction nested in one for its batch. Each gets the answer that it would get alone, except that
+// the answer may show what others in the batch have done (R16). The outer transaction is compared with this server's
+// epoch, which ends when a request had no answer: so that request is not carried out later, when a lock that it takes
+// was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does not wait
+// for that.
 class EtcdWrites {
  public:
   struct Item {
-    // `transaction` must live until the call has ended: afterwards nobody looks at it.
+    // `transaction` must live until the call has ended; nothing reads it afterwards.
     Item(const Transaction& of, EncodedTxn as);
 
     const Transaction* transaction;
@@ -90,10 +90,10 @@ class EtcdWrites {
     bool looks;  // and changes nothing
     bool repeatable;
     bool large;
-    // Leases older than the request, on which rests what its caller is told: they are asked for, see TxnAnswer::looks.
+    // Leases older than the request on which its answer rests: etcd is asked about them, see TxnAnswer::looks.
     std::vector<LeaseId> rests_on = {};
-    std::string looks_for = {};              // what items look for that may share an answer; empty: what they compare
-    std::shared_ptr<const void> trace = {};  // let go when nobody tries it any more
+    std::string looks_for = {};              // equal where items may share an answer; empty: their comparisons decide
+    std::shared_ptr<const void> trace = {};  // released once it is no longer being tried
     bool unanswered = false;                 // may have been done in a batch before
     bool unsettled = false;                  // or may yet be done
   };
@@ -125,7 +125,7 @@ class EtcdWrites {
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
   Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
 
-  // Of many who want one key in the same moment one goes, and when it finds something else there, so do the others.
+  // Of many requests for one key at one moment one is sent; if it finds something else there, so do the others.
   static std::string_view look(const Item& item) {
     bool is_batched = !item.large && item.repeatable;
     if (is_batched && !item.looks_for.empty()) return item.looks_for;

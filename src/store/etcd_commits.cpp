@@ -26,15 +26,15 @@ const OwnLease* own_lease_in(const Transaction& transaction) {
   return nullptr;
 }
 
-// Of an entry that is to be put under a lease of the pool.
+// Until when an entry that is put under a lease of the pool must live.
 std::optional<BootTime> pooled_end(const Mutation& change, BootTime called) {
   const Put* put = std::get_if<Put>(&change);
   bool pooled = put && !std::holds_alternative<KeepLease>(put->lifetime);
   return pooled ? shared_end(put->lifetime, called) : std::nullopt;
 }
 
-// Those who want the same key under ids that nobody else knows look for the same: whoever finds another there, finds it
-// for all. Empty: it looks for nothing but what its comparisons say.
+// Requests for the same key, each under a lease id that only this server knows, look for the same: if one finds the key
+// taken, so do all. Empty: what its comparisons say is all it looks for.
 std::string looks_for(const Transaction& transaction) {
   std::string looks_for;
   if (transaction.expect.size() < 2) return looks_for;
@@ -53,7 +53,7 @@ std::string looks_for(const Transaction& transaction) {
   return looks_for;
 }
 
-// To be asked of etcd (R34): it was granted before the call.
+// Notes a lease that was granted before the call: etcd is to be asked about it (R34).
 void rest_on(LeaseId id, BootTime end, EtcdCommitLeases* leases) {
   leases->old.push_back(id);
   leases->least.push_back(end);
@@ -85,7 +85,7 @@ Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime call
     if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
     // Nothing was done. A lease of its own is being revoked by now, so its id can't be used again.
     if (leases.own) co_return Error{Errc::unanswered, outcome.error().message};
-    // Of ours one has ended in the meantime, or the session's.
+    // One of the shared leases has ended meanwhile, or the session's.
     last.message = outcome.error().message;
     for (LeaseId id : leases.ids) {
       session_.lost(id);
@@ -163,7 +163,7 @@ Task<Result<Outcome>> EtcdCommits::apply(const Transaction* transaction, const E
   if (!answer.unanswered && (!outcome || conflict)) {
     forget(*leases);
   } else if (!outcome) {
-    // A lease of its own whose id the caller did not choose is known to nobody; a pooled one is never revoked (R3).
+    // The id of an OwnLease is unknown outside if the caller did not choose it; a pooled lease is never revoked (R3).
     const OwnLease* own = own_lease_in(*transaction);
     if (own && !own->id) leases_.revoke_unknown(leases->own->id);
   }

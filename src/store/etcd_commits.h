@@ -36,11 +36,11 @@ class EtcdCommits {
         clock_(clock),
         max_retries_(max_retries) {}
 
-  // As LeaseStore::commit() says, of a transaction that makes sense, and whose call began at that time. Those who want
-  // an OwnLease of one id must come one after the other.
+  // As LeaseStore::commit(), for a transaction that check() accepts. `called`: when that call began. Commits
+  // with an OwnLease of the same id must come one after the other.
   Task<Result<Outcome>> commit(Transaction transaction, BootTime called, EtcdCommitWay way, Deadline deadline);
 
-  // Of a commit of which nothing was sent.
+  // The error of a commit of which nothing was sent.
   static Error not_sent(Error error);
 
  private:

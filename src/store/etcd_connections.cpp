@@ -31,8 +31,8 @@ std::string machines_authorities() {
   return file ? text.str() : std::string();
 }
 
-// gRPC writes lines of its own to stderr, where only ours are expected. What they say comes with the failed call as
-// well, but for those who look for faults in gRPC; they set this variable.
+// gRPC writes log lines to stderr, where only this program's are expected. A failed call reports the same. To find
+// faults in gRPC itself, set this variable, which keeps the lines.
 void silence_grpc() {
   if (!std::getenv("GRPC_VERBOSITY")) gpr_set_log_function([](gpr_log_func_args*) {});
 }
@@ -65,7 +65,7 @@ grpc::ChannelArguments channel_arguments() {
   return arguments;
 }
 
-// What a member says, though it does not do what it was asked.
+// Whether etcd itself has answered, though it did not do what it was asked.
 bool is_from_etcd(const EtcdFailure& failure) {
   return failure.code == kUnusableAnswer || failure.message.find("etcdserver: ") != std::string::npos;
 }
@@ -118,7 +118,7 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
     std::scoped_lock lock(mutex_);
     member = members_[choice_.pick(clock_.boot_now())].get();
   }
-  // A connection that broke while nothing was asked; by itself the channel would make another one, to whomever.
+  // The connection may have broken while idle; the channel would reconnect by itself, perhaps to another server.
   if (!member->is_connected()) broke(*member);
   if (!member->verified || needs_token()) {
     auto met = co_await meet(member, deadline);
@@ -192,7 +192,7 @@ void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono
   if (took) pace_.answered(*took);
 }
 
-// Who is at an address may be another one when the connection to it broke.
+// Once the connection to an address has broken, another server may be at that address.
 void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
   bool in_time = failure.code != kDeadlineExceeded;
   std::string why = etcd_trouble(member.endpoint.name, failure.code, failure.message);

@@ -43,14 +43,14 @@ struct EtcdMember {
   etcdserverpb::Maintenance::Stub maintenance;
   SharedWork<Result<void>> meeting;
   SharedWork<Result<void>> checking;
-  std::atomic<bool> verified = false;      // it has said of which cluster it is, and its connection held since
-  std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, and once more
-  std::atomic<std::uint64_t> checked = 0;  // at so many of them its state was looked at
+  std::atomic<bool> verified = false;      // it has named its cluster, and its connection has held since
+  std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, plus one
+  std::atomic<std::uint64_t> checked = 0;  // the value of `breaks` when its state was last checked
   std::atomic<std::uint64_t> cluster = 0;  // as it said last
   std::atomic<bool> away = false;          // it has said nothing since then
   std::atomic<std::uint64_t> term = 0;     // of raft, as it said last
-  BootTime next_login;                     // not before: etcd makes each one cost it much time
-  bool warned = false;                     // of its version, if need be
+  BootTime next_login;                     // not before: each login costs etcd much time
+  bool warned = false;                     // about its version, if need be
 };
 
 // What a call to a member ended with, when it was not OK.
@@ -59,35 +59,35 @@ struct EtcdFailure {
   std::string message;
 };
 
-// The members of one cluster: which to use now, whether all are really of one cluster (R20), who we are there. It is
-// used by everything that talks to etcd. Thread-safe. Clock and log must outlive it; calls must have ended before it
-// dies.
+// The members of one cluster: which one to use now, whether all really belong to one cluster (R20), and this server's
+// login there. Everything that talks to etcd uses it. Thread-safe. Clock and log must outlive it; its calls must have
+// ended before it is destroyed.
 //
-// Before the first call every member is asked once of which cluster it is; from then on each one again before it is
-// used after its connection broke, and then its state is checked. That is a read; where there is a user, it logs in
-// before anything else is asked. As long as any endpoint is known to be of another cluster than the one that answered
-// first, nothing works: `unavailable`.
+// Before the first call every member is asked once which cluster it belongs to. Later, after its connection broke, a
+// member is asked again before it is used, and its state is checked. The question is a read; where there is a user, a
+// login comes before everything else. As long as any endpoint is known to belong to another cluster than the one that
+// answered first, nothing works: `unavailable`.
 class EtcdConnections {
  public:
   // Throws nothing and connects to nothing: that happens with the first call. The endpoints must be sound.
   EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log);
 
   // What is asked of a member before anything else, on each new connection; to be set before the first call. As long as
-  // it fails, the member is not used. It is told the member and how long it may take.
+  // it fails, the member is not used. Its arguments are the member and how long it may take.
   using Check = std::function<Task<Result<void>>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_check(Check check) { check_ = std::move(check); }
 
-  // What is asked where all endpoints that answer have come to be of one other cluster: true, it is ours all the same,
-  // and from now on its answers count. To be set before the first call.
+  // Asked when all endpoints that answer have come to belong to one other cluster. True: it is ours all the same, and
+  // from now on its answers count. To be set before the first call.
   using Recognize = std::function<Task<bool>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_recognize(Recognize recognize) { recognize_ = std::move(recognize); }
 
-  // The member to use now, for a call that takes part in the deadline: known to be of our cluster, and with a token
-  // where there is a user. Fails with what is in the way.
+  // The member to use now, for a call with this deadline: known to be of our cluster, and with a token where
+  // there is a user. The error says what is in the way.
   Task<Result<EtcdMember*>> use(Deadline deadline);
 
-  // Looks at every member again and again, whether anybody uses it or not, until stop_looking(), which is to be called
-  // on the same executor.
+  // Checks every member again and again, in use or not, until stop_looking(), which is to be called on the same
+  // executor.
   Task<void> keep_looking();
   void stop_looking();
 
@@ -169,7 +169,7 @@ class EtcdConnections {
   EtcdClusters clusters_;
   std::string why_;               // the last failure
   std::string token_;             // empty: none
-  bool open_ = false;             // etcd asks nobody who he is
+  bool open_ = false;             // etcd's authentication is turned off
   std::uint64_t generation_ = 0;  // of the token
 
   SharedWork<Result<void>> looking_;

@@ -27,8 +27,8 @@ Result<EtcdEndpoint> parse_etcd_endpoint(std::string_view text, bool always_tls)
 // All of them, of which there must be one.
 Result<std::vector<EtcdEndpoint>> parse_etcd_endpoints(const std::vector<std::string>& texts, bool always_tls);
 
-// How long attempts may take: a member that hangs shall not cost much, and what is slow shall not be sent again and
-// again and never awaited. Not thread-safe.
+// How long attempts may take: a member that hangs must not cost much, and a slow call must not be sent again and again
+// without ever waiting for its answer. Not thread-safe.
 class EtcdPace {
  public:
   // For the first attempt of a call that has `whole`: a second, or a third of a short call; longer where answers take
@@ -56,15 +56,15 @@ class EtcdEndpointChoice {
 
   explicit EtcdEndpointChoice(std::size_t count) : avoided_until_(count), silent_since_(count) {}
 
-  // The one to use now; where all have failed, the one whose failure is the longest ago.
+  // The endpoint to use now; when all have failed, the one that failed the longest ago.
   std::size_t pick(BootTime now);
 
   void failed(std::size_t index, BootTime now);
   void worked(std::size_t index);
 
-  // An attempt that began at `began` has no answer by now. That has failed once there was none for as long as
+  // An attempt that began at `began` has no answer by now. The endpoint has failed once none came for as long as
   // `bearable`, over one attempt or several: many callers have little time, and none of them alone would show that it
-  // hangs. Returns whether it has.
+  // hangs. Returns whether it has failed.
   bool silent(std::size_t index, BootTime began, BootTime now, std::chrono::nanoseconds bearable);
 
   // True when every endpoint failed a short while ago.

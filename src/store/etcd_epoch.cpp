@@ -16,7 +16,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// What a server that died leaves behind goes by itself.
+// The key that a dead server leaves behind goes away by itself.
 constexpr std::chrono::minutes kKeyLives{60};
 constexpr std::chrono::minutes kLongest{30};
 
@@ -50,7 +50,7 @@ Task<Result<Revision>> EtcdEpoch::current(Deadline deadline) {
   co_return begun ? *std::move(begun) : client_.unreachable();
 }
 
-// One at a time; who began before another had ended finds that one's.
+// One run at a time. If another run has ended since the caller looked, its epoch is found here and reused.
 Task<Result<Revision>> EtcdEpoch::begin(Deadline deadline) {
   Revision epoch = present();
   if (epoch != kAbsent) co_return epoch;
@@ -110,7 +110,7 @@ void EtcdEpoch::is_over(Revision epoch) {
 Task<bool> EtcdEpoch::end(Revision epoch, Deadline deadline) {
   is_over(epoch);
   auto next = co_await current(deadline);
-  // Not where we were told of this very one, by who began it and was still telling.
+  // False if current() returned this very epoch, from a run that began it and was still handing it out.
   bool ended = next && *next > epoch;
   // Without space nothing can be put.
   if (!ended && client_.lacks_space()) ended = co_await leave(deadline);
@@ -135,7 +135,7 @@ void EtcdEpoch::end_in_background(Revision epoch) {
 
 Task<bool> EtcdEpoch::end_late() {
   Deadline deadline{clock_.boot_now() + kLongestTry};
-  is_ending_late_ = false;  // whoever comes from now on may come too late for this try, and begins another one
+  is_ending_late_ = false;  // calls from now on may be too late for this try, and start another one
   Revision epoch = to_end_;
   auto next = co_await current(deadline);
   bool ended = next && *next > epoch;

@@ -18,7 +18,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// A renewal of a lease that has just expired holds up those behind it on its stream, so there are several.
+// A renewal of a lease that has just expired holds up others behind it on its stream, so there are several streams.
 constexpr std::size_t kLanes = 4;
 // How long a stream may leave a request unanswered, as long as nothing shows that answers are slow.
 constexpr std::chrono::nanoseconds kLongestAnswer = std::chrono::seconds(1);
@@ -152,7 +152,7 @@ class EtcdKeepalive::Lane {
     wake_.raise();
   }
 
-  // Ends the waits whose time is up, and a stream that leaves a request unanswered.
+  // Ends the waits that have reached their deadlines, and a stream that leaves a request unanswered.
   Task<void> watch_deadlines() {
     while (!stopping_) {
       co_await watchdog_.wait(slots_.has_waiters() ? kTick : std::chrono::hours(24));

@@ -37,7 +37,7 @@ class EtcdKeepalive {
   // The last answer for this lease was wrong: its stream ends, and renewals go to another member.
   void distrust(LeaseId id);
 
-  // Ends the coroutines soon; who waits, or comes later, is told `unavailable`.
+  // Ends the coroutines soon; calls that wait, or come later, fail with `unavailable`.
   void stop();
 
  private:

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "store/lease_store.h"
 
-// What tells what hangs on an OwnLease whose entry shares a lease of etcd with others (R33): an index entry, put
-// together with it, each time, and under the same lease. Pure.
+// An index entry tells what hangs on an OwnLease when its entry shares a lease of etcd with others (R33). It is put
+// together with the entry, each time, and under the same lease. Pure.
 namespace sharedlock {
 
 inline constexpr std::string_view kLeaseIndexPrefix = "/shared-lock.id/";
@@ -27,8 +27,8 @@ std::string lease_index_key(LeaseId id);
 std::string to_text(const LeaseIndex& index);
 std::optional<LeaseIndex> parse_lease_index(std::string_view text);  // nothing: no such text
 
-// Whether an index entry which names the key of that entry tells the truth. Otherwise the entry has been erased, taken
-// by somebody else, or put again by somebody who knows nothing of the index; then nothing hangs on that lease.
+// Whether an index entry that names the key of that entry tells the truth. If not, the entry has been erased, taken by
+// another holder, or put again by a program that does not know the index; then nothing hangs on that lease.
 bool is_true_of(const Entry& index, const std::optional<Entry>& entry);
 
 }  // namespace sharedlock

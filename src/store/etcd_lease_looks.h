@@ -23,10 +23,10 @@ class EtcdClient;
 // and may say too much (R34): so it counts only beside something that a quorum has answered.
 struct EtcdLeaseLook {
   LeaseId id;
-  std::optional<Error> failed = std::nullopt;    // nobody answered
+  std::optional<Error> failed = std::nullopt;    // there was no answer
   std::optional<LeaseLife> life = std::nullopt;  // nothing: there is no such lease
-  // In which its member was before it was asked and when it answered; 0: that has changed meanwhile. So if the answer
-  // is that of a leader, it is that term's.
+  // The raft term of the asked member, before the question and at its answer; 0: that has changed in between. So if a
+  // leader answered, it was the leader of that term.
   std::uint64_t term = 0;
 
   // Beside an answer of a quorum that was asked for not before this, or is of later.
@@ -36,20 +36,20 @@ struct EtcdLeaseLook {
 // Asks for one.
 Task<EtcdLeaseLook> look_at_lease(EtcdClient& client, LeaseId id, Deadline deadline);
 
-// The looks beside one request or one batch of them: each lease is asked for once. They are under way while that is,
-// and nobody waits for one but whose answer rests on that very lease. Thread-safe.
+// The looks beside one request or one batch: each lease is asked for once, while that is under way. A look is awaited
+// only for answers that rest on that very lease. Thread-safe.
 class EtcdLeaseLooks {
  public:
   using Ask = std::function<Task<EtcdLeaseLook>(LeaseId, Deadline)>;
 
   EtcdLeaseLooks(std::vector<LeaseId> ids, Ask ask, Clock& clock);
 
-  // Asks for all, in the background. What it uses must outlive that, and those who wait.
+  // Asks for all leases, in the background. What `looks` uses must outlive that and the calls that wait.
   static void begin(const std::shared_ptr<EtcdLeaseLooks>& looks, Executor executor, TaskGroup& background,
                     Deadline deadline);
 
-  // [i] for ids[i]: until when that lease surely lives, as was told in that term, which is long ago where it is gone;
-  // nothing: that could not be had in time. Those that don't count in that term are asked for again, a few times.
+  // [i] for ids[i]: until when that lease surely lives, as told in that term (long ago if the lease is gone); nothing:
+  // there was no answer in time. Looks that don't count in that term are repeated, a few times.
   Task<std::vector<std::optional<BootTime>>> ends(std::vector<LeaseId> ids, std::uint64_t quorums_term,
                                                   Deadline deadline);
 

@@ -11,12 +11,12 @@ namespace sharedlock {
 
 namespace {
 
-// Of a grant that nobody waits for yet.
+// For a grant that no request waits for yet.
 constexpr std::chrono::seconds kLongestAhead{1};
 
 }  // namespace
 
-// Who waits for a lease that somebody else is asking etcd for.
+// A request that waits for a lease which is already being granted.
 struct EtcdLeasePool::Seat {
   explicit Seat(const Executor& on) : executor(on), called(on) {}
 
@@ -44,7 +44,7 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
     leave(place.id, seat);
     if (!seat->outcome) co_return last;
     if (*seat->outcome) co_return joined;
-    // What another's time was too short for, mine may not be.
+    // The other request may have had too little time; this one may have enough.
     last = seat->outcome->error();
     if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
   } while (clock_.boot_now() < deadline.at);
@@ -59,7 +59,7 @@ PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const
   return place;
 }
 
-// Afterwards nobody touches what is in the seat.
+// Afterwards end() no longer touches the seat.
 void EtcdLeasePool::leave(LeaseId id, const SeatPtr& seat) {
   std::scoped_lock lock(mutex_);
   auto those = waiting_.find(id);
@@ -91,7 +91,7 @@ void EtcdLeasePool::end(LeaseId id, const Result<Ttl>& granted) {
   auto those = waiting_.extract(id);
   if (those.empty()) return;
   for (const SeatPtr& seat : those.mapped()) {
-    // With the mutex held: who sits there can't leave meanwhile, so his executor lives.
+    // With the mutex held the waiter can't leave() meanwhile, so its executor is alive.
     seat->outcome = granted ? Result<void>() : Result<void>(granted.error());
     asio::post(seat->executor, [seat] { seat->called.raise(); });
   }

@@ -26,12 +26,12 @@ struct EtcdMember;
 class EtcdTokenBase;
 class EtcdWatches;
 
-// What follows where etcd forgot something that it had confirmed (R32). It asks on each new connection, looks at the
-// other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
-// forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. What
-// may still be held it shields by a mark, which keeps the other servers and those that start from granting it; the
-// mark's lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of
-// fencing tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another one.
+// What follows when etcd has forgotten something that it had confirmed (R32). It asks on each new connection, looks at
+// the other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
+// forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. A mark
+// shields what may still be held: it keeps the other servers, and servers that start, from granting it; the mark's
+// lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of fencing
+// tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another store.
 // Thread-safe.
 class EtcdLoss {
  public:
@@ -43,10 +43,10 @@ class EtcdLoss {
   Task<void> attend();
   void stop();  // on the executor
 
-  // What a transaction found that was sent when that was known. False: nothing is believed any more.
+  // Judges what a transaction found; `known` is from when it was sent. False: nothing is believed any more.
   bool examine(const EtcdWitness::Known& known, const EtcdWitness::Found& found);
 
-  // The same of a guarded transaction whose comparisons failed; the answers of add_own_ranges() are [first] and after.
+  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() are [first] and after.
   bool examine(EtcdWitness::Known known, const EtcdAnswer<etcdserverpb::TxnResponse>& failed, int first);
 
   // A change of ours was made. False: not where it was to be made, and so nothing is believed any more.

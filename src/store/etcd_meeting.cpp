@@ -1,4 +1,4 @@
-// How EtcdConnections gets to know its members: of which cluster they are, and who we are there.
+// How EtcdConnections gets to know its members: which cluster they belong to, and this server's login there.
 #include <utility>
 
 #include "store/etcd_connections_grpc.h"
@@ -105,7 +105,7 @@ Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadli
     member->verified = true;
     co_return Result<void>();
   }
-  // Our token has expired, or is none there: what is told at the login says whether it is of our cluster.
+  // Our token has expired, or is invalid there: the answer to the login says whether the member is of our cluster.
   auto next = judge_etcd_error(failure.code, failure.message).next;
   if (next == EtcdVerdict::Next::renew_token && !options_.username.empty()) {
     co_return co_await log_in(member, deadline);
@@ -142,7 +142,7 @@ Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline
   pb::AuthenticateResponse response;
   auto reader = member->auth.PrepareAsyncAuthenticate(&context, request, &completions_.queue());
   auto failure = co_await finish(std::move(reader), &response);
-  // Nobody needs a token as long as nobody turned authentication on.
+  // No token is needed while authentication is turned off.
   bool open = failure.message.find("authentication is not enabled") != std::string::npos;
   if (failure.code != 0 && !open) {
     failure.message = "can't log in as " + options_.username + ": " + failure.message;

@@ -9,7 +9,7 @@
 
 namespace sharedlock {
 
-// Contents of PEM files, checked by whoever read them: gRPC says nothing about a bad one. Empty: none.
+// Contents of PEM files, checked when they were read: gRPC says nothing about a bad one. Empty: none.
 struct EtcdTls {
   std::string ca;  // empty: the machine's own authorities
   std::string certificate;
@@ -19,7 +19,7 @@ struct EtcdTls {
 // What the owner of a store is told where etcd has forgotten something (R32): each at most once, on a thread of the
 // store. They must not block.
 struct EtcdLossHandler {
-  std::function<void()> refuses;     // from now on every call is refused, so nobody need wait
+  std::function<void()> refuses;     // from now on every call is refused, so no request need wait
   std::function<void()> begin_anew;  // nothing of that can still be held: another store is to be made
 };
 
@@ -35,7 +35,7 @@ struct EtcdOptions {
   std::string advice;                               // added to "etcd does not answer": what else could be done
   std::optional<std::int64_t> token_base;           // the base of fencing tokens to set, or to insist on (R31)
   std::string key_prefix = "locks/";                // of the keys of locks: told to the other servers
-  std::chrono::seconds largest_ttl{86400};          // nobody promises anything for longer (R32)
+  std::chrono::seconds largest_ttl{86400};          // no promise is made for longer (R32)
   bool shared_leases = true;                        // new OwnLeases share etcd's: renewed by commits (R33)
 };
 

@@ -45,7 +45,7 @@ EtcdOwnLeases::Grant EtcdOwnLeases::grant_of(const Transaction& transaction) {
   return grant;
 }
 
-// Those who want a lease of one id come one after the other.
+// Commits that name the same lease id go one after the other.
 Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime called, Deadline deadline) {
   Grant grant = grant_of(transaction);
   if (is_shared_lease(grant.id)) co_return id_in_use("that id is of a lease of another kind");
@@ -64,7 +64,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   if (!outcome && may_happen_yet(outcome.error().code)) {
     unsettled_.add(id, traced);  // as it stands by now
   } else if (below_.is_settled()) {
-    // Otherwise an attempt before the one that was answered may be left, whose epoch has not ended.
+    // Otherwise an earlier attempt without an answer may still be carried out, since its epoch has not ended.
     unsettled_.answered(id, traced);
   }
   co_return outcome;
@@ -82,7 +82,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
   way.look_first = looks_first(transaction, grant.own);
   way.looks_itself = grant.own.known_outside;  // another server may have granted it meanwhile
   way.trace = std::move(trace);
-  hints_.present(grant.key);  // soon, by us or by who has it
+  hints_.present(grant.key);  // soon, by this request or by the present holder
   Revision index_at = kAbsent;
   for (int tries = 0; tries < kGrantTries; ++tries) {
     Transaction whole = with_index(transaction, grant, index_at, called);
@@ -104,7 +104,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     if (!replaced) co_return replaced.error();
     conflict.current.resize(transaction.expect.size());
     if (!only_the_index_was_in_the_way(transaction, conflict)) co_return Outcome(std::move(conflict));
-    // One of etcd's own that was granted for this is being revoked by now.
+    // The lease of etcd that was granted for this is being revoked by now.
     if (!shared_ && !grant.own.known_outside) co_return id_in_use("an index entry of that lease is left");
     index_at = *replaced;
   }
@@ -135,7 +135,7 @@ void EtcdOwnLeases::granted(const Transaction& transaction, const Grant& grant, 
 Transaction EtcdOwnLeases::with_index(const Transaction& transaction, const Grant& grant, Revision index_at,
                                       BootTime called) const {
   Transaction whole = transaction;
-  if (!shared_ && !grant.own.id) return whole;  // nobody else can know an id that is yet to be picked
+  if (!shared_ && !grant.own.id) return whole;  // no other request knows an id that is yet to be picked
   whole.expect.push_back({lease_index_key(grant.id), index_at});
   if (!shared_) return whole;
   PooledUntil end{saturating_add(called, grant.own.ttl)};
@@ -167,8 +167,8 @@ Task<Result<Revision>> EtcdOwnLeases::index_to_replace(const Transaction* transa
   co_return seen->index ? seen->index->revision : kAbsent;
 }
 
-// A commit that had no answer has succeeded where its entry and its index entry stand at one revision. They are renewed
-// then, since what they stand under may end too early, and nobody has looked (R34). The id is known to nobody else.
+// An unanswered commit has succeeded if its entry and its index entry stand at one revision. They are then renewed,
+// since their lease may end too early and was not checked (R34). No other request knows the id.
 Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::weak_ptr<const void> trace,
                                                     BootTime called, Deadline deadline, Error unknown) {
   Result<Seen> seen(unknown);
@@ -199,7 +199,7 @@ bool EtcdOwnLeases::looks_first(const Transaction& transaction, const OwnLease& 
   });
 }
 
-// It begins when it can no longer be that there is something to undo later: a shared lease can't be revoked.
+// Tried until the grant can no longer be carried out late. Its entry is erased, since a shared lease can't be revoked.
 void EtcdOwnLeases::undo(LeaseId id) {
   safety_.ended(id);
   undone_->add(executor_, [this, id] { return try_to_undo(id); }, clock_.boot_now(), BootTime::max());

@@ -10,7 +10,7 @@ namespace sharedlock {
 
 namespace {
 
-// How often something is decided again that others change meanwhile.
+// How often a decision is repeated when other requests change what it rests on.
 constexpr int kDecisions = 8;
 
 Error no_such_own_lease() {
@@ -77,7 +77,7 @@ Task<Result<EtcdOwnLeases::Seen>> EtcdOwnLeases::find(LeaseId id, Deadline deadl
   co_return lease_changes_all_the_time();
 }
 
-// What a conflict shows of what was expected: the same lease, renewed by somebody else.
+// What a conflict shows of what was expected: the same lease, renewed by another request.
 std::optional<EtcdHeld> EtcdOwnLeases::seen_by(const Conflict& conflict, const EtcdHeld& held) {
   const auto& entry = conflict.current[0];
   const auto& index = conflict.current[1];
@@ -92,8 +92,8 @@ std::optional<EtcdHeld> EtcdOwnLeases::seen_by(const Conflict& conflict, const E
   return now;
 }
 
-// A renewal that is decided again ends, at the earliest, its ttl after the read on which it then rests: what somebody
-// else has promised meanwhile ends no later, and must not be shortened.
+// A renewal that is decided again ends, at the earliest, its ttl after the read on which it then rests: what another
+// request has promised meanwhile ends no later, and must not be shortened.
 Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {
   BootTime called = clock_.boot_now();
   std::optional<EtcdHeld> held = written_.find(id);
@@ -151,8 +151,8 @@ void EtcdOwnLeases::wrote(LeaseId id, EtcdHeld held, const Committed& committed,
   written_.wrote(id, std::move(held));
 }
 
-// Whether a grant of it may be carried out yet is asked before the look: so what was carried out by then is seen. What
-// stands there is ended in any case; whoever asked repeats that.
+// Whether a grant of this id may still be carried out is checked before the look, so that the look finds what was
+// carried out by then. What stands there is ended in any case; the caller repeats the call.
 Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
   bool settled = unsettled_.is_settled(id);
   auto revoked = co_await revoke_present(id, std::move(under), deadline);
@@ -194,7 +194,7 @@ Task<Result<void>> EtcdOwnLeases::revoke_present(LeaseId id, std::string under, 
   co_return lease_changes_all_the_time();
 }
 
-// No entry hangs on it by its index entry, if it has one: so it may be one of etcd's own, or be empty.
+// No entry hangs on it by its index entry, if it has one: so it may be one of etcd's own leases, or be empty.
 Task<Result<void>> EtcdOwnLeases::revoke_empty(LeaseId id, std::string under, const Seen* seen, Deadline deadline) {
   auto revoked = co_await below_.revoke_native(id, under, deadline);
   bool is_empty = !revoked && revoked.error().code == Errc::lease_not_found && under.empty() && seen->index;

@@ -21,24 +21,24 @@
 
 namespace sharedlock {
 
-// The OwnLeases of the etcd store. A renewal that bypasses etcd's log promises nothing (R33), so these are renewed as
-// locks are: the entry shares a lease of etcd with others, that is never kept alive, and a keepalive is a commit that
-// puts it under a later one. What hangs on an id an index entry tells (etcd_lease_index.h), which is put and erased
-// together with it. Leases without an index entry are etcd's own: those of the Go service, and of servers that grant
-// such ones (`shared` not set), which is for the time in which programs are up that know no others. Each kind is kept
-// and ended by both. Thread-safe. What is handed in must outlive it, and it must outlive its calls.
+// The OwnLeases of the etcd store. A renewal that bypasses etcd's log promises nothing (R33), so these leases are
+// renewed as locks are: the entry shares a lease of etcd with others, one that is never kept alive, and a keepalive is
+// a commit that puts the entry under a later one. An index entry (etcd_lease_index.h), put and erased together with the
+// entry, tells what hangs on an id. Leases without an index entry are etcd's own: those of the Go service, and of
+// servers that grant such leases (`shared` not set) while programs run that know no others. Servers of both kinds keep
+// and end leases of both kinds. Thread-safe. What is handed in must outlive it, and it must outlive its calls.
 class EtcdOwnLeases {
  public:
-  // As long as somebody has it, what was sent for a commit is still being tried.
+  // While any copy of it exists, what was sent for a commit is still being tried.
   using Trace = std::shared_ptr<const void>;
 
   // What it stands on.
   struct Below {
-    // Carries out a transaction, whose call began at that time.
+    // Carries out a transaction; `called`: when its call began.
     std::function<Task<Result<Outcome>>(Transaction, BootTime called, EtcdCommitWay, Deadline)> commit;
     // What stands under those keys, as of one revision.
     std::function<Task<Result<std::vector<std::optional<Entry>>>>(std::vector<std::string>, Deadline)> look;
-    // Whether nothing that was sent and not answered can be done any more, but for what is still being tried.
+    // Whether nothing that was sent and not answered can still be carried out, except what is still being tried.
     std::function<bool()> is_settled;
     std::function<bool()> lacks_space;
     // The same for etcd's own leases.
@@ -53,7 +53,7 @@ class EtcdOwnLeases {
   // `shared`: new leases share etcd's. Background work runs on `executor`.
   EtcdOwnLeases(Below below, bool shared, Clock& clock, Log& log, Executor executor);
 
-  // See LeaseStore; of a transaction with an OwnLease whose call began at that time.
+  // See LeaseStore. commit() is for a transaction with an OwnLease; `called`: when that call began.
   Task<Result<Outcome>> commit(Transaction transaction, BootTime called, Deadline deadline);
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline);
   Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline);
@@ -65,7 +65,7 @@ class EtcdOwnLeases {
   // Ends the background work soon.
   void stop() { undone_->stop(); }
 
-  // Waits until it has ended. Then nobody may call commit() any more.
+  // Waits until it has ended. Then commit() must not be called any more.
   void join() { undone_.reset(); }
 
  private:

@@ -31,7 +31,7 @@ using test::eventually;
 using test::FaultStore;
 using test::run_task;
 
-// The entries stand in a store in memory, whose shared leases have one entry each.
+// The entries stand in a memory store, where each shared lease has one entry.
 class EtcdShortLeasesTest : public testing::Test {
  protected:
   using Ends = EtcdShortLeases::Ends;
@@ -104,7 +104,7 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_AGrantThatCantBeMovedIsTakenBack) {
   EXPECT_LT(clock_.boot_now(), BootTime(seconds(1005))) << "before its lease ended";
 }
 
-// Somebody may count on what stood there before, for longer than the lease lives that it is under now.
+// A holder may rely on what stood there before, for longer than the lease lives that it is under now.
 TEST_F(EtcdShortLeasesTest, SafetyR34_WhatTookThePlaceOfAnEntryIsMovedLater) {
   Committed before = committed({.expect = {}, .none_under = {}, .changes = {Put{"a", "", PooledLease{Ttl{30}}}}});
   Transaction transaction = put(before.revision);

@@ -145,8 +145,8 @@ class EtcdStore final : public LeaseStore {
  private:
   Executor executor() { return threads_.executor(0); }
 
-  // What is committed, or may be, is promised, before anybody is told of it: where etcd forgets it in this moment, it
-  // is shielded, or not told.
+  // What is committed, or may be, is promised before any caller is told of it: if etcd forgets it at this moment, it is
+  // shielded, or not told.
   Task<Result<Outcome>> commit_promised(Transaction transaction, BootTime called, EtcdCommitWay way,
                                         Deadline deadline) {
     if (auto refused = witness_.refusal()) co_return EtcdCommits::not_sent(*std::move(refused));
@@ -184,8 +184,8 @@ class EtcdStore final : public LeaseStore {
     co_return renewed;
   }
 
-  // What is asked by etcd's raft term must have been answered by a quorum of it afterwards. Those who ask at once share
-  // one read, which begins after all their calls.
+  // An answer that carries etcd's raft term counts only if a quorum of that term answers afterwards. Calls at the same
+  // time share one read, which begins after all of them.
   Task<Result<std::uint64_t>> term_now(Deadline deadline) {
     EtcdReads::Item read;
     read.ranges.push_back(range_of_key(kTokenBaseKey));

@@ -23,12 +23,12 @@ struct EtcdHeld {
   Revision created;
   Revision revision;
   LeaseId shares;  // the lease of etcd under which it stands
-  BootTime end{};  // what this server promised at that revision; none where another one wrote it
+  BootTime end{};  // what this server promised at that revision; none where another server wrote it
 };
 
-// Leases as this server wrote their entries last, so that a keepalive or a release can go without a look first. What
-// stands there may have changed since; what a revision wrote never does. So whoever acts on it expects that very
-// revision. Bounded: leases that share a place forget each other. Thread-safe.
+// Leases as this server last wrote their entries, so that a keepalive or a release needs no look first. An entry may
+// have changed since, but what a revision wrote never does: so a commit that rests on it expects that very revision.
+// Bounded: leases that share a place forget each other. Thread-safe.
 class EtcdWrittenLeases {
  public:
   std::optional<EtcdHeld> find(LeaseId id) const {

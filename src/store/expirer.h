@@ -10,11 +10,11 @@
 
 namespace sharedlock {
 
-// Ends the leases of a table in time, on a thread of its own, for stores whose state is in this process.
+// Ends the leases of a table in time, on a thread of its own, for stores that keep their state in this process.
 class Expirer {
  public:
-  // Ends a lease whose time has come, if there is one; called with `mutex` held, which guards the table. All of them
-  // must outlive the Expirer.
+  // Ends one lease that is due; false when there is none. Called with `mutex` held, which guards the table. All of
+  // these must outlive the Expirer.
   using ExpireOne = std::function<bool(BootTime now)>;
 
   Expirer(Clock& clock, std::mutex& mutex, const LeaseTable& table, ExpireOne expire_one);
@@ -22,8 +22,8 @@ class Expirer {
   Expirer& operator=(const Expirer&) = delete;
   ~Expirer();  // not with the mutex held
 
-  // Ends leases that are due. Call it with the mutex held before looking at the table, so that nobody finds what has
-  // ended. Bounded, since the others wait: the rest follows with the next call, or by the thread.
+  // Ends leases that are due. Call it with the mutex held before reading the table, so that no entry is found that has
+  // ended. Bounded, since other threads wait: the next call, or this object's thread, ends the rest.
   void expire_some();
 
   // Call it with the mutex held after a change: a lease may end earlier now than the thread expects.

@@ -122,7 +122,7 @@ Task<Result<void>> GroupCommit::durable(Ticket ticket, Deadline deadline) {
     case CommitFate::durable:
       co_return Result<void>();
     case CommitFate::lost:
-      // Not failure(): it names files, and this may be shown to anybody.
+      // Not failure(): it names files, and clients may be shown this.
       co_return Error{Errc::unavailable, "the disk failed; see the log"};
     case CommitFate::open:
       break;
@@ -178,7 +178,7 @@ void GroupCommit::run_writer() {
     Ticket next = after(gathering_->ticket);
     writing_ = std::exchange(gathering_, std::make_unique<Batch>(next));
     lock.unlock();
-    // Nobody else touches these parts of a batch that is being written.
+    // No other thread touches these parts of a batch that is being written.
     Result<void> written;
     if (!writing_->writes.empty()) written = journal_->append(writing_->writes);
     tell_listener(*writing_, written);
@@ -231,7 +231,7 @@ void GroupCommit::run_watchdog() {
   }
 }
 
-// The earliest of those who wait. Called with the lock held.
+// The earliest deadline of all waiters. Called with the lock held.
 BootTime GroupCommit::first_deadline() const {
   BootTime gathering = gathering_->waiters.first_deadline();
   return writing_ ? std::min(gathering, writing_->waiters.first_deadline()) : gathering;

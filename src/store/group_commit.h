@@ -27,7 +27,7 @@ namespace sharedlock {
 // after it must not be. Thread-safe; nothing is done under its lock that takes longer when more is waiting.
 class GroupCommit {
  public:
-  // Who is told what became of the batches; called on the thread that writes, without locks held.
+  // Is told what became of each batch, on the writer thread and without locks held.
   class Listener {
    public:
     virtual ~Listener() = default;
@@ -38,11 +38,11 @@ class GroupCommit {
   // A batch; they are numbered in the order in which they are written.
   enum class Ticket : std::uint64_t {};
 
-  // `durable`: the store's revision now, of which everything is on disk. Clock and listener must outlive it.
+  // `durable`: the store's present revision, up to which everything is on disk. Clock and listener must outlive it.
   GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener);
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
-  ~GroupCommit();  // writes what has gathered, ends the thread; nobody may be waiting any more
+  ~GroupCommit();  // writes what has gathered, ends the threads; no caller may be waiting any more
 
   // Adds what led to `revision`, for the journal and for the listener. Calls must come in the order of the revisions.
   Ticket add(Revision revision, JournalBatch writes, std::optional<ChangeBatch> changes);
@@ -51,7 +51,7 @@ class GroupCommit {
   Ticket ticket_for(Revision as_of) const;
 
   // Ends when the batch is on disk. unavailable: it may not be; deadline_exceeded: not yet. Resumes on the executor on
-  // which it was awaited; those who wait for one batch on one executor share one post to it.
+  // which it was awaited; the waiters for one batch on one executor share one post to it.
   Task<Result<void>> durable(Ticket ticket, Deadline deadline);
 
   // Blocks until the batch is on disk; false when that failed, or this is being destroyed. Not on an I/O thread.
@@ -83,7 +83,7 @@ class GroupCommit {
   // What is to be told and freed once the lock is gone.
   struct Finished {
     std::unique_ptr<Batch> batch;
-    CommitWaiters lost;  // who waited for what is not written any more
+    CommitWaiters lost;  // waiters for changes that are not written any more
   };
 
   CommitFate look(Ticket ticket) const;
@@ -105,7 +105,7 @@ class GroupCommit {
   mutable std::mutex mutex_;
   std::condition_variable wake_;      // there is something to write, or the end
   std::condition_variable settled_;   // a batch was written, or writing failed, or the end
-  std::condition_variable deadline_;  // somebody gives up earlier than the watchdog sleeps, or the end
+  std::condition_variable deadline_;  // a deadline comes earlier than the watchdog wakes, or the end
   bool stopping_ = false;
   std::string failure_;
   Ticket durable_ticket_{0};
@@ -114,7 +114,7 @@ class GroupCommit {
   std::unique_ptr<Batch> gathering_;  // never null
   BootTime watchdog_sleeps_until_ = BootTime::min();
   std::thread writer_;
-  std::thread watchdog_;  // ends waits whose deadline has passed
+  std::thread watchdog_;  // ends waits at their deadlines
 };
 
 }  // namespace sharedlock

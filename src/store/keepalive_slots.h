@@ -11,10 +11,10 @@
 
 namespace sharedlock {
 
-// Which renewals wait for which answer of one keepalive stream (R9). A request keeps its slot until its answer or the
-// stream's end, also when everybody who waited for it has given up; an answer settles the oldest slot with its id; a
-// renewal joins a slot only as long as that has not been sent, so that no answer is older than the question.
-// `Waiter` is movable. Not thread-safe.
+// Matches renewals with the answers of one keepalive stream (R9). A request keeps its slot until its answer or the
+// stream's end, even when all its waiters have given up. An answer settles the oldest slot with its id. A renewal joins
+// a slot only until the slot's request is sent, so that no answer is older than the question. `Waiter` is movable. Not
+// thread-safe.
 template <class Waiter>
 class KeepaliveSlots {
  public:
@@ -44,7 +44,7 @@ class KeepaliveSlots {
     return std::nullopt;
   }
 
-  // The stream has answered for `id`: who waited for that, and when it was sent; nothing when nothing was asked.
+  // The stream has answered for `id`. Returns the waiters and when the request was sent; nothing when none was sent.
   std::optional<Settled> answered(LeaseId id) {
     auto same_id = [id](const Slot& slot) { return slot.id == id; };
     auto slot = std::find_if(sent_.begin(), sent_.end(), same_id);
@@ -55,7 +55,7 @@ class KeepaliveSlots {
     return settled;
   }
 
-  // Takes out those who wait no longer; their slots stay.
+  // Removes and returns the waiters past their deadlines; their slots stay.
   std::vector<Waiter> take_late(BootTime now) {
     std::vector<Waiter> late;
     for (auto* slots : {&sent_, &unsent_}) {
@@ -69,7 +69,7 @@ class KeepaliveSlots {
     return late;
   }
 
-  // The stream has ended without answering: what it was asked is to be sent again, before everything else.
+  // The stream has ended: requests with waiters left are sent again, before all others.
   void stream_ended() {
     while (!sent_.empty()) {
       if (!sent_.back().asking.empty()) unsent_.push_front(std::move(sent_.back()));
@@ -77,12 +77,12 @@ class KeepaliveSlots {
     }
   }
 
-  // When the request was sent whose answer is the longest due.
+  // When the oldest unanswered request was sent.
   std::optional<BootTime> oldest_sent() const {
     return sent_.empty() ? std::nullopt : std::optional(sent_.front().sent);
   }
 
-  // Whether something is to be sent; whether anybody waits.
+  // Whether a request is to be sent; whether any renewal waits.
   bool has_unsent() const { return std::any_of(unsent_.begin(), unsent_.end(), is_asked); }
   bool has_waiters() const { return has_unsent() || std::any_of(sent_.begin(), sent_.end(), is_asked); }
 

@@ -23,7 +23,7 @@ enum class Revision : std::int64_t {};
 // "The entry must not exist" where a revision is expected; no entry ever has it.
 inline constexpr Revision kAbsent{0};
 
-// Names a lease: random, positive. Whoever knows it can keep the lease alive or end it, so it is shown to nobody else.
+// Names a lease: random, positive. It suffices to keep the lease alive or to end it, so only the holder is shown it.
 enum class LeaseId : std::int64_t {};
 
 constexpr std::int64_t number_of(Revision revision) {
@@ -33,7 +33,7 @@ constexpr std::int64_t number_of(LeaseId id) {
   return static_cast<std::int64_t>(id);
 }
 
-// A lease id that nobody can guess, for an OwnLease: on etcd some ids mark leases of another kind (etcd_lease_ids.h).
+// An unguessable lease id, for an OwnLease: on etcd some ids mark leases of another kind (etcd_lease_ids.h).
 LeaseId random_lease_id();
 
 // How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most
@@ -51,9 +51,9 @@ struct PooledLease {  // never kept alive; entries may share a lease
 struct PooledUntil {  // the same, but the entry surely lives until `end`, and ends at most 3 s later
   BootTime end;
 };
-// For an entry that hangs on the lease `id` at the revision that is expected: it stays under that lease, whenever that
-// ends. `end`: until then the caller will count on it. A store that finds out that the lease ends before moves the
-// entry, as PooledUntil{end} would. `looked_up`: lease_life() has said so during this very request.
+// For an entry on the lease `id` at the expected revision: it stays on that lease, whenever that ends. `end`: the
+// caller relies on the entry until then. A store that finds that the lease ends before then moves the entry, as
+// PooledUntil{end} would. `looked_up`: lease_life() has said during this very request that the lease lives that long.
 struct KeepLease {
   LeaseId id;
   BootTime end;
@@ -63,8 +63,8 @@ struct SessionLease {};  // lives as long as this server does; never written to 
 using Lifetime = std::variant<OwnLease, PooledLease, PooledUntil, KeepLease, SessionLease>;
 
 // What is stored under a key. `created` is the revision at which the key last came into being, `revision` that of its
-// last change. `lease`: the one on which it hangs. A store may let entries with leases of their own share one, whose id
-// says nothing of theirs: see shown_lease().
+// last change. `lease`: the lease it hangs on. A store may let entries with an OwnLease share one of its own leases;
+// that lease's id then says nothing about theirs: see shown_lease().
 struct Entry {
   std::string value;
   LeaseId lease{};
@@ -113,7 +113,7 @@ struct Committed {
   Ttl ttl{};          // of that lease as really granted: at least what was asked for
   // [i] of changes[i]: Entry::lease of an entry that was put; 0 for one that was erased.
   std::vector<LeaseId> leases = {};
-  // Where the store has put all of it once more since, under another lease, that is `revision`, and this the first one.
+  // Set where the store put all of it again, under another lease: the first put's revision; `revision` is the last.
   Revision first = kAbsent;
 
   // Entry::created of what was put where nothing stood.
@@ -137,7 +137,7 @@ struct LeaseInfo {
   std::vector<std::string> keys;                   // in key order
   std::optional<Entry> only_entry = std::nullopt;  // of an OwnLease with one key: what stands there under it
 };
-// When a lease ends that nobody renews, on the clock of this server.
+// When a lease ends unless it is renewed, by the clock of this server.
 struct LeaseLife {
   BootTime surely_until;
   BootTime at_most_until;  // but for a change of etcd's leader
@@ -150,8 +150,8 @@ struct Listing {
   Revision as_of;
 };
 
-// What a watch tells. The first event is a Snapshot, unless the watch began after a revision whose history was still
-// there. A later Snapshot means that history was lost: what the watcher believed before is void.
+// The events of a watch. The first one is a Snapshot, unless the watch began after a revision that was still in the
+// history. A later Snapshot means that history was lost: what the watcher believed before is void.
 struct Snapshot {
   Revision as_of;
   std::vector<KeyedEntry> entries;
@@ -229,11 +229,11 @@ class LeaseStore {
   // lease().
   virtual Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline deadline) = 0;
 
-  // Ends when everything up to `as_of` is durable: awaited before every answer that rests on what get(), list() or a
-  // Conflict said, but for a refused try.
+  // Ends when everything up to `as_of` is durable. Await it before every answer that rests on what get(), list() or a
+  // Conflict said, except to a refused try.
   virtual Task<Result<void>> settled(Revision as_of, Deadline deadline) = 0;
 
-  // Entries whose key begins with `prefix` and is greater than `after`, at most `limit` (>= 1) of them.
+  // The entries with keys that begin with `prefix` and are greater than `after`, at most `limit` (>= 1) of them.
   virtual Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) = 0;
 
   // Follows the entries under `prefix`: first a Snapshot (with `after`: the changes after that revision, where they are
@@ -241,8 +241,8 @@ class LeaseStore {
   // thread of the store, one event at a time and without locks held, and must not block for long.
   virtual Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) = 0;
 
-  // The same for who needs no more than to hear of changes: its Snapshots are empty, and so cost nothing, however much
-  // lies under the prefix. Each says that changes up to it may not have been told, and those after it will be.
+  // The same for callers that only need to hear of changes: its Snapshots are empty, and so cost nothing, however much
+  // lies under the prefix. A Snapshot means that changes up to it may not have been told; those after it will be.
   virtual Subscription follow(std::string prefix, WatchHandler handler) = 0;
 };
 

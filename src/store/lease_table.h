@@ -57,7 +57,7 @@ class LeaseTable {
   // What keep_alive() would answer, without doing it.
   Result<Ttl> check_alive(LeaseId id, std::string_view under) const;
 
-  // Ends one lease whose time has come, at a revision of its own if it had entries. False when there is none.
+  // Ends one lease that is due, at a revision of its own if it had entries. False when there is none.
   bool expire_one(BootTime now, std::vector<Change>* changes);
 
   // When the next lease ends; the end of time when none does.
@@ -94,7 +94,7 @@ class LeaseTable {
   };
   using EntryList = boost::intrusive::list<EntryNode, boost::intrusive::constant_time_size<false>>;
 
-  struct LeaseNode : InList {  // in the list of those that end in the same tick
+  struct LeaseNode : InList {  // in the list of leases that end in the same tick
     LeaseId id{};
     Kind kind = Kind::own;
     Ttl ttl{};

@@ -29,7 +29,7 @@ class LeaseTurns {
     LeaseId id_;
   };
 
-  // Waits for those who came before; each of them bounds its own time.
+  // Waits for earlier turns with this id; each of them limits its own time.
   Task<Turn> take(LeaseId id);
 
  private:
@@ -37,7 +37,7 @@ class LeaseTurns {
   void end(LeaseId id);
 
   std::mutex mutex_;
-  std::unordered_map<LeaseId, std::deque<WaitingPtr<bool>>> waiting_;  // an element per id that somebody works with
+  std::unordered_map<LeaseId, std::deque<WaitingPtr<bool>>> waiting_;  // an element per id with a turn under way
 };
 
 }  // namespace sharedlock

@@ -45,7 +45,7 @@ class OrderedIndex {
     if (at != pages_.begin()) join(std::prev(at), at);
   }
 
-  // Calls visit(node) for each node in order, beginning with the first one whose key is `from` or greater, until that
+  // Calls visit(node) for each node in order, beginning with the first key that is `from` or greater, until visit
   // returns false or there are no more. Nothing may be inserted or erased meanwhile.
   template <class Visit>
   void walk(std::string_view from, Visit visit) const {
@@ -69,8 +69,8 @@ class OrderedIndex {
   }
 
  private:
-  // Eight bytes of the key, as a number that compares as they do: those behind what all keys of the page have in
-  // common. Only where two are equal the keys themselves are looked at.
+  // Eight bytes of the key, those after the part that all keys of the page share, as a number that compares as they do.
+  // Only where two such numbers are equal the keys themselves are compared.
   struct Slot {
     std::uint64_t head;
     Node* node;

@@ -10,20 +10,20 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// For so much longer than its first entry needs a lease may be joined.
+// A lease lives this much longer than its first entry needs, so that others may join it.
 constexpr std::chrono::seconds kSpare{1};
-// So much of a lease nobody counts on: etcd tells in whole seconds, rounded down, how long it lives yet (R34).
+// This much of a lease is not relied on: etcd tells its remaining life in whole seconds, rounded down (R34).
 constexpr std::chrono::seconds kRounding{1};
-// etcd grants no longer ones. Whoever needs all of it has a lease of his own.
+// etcd grants no longer leases. An entry that needs all of it gets a lease of its own.
 constexpr Ttl kLongestTtl{9'000'000'000};
-// No entry can be joined with one that ends so much earlier, unless etcd grants for longer than it is asked.
+// No entry joins a lease that ends this much later than the entry must, unless etcd grants longer than it is asked.
 constexpr std::chrono::seconds kLatest{2};
 // Clocks that moved apart by more say that a machine slept or was moved: what was counted on one of them is doubtful.
 constexpr std::chrono::seconds kMostDrift{1};
-// So much of what is joined in a second is kept free: while a grant is under way, others go on.
+// One place is kept free per this many joins in a second, so that joins go on while a grant is under way.
 constexpr std::size_t kShareAhead = 50;
 constexpr std::size_t kMostAhead = 8;  // orders at once
-// A lease that nobody can join any more within this time is no reserve.
+// A lease that can be joined for less than this time is no reserve.
 constexpr milliseconds kSoon{100};
 constexpr std::size_t kMostOpen = 256;
 
@@ -61,7 +61,7 @@ void PooledLeases::drop_sent_before(BootTime moment) {
   std::erase_if(open_, [moment](const Lease& lease) { return lease.sent.boot < moment; });
 }
 
-// Of those that are granted the one that ends first; where none is, one that will be.
+// The granted lease that ends first; if none is granted yet, one that is being granted.
 PooledLeases::Lease* PooledLeases::find(BootTime end, std::size_t entries) {
   Lease* best = nullptr;
   for (Lease& lease : open_) {

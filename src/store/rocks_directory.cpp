@@ -115,8 +115,8 @@ bool holds_journal(const fs::path& directory) {
 Result<void> check_directory(const fs::path& directory) {
   if (!holds_journal(directory)) return check_new(directory);
   std::vector<fs::path> logs = logs_in(directory);
-  // RocksDB takes this for one whose last writes are all in tables; but there is always a log, if an empty one. Only a
-  // first start may have been cut short before its log was made: its first write goes into a table before it ends.
+  // Without a log RocksDB assumes that the last writes are all in tables; but there is always one, even if empty. Only
+  // a first start may have been cut short before its log was made: its first write goes into a table before it ends.
   if (logs.empty() && has_tables(names_in(directory)))
     return damaged(directory, "its log (a file of digits and .log) is missing");
   for (const fs::path& log : logs) {

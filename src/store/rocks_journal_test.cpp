@@ -82,7 +82,7 @@ constexpr std::size_t kBlock = 32 << 10;
 constexpr std::size_t kLengthAt = 4;
 constexpr std::size_t kRecordHeader = 7;
 
-// Where those from `begin` on begin; all must be whole.
+// Where the records from `begin` on start; all must be whole.
 std::vector<std::size_t> records_of(const std::string& log, std::size_t begin = 0) {
   std::vector<std::size_t> records;
   for (std::size_t i = begin; i < log.size();) {
@@ -110,7 +110,7 @@ bool is_at_rest(const fs::path& directory) {
          std::ranges::count_if(fs::directory_iterator(directory), is_manifest) == 1;
 }
 
-// Everything in a directory. RocksDB's lock file, which is made to look whether anybody has it, does not count.
+// Everything in a directory but RocksDB's lock file, which is made by looking whether the directory is in use.
 std::map<std::string, std::string> contents_of(const fs::path& directory) {
   std::map<std::string, std::string> contents;
   for (const auto& file : fs::directory_iterator(directory)) {
@@ -197,7 +197,7 @@ TEST_F(RocksJournal, APathThatIsAFileIsRefused) {
 }
 
 TEST_F(RocksJournal, ADirectoryThatCanNotBeWrittenIsRefused) {
-  // Nobody can write there, not even root.
+  // Not even root can write there.
   expect_refused("/proc", Errc::unavailable);
   expect_refused("/proc/shared-lock", Errc::unavailable);
 }
@@ -314,7 +314,7 @@ TEST_F(RocksJournal, AFirstStartThatWasKilledBeforeItsLogWasMadeIsNoHindrance) {
   EXPECT_THAT(read(at).value().entries, IsEmpty());
 }
 
-// A journal whose state is in a table, not in the log.
+// A journal with its state in a table, not in the log.
 class RocksJournalTable : public RocksJournal {
  protected:
   void SetUp() override {
@@ -664,7 +664,7 @@ TEST_F(RocksJournalLog, ALastBatchThatLostAPageOfAFewBytesIsTorn) {
   std::size_t whole = kBatches;
   for (std::size_t beyond : {1U, 2U, 3U, 4U, 40U, 200U}) {
     auto size = [&] { return bytes_of(log_of(at)).size(); };
-    // One value more or less is a byte more or less, but for those whose length takes two.
+    // Each byte more of a value is one byte more of log where its length takes two bytes, as for all values here.
     std::size_t before = size();
     journal_->append({batch({entry("p" + std::to_string(beyond), std::string(1000, 'v'))})}).value();
     std::size_t fixed = size() - before - 1000;
@@ -684,7 +684,7 @@ TEST_F(RocksJournalLog, ALastBatchThatLostAPageOfAFewBytesIsTorn) {
   }
 }
 
-// But not one whose bytes have changed and whose value ends in zeros, more than a page.
+// But a last batch with a changed byte is refused, even if its value ends in more than a page of zeros.
 TEST_F(RocksJournalLog, SafetyR13_AFlippedByteInALastBatchThatEndsInZerosIsRefused) {
   journal_->append({batch({entry("zeros", std::string(100, 'v') + std::string(10'000, '\0'))})}).value();
   std::string damaged = bytes_of(log_of(at));

@@ -14,17 +14,17 @@
 
 namespace sharedlock {
 
-// Work of which one run is enough for everybody who asks for it meanwhile: the first does it, the others wait and are
-// given a copy of its result, which is a Result. Nobody waits past his own deadline, and a run that failed when its
-// caller's time was up says nothing to those who have more: whoever has the most does it again. Thread-safe. The clock
-// must outlive it, and it must outlive its calls.
+// Single-flight: callers that arrive during a run wait for it and get a copy of its result, which is a Result. No
+// caller waits past its own deadline. A run that fails after its caller's deadline says nothing to waiters with time
+// left: the one with the latest deadline runs the work again. Thread-safe. The clock must outlive it, and it must
+// outlive its calls.
 template <class T>
 class SharedWork {
  public:
   explicit SharedWork(Clock& clock) : clock_(clock) {}
 
-  // `work()` returns the Task<T> that does it and that ends by `deadline`. Nothing: by then somebody else was still
-  // doing it.
+  // `work()` returns the Task<T> that does the work and that ends by `deadline`. Nothing: by then another caller's run
+  // was still under way.
   template <class Work>
   Task<std::optional<T>> join(Work work, Deadline deadline) {
     auto executor = co_await asio::this_coro::executor;
@@ -46,19 +46,19 @@ class SharedWork {
 
     Executor executor;
     Deadline deadline;
-    Signal called;  // to the one who sits here, on his executor
+    Signal called;  // wakes the waiting caller, on its executor
     bool runs = false;
     std::optional<T> result;
   };
 
-  // True: the caller does it. Otherwise he sits.
+  // True: the caller runs the work. False: its seat is in the queue.
   bool begin(const std::shared_ptr<Seat>& seat) {
     std::scoped_lock lock(mutex_);
     if (running_) waiting_.push_back(seat);
     return !std::exchange(running_, true);
   }
 
-  // Afterwards nobody touches what is in the seat.
+  // Afterwards end() no longer touches the seat.
   void leave(const std::shared_ptr<Seat>& seat) {
     std::scoped_lock lock(mutex_);
     std::erase(waiting_, seat);
@@ -86,7 +86,7 @@ class SharedWork {
     return true;
   }
 
-  // With the mutex held: who sits there can't leave meanwhile, so his executor lives.
+  // Called with the mutex held: the waiter can't leave() meanwhile, so its executor is alive.
   static void call(const std::shared_ptr<Seat>& seat) {
     asio::post(seat->executor, [seat] { seat->called.raise(); });
   }

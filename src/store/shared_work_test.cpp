@@ -18,7 +18,7 @@ using std::chrono::seconds;
 
 using Answer = Result<std::string>;
 
-// Somebody who asks for the work: as it is done for him it ends when finish() is called.
+// A caller that asks for the work. If it runs the work itself, that ends when finish() is called.
 class Caller {
  public:
   Caller(std::string name, asio::io_context& context, SharedWork<Answer>& work, Deadline deadline)
@@ -35,7 +35,7 @@ class Caller {
   }
 
   bool has_ended() const { return ended_; }
-  // "" when he was told nothing; "no: NAME" for an error.
+  // "" when it was told nothing; "no: NAME" for an error.
   std::string told() const {
     if (!told_) return "";
     return *told_ ? **told_ : "no: " + told_->error().message;

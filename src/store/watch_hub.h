@@ -22,9 +22,9 @@ struct WatchHistory {
   std::size_t bytes = 8 << 20;
 };
 
-// Tells watchers what changed, for stores whose state is in this process. Remembers a bounded history; a watcher that
-// falls behind it, or begins before it, is sent a Snapshot instead. Calls the handlers one after the other on a thread
-// of its own, which starts with the first watcher. Thread-safe; publish() is cheap while nobody ever watched.
+// Tells watchers what changed, for stores that keep their state in this process. Remembers a bounded history; a watcher
+// that falls behind it, or begins before it, is sent a Snapshot instead. Calls the handlers one after the other on a
+// thread of its own, which starts with the first watcher. Thread-safe; until the first watcher, publish() is cheap.
 class WatchHub {
  public:
   // Returns the entries under a prefix as of some revision that publish() has announced or is about to; nothing when
@@ -38,11 +38,11 @@ class WatchHub {
   WatchHub& operator=(const WatchHub&) = delete;
   ~WatchHub();  // stop(); all subscriptions must be gone
 
-  // False while nobody has ever watched: then publish() needs the revision only.
+  // False before the first watcher: until then publish() needs only the revision.
   bool recording() const;
 
-  // Announces one revision's changes; none means that they were not collected because recording() was false, so that
-  // whoever began to watch meanwhile is sent a Snapshot. Revisions must grow from call to call.
+  // Announces one revision's changes. None means that they were not collected because recording() was false: a watcher
+  // that began meanwhile is sent a Snapshot. Revisions must grow from call to call.
   void publish(Revision revision, std::vector<Change> changes);
 
   // Nothing will be announced any more: every watcher, also one that comes later, is told that it is not live, and then

@@ -72,7 +72,7 @@ struct Watch {
   Subscription subscription;
 };
 
-// A watch whose handler stands still from its first event until it is released.
+// A watch with a handler that blocks in its first event until it is released.
 struct SlowWatch {
   SlowWatch(WatchHub& hub, const std::string& prefix)
       : log(prefix), subscription(hub.subscribe(prefix, std::nullopt, [this](const WatchEvent& event) {
@@ -112,7 +112,7 @@ TEST(WatchHub, WatcherThatJoinsDuringAnUnrecordedChangeIsSentASnapshot) {
   });
   bool recording = hub.recording();  // a change begins, ...
   ASSERT_FALSE(recording);
-  Watch fresh(hub, ""), resuming(hub, "", Revision{100});  // ... somebody joins, ...
+  Watch fresh(hub, ""), resuming(hub, "", Revision{100});  // ... watchers join, ...
   ASSERT_TRUE(fresh.log.has_begun());
 
   changed = true;
@@ -321,7 +321,7 @@ TEST(WatchHub, HandlerMayBeginAnotherSubscription) {
   EXPECT_TRUE(inner->log.reaches(source.state()));
 }
 
-// What the handler holds is another subscription, whose end takes the hub's lock.
+// The handler holds another subscription; ending that one takes the hub's lock.
 TEST(WatchHub, HandlerIsReleasedWhenItEndsItsOwnSubscription) {
   Source source;
   auto held = std::make_shared<Watch>(source.hub(), "");
