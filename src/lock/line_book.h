@@ -151,7 +151,7 @@ class LineBook {
   void finished(WaiterId waiter, Revision revision);
   void left(WaiterId waiter);
   // The client is away, but may come back within that time: so long its place keeps its order, and takes no lock (R37).
-  // At the head of a line whose lock is free it goes after 1 s. Without a place that is surely its own the waiter leaves.
+  // At the head, while the lock is free, it goes after 1 s. A waiter without a place that is surely its own leaves.
   void keep(WaiterId waiter, std::chrono::nanoseconds span);
   // A client will not come back: what is kept for that identity goes, if it waits for exactly these locks.
   void give_up(const std::vector<std::string>& locks, const Identity& identity);
