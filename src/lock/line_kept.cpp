@@ -37,8 +37,8 @@ void LineBook::give_up(const std::vector<std::string>& locks, const Identity& id
   if (waiter.state == State::away) left(same->second);
 }
 
-// A newer waiter of the same identity for the same locks takes the older one's place, if that is surely there. If its
-// client may have come back, it waits for a commit of the older one that is under way.
+// A newer waiter of the same identity for the same locks takes the older one's place, if that is surely there. Where a
+// commit of the older one is under way, the newer one waits for it if its client may have come back.
 void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   bool stands = (older.state == State::in_line && !older.acting) || older.state == State::away;
   bool under_way = older.state == State::in_line || older.state == State::joining;

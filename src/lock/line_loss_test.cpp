@@ -270,7 +270,7 @@ TEST(LineBook, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne) {
       << "but one that has not lost its place is the newer one";
 }
 
-// Until the places are seen to be gone, or are replaced by others.
+// The first try may happen until the places are seen to be gone, or are replaced by others.
 TEST(LineBook, SafetyR26_ATryWithoutAnAnswerMayHappenAfterTheNextOne) {
   OneLine line;
   line.load(/*is_held=*/false);

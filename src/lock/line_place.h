@@ -27,7 +27,7 @@ std::string joined_again(std::string json, Revision since);
 Result<LinePlace> parse_line_place(const std::string& json);
 
 // How holders and waiters are told apart.
-Identity identity_of(const Holder& holder);  // empty for a holder without an owner: no waiter has it
+Identity identity_of(const Holder& holder);  // empty without an owner: matches no waiter
 Identity identity_of(const LinePlace& place);
 
 }  // namespace sharedlock

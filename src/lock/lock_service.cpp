@@ -24,8 +24,8 @@ std::string join(std::initializer_list<std::string_view> pieces) {
   return text;
 }
 
-// Whether one of these tries may yet happen: each expects a revision. One that is gone never comes back, but a lock
-// that is held will be free.
+// Whether one of these tries, given by the revisions that they expect, may yet happen. A revision that is gone never
+// comes back, but a lock that is held will be free.
 bool may_happen(const std::vector<Revision>& tries, const std::optional<Entry>& stands) {
   return std::ranges::any_of(tries, [&](Revision at) { return at == kAbsent || (stands && stands->revision == at); });
 }

@@ -56,7 +56,7 @@ struct HoldAndWait {
   std::vector<std::string> held;
 };
 using SetGrant = std::vector<LockGrant>;                                     // [i] of names[i]
-using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only if it would wait
+using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only if asked to wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
 // what the winner left. An acquire of a lock that is probably free skips the look. Where a look costs a network round

@@ -19,7 +19,7 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
   return names;
 }
 
-// Whether all may yet stand as these decisions saw it: a revision never comes back, but a held lock will be free.
+// Whether all may yet stand as these decisions saw them: a revision never comes back, but a held lock will be free.
 bool may_stand_so_again(const Together& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& stands = what.stands()[i];

@@ -175,7 +175,7 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
   co_return std::optional(std::move(grants));
 }
 
-// A refusal tells what stands in the store, and not what the lines were told of it: since then the store may have been
+// A refusal says what stands in the store, and not what the lines were told of it: since then the store may have been
 // away, and an unanswered try may have happened.
 Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set, LineBook::Join join) {
   Together what(keys_of(set));
@@ -216,7 +216,7 @@ LockSight LockService::see(const Entry& entry) const {
   return {.holder = identity_of(lock->record.holder), .look_again = look_again};
 }
 
-// The end of a record with a lease is an event; one without may be taken over when it has stood there long enough.
+// A record with a lease ends with an event; one without may be taken over when it has stood there long enough.
 std::optional<BootTime> LockService::look_again_at(const std::optional<HeldLock>& lock) const {
   if (!lock || !lock->leaseless_for) return std::nullopt;
   BootTime now = clock_.boot_now();

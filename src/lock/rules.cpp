@@ -57,7 +57,7 @@ struct RecordEnd {
   nanoseconds after;
 };
 
-// Any promised span fits in nanoseconds, but the wall-clock time at its end does not.
+// Any promised span fits in nanoseconds, but the wall-clock time at its end may not.
 RecordEnd later(RecordEnd end, nanoseconds span) {
   seconds whole = std::chrono::floor<seconds>(span);
   nanoseconds after = end.after + (span - whole);
@@ -65,7 +65,7 @@ RecordEnd later(RecordEnd end, nanoseconds span) {
   return {end.expiry + whole + carried, after - carried};
 }
 
-// For where it is only known that `expiry` stands for some moment within its second.
+// Used where `expiry` may stand for any moment within its second.
 constexpr nanoseconds kAlmostASecond = seconds(1) - nanoseconds(1);
 
 // The earliest moment for which `expiry` may stand: so much was surely promised.
@@ -136,8 +136,8 @@ WriteRecord renew_from_now(const RenewRequest& request, const HeldLock& lock, co
   return write;
 }
 
-// Where a renewal from the old expiry counts from: the end that was promised last. What another server promised, the
-// lease tells only to the second, and with the spare time that it was granted. So as long as lease and `expiry` agree,
+// Where a renewal from the old expiry counts from: the end that was promised last. If another server promised it, the
+// lease shows it only to the second, and with the spare time that was granted. So as long as lease and `expiry` agree,
 // `expiry` counts. (Else each renewal by another server would add those seconds.) Where they don't, it is the least
 // that may have been promised: if a renewal added to more than `expiry` shows, others could take over before its end.
 struct Counted {

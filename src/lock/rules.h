@@ -56,7 +56,7 @@ Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldL
 // for, it is taken for the earliest that the lease leaves possible.
 Decision decide_renew(const RenewRequest& request, const std::optional<HeldLock>& current, Instant now);
 
-// The caller's, with the token asked for: erased, past its expiry or not. Free, or another's past its expiry: nothing.
+// The caller's, with the token asked for: erased, past its expiry or not. Free, or another's past its expiry: a no-op.
 Decision decide_release(const ReleaseRequest& request, const std::optional<HeldLock>& current, Instant now);
 
 // By how much the clock of the record's writer is ahead of ours (negative: behind), where record and lease show that
