@@ -10,21 +10,21 @@
 
 namespace sharedlock {
 
-// How far the wall clocks of those who write lock records are from ours, as far as their records show it (R10). No
-// decision rests on it: it is for those who look after the clocks. Records that never expire, as other programs write
-// them, show nothing. Thread-safe, and nearly free while clocks agree.
+// How far the wall clocks of other writers of lock records are from ours, as far as the records show it (R10). It is
+// for operators: no decision rests on it. Records that never expire, as some other programs write them, show nothing.
+// Thread-safe, and nearly free while clocks agree.
 class ClockDifference {
  public:
-  // A record was read that may have stood there for long. It shows a clock that is ahead when it begins in the future,
-  // and one that is behind when it is well past its expiry though its lease (`leased`) lives.
-  // Returned: the first difference that shows for certain, once, to be told to those who look after the clocks. (A
-  // record past its expiry may also be one whose lease a new leader of etcd made longer.)
+  // A record was read that may be old. If it begins in the future, its writer's clock is ahead. If it is well past its
+  // expiry though its lease (`leased`) lives, that clock is behind.
+  // Returns the first difference that is certain, once, to be reported to operators. (A record past its expiry is not
+  // certain: a new leader of etcd may have made its lease longer.)
   std::optional<std::chrono::seconds> read(const LockRecord& record, bool leased, Instant now);
 
-  // A record of another holding was written during this very request: it shows every difference.
+  // A record of another holding was written during this very request, so it shows a difference in either direction.
   std::optional<std::chrono::seconds> just_written(const LockRecord& record, Instant now);
 
-  // In seconds, the largest of the last five to ten minutes; positive: theirs is ahead of ours. Below 2 s: 0.
+  // In seconds, the largest of the last five to ten minutes; positive: the other clock is ahead. Below 2 s: 0.
   std::chrono::seconds largest(BootTime now) const;
 
  private:

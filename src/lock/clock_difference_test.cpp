@@ -13,7 +13,7 @@ constexpr BootTime kNow{std::chrono::hours(1)};
 constexpr Instant kThen{kWall, kNow};
 constexpr seconds kDuration{30};
 
-// Of a holding that began, by the writer's clock, `ago` before ours says.
+// The record of a holding that began, by its writer's clock, `ago` before the present time by ours.
 LockRecord begun(seconds ago) {
   LockRecord record;
   record.duration = kDuration;

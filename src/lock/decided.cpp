@@ -53,7 +53,7 @@ bool is_held_by(const Holder& holder, const std::optional<Entry>& entry) {
 bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now) {
   if (!is_write(decision)) return true;
   bool ours_is_gone = seen && (!now || now->revision != seen->revision);
-  // What its holder has written since, by another server, is his still.
+  // If the holder has written there since, through another server, it still holds the lock.
   if (std::holds_alternative<EraseRecord>(decision)) return ours_is_gone && !is_held_by(seen->record.holder, now);
   const WriteRecord& write = std::get<WriteRecord>(decision);
   return write.adds && ours_is_gone && now && now->value == to_json(write.record);

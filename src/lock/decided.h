@@ -21,31 +21,31 @@ struct Decided {
 // Whether a decision changes what is stored.
 bool is_write(const Decision& decision);
 
-// Whether it, or one of these, can't be done.
+// Whether the request was refused; whether any of several was.
 bool is_refused(const Decided& one);
 bool any_refused(const std::vector<Decided>& all);
 
 // Whether it adds to what was seen, so that doing it twice does more than doing it once.
 bool adds(const Decision& decision);
 
-// Whether it may add for the second time, where an earlier try had no answer: that added to what stood there at
-// `added_to`, which it may have replaced since.
+// Whether `again` may add for the second time: an earlier try, which had no answer, added to what stood there at
+// revision `added_to`, and may have replaced it since.
 bool may_add_twice(const Decided& again, const std::optional<Revision>& added_to);
 
-// Whether it gives the lock to somebody who was not seen to hold it.
+// Whether it gives the lock to a holder other than the one that was seen.
 bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen);
 
-// Adds to a transaction what carries out a decision on what stands under `key`, if that is still as it was seen.
+// Adds to a transaction what carries out a decision about `key`, if what stands there is still as it was seen.
 void add_to(Transaction& transaction, const std::string& key, const Decision& decision,
             const std::optional<HeldLock>& seen);
 
-// After a commit with unknown outcome: does what stands there now show that it happened? An acquire is never taken for
-// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own; nor
-// is a renewal from now, of which two may write the same, and which can be done again. One that adds is: which lease it
-// hangs on tells whether it lives for as long as this one would promise.
+// After a commit with unknown outcome: does what stands there now show that it happened? An acquire never counts as
+// done: two acquires of one instance in one second write the same bytes, and each must begin a holding of its own. Nor
+// does a renewal from now: two may write the same bytes, and it can be done again. A renewal that adds does count; the
+// lease of the entry then tells whether the lock lives for as long as the renewal would promise.
 bool shows_success(const Decision& decision, const std::optional<HeldLock>& seen, const std::optional<Entry>& now);
 
-// What a request ends with that has lost every race.
+// The error of a request that has lost every race.
 Error ran_out_of_retries();
 
 }  // namespace sharedlock

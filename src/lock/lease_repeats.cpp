@@ -1,4 +1,4 @@
-// The part of LeaseService that grants under ids which clients chose: a repeat finds what the first try made.
+// The part of LeaseService that grants under ids chosen by clients: a repeat finds what the first try made.
 #include <optional>
 #include <utility>
 
@@ -40,7 +40,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
     if (!outcome && may_happen_yet(outcome.error().code)) may_take_it_later = outcome.error();
     if (!outcome) continue;
     if (auto* committed = std::get_if<Committed>(&*outcome)) {
-      // A late one is left as it is: the client repeats, and that renews.
+      // A late grant is left as it is: the client repeats its request, and that renews the lease.
       if ((clock_.boot_now() - request.received) * 2 > request.ttl) {
         co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
       }
@@ -60,7 +60,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
   co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};
 }
 
-// Where the key hangs on that lease: its renewal (R1). Nothing: there is no such lease, or an empty one.
+// Renews that lease where the key hangs on it (R1). Nothing: there is no such lease, or it has no key.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat(const GrantRequest& request, BootTime begun) {
   Deadline deadline = deadline_for(begun);
   std::string key = store_key(request.key);

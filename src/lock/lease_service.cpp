@@ -11,7 +11,7 @@ namespace sharedlock {
 
 namespace {
 
-// A lease by its id, as it waits and as it holds, where the entry shows it.
+// The id of a lease is its identity, both in line and as a holder, where the entry shows it.
 LockSight see(const Entry& entry) {
   auto id = shown_lease(entry);
   if (!id) return {};
@@ -19,7 +19,7 @@ LockSight see(const Entry& entry) {
   return {.holder = identity_of(holder), .look_again = std::nullopt};
 }
 
-constexpr int kLooksAgain = 4;  // of what is to see or to end a lease while its holder renews it
+constexpr int kLooksAgain = 4;  // tries of get() and force_release() while the holder renews the lease
 
 }  // namespace
 
@@ -111,8 +111,8 @@ Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& req
   return transaction;
 }
 
-// After a commit with unknown outcome: a look tells whether the key is ours, another's, or still unknown. What is ours
-// may be so for a shorter time than was asked for, so it is renewed before it is told.
+// After a commit with unknown outcome: a look tells whether the key is ours, another's, or still unknown. Our lease may
+// have less time left than was asked for, so it is renewed before it is answered.
 Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
   Deadline deadline = deadline_for(request.received);
   std::string key = store_key(request.key);
@@ -143,7 +143,7 @@ void LeaseService::take_back(Executor executor, const std::string& key, const Le
   undone_.add(executor, std::move(undo), now, saturating_add(now, grant.ttl));
 }
 
-// Unless it has changed since. The lease goes by itself.
+// Unless it has changed since. The lease ends by itself.
 Task<bool> LeaseService::undo(std::string key, Revision grant) {
   Transaction transaction;
   transaction.expect.push_back({key, grant});
@@ -153,7 +153,7 @@ Task<bool> LeaseService::undo(std::string key, Revision grant) {
   co_return outcome.has_value();
 }
 
-// Only ever for a lease whose id this server chose and told nobody. It is tried again for as long as that may live.
+// Only for a lease with an id that this server chose and told no client. Tried for as long as the lease may live.
 void LeaseService::end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl) {
   BootTime now = clock_.boot_now();
   undone_.add(
@@ -204,7 +204,7 @@ Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTi
     if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
     auto life = co_await store_.lease_life((*entry)->lease, deadline);
     if (!life) co_return life.error();
-    // It has ended between the two looks; the entry may have been renewed before, and have another one.
+    // The lease ended between the two looks; the entry may have been renewed before that, and hang on another one.
     if (!*life) continue;
     auto left = std::chrono::floor<Ttl>((*life)->at_most_until - clock_.boot_now());
     held.left = std::max(left, Ttl{0});
@@ -213,7 +213,7 @@ Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTi
   co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};
 }
 
-// Decided again where the holder has only renewed it meanwhile.
+// Tried again where the holder has only renewed it meanwhile.
 Task<Result<std::optional<HeldLease>>> LeaseService::force_release(std::string key, BootTime received) {
   std::string stored = store_key(key);
   Deadline deadline = deadline_for(received);

@@ -31,11 +31,11 @@ struct GrantRequest {
   BootTime received;
   std::optional<LeaseId> id = {};         // chosen by the client, at least kSmallestChosenLeaseId
   std::chrono::nanoseconds wait{};        // in line, at most kLongestWait
-  std::chrono::nanoseconds keep_place{};  // as in AcquireRequest; only with an id, which says who comes back
+  std::chrono::nanoseconds keep_place{};  // as in AcquireRequest; only with an id, by which the client is known again
   WhenHungUp when_hung_up = nullptr;
 };
 
-// Random ids are so large with near certainty; those that people make up are not (R2).
+// Random ids are at least this large with near certainty; ids that people make up are not (R2).
 inline constexpr LeaseId kSmallestChosenLeaseId{std::int64_t{1} << 40};
 
 // A lease as granted: safe for `ttl` (what the store really gave) after `received`.
@@ -47,12 +47,12 @@ struct LeaseGrant {
   bool undoable = false;  // after waiting: to be taken back where the client surely never learns of it (R3)
 };
 
-// Somebody else has the key, under this lease, where that is known; or nobody has, but others wait in line for it.
+// The key is held under this lease, where that is known; or it is free, but others wait in line for it.
 struct LeaseRefused {
   std::optional<LeaseId> holder;
 };
 
-// What is known of a lease by its key; the id is for nobody else.
+// What a lease's key gives access to; not the id, which is only for its holder.
 struct HeldLease {
   std::string value;
   std::optional<Ttl> left;  // rounded down; nothing: the entry hangs on no lease, and never ends
@@ -68,28 +68,28 @@ class LeaseService {
   LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
   ~LeaseService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
-  // Takes the key, if nobody has it and nobody stands in line for it. `unavailable` and `deadline_exceeded`: whether it
-  // was taken is not known, or it took longer than half the ttl; the lease, which nobody was told of, is ended in the
-  // background. With an id: where the key is held under it, by the same value, that lease is renewed instead, since it
-  // is the same request again (R1); a lease of that id which is anything else: lease_in_use, or (R3) left to its ttl.
-  // In line the id says who waits: of two requests of one id the newer has the place, the older is superseded. The
-  // request must live until the answer.
+  // Takes the key, if it is free and its line is empty. `unavailable` and `deadline_exceeded`: whether it was taken is
+  // not known, or it took longer than half the ttl; the lease, which no client was told of, is ended in the background
+  // (one with a chosen id is left to its ttl, R3). With an id: where the key is held under it with the same value, this
+  // is the same request again, and that lease is renewed instead (R1); any other lease of that id: lease_in_use. In
+  // line the id identifies the waiter: of two requests of one id the newer gets the place, and the older is superseded.
+  // The request must live until the answer.
   Task<Result<Answer>> grant(const GrantRequest& request);
 
-  // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
-  // Tried for as long as the lease may live; what comes to nothing is in the log.
+  // Undoes a grant in the background, on that executor, because its holder was gone before it could be told (R3).
+  // Tried for as long as the lease may live; failure is logged.
   void take_back(Executor executor, const std::string& key, const LeaseGrant& grant);
 
   // Ends a lease. lease_not_found: there is none, or it is not a lease of this service.
   Task<Result<void>> release(LeaseId id, BootTime received);
 
-  // Who has the key; nothing when nobody has.
+  // The lease under which the key is held; nothing when the key is free.
   Task<Result<std::optional<HeldLease>>> get(std::string key, BootTime received);
 
-  // Frees the key, whoever has it; the lease lives on without it. Returns what was there.
+  // Frees the key, whichever lease it is held under; that lease lives on without it. Returns what was there.
   Task<Result<std::optional<HeldLease>>> force_release(std::string key, BootTime received);
 
-  // Whoever waits in line is told why that ends (draining, store_lost), and who comes later at once.
+  // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
   void drain(WaitEnd why) { lines_.drain(why); }
 
   // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
@@ -99,7 +99,7 @@ class LeaseService {
   // All zero without a cache.
   RefusalCacheCounts cache_counts() const;
 
-  // Ends when the store has answered a read within `patience`; else says why it did not.
+  // Succeeds when the store has answered a read within `patience`; else says why it did not.
   Task<Result<void>> ready(std::chrono::milliseconds patience);
 
  private:

@@ -149,7 +149,7 @@ TEST_F(LeaseServiceTest, UnknownGrantOnAKeyThatAnotherHasIsARefusal) {
   EXPECT_EQ(stored("key")->value, "other");
 }
 
-// It may reach the store late, when the other one has gone.
+// The try may reach the store late, when the other lease has ended.
 TEST_F(LeaseServiceTest, SafetyR06_ATryWithAChosenIdThatMayTakeTheKeyLaterIsNotRefused) {
   const GrantRequest slow{"key", "value", Ttl{10}, clock_.boot_now(), kSmallestChosenLeaseId};
   auto taken_by_another = [this] {
@@ -170,7 +170,7 @@ TEST_F(LeaseServiceTest, SafetyR06_ATryWithAChosenIdThatMayTakeTheKeyLaterIsNotR
   EXPECT_TRUE(is_refused(run_task(leases_.grant(slow)))) << "it was lost for good";
 }
 
-// R3: nobody was told of it, so it is ended rather than left to block the key for its ttl.
+// R3: no client was told of the lease, so it is ended rather than left to block the key for its ttl.
 TEST_F(LeaseServiceTest, SafetyR03_AGrantThatCouldNotBeSettledIsEnded) {
   faults_.next_commit(FaultStore::Fault::answer_lost);
   faults_.fail_reads(true);

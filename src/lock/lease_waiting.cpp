@@ -9,8 +9,8 @@ namespace sharedlock {
 
 namespace {
 
-// Of two requests of one id one may be granted while the other joins the line, on whatever server; and the entry need
-// not show whose it is. That is over within the time of a request.
+// Of two requests of one id one may be granted, by any server, while the other joins the line; and the entry need not
+// show the id. So the waiting one looks this often: a grant of that kind shows within the time of a request.
 constexpr int kLooks = 2;
 constexpr std::chrono::seconds kFirstLook{1};
 
@@ -50,8 +50,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantReques
   }
 }
 
-// By a look, and not by what the line was told last: since then the store may have been away, and the key have become
-// that of another request of the same id.
+// By a look, and not by what the line was told last: since then the store may have been away, and another request of
+// the same id may have got the key.
 Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const GrantRequest& request) {
   BootTime now = clock_.boot_now();
   if (request.id) {
@@ -65,7 +65,7 @@ Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const Gran
   co_return refused;
 }
 
-// The lease is granted now, not when it joined: so it has all of its ttl.
+// The lease is granted now, not when the waiter joined: so it has all of its ttl.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
                                                                           WaitLines::Waiter& waiter,
                                                                           WaitLines::Next turn) {
@@ -87,8 +87,8 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
   if (granted_elsewhere) co_return co_await repeat_in_line(request, waiter);
   if (!outcome) {
-    // Whether it happened is left open; what nobody is told of is undone, and its place goes with the waiter. A newer
-    // request of its id that gets the place must know.
+    // Whether it happened is left open. A lease that no client is told of is undone, and the place goes with the
+    // waiter. A newer request of the same id that gets the place must know of this try.
     bool may_happen = may_happen_yet(outcome.error().code);
     lines_.tried(waiter, may_happen ? LineBook::Places::unknown : LineBook::Places::there);
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
@@ -100,7 +100,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
     FencingToken token = token_at(committed->created(), store_.token_base());
-    // A repeat may already have renewed what a client chose the id of, which need not change the revision.
+    // A repeat may already have renewed a lease with a chosen id, and that need not change the revision.
     bool undoable = !request.id;
     Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, undoable};
     co_return std::optional(granted);
@@ -115,7 +115,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   co_return std::optional<Answer>();
 }
 
-// Another request of its id has been granted: this one is its repeat (R1), and leaves its place behind.
+// Another request of the same id has been granted: this one is its repeat (R1), and leaves its place behind.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_line(const GrantRequest& request,
                                                                                WaitLines::Waiter& waiter) {
   auto answer = co_await repeat(request, clock_.boot_now());

@@ -4,7 +4,7 @@ namespace sharedlock {
 
 namespace {
 
-// There should be none at all. When there are more, all are forgotten: taken over later then, never earlier.
+// There should be none at all. Beyond this many, all are forgotten, which can only make a takeover later.
 constexpr std::size_t kMost = 10'000;
 
 }  // namespace

@@ -10,11 +10,11 @@
 
 namespace sharedlock {
 
-// Lock records that hang on no lease, written by hand or by a broken program, and would never end: since when this
-// process has seen each of them unchanged (R10). Thread-safe.
+// Lock records without a lease, written by hand or by a broken program, which would never end. Remembers since when
+// this process has seen each of them unchanged (R10). Thread-safe.
 class LeaselessRecords {
  public:
-  // Such a record is seen at `revision` now. Returns for how long it is known to have stood there so.
+  // Such a record is seen at `revision` now. Returns for how long it is known to have stood there unchanged.
   std::chrono::nanoseconds seen(const std::string& key, Revision revision, BootTime now);
 
  private:

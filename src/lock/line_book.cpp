@@ -9,7 +9,7 @@ namespace sharedlock {
 
 namespace {
 
-// Long enough for a commit without an answer to show, or never to happen.
+// Long enough for an unanswered commit to show, or to become impossible.
 constexpr std::chrono::seconds kKept{15};
 
 }  // namespace
@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kKept{15};
 LineBook::LineBook(std::string server, SeeLock see_lock, SeePlace see_place)
     : server_(std::move(server)), see_lock_(std::move(see_lock)), see_place_(std::move(see_place)) {}
 
-// Of fixed width, so that names that tie in their revision are in the order in which they were given (R25).
+// Of fixed width, so that names with one revision sort in the order in which they were given (R25).
 std::string LineBook::fresh_name() {
   std::array<char, 16> digits;
   auto end = std::to_chars(digits.data(), digits.data() + digits.size(), ++last_name_, 16).ptr;
@@ -142,7 +142,7 @@ void LineBook::left(WaiterId id) {
   forget(id);
 }
 
-// Where it has any, or may have.
+// Erases the places that it has, or may have.
 void LineBook::remove_places(const Waiter& waiter) {
   for (Line* line : waiter.lines) {
     const Place* left = joins_again(waiter) ? place_left(*line, waiter) : nullptr;
@@ -219,7 +219,7 @@ void LineBook::look_over(Line& line) {
       WaiterId id = same->second;
       Waiter& waiter = waiters_.at(id);
       if (may_take(waiter)) tell(id, waiter, Turn::retake);
-      // It has come back elsewhere, and has what it waited for.
+      // Its client has come back elsewhere, and has what it waited for.
       if (waiter.state == State::away && may_take(waiter)) left(id);
     }
   }
@@ -286,7 +286,7 @@ std::string LineBook::text() const {
         << number_of(waiter->asked) << waiter->acting << waiter->superseded << waiter->succeeds << waiter->unsure
         << waiter->given_up;
     if (waiter->state == State::away) out << '!' << (waiter->kept_until - now_).count();
-    // How it stands to the reads, not their numbers.
+    // Which reads came after it, not their numbers.
     for (const Line* line : waiter->lines) {
       bool waits = waiter->back == Back::from_anywhere && waiter->state == State::loading;
       if (waits) out << (line->load > waiter->came_after) << (line->load_done > waiter->came_after);

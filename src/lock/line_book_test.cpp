@@ -1,4 +1,4 @@
-// Whose turn it is in a line, in every order of events (R22 to R26).
+// Turns in a line, in every order of events (R22 to R26).
 #include "lock/line_book.h"
 
 #include <gtest/gtest.h>
@@ -69,8 +69,8 @@ TEST(LineBook, SafetyR26_TheSameWaitsTwice) {
   expect_well({.clients = {{"same", 0}, {"same", 0}, {"two", 1}}});
 }
 
-// What is known of a line that is being read anew may be past: the head that did nothing may be gone meanwhile, and the
-// line be empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
+// What is known of a line that is being read anew may be out of date: the head that did nothing may be gone, and the
+// line empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
 TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
   const Revision listed{3};
   LineBook book("A", see_lock, see_place);
@@ -89,7 +89,7 @@ TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
   book.advance(BootTime() + std::chrono::seconds(3));
   EXPECT_TRUE(book.take_effects().empty());
 
-  // Once it is known again, the next one that does nothing is passed.
+  // Once the line is known again, the next head that does nothing is passed.
   Listing anew{.entries = {}, .more = false, .as_of = Revision{5}};
   head.created = head.revision = Revision{5};
   anew.entries.emplace_back("line/2-B", head);
@@ -104,7 +104,7 @@ TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
   EXPECT_EQ(std::get<LineBook::Evict>(effects[0]).place, "line/2-B");
 }
 
-// Thousands may be asked for at once, when their time is up together.
+// Thousands of waiters may need it at once, when their time is up together.
 TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   constexpr std::int64_t kWaiters = 20'000;
   LineBook book("A", see_lock, see_place);
@@ -118,7 +118,7 @@ TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
     book.joined(waiters[static_cast<std::size_t>(i)], revision);
     book.changed({.revision = revision, .changes = {{.key = place, .now = entry, .previous = {}}}});
   }
-  // The shortest of some, since others may take the core meanwhile.
+  // The shortest of several runs, since other programs may take the core meanwhile.
   auto time_of = [&](std::size_t from) {
     auto shortest = std::chrono::steady_clock::duration::max();
     for (int tries = 0; tries < 5; ++tries) {
@@ -131,7 +131,7 @@ TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   EXPECT_LT(time_of(waiters.size() - 1000), 10 * time_of(0));
 }
 
-// One of ours stands first in a line whose lock is held; leases are renewed by puts (R33).
+// One of our waiters is first in line for a lock that is held; leases are renewed by puts (R33).
 class RenewedLines : public testing::Test {
  protected:
   RenewedLines() {
@@ -142,7 +142,7 @@ class RenewedLines : public testing::Test {
     book_.take_effects();
   }
 
-  // Created first of all, and put at that revision.
+  // Created at revision 1, and put last at `revision`.
   static Entry held_by(const std::string& name, std::int64_t revision) {
     return {.value = name, .lease = LeaseId{revision}, .created = Revision{1}, .revision = Revision{revision}};
   }

@@ -1,5 +1,5 @@
-// The half of LineBook that knows who comes back: places that are kept while their clients are away (R37), and handed
-// on from one request to the next of the same identity.
+// The part of LineBook for clients that come back: places are kept while their clients are away (R37), and handed on
+// from one request to the next of the same identity.
 #include <algorithm>
 
 #include "lock/line_book.h"
@@ -37,8 +37,8 @@ void LineBook::give_up(const std::vector<std::string>& locks, const Identity& id
   if (waiter.state == State::away) left(same->second);
 }
 
-// One of the same identity has come that waits for the same: it stands where the older one stands, which is told so.
-// One that may be back waits for a commit of the older one that is under way.
+// A newer waiter of the same identity for the same locks takes the older one's place, if that is surely there. Where a
+// commit of the older one is under way, the newer one waits for it if its client may have come back.
 void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   bool stands = (older.state == State::in_line && !older.acting) || older.state == State::away;
   bool under_way = older.state == State::in_line || older.state == State::joining;
@@ -60,7 +60,7 @@ void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   }
 }
 
-// To the one that succeeds it, if any: its places, where it has them; else that one is to join.
+// If another waiter succeeds it: hands on its places, where it has them; else tells that one to join.
 void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
   if (!waiter.superseded || waiter.identity.empty()) return;
   const Line& line = *waiter.lines.front();
@@ -88,8 +88,8 @@ void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
   }
 }
 
-// Once all of its lines are known: there may be a place of the same identity to take over. One that may be back has to
-// know them as they stood after it had come.
+// Once all of its lines are known: there may be a place of the same identity to take over. If its client may have come
+// back from another server, the lines must have been read after it came.
 void LineBook::tell_join(WaiterId id, Waiter& waiter) {
   if (waiter.state != State::loading || waiter.superseded) return;
   if (!std::ranges::all_of(waiter.lines, [](const Line* line) { return line->loaded; })) return;
@@ -106,7 +106,7 @@ void LineBook::tell_join(WaiterId id, Waiter& waiter) {
   effects_.emplace_back(Wake{id, Turn::join});
 }
 
-// Whether all of its lines were read after it had come; if not, they will be. Many who come share one read.
+// Whether all of its lines were read after it came; if not, they will be. Waiters that come together share one read.
 bool LineBook::has_read(const Waiter& waiter) {
   bool all = true;
   for (Line* line : waiter.lines) {
@@ -121,7 +121,7 @@ bool LineBook::has_read(const Waiter& waiter) {
   return all;
 }
 
-// The places of the same identity in all of its lines, if they are those of one waiter of another server, for the same.
+// The places of the same identity in all of its lines, if they are one waiter's, of another server, for the same locks.
 std::optional<std::pair<LineBook::Order, Revision>> LineBook::place_to_take_over(const Waiter& waiter) const {
   std::optional<std::pair<Order, Revision>> theirs;
   if (waiter.identity.empty()) return theirs;
@@ -137,9 +137,9 @@ std::optional<std::pair<LineBook::Order, Revision>> LineBook::place_to_take_over
   return theirs;
 }
 
-// Whether a place of its identity stands under another server that was put after its own: that request is the newer one
-// (R26), also where its own place has been lost since. But not where it is the other one that has lost its place and
-// joined again.
+// Whether another server has a place of its identity that was first put after its own: that request is the newer one
+// (R26), even if its own place has been lost since. A place that was lost and joined again counts from when it was
+// first put.
 bool LineBook::has_come_elsewhere(const Line& line, const Waiter& waiter) {
   if (waiter.asked == kAbsent || waiter.identity.empty()) return false;
   auto latest = line.latest.find(waiter.identity);
@@ -148,7 +148,7 @@ bool LineBook::has_come_elsewhere(const Line& line, const Waiter& waiter) {
   return place.asked > waiter.asked && !place.ours;
 }
 
-// Of two places of one identity.
+// Whether `one` is the newer of two places of one identity.
 bool LineBook::is_later(const Line& line, const Order& one, const Order& other) {
   Revision asked = line.places.find(one)->second.asked;
   Revision others = line.places.find(other)->second.asked;

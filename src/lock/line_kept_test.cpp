@@ -12,7 +12,7 @@
 namespace sharedlock::scenes {
 namespace {
 
-// One is first in line, and its connection is cut; it comes back, or somebody else has its turn.
+// "one" is first in line, and its connection is cut; it comes back, or "two" gets its turn.
 Scene cut_of_the_first(std::vector<Scene::Client> more) {
   Scene scene{.clients = {{"one", 0, {kPart}, true}, {"two", 1, {kPart}, false}}, .cuts = 1};
   scene.clients.insert(scene.clients.end(), more.begin(), more.end());
@@ -46,7 +46,7 @@ TEST(LineBook, SafetyR37_WhoComesBackLate) {
   }
 }
 
-// Also in the moment of its grant: foreign programs make that fail.
+// Also at the moment of its grant, which a foreign program makes fail.
 TEST(LineBook, SafetyR37_WhoComesBackWhileItsTurnComes) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});
@@ -76,7 +76,7 @@ TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceDies) {
   expect_well(scene, kShare);
 }
 
-// R24: neither what is kept is joined again, nor what another server has taken over.
+// R24: a place that is kept is not joined again, nor is one that another server has taken over.
 TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceLosesItsSession) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});

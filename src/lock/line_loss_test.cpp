@@ -18,7 +18,7 @@
 namespace sharedlock::scenes {
 namespace {
 
-// One line at server A whose events come as they are told.
+// One line at server A; each test tells it the events.
 class OneLine {
  public:
   OneLine() : book("A", see_lock, see_place) {}
@@ -37,7 +37,7 @@ class OneLine {
     batch.changes.push_back(std::move(change));
     book.changed(batch);
   }
-  // One that waits, with its place.
+  // A waiter with its place.
   LineBook::WaiterId stand(const std::string& who) {
     auto id = book.add({kPart}, who, LineBook::Back::here);
     join(id, who);
@@ -74,7 +74,7 @@ class OneLine {
   std::int64_t last = 1;
 };
 
-// Whose place was kept has a younger request than others behind it.
+// A client that came back to its kept place has a newer request than the waiters behind it.
 TEST(LineBook, SafetyR24_PlacesAreJoinedAgainInTheirOrderNotInThatOfRequests) {
   OneLine line;
   line.load();
@@ -99,8 +99,8 @@ TEST(LineBook, SafetyR24_PlacesAreJoinedAgainInTheirOrderNotInThatOfRequests) {
   }
 }
 
-// Its connection may have been cut without notice. R26: the newer request counts, and an older one must not come to
-// stand behind it, where it would seem the newer.
+// The client's connection may have been cut without notice. R26: the newer request counts, and the older one must not
+// join behind it, where it would seem the newer.
 TEST(LineBook, SafetyR24_WhoHasComeElsewhereIsNotJoinedAgain) {
   for (bool joins : {false, true}) {
     OneLine line;
@@ -136,7 +136,7 @@ TEST(LineBook, SafetyR26_WhichPlaceIsTheLaterIsSeenOnceItsOwnIsKnown) {
   }
 }
 
-// A commit without an answer may yet take the lock: for its client to have it, and for nobody who is away.
+// An unanswered commit may yet take the lock, and must not take it for a client that is away.
 TEST(LineBook, SafetyR37_NoPlaceIsKeptWhileATakeMayYetHappen) {
   for (bool waits_for_the_answer : {false, true}) {
     OneLine line;
@@ -155,8 +155,8 @@ TEST(LineBook, SafetyR37_NoPlaceIsKeptWhileATakeMayYetHappen) {
   }
 }
 
-// A line that nobody needs may be needed again while an old read of it is under way: what had happened between the two
-// would be missing.
+// A line without waiters may get one again while an old read of it is under way. Had it been forgotten in between, the
+// events since that read would be missing.
 TEST(LineBook, ALineIsNotForgottenWhileItIsRead) {
   OneLine line;
   auto gone = line.book.add({kPart}, "gone");
@@ -176,7 +176,7 @@ TEST(LineBook, ALineIsNotForgottenWhileItIsRead) {
   EXPECT_EQ(another.book.lines(), 0u);
 }
 
-// R37: each erasure of a place is guarded by its revision, also of what is left of a set's after a loss.
+// R37: each erasure of a place is guarded by its revision, also where a set has lost some of its places.
 TEST(LineBook, SafetyR37_WhatIsLeftOfASetIsErasedAsItWasKnown) {
   OneLine line;
   line.load();
@@ -210,7 +210,7 @@ TEST(LineBook, SafetyR37_WhatIsLeftOfASetIsErasedAsItWasKnown) {
   EXPECT_EQ(std::ranges::count_if(effects, is_left), 1) << "whoever leaves before that has to erase it";
 }
 
-// Those of whom the store knows nothing yet have tried under other names than those behind them.
+// Waiters that could not join have new names, and still stay ahead of those behind them.
 TEST(LineBook, SafetyR24_WhoCouldNotJoinAgainIsStillBeforeThoseBehind) {
   OneLine line;
   line.load();
@@ -228,7 +228,7 @@ TEST(LineBook, SafetyR24_WhoCouldNotJoinAgainIsStillBeforeThoseBehind) {
   EXPECT_EQ(line.book.take_lost(10), all);
 }
 
-// One commit's worth, so that none is tried before those ahead of it have joined.
+// take_lost() returns one commit's worth, so that no waiter is tried before those ahead of it have joined.
 TEST(LineBook, SafetyR24_SetsAreTakenByTheirPlaces) {
   OneLine line;
   line.load();
@@ -256,7 +256,7 @@ TEST(LineBook, SafetyR24_SetsAreTakenByTheirPlaces) {
   EXPECT_EQ(line.book.take_lost(1), (std::vector<LineBook::WaiterId>{all[1]})) << "though it needs more";
 }
 
-// Its client waits elsewhere by now, and the older request joins again behind that: it is the older one still.
+// A client's older request, at another server, joins again behind the newer one here: it is still the older one.
 TEST(LineBook, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne) {
   OneLine line;
   line.load();
@@ -270,7 +270,7 @@ TEST(LineBook, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne) {
       << "but one that has not lost its place is the newer one";
 }
 
-// Until the store has said something else of its places, or they are others.
+// The first try may happen until the places are seen to be gone, or are replaced by others.
 TEST(LineBook, SafetyR26_ATryWithoutAnAnswerMayHappenAfterTheNextOne) {
   OneLine line;
   line.load(/*is_held=*/false);

@@ -1,4 +1,4 @@
-// The part of LineBook that puts places there: of those who come, and of those who lost theirs (R24).
+// The part of LineBook that puts places: of new waiters, and of waiters that lost theirs (R24).
 #include <algorithm>
 
 #include "lock/line_book.h"
@@ -18,12 +18,12 @@ LineBook::Join LineBook::join_of(WaiterId id) {
   return join;
 }
 
-// Under another name than that of the places that it had. One without a name has left these to others.
+// Under another name than that of the places that it had. A waiter without a name has left those to others.
 bool LineBook::joins_again(const Waiter& waiter) {
   return !waiter.name.empty() && waiter.order.created != kAbsent && waiter.name != waiter.order.name;
 }
 
-// Of the places that it had, in that line.
+// The place that it had in that line, if it still stands there.
 const LineBook::Place* LineBook::place_left(const Line& line, const Waiter& waiter) {
   const Place* left = place_at(line, waiter.order.name);
   return left && left->ours ? left : nullptr;
@@ -49,8 +49,8 @@ void LineBook::joined(WaiterId id, Revision revision) {
   look_over_all_of(lines);
 }
 
-// Its name is used up: a commit of it without an answer may still happen. Another's place is tried again under its own:
-// that may have been taken over already, which the next answer tells.
+// Its name is used up, since an unanswered commit under it may still happen. Taking over another server's place is
+// tried again under the same name: that may have happened already, which the next answer tells.
 void LineBook::not_joined(WaiterId id, bool unanswered) {
   auto found = waiters_.find(id);
   if (found == waiters_.end()) return;
@@ -72,7 +72,7 @@ void LineBook::not_joined(WaiterId id, bool unanswered) {
   waiter.state = State::loading;
   if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/false);
   bool had_places = waiter.order.created != kAbsent;
-  if (had_places) return lose(id, waiter);  // in its order among those that lost theirs
+  if (had_places) return lose(id, waiter);  // in its order among the lost places
   tell_join(id, waiter);
 }
 
@@ -82,7 +82,7 @@ void LineBook::lose(WaiterId id, Waiter& waiter) {
   effects_.emplace_back(Rejoin{});
 }
 
-// One of more places than that is taken alone.
+// A waiter with more places than that is taken alone.
 std::vector<LineBook::WaiterId> LineBook::take_lost(std::size_t most_places) {
   std::vector<WaiterId> taken;
   std::size_t places = 0;

@@ -2,9 +2,9 @@
 
 // Every order of events over small scenes of waiting: two servers, each with a LineBook of its own, over one store that
 // is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any later
-// moment, in their order. Nobody may be stuck in the end, nor overtaken on the way (R22 to R26). Connections are cut,
-// and clients come back or don't (R37): who is away is never given its turn, who comes back has its place, and no place
-// is left behind.
+// moment, in their order. No client may be stuck in the end, nor overtaken on the way (R22 to R26). Connections are
+// cut, and clients come back or don't (R37): a client that is away never gets its turn, one that comes back has its
+// place, and no place is left behind.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,8 +64,8 @@ struct Scene {
   int gaps = 0;          // in what the second server is told
   int session_ends = 0;  // of the first server, which lives on
   int leaves = 0;        // of the first client
-  int cuts = 0;          // of connections whose clients' places are kept, as their servers notice
-  int give_ups = 0;      // by clients whose connections were cut
+  int cuts = 0;          // of connections, noticed by their servers, which keep the clients' places
+  int give_ups = 0;      // by clients after such a cut
   int ticks = 0;         // by which time passes before the end
   bool deaf = false;     // the first server hears nothing, but lives
 };
@@ -171,7 +171,7 @@ class World {
     }
   }
 
-  // When nothing else happens, time does.
+  // When nothing else can happen, time passes.
   bool let_time_pass() {
     now_ += kTick;
     std::size_t before = ops_.size();
@@ -183,7 +183,7 @@ class World {
     return ops_.size() > before;
   }
 
-  // Somebody of a living server waits for what is free.
+  // A client that still waits at a living server; empty: none.
   std::string stuck() const {
     for (std::size_t c = 0; c < clients_.size(); ++c) {
       const Server& server = servers_[scene_.clients[c].server];
@@ -193,7 +193,7 @@ class World {
     return {};
   }
 
-  // A place in which nobody stands.
+  // A place that still stands in the store; empty: none.
   std::string left_behind() const {
     for (const auto& [key, entry] : entries_) {
       bool is_place = key.starts_with(kPart.line) || key.starts_with(kOther.line);
@@ -232,8 +232,8 @@ class World {
     bool kept = false;  // its server knows that it is away
     bool has_kept_place = false;
     bool has_joined = false;
-    bool is_newest = false;  // it came when its request before had a place already
-    std::string place = {};  // of the request before, as it stood when this one came
+    bool is_newest = false;  // it came when the client's earlier request had a place already
+    std::string place = {};  // of the earlier request, as it stood when this one came
   };
   struct Server {
     std::string mark;
@@ -251,12 +251,12 @@ class World {
     std::vector<std::string> left = {};    // erased with that
     Revision since = kAbsent;
     std::vector<std::string> locks = {};
-    bool look = false;  // of a remove that knows no revision
+    bool look = false;  // a remove that knows no revision
     bool applied = false;
     bool won = false;
     bool retake = false;
     Revision at{};
-    std::optional<Revision> stood = {};  // its places did already
+    std::optional<Revision> stood = {};  // the revision of its places, if they stood there already
     std::optional<Found> found = {};
     Listing listing = {};
   };
@@ -311,7 +311,7 @@ class World {
       return;
     }
     clients_[c].state = ClientState::waiting;
-    // Not one that goes to and fro: the first server may not have heard yet that its place went to the second one.
+    // Not if the client goes to and fro: the first server may not have heard yet that its place went to the second one.
     clients_[c].is_newest = client.of && clients_[*client.of].has_joined && !scene_.clients[*client.of].of;
     if (client.of) clients_[*client.of].is_newest = false;
     if (client.of && may_count_on_its_place(*client.of)) {
@@ -327,13 +327,13 @@ class World {
     return held != entries_.end() && held->second.value == name;
   }
 
-  // Not on one whose own put has lost its answer, nor when its time is over.
+  // Not if the answer to its own put may be lost, nor when its time is over.
   bool may_count_on_its_place(std::size_t c) const {
     if (clients_[c].has_kept_place) return servers_[scene_.clients[c].server].book->kept() > 0;
     return scene_.lost_answers == 0 && !clients_[c].kept;
   }
 
-  // The last one.
+  // The last place of that client in that line; empty: none.
   std::string place_of(const std::string& name, const std::string& line) const {
     auto last = entries_.end();
     for (auto one = entries_.begin(); one != entries_.end(); ++one) {
@@ -349,7 +349,7 @@ class World {
     });
   }
 
-  // The server has noticed. Its coroutine ends what it has begun first.
+  // The server has noticed the cut. The coroutine first finishes what it has begun.
   void cut(std::size_t c) {
     clients_[c].state = ClientState::away;
     if (!is_busy(c)) keep(c);
@@ -376,7 +376,7 @@ class World {
   void leave(std::size_t c) {
     clients_[c].state = ClientState::gone;
     std::size_t s = scene_.clients[c].server;
-    // Its coroutine ends what it has begun first.
+    // The coroutine first finishes what it has begun.
     if (is_busy(c)) return;
     servers_[s].book->left(clients_[c].id);
     carry_out(s);
@@ -501,7 +501,7 @@ class World {
     op.at = op.stood.value_or(revision_);
   }
 
-  // All places of a set, or none: all must be the first.
+  // Evicts all places of a set, or none: each must be the first in its line.
   void evict_all(Op& op) {
     const Entry& evicted = entries_.at(op.places.front());
     std::string name = op.places.front().substr(op.places.front().find('/') + 1);
@@ -533,7 +533,7 @@ class World {
       for (const std::string& one : op.places) puts.emplace_back(one, value);
       change(puts, op.left);
     } else {
-      // By an earlier try that had no answer.
+      // The places may be there by an earlier try that had no answer.
       auto is_there = [&](const std::string& one) {
         auto entry = entries_.find(one);
         return entry != entries_.end() && entry->second.value == value;
@@ -542,7 +542,7 @@ class World {
     }
   }
 
-  // Nobody may stand before it, in any of its lines, where the lock was free.
+  // No other place may stand before its own, in any of its lines where the lock was free.
   void check_order(const Op& op) {
     for (const std::string& mine : op.places) {
       const Entry& place = entries_.at(mine);
@@ -662,7 +662,7 @@ inline std::string text_of(const Path& path) {
   return out.str();
 }
 
-// In the end: whatever time alone can mend is mended, and then nobody waits for what is free.
+// At the end: once time has mended what it can, no client may still wait, and no place may be left.
 inline std::string ends_well(const Scene& scene, const Path& path) {
   World world(scene);
   for (auto action : path) world.act(action);
@@ -687,7 +687,7 @@ struct Explored {
   std::string fault;
 };
 
-// All states that can be reached, told apart by what they know; each is reached again by its path.
+// All states that can be reached, told apart by their texts; each is reached again by its path.
 inline Explored explore(const Scene& scene, std::size_t most) {
   Explored explored;
   std::unordered_set<std::string> seen;
@@ -722,7 +722,7 @@ inline Explored explore(const Scene& scene, std::size_t most) {
   return explored;
 }
 
-// Where there are too many states to see all: some at random.
+// Where there are too many states to see all: random walks.
 inline std::string wander(const Scene& scene, int walks) {
   std::mt19937 random(20);
   for (int walk = 0; walk < walks; ++walk) {

@@ -1,4 +1,4 @@
-// The half of LineBook that follows the store: what stands under the locks and in their lines.
+// The part of LineBook that follows the store: what stands under the locks and in their lines.
 #include <algorithm>
 
 #include "lock/line_book.h"
@@ -11,7 +11,7 @@ constexpr std::chrono::seconds kLoadAgain{1};
 
 }  // namespace
 
-// A place of ours that nobody stands for is erased, again whenever it comes to stand there after that.
+// A place of ours without a waiter is erased, and again whenever it appears after that.
 void LineBook::remove_orphan(Line& line, const std::string& name, Revision revision) {
   auto [at, is_new] = line.removed.try_emplace(name, kNotYet);
   if (!is_new && (at->second == kNotYet || revision <= at->second)) return;
@@ -63,7 +63,7 @@ void LineBook::changed(const ChangeBatch& batch) {
   for (Line* line : touched) look_over(*line);
 }
 
-// False: nothing changed on which it depends who may do what.
+// False: nothing changed on which any waiter's turn depends.
 bool LineBook::apply(Line& line, Revision revision, const Change& change) {
   if (change.key == line.part.lock) return learn_lock(line, change.now, revision);
   if (revision <= line.loaded_as_of) return true;
@@ -77,7 +77,7 @@ bool LineBook::apply(Line& line, Revision revision, const Change& change) {
   return true;
 }
 
-// A lease that is renewed is put again, and only its revision and what it shares change.
+// A renewed entry of the lease API is put again: only its revision and the lease that it hangs on change.
 bool LineBook::learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of) {
   if (as_of <= line.lock_as_of) return true;
   line.lock_as_of = as_of;
@@ -145,8 +145,8 @@ const LineBook::Place* LineBook::place_at(const Line& line, const std::string& n
   return at == line.by_name.end() ? nullptr : &line.places.find(*at->second)->second;
 }
 
-// Whether its place is still there and its own. While it acts, the answer of its commit says that. One whose client is
-// away joins no more.
+// Checks that its place is still there and its own. While it acts, the answer of its commit says that. A waiter with
+// its client away does not join again.
 void LineBook::check_place(const Line& line, WaiterId id) {
   Waiter& waiter = waiters_.at(id);
   bool has_place = waiter.state == State::in_line || waiter.state == State::gone || waiter.state == State::away;
@@ -197,7 +197,7 @@ void LineBook::advance(BootTime now) {
 }
 
 void LineBook::on_due(Line& line) {
-  // Not while it is read: what comes of that would count for a line of that name that is new by then.
+  // Not during a read: its result would be taken for that of a new line of the same name.
   if (line.waiters.empty() && !line.loading && line.kept_until <= now_) {
     by_prefix_.erase(line.part.line);
     lines_.erase(std::string(line.part.lock));
@@ -216,7 +216,7 @@ void LineBook::on_due(Line& line) {
     }
   }
   if (line.look_at && *line.look_at <= now_) {
-    // Whoever is first when there is one of ours.
+    // For the first in line, if it is one of our waiters.
     line.look_at = now_ + kIdle;
     auto head = line.places.empty() ? by_name_.end() : by_name_.find(line.places.begin()->first.name);
     if (line.lock && head != by_name_.end()) tell(head->second, waiters_.at(head->second), Turn::look);
@@ -263,7 +263,7 @@ void LineBook::loaded(const std::string& lock, const Found& found, const Listing
   look_over(*line);
 }
 
-// What was read, with what has changed meanwhile. What was known already is left as it is.
+// Takes what was read, with what has changed meanwhile. What was known already is left as it is.
 void LineBook::take_listing(Line& line, const Listing& listing) {
   std::map<std::string_view, const Entry*> stands;
   std::size_t prefix = line.part.line.size();

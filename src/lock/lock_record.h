@@ -26,9 +26,9 @@ struct LockRecord {
 
 std::string to_json(const LockRecord& record);
 
-// Reads a stored record. An owner may be null (Holder::ownerless). Unknown members are kept; of a member that stands
-// there twice the last one counts. corrupt: not a JSON object, or owner, instanceId, leaseDuration or expiry is
-// missing, of another type, or out of any sense.
+// Reads a stored record. An owner may be null (Holder::ownerless). Unknown members are kept; of a member that occurs
+// twice the last one counts. corrupt: not a JSON object, or owner, instanceId, leaseDuration or expiry is missing, of
+// another type, or out of range.
 Result<LockRecord> parse_lock_record(std::string_view json);
 
 // The last second of the year 9999: the `expiry` that some programs write of a lock that never expires.
@@ -40,7 +40,7 @@ struct Promised {
   std::chrono::nanoseconds after_expiry;
 };
 
-// When the lease of a lock ends that nobody renews, as far as that is known.
+// When the lease of a lock ends unless it is renewed, as far as that is known.
 struct PresentEnd {
   BootTime at_least;
   BootTime at_most;
@@ -59,7 +59,7 @@ struct HeldLock {
   std::optional<std::chrono::nanoseconds> leaseless_for = std::nullopt;
 };
 
-// Whom to name as its owner; nothing where its record has none.
+// The owner to show; nothing where the record has none.
 std::optional<std::string> owner_of(const HeldLock& lock);
 
 // Reads an entry. The token is the record's carried one, else that of the entry's revision. corrupt also when the

@@ -1,4 +1,4 @@
-// The part of LockService that extends locks, and knows for how long they live already.
+// The part of LockService that extends locks, and finds out when they would end.
 #include <utility>
 
 #include "lock/lock_service.h"
@@ -44,7 +44,7 @@ Task<Result<bool>> LockService::decide_with_ends(const Together& what, const Dec
     if (!end) co_return end.error();
     if (!*end) co_return false;
     all[i].seen->end = **end;
-    // Most hang on one lease. What was found out a moment ago is true still.
+    // Most hang on one lease. What was found out a moment ago is still true.
     for (std::size_t j = i + 1; (*end)->looked_up && j < all.size(); ++j) {
       if (needs_end(all[j]) && all[j].seen->lease == all[i].seen->lease) all[j].seen->end = **end;
     }
@@ -68,8 +68,8 @@ Task<Result<std::optional<PresentEnd>>> LockService::end_of(const std::string& k
   co_return std::optional(end);
 }
 
-// After a commit of which the outcome was not told: whether what it would have been told is true of what stands there
-// on that lease.
+// After a commit with unknown outcome: whether the promise that its answer would make is true of what stands there on
+// that lease.
 Task<Result<bool>> LockService::lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline) {
   auto* write = std::get_if<WriteRecord>(&decision);
   if (!write) co_return true;

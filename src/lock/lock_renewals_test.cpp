@@ -1,4 +1,4 @@
-// Renewals by servers whose wall clocks are wrong, or that know only from the store how long a lock lives: R35.
+// Renewals by servers with wrong wall clocks, or that know only from the store how long a lock lives: R35.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -191,8 +191,8 @@ TEST_F(LockRenewalsInTime, SafetyR35_ALockThatEndsWhileItsLeaseIsLookedForIsLost
   EXPECT_TRUE(is_refused(renew(wrong_, "one", seconds(30))));
 }
 
-// Two renewals of one second write the same bytes. The second one, whose commit is lost, must not take the first one's
-// record for its own: that lease ends earlier.
+// Two renewals of one second write the same bytes. When the commit of the second one is lost, it must not take the
+// first one's record for its own: that lease ends earlier.
 TEST_F(LockRenewalsInTime, SafetyR07_ARenewalIsNotTakenForDoneByAnotherOfTheSameSecond) {
   grant_of(acquire(right_, "one", seconds(10)));
   clock_.advance(milliseconds(1050));
@@ -205,7 +205,7 @@ TEST_F(LockRenewalsInTime, SafetyR07_ARenewalIsNotTakenForDoneByAnotherOfTheSame
   expect_it_to_end_at(clock_.boot_now() + seconds(30));
 }
 
-// It happened or not: what the record shows is no proof, and to do it again does no more than to do it once.
+// Whether it happened or not: the record is no proof, and doing it again does no more than doing it once.
 TEST_F(LockRenewalsInTime, SafetyR07_ARenewalFromNowWhoseAnswerWasLostIsDoneAgain) {
   grant_of(acquire(right_, "one", seconds(10)));
   clock_.advance(seconds(3));
@@ -218,8 +218,8 @@ TEST_F(LockRenewalsInTime, SafetyR07_ARenewalFromNowWhoseAnswerWasLostIsDoneAgai
   expect_it_to_end_at(clock_.boot_now() + seconds(10));
 }
 
-// A renewal from the old expiry whose answer was lost, and afterwards something else stands there: whether it is part
-// of that can't be told, and once more would add its duration twice.
+// The answer to a renewal from the old expiry is lost, and afterwards something else stands there. Whether that
+// includes the renewal can't be told, and doing it again could add its duration twice.
 class LostRenewals : public LockRenewalsInTime {
  protected:
   LostRenewals() {
@@ -228,7 +228,7 @@ class LostRenewals : public LockRenewalsInTime {
     expiry_ = get()->record.expiry;
   }
 
-  // What stands there, under another lease.
+  // Puts what stands there under another lease.
   void move_to_lease_of(Ttl ttl) {
     const std::string key = "locks/space:name";
     auto entry = run_task(store_->get(key, Deadline::never())).value().entry.value();
@@ -244,7 +244,7 @@ class LostRenewals : public LockRenewalsInTime {
     };
   }
   void expect_unknown(const Answer& answer) { EXPECT_TRUE(!answer && outcome_unknown(answer.error().code)); }
-  // From the old expiry, for 20 s, where the answer is lost and then that happens.
+  // Renews from the old expiry, by 20 s; the answer is lost, and then `afterwards` happens.
   void renew_as_set(const std::function<void()>& afterwards) {
     RenewRequest each{{}, {"owner", "one"}, seconds(20), RenewFrom::expiry, std::nullopt, clock_.boot_now()};
     once(faults_.after_commit, [&] { once(faults_.after_commit, afterwards); });  // the first one is a look
@@ -297,7 +297,7 @@ TEST_F(LostRenewals, SafetyR35_ASetThatAnotherFollowedIsNotAddedAgain) {
   EXPECT_EQ(added(), seconds(91));
 }
 
-// Heartbeats of less than a second: who goes by `expiry` alone never finds the lock past it.
+// Heartbeats of less than a second: a program that goes by `expiry` alone never finds the lock past it.
 TEST_F(LockRenewalsInTime, SafetyR35_ExpiryKeepsUpWithHeartbeatsShorterThanASecond) {
   grant_of(acquire(right_, "one", seconds(2)));
   for (int i = 0; i < 30; ++i) {

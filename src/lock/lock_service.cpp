@@ -24,8 +24,8 @@ std::string join(std::initializer_list<std::string_view> pieces) {
   return text;
 }
 
-// Whether one of these tries, each of which expects that revision, may find it yet. What is gone never comes back, but
-// what is held will be free.
+// Whether one of these tries, given by the revisions that they expect, may yet happen. A revision that is gone never
+// comes back, but a lock that is held will be free.
 bool may_happen(const std::vector<Revision>& tries, const std::optional<Entry>& stands) {
   return std::ranges::any_of(tries, [&](Revision at) { return at == kAbsent || (stands && stands->revision == at); });
 }
@@ -102,7 +102,7 @@ Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, Boo
   transaction.changes.emplace_back(Erase{key});
   auto outcome = co_await store_.commit(std::move(transaction), deadline);
   if (!outcome) co_return outcome.error();
-  // Lost the race: who was seen there holds it no more, or has renewed it meanwhile.
+  // Lost the race: the holder that was seen no longer holds it, or has renewed it meanwhile.
   if (std::holds_alternative<Conflict>(*outcome)) co_return ran_out_of_retries();
   hints_.absent(key);
   co_return std::move(found->entry);
@@ -124,9 +124,9 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
   bool line_refused = false;
   std::optional<Error> unanswered;         // why the last try had no answer
-  std::vector<Revision> may_change_later;  // where a try that had none may yet happen: as soon as this stands there
-  std::optional<Revision> added_to;        // by a try that had none, and that may be part of what stands there now
-  int spared = options_.max_retries + 1;   // tries that had none lost no race: after a look, so many cost no retry
+  std::vector<Revision> may_change_later;  // expected by unanswered tries, which may yet happen once it stands there
+  std::optional<Revision> added_to;        // by an unanswered try, which may be part of what stands there now
+  int spared = options_.max_retries + 1;   // unanswered tries lost no race: after a look, so many cost no retry
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
@@ -189,8 +189,8 @@ Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
   return {};
 }
 
-// By the lock as we wrote it last, if we know it and it lets the request change the lock: the commit then tells whether
-// it is still as it was. That nothing is to be done, or can't be, only a look can say.
+// Decides by the lock as we wrote it last, if that is known and lets the request change the lock: the commit then tells
+// whether it is still so. Only a look can tell that there is nothing to do, or that the request is refused.
 bool LockService::decide_by_memory(Attempt& attempt) const {
   if (!store_.is_shared()) return false;
   auto written = written_.find(attempt.key);
@@ -201,7 +201,7 @@ bool LockService::decide_by_memory(Attempt& attempt) const {
   return is_write(outcome.decision);
 }
 
-// A newcomer's: nobody may stand in line.
+// A newcomer's commit expects the line to be empty.
 Transaction LockService::transaction_for(const Attempt& attempt, bool newcomer) const {
   Transaction transaction;
   add_to(transaction, attempt.key, attempt.outcome.decision, attempt.outcome.seen);
@@ -235,7 +235,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
   return std::optional(*std::move(lock));
 }
 
-// Of a lost race: what stands there was written while we tried.
+// After a lost race: what stands there was written while we tried.
 void LockService::note_winner(const std::optional<Entry>& entry) {
   if (!entry) return;
   auto lock = read_held_lock(*entry, store_.token_base());

@@ -41,7 +41,7 @@ struct LockGrant {
   Revision revision;                       // of the commit
   bool waited = false;                     // in line: `ttl` counts from a moment that the client does not know
   bool replaces = false;                   // a holding of the same holder
-  std::chrono::seconds may_be_back_for{};  // after waiting: it is not taken back before, if its client is gone (R37)
+  std::chrono::seconds may_be_back_for{};  // after waiting: take_back() waits so long for the client to return (R37)
 };
 
 using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only to an acquire that would wait
@@ -49,19 +49,19 @@ using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only 
 // Why a set of locks was not taken, renewed or released; all of them are as they were.
 struct SetRefused {
   std::vector<std::string> blocked_by;              // the names that stood in the way
-  std::optional<std::size_t> ahead = std::nullopt;  // of one who waited in line: how many were before it
+  std::optional<std::size_t> ahead = std::nullopt;  // after waiting in line: how many waiters were ahead
 };
-// One who holds some of these may not wait for the others: whoever holds those might wait for it (R25).
+// A caller that holds some of these may not wait for the others: their holder might be waiting for it (R25).
 struct HoldAndWait {
   std::vector<std::string> held;
 };
 using SetGrant = std::vector<LockGrant>;                                     // [i] of names[i]
-using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only to one who would wait
+using SetAnswer = std::variant<SetGrant, SetRefused, HoldAndWait, WaitEnd>;  // the last two: only if asked to wait
 
 // Named locks over a LeaseStore: look, decide (rules.h), commit at the revision seen; a lost race is decided again on
-// what the winner left. An acquire of a lock that is probably free spares the look, and so does, where looks cost a way
-// over the network, whoever renews or releases what this server wrote last. Thread-safe. The store, the clock and the
-// log must outlive it.
+// what the winner left. An acquire of a lock that is probably free skips the look. Where a look costs a network round
+// trip, so does a renewal or release of what this server wrote last. Thread-safe. The store, the clock and the log must
+// outlive it.
 //
 // Errors of all calls: `unavailable` and `deadline_exceeded` leave the outcome unknown, also when every retry lost its
 // race; `corrupt` when the record can't be read (it is left alone, its key is in the log).
@@ -70,49 +70,49 @@ class LockService {
   LockService(LockServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
   ~LockService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
-  // Begins a holding with a new, higher token, also when the lock is the caller's already. Whoever is refused goes to
-  // the end of the line, if it has said that it would wait; and nobody overtakes who stands there. A grant on a free
-  // lock that took longer than half its duration (after waiting: from its turn) is taken back in the background and
-  // reported as `unavailable`: too little of it is left.
+  // Begins a holding with a new, higher token, even when the caller holds the lock already. A refused request that
+  // asked to wait joins the end of the line, and no request overtakes the line. A grant on a free lock that took longer
+  // than half its duration (after waiting: from its turn) is taken back in the background and reported as
+  // `unavailable`, since too little of it is left.
   // The request must live until the answer.
   Task<Result<LockAnswer>> acquire(const AcquireRequest& request);
 
-  // Undoes a grant, in the background, on that executor: for one whose holder was gone before it could be told (R3).
-  // One that replaces a holding is left alone: its owner may still count on that. Tried for as long as the lock may
-  // live; what comes to nothing is in the log.
+  // Undoes a grant in the background, on that executor, because its holder was gone before it could be told (R3). A
+  // grant that replaces a holding is left alone: its owner may still count on the earlier one. Tried for as long as the
+  // lock may live; failure is logged.
   void take_back(Executor executor, const LockGrant& grant);
 
-  // The same for several locks at once: all of them, or none. Names that are `each`'s own are taken anew with the
-  // others. `each.lock` is not looked at. Overlapping sets can't wait for each other for ever, whatever their order.
+  // The same for several locks at once: all of them, or none. Names that the caller holds already are taken anew with
+  // the others. `each.lock` is ignored. Overlapping sets never deadlock, whatever the order of their names.
   Task<Result<SetAnswer>> acquire_all(LockSet set, AcquireRequest each);
   Task<Result<SetAnswer>> renew_all(LockSet set, RenewRequest each);
   // Nothing: all are released, or were free.
   Task<Result<std::optional<SetRefused>>> release_all(LockSet set, ReleaseRequest each);
 
-  // Whoever waits in line is told why that ends (draining, store_lost), and who comes later at once.
+  // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
   void drain(WaitEnd why) { lines_.drain(why); }
 
-  // How many wait in line here.
+  // How many requests wait in line on this server.
   std::size_t waiters() const { return lines_.waiters(); }
 
-  // Extends a holding and keeps its token. How long it lives already is known where this server wrote it last, else
-  // the store is asked; `unavailable` when that does not say.
+  // Extends a holding and keeps its token. Its present end is known where this server wrote it last, else the store is
+  // asked; `unavailable` when the store does not say.
   Task<Result<LockAnswer>> renew(RenewRequest request);
 
   // Ends a holding; Refused when another holds the lock.
   Task<Result<std::optional<Refused>>> release(ReleaseRequest request);
 
-  // By how much the clocks of those who write records seem to differ from ours: see ClockDifference.
+  // By how much the clocks of other writers of records seem to differ from ours: see ClockDifference.
   std::chrono::seconds clock_difference() const { return clock_difference_.largest(clock_.boot_now()); }
 
-  // Who holds the lock; nothing when nobody does.
+  // The lock with its holder; nothing when it is free.
   Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
 
-  // Frees a lock, whoever holds it, also where its record can't be read; its lease lives on without it. Returns the
+  // Frees a lock, whatever its holder, even where its record can't be read; its lease lives on without it. Returns the
   // entry that stood there.
   Task<Result<std::optional<Entry>>> force_release(LockName lock, BootTime received);
 
-  // How many wait in line for it, on all servers.
+  // How many requests wait in line for the lock, on all servers.
   Task<Result<std::size_t>> count_waiters(LockName lock, BootTime received);
 
  private:
@@ -132,12 +132,12 @@ class LockService {
     Deadline deadline;
     Decide decide;
     First first = First::look;
-    bool in_order = false;  // nobody may stand in line if the lock changes hands
+    bool in_order = false;  // the line must be empty if the lock changes hands
     Decided outcome{NothingToDo{}, std::nullopt, Revision{}};
   };
 
   using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, Instant now)>;
-  using DecidedAll = std::vector<Decided>;  // one that is Refused: none was changed
+  using DecidedAll = std::vector<Decided>;  // if any is Refused, none was changed
 
   static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
   Task<Result<LockAnswer>> try_to_acquire(const AcquireRequest& request);
@@ -198,7 +198,7 @@ class LockService {
   LeaselessRecords leaseless_;
   ClockDifference clock_difference_;
   PresenceHints hints_;
-  WrittenLocks written_;  // where nobody else writes a look costs little: then only what was renewed
+  WrittenLocks written_;  // only renewed locks where no other server writes, since a look costs little there
   WaitLines lines_;
   Retries undone_;
 };

@@ -41,7 +41,7 @@ class LockServiceTest : public testing::Test {
   }
   std::optional<HeldLock> get() { return run_task(locks_.get(kLock, clock_.boot_now())).value(); }
 
-  // What stands in the store, changed by others.
+  // What stands in the store, changed by other programs.
   std::optional<Entry> stored() { return run_task(store_->get("locks/space:name", Deadline::never()))->entry; }
   void store(std::string value) {
     Transaction transaction;
@@ -145,7 +145,7 @@ TEST_F(LockServiceTest, ALostRaceIsDecidedAgainOnWhatTheWinnerLeft) {
   EXPECT_EQ(get()->record.holder.instance, "faster");
 }
 
-// Whoever changes the record under each commit without taking the lock: a renewal by another thread of the same holder.
+// The record changes before each commit, but the holder stays: as when another thread of the holder renews the lock.
 TEST_F(LockServiceTest, RetriesUsedUpLeaveTheOutcomeUnknown) {
   grant_of(acquire("one"));
   std::string record = stored()->value;
@@ -201,7 +201,7 @@ TEST_F(LockServiceTest, ReleaseWhoseAnswerWasLostIsSeenToHaveHappened) {
   EXPECT_EQ(faults_.commits(), 2);
 }
 
-// It may reach the store late, when whoever holds the lock now has released it.
+// The try may reach the store late, when the present holder has released the lock.
 TEST_F(LockServiceTest, SafetyR06_ATryThatMayTakeTheLockLaterIsNotRefused) {
   const std::string others = R"({"owner":"other","instanceId":"other","leaseDuration":9,"expiry":9999999999})";
   faults_.before_commit = [&] { store(others); };
@@ -271,7 +271,7 @@ TEST_F(LockServiceTest, ATryThatIsRefusedAgainIsNoWrite) {
   EXPECT_EQ(faults_.reads(), 2);
 }
 
-// Another server's grant is not known here: the first try is a commit that loses, and tells who holds it.
+// Another server's grant is not known here: the first try is a commit that loses, and its answer tells the holder.
 TEST_F(LockServiceTest, AWrongGuessIsPutRightWithoutARetry) {
   LockService other({.key_prefix = "locks/", .max_retries = 0}, faults_, clock_, log_);
   auto acquire_there = [&](std::string instance) {
@@ -312,7 +312,7 @@ TEST_F(LockServiceTest, AGarbageRecordIsAnErrorAndIsLeftAlone) {
   EXPECT_EQ(stored()->value, "garbage");
 }
 
-// R7: a grant of which less than half is left is of no use, and nobody else should have to wait for its end.
+// R7: a grant of which less than half is left is of no use, and no other request should have to wait for its end.
 TEST_F(LockServiceTest, SafetyR07_ALateGrantIsTakenBack) {
   faults_.after_commit = [this] {
     faults_.after_commit = [] {};
@@ -436,7 +436,7 @@ TEST_F(LocksOnAStoreOfMany, ARefusalIsNeverFromMemory) {
   EXPECT_EQ(faults_.commits(), 1);
 }
 
-// What was known of it here is long past: that something else stands there now does not show that it was released.
+// What this server knew of the lock is out of date: a changed record does not show that the lock was released.
 TEST_F(LocksOnAStoreOfMany, AReleaseWithoutAnAnswerIsNotTakenForDoneWhileItIsHeld) {
   grant_of(acquire("one"));
   grant_of(renew_there("one"));

@@ -9,7 +9,7 @@ namespace sharedlock {
 
 namespace {
 
-// The names of which that is true.
+// The names for which `is_true` holds.
 template <class Predicate>
 std::vector<std::string> names_where(const LockSet& set, const std::vector<Decided>& all, Predicate is_true) {
   std::vector<std::string> names;
@@ -19,7 +19,7 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
   return names;
 }
 
-// Whether all may stand again as these decisions saw it: what is gone never comes back, but what is held will be free.
+// Whether all may yet stand as these decisions saw them: a revision never comes back, but a held lock will be free.
 bool may_stand_so_again(const Together& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& stands = what.stands()[i];
@@ -137,8 +137,8 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
   Result<void> looked;
   if (!guessed) looked = co_await look_together(what, deadline);
   std::optional<Error> unanswered;     // why the last try had no answer
-  bool may_change_them_later = false;  // a try that had none, while what it changes stands or once it is free
-  std::optional<Revision> added_to;    // as in decide_and_commit(), of the first: they change together
+  bool may_change_them_later = false;  // an unanswered try may: while what it saw still stands, or once it is free
+  std::optional<Revision> added_to;    // as in decide_and_commit(), for the first lock: they change together
   int spared = options_.max_retries + 1;
   for (int retries_left = options_.max_retries;; --retries_left) {
     if (!looked) co_return unanswered.value_or(looked.error());

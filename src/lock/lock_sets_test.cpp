@@ -1,4 +1,4 @@
-// Several locks at once: all or none, whatever fails, and nobody waits for ever.
+// Several locks at once: all or none, whatever fails, and no request waits for ever.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -56,7 +56,7 @@ class LockSets : public testing::Test {
   std::optional<HeldLock> get(const std::string& name) {
     return run_task(locks_.get({"space", name}, clock_.boot_now())).value();
   }
-  // Whoever holds it; empty: nobody.
+  // The instance that holds it; empty: it is free.
   std::string holder(const std::string& name) {
     auto lock = get(name);
     return lock ? lock->record.holder.instance : "";
@@ -96,7 +96,7 @@ TEST_F(LockSets, AreTakenWhollyOrNotAtAll) {
   EXPECT_EQ(holder("free"), "");
 }
 
-// It may reach the store late, when the other one has gone.
+// The try may reach the store late, when the other holder has released its lock.
 TEST_F(LockSets, SafetyR06_ATryThatMayTakeThemLaterIsNotRefused) {
   LockService faster({}, *store_, clock_, log_);
   auto take_one = [&] {
@@ -214,7 +214,7 @@ TEST_F(LockSets, SafetyR25_WhoHoldsOneMayNotWaitForAnother) {
       << "what is to be had at once is no waiting";
 }
 
-// Against a model: who holds what after every request, and what each is told.
+// Against a model: the holder of every lock after each request, and each answer.
 TEST_F(LockSets, DoWhatAModelDoes) {
   const std::array<std::string, 5> all{"v", "w", "x", "y", "z"};
   std::mt19937 random(11);
@@ -269,7 +269,7 @@ TEST_F(LockSets, DoWhatAModelDoes) {
 
 constexpr std::size_t kLocks = 6;
 
-// Who is inside which lock.
+// How many holders are inside each lock.
 struct Insides {
   std::array<std::atomic<int>, kLocks> inside{};
   std::array<std::atomic<std::int64_t>, kLocks> token{};

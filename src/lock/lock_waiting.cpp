@@ -11,7 +11,7 @@ namespace sharedlock {
 
 namespace {
 
-// By then the lease of a record whose expiry has come should have ended.
+// How long after a record's `expiry` its lease should have ended.
 constexpr std::chrono::seconds kAfterExpiry{1};
 
 Error may_have_it_later() {
@@ -58,7 +58,7 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
   co_return answer;
 }
 
-// In the lines of all of them; a set's always in the same order, so that the same set asked for again is known as such.
+// Joins the lines of all names. They are sorted, so that a repeated request for the same set is recognized.
 WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
   auto names = names_of(set);
   std::ranges::sort(names);
@@ -75,8 +75,8 @@ std::vector<std::string> LockService::names_of(const LockSet& set) {
   return names;
 }
 
-// Whoever releases what it does not hold may have waited for it, and comes back no more (R37). Not where a token says
-// that a holding is meant: that may be a late duplicate.
+// A client that releases what it does not hold may have waited for it, and will not come back (R37). A release with a
+// token gives up nothing: it means a holding, and may be a late duplicate.
 void LockService::give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names) {
   if (request.token) return;
   lines_.give_up(names, request.holder.owner, request.holder.instance);
@@ -85,7 +85,7 @@ void LockService::give_up_waiting(const ReleaseRequest& request, const std::vect
 Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, const AcquireRequest& request,
                                                             WaitLines::Waiter& waiter) {
   BootTime until = saturating_add(request.received, request.wait);
-  std::optional<Error> unanswered;  // why it is not known whether it holds them
+  std::optional<Error> unanswered;  // why it is not known whether the request holds them
   for (;;) {
     auto next = co_await lines_.next(waiter, until);
     if (!next) co_return next.error();
@@ -101,7 +101,7 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
       bool has_them = std::ranges::all_of(
           seen->locks, [&](const auto& lock) { return lock && lock->record.holder == request.holder; });
       if (!has_them && lines_.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
-      // A newer request of the holder got them with its places, here or elsewhere: that one counts.
+      // A newer request of the same holder got the locks with these places, here or elsewhere: that one counts.
       bool by_another = seen->places != LineBook::Places::there && !unanswered && !lines_.may_take_yet(waiter);
       Waited ended = WaitEnd::superseded;
       if (has_them && by_another) co_return ended;
@@ -136,8 +136,8 @@ Task<Result<std::size_t>> LockService::count_waiters(LockName lock, BootTime rec
   co_return places->entries.size();
 }
 
-// One commit takes the locks and erases the places, so that exactly one of them and whoever else wants either comes
-// about. Nothing: not all are free after all, and waiting goes on.
+// One commit takes the locks and erases the places, so that it and any other commit that wants either exclude each
+// other. Nothing: not all are free after all, and waiting goes on.
 Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set, const AcquireRequest& request,
                                                              WaitLines::Waiter& waiter, WaitLines::Next turn) {
   Together what(keys_of(set));
@@ -160,7 +160,7 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
       lines_.saw(name_of({set.space, set.names[i]}), what.stands()[i], what.as_of(), look_again_at((*all)[i].seen));
     }
     if (!all) co_await lines_.rest();
-    // What can't happen any more has happened, or its places stand there: the watch tells which.
+    // A try that can't happen any more either has happened, or has left the places there: the watch tells which.
     auto unknown = !all && may_happen_yet(all.error().code) ? LineBook::Places::unknown : LineBook::Places::there;
     lines_.tried(waiter, all ? what.places() : unknown);
     if (!all) co_return all.error();
@@ -175,8 +175,8 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
   co_return std::optional(std::move(grants));
 }
 
-// Who is refused is told what stands in the store, and not what the lines were told of it: since then the store may
-// have been away, and a try have happened that had no answer.
+// A refusal says what stands in the store, and not what the lines were told of it: since then the store may have been
+// away, and an unanswered try may have happened.
 Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set, LineBook::Join join) {
   Together what(keys_of(set));
   what.give_up(std::move(join));
@@ -205,7 +205,7 @@ SetRefused LockService::refused_in_line(const LockSet& set, const AcquireRequest
   return refused;
 }
 
-// What a line has to know of a record: who holds the lock, and when that should end.
+// What a line has to know of a record: the lock's holder, and when its holding should have ended.
 LockSight LockService::see(const Entry& entry) const {
   auto lock = read_held_lock(entry, store_.token_base());
   if (!lock) return {};
@@ -216,7 +216,7 @@ LockSight LockService::see(const Entry& entry) const {
   return {.holder = identity_of(lock->record.holder), .look_again = look_again};
 }
 
-// A record with a lease will be gone by an event; one without may be taken over when it has stood there long enough.
+// A record with a lease ends with an event; one without may be taken over when it has stood there long enough.
 std::optional<BootTime> LockService::look_again_at(const std::optional<HeldLock>& lock) const {
   if (!lock || !lock->leaseless_for) return std::nullopt;
   BootTime now = clock_.boot_now();

@@ -54,7 +54,7 @@ class LostPlaces : public testing::Test {
   }
   bool is_held() { return run_task(store->get("locks/space:name", Deadline::never()))->entry.has_value(); }
 
-  // By others: the lock is theirs; or nobody's.
+  // As other programs do: they take the lock, or free it.
   void put_record(const std::string& instance) {
     Transaction transaction;
     std::string record = R"({"owner":"owner","leaseDuration":60,"expiry":9999999999,"instanceId":")" + instance + "\"}";
@@ -66,7 +66,7 @@ class LostPlaces : public testing::Test {
     for (const std::string& key : keys) transaction.changes.emplace_back(Erase{key});
     ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
   }
-  // Until the end of the test every commit fails that begins after that time.
+  // Every commit that begins after that time fails, until the end of the test.
   void be_away_from(BootTime time) {
     faults.before_commit = [this, time] {
       if (clock.boot_now() >= time) faults.next_commit(FaultStore::Fault::request_lost);
@@ -109,7 +109,7 @@ TEST_F(LostPlaces, SafetyR19_NorIsOneThatWaitsForSeveral) {
   EXPECT_TRUE(!answer && outcome_unknown(answer.error().code));
 }
 
-// As when the answer to its own try was lost, and the watch tells nothing.
+// As when the answer to the waiter's own try was lost, and the watch tells nothing.
 TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
@@ -123,7 +123,7 @@ TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
   EXPECT_TRUE(eventually([this] { return places().empty(); }));
 }
 
-// Here or at another server: its places went with the same commit. What it was told must not change.
+// At this server or another, the commit that gave it the lock erased the places. What it was told must not change.
 TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
@@ -143,7 +143,7 @@ TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
   EXPECT_THAT(entry->value, testing::HasSubstr("9999999999")) << "as it was granted to the newer one";
 }
 
-// Another try was answered since: but as long as its place stands, the first one may happen yet.
+// Another try was answered since; but as long as the place stands, the first one may happen yet.
 TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
   put_record("other");
   std::atomic<int> tries = 0;
@@ -162,7 +162,7 @@ TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
   EXPECT_TRUE(is_unknown(waiting.result()));
 }
 
-// The place is put, and nobody is told so: it stays the one that it has.
+// The place is put, but the answer is lost: it stays the waiter's place.
 TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
   hold("other");
   std::string lost;
@@ -188,7 +188,7 @@ TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
   EXPECT_TRUE(places().empty());
 }
 
-// It lost no race: the look that follows tells what happened, or that it did not.
+// A try without an answer lost no race: the look that follows tells whether it happened.
 TEST_F(LostPlaces, AnAnswerThatWasLostCostsNoRetry) {
   LockService strict({.max_retries = 0}, faults, clock, log);
   for (auto fault : {FaultStore::Fault::answer_lost, FaultStore::Fault::request_lost}) {
@@ -206,7 +206,7 @@ TEST_F(LostPlaces, AnAnswerThatWasLostCostsNoRetry) {
   EXPECT_EQ(faults.commits(), commits + 2) << "but the tries are counted";
 }
 
-// Sets of which one commit takes no more than one: the second one is not tried before the first one has joined.
+// Sets so large that a commit joins only one: the second one is not tried before the first one has joined.
 TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   LockSet set{"space", {}};
   for (int i = 0; i < 20; ++i) set.names.push_back("name" + std::to_string(i));
@@ -262,7 +262,7 @@ class LeasesInLine : public LostPlaces {
   Result<LeaseService::Answer> wait(const GrantRequest& request) {
     return BackgroundCall<Result<LeaseService::Answer>>(threads.executor(0), leases.grant(request)).result();
   }
-  // When the wait is over: others do that.
+  // Does `act`, in the role of other programs, when the wait is over.
   void at_the_end_of(const GrantRequest& request, std::function<void()> act) {
     faults.before_look_at_key = [this, ends = request.received + request.wait, act = std::move(act)] {
       if (clock.boot_now() < ends) return;
@@ -293,7 +293,7 @@ TEST_F(LeasesInLine, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
   EXPECT_TRUE(outcome_unknown(answer.error().code));
 }
 
-// A try of the same id had no answer, or went to another server: and the line was told nothing.
+// An earlier try with the same id had no answer, or went to another server, and the line was told nothing.
 TEST_F(LeasesInLine, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
   ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
   GrantRequest request = asking_for_key(kSmallestChosenLeaseId, seconds(1));
@@ -303,7 +303,7 @@ TEST_F(LeasesInLine, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
   EXPECT_EQ(std::get<LeaseGrant>(*answer).id, kSmallestChosenLeaseId);
 }
 
-// It was renewed between the two looks of a reader, and so has another lease than the first one saw.
+// The key was renewed between the two looks of a reader, and so has another lease than the first look saw.
 TEST_F(LeasesInLine, SafetyR19_AKeyThatIsRenewedWhileItIsLookedAtIsNotFree) {
   put_key(LeaseId{5});
   faults.before_look_at_lease = [this] {

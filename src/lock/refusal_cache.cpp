@@ -61,7 +61,7 @@ void RefusalCache::on_event(const WatchEvent& event) {
   }
 }
 
-// Only of keys that are in it: what nobody was refused needs no room.
+// Only for keys that are in it: a key that was never refused needs no room.
 void RefusalCache::take(const Change& change) {
   auto found = by_key_.find(change.key);
   if (found == by_key_.end()) return;

@@ -22,26 +22,26 @@ struct RefusalCacheCounts {
   std::uint64_t ended = 0;    // the watch said that the key is free
 };
 
-// Instead of the lease under which a key is held: the entry does not show it. No lease has that id.
+// Stands for the lease under which a key is held, where the entry does not show it. No lease has that id.
 inline constexpr LeaseId kNotShown{0};
 
-// Remembers who holds which key, so that whoever comes next is refused without asking the store; the least recently
-// used are forgotten. A watch keeps it true (R29): a key that is released or expires leaves it at once, and it answers
-// nothing while the watch is not known to be live. It may still be behind by as long as an event takes to arrive, so it
-// serves for refusals only. A holder that renews is an event, too, but nothing changes by it. Thread-safe.
+// Remembers which lease holds which key, so that the next request is refused without asking the store; the least
+// recently used keys are forgotten. A watch keeps it true (R29): a key that is released or expires leaves it at once,
+// and it answers nothing while the watch is not known to be live. It may still be behind by as long as an event takes
+// to arrive, so it serves for refusals only. A renewal is an event too, but changes nothing here. Thread-safe.
 class RefusalCache {
  public:
   // At most `size` entries (>= 1).
   explicit RefusalCache(std::size_t size) : size_(size) {}
 
-  // Follows the store's entries under `prefix`; whose subscription must end before the cache does.
+  // Follows the store's entries under `prefix`. The subscription must end before the cache does.
   [[nodiscard]] Subscription follow(LeaseStore& store, std::string prefix);
 
   // The lease under which the key is held; nothing when that is not known.
   std::optional<LeaseId> find(const std::string& key);
 
-  // The key was held under this lease, as of that revision. Not taken where the watch has already told of later ones:
-  // one of them may have been that it is free, and no further event would come.
+  // The key was held under this lease, as of that revision. Ignored where the watch has already told of later
+  // revisions: one of them may have freed the key, and no further event would come.
   void fill(const std::string& key, LeaseId holder, Revision as_of);
 
   // The key was, or may have been, freed by this server.

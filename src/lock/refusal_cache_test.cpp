@@ -80,7 +80,7 @@ TEST_F(RefusalCacheTest, AKeyThatIsTakenAnewHasItsNewHolder) {
   EXPECT_EQ(cache.find("b"), std::nullopt) << "nobody was refused it";
 }
 
-// Its id is nobody's: on it hang the entries of many.
+// A shared lease belongs to no single holder: the entries of many hang on it.
 TEST_F(RefusalCacheTest, SafetyR33_ALeaseThatIsSharedIsShownToNobody) {
   cache.fill("a", kHolder, kBegin);
   put("a", LeaseId{(std::int64_t{0x53484C} << 39) | 1}, Revision{101});

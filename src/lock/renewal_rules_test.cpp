@@ -169,8 +169,8 @@ TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryTheLeaseGrowsByTheDurationWhate
   EXPECT_TRUE(std::holds_alternative<Refused>(past)) << "as the Java service has it";
 }
 
-// Two servers take turns. Each is told of the other's lease in whole seconds, and with what it was granted for beyond
-// what was asked.
+// Two servers take turns. Each is told of the other's lease in whole seconds, with the spare time that was granted
+// beyond what was asked.
 TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryOnAnotherServerNothingIsAddedButTheDuration) {
   for (nanoseconds skew : {nanoseconds(0), nanoseconds(seconds(-1)), nanoseconds(milliseconds(-400))}) {
     HeldLock lock = acquired(seconds(10), at(milliseconds(300)));
@@ -216,7 +216,7 @@ TEST(LockRulesRenewal, SafetyR35_NoLimitShortensARecordWithoutALease) {
   }
 }
 
-// Such a lease has room in nanoseconds; the time on the wall at its end has not.
+// Such a lease fits in nanoseconds; the wall-clock time at its end does not.
 TEST(LockRulesRenewal, SafetyR35_ALeaseOfCenturiesDoesNotOverflow) {
   Instant now = at(seconds(1));
   for (seconds left : {seconds(7'000'000'000), seconds(7'600'000'000), seconds(9'000'000'000)}) {
@@ -307,15 +307,15 @@ class TwoServers {
     seconds unseen =
         std::chrono::abs(skew_) <= seconds(4) ? std::chrono::ceil<seconds>(std::chrono::abs(skew_)) : seconds(0);
     EXPECT_GE(write.record.expiry + unseen, std::chrono::floor<seconds>(wall_end)) << "it would be taken over early";
-    // A clock that is ahead moves it ahead; and beside one that is visibly behind, how much of the lease was promised
-    // is not known, so that it is moved too far each time that the other server renews.
+    // A clock that is ahead moves `expiry` ahead. Beside one that is visibly behind, it is not known how much of the
+    // lease was promised, so `expiry` is moved too far each time that the other server renews.
     if (skew_ > nanoseconds(0) || skew_ < nanoseconds(seconds(-1))) return;
     EXPECT_LE(write.record.expiry, std::chrono::ceil<seconds>(wall_end) + seconds(8)) << "it runs away";
   }
 
   void wrote(const WriteRecord& write, bool by_wrong) {
     if (!keeps_its_lease(write)) wrong_wrote_ = by_wrong;
-    // Who only keeps the lease knows no more of it than before; the next one is to look.
+    // A server that only keeps the lease is the last writer too: the other server has to look.
     if (keeps_its_lease(write) && by_wrong != wrong_wrote_) wrong_wrote_ = by_wrong;
     last_ = write;
     promised_ = std::max(promised_, at(now_).boot + write.ttl);
@@ -342,7 +342,7 @@ TEST(LockRulesRenewal, SafetyR35_ServersWhoseClocksDifferShortenNothingAndAreNot
 }
 
 // A renewal of 300 s, then heartbeats of 10 s. The clock of the server that gets them is behind, or the record's was
-// ahead: the first one moves `expiry` to where it surely shows what is left of the lease, the others need not.
+// ahead: the first heartbeat moves `expiry` to where it surely shows what is left of the lease, the others need not.
 TEST(LockRulesRenewal, SafetyR35_WhereTheLeaseIsKeptExpiryDoesNotRunAway) {
   for (nanoseconds skew : {nanoseconds(seconds(-12)), nanoseconds(hours(-1))}) {
     HeldLock lock = acquired(seconds(300), at(seconds(0)));
@@ -484,8 +484,8 @@ TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryALeadersChangePromisesNothing) 
   }
 }
 
-// All its clocks stood still for 8 s, and then the time on the wall was put right. The lease is looked at by the store
-// (R34); but who goes by `expiry` has counted on, and it is to show what is promised.
+// All the server's clocks stood still for 8 s, and then its wall clock was put right. The store looks at the lease
+// (R34); but programs that go by `expiry` have counted on, and `expiry` must show what is promised.
 TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryAPauseOfThisMachinePromisesNothing) {
   HeldLock lock = acquired(seconds(60), at(seconds(0)));
   for (int i = 1; i <= 3; ++i) {
@@ -499,7 +499,7 @@ TEST(LockRulesRenewal, SafetyR35_FromTheOldExpiryAPauseOfThisMachinePromisesNoth
 }
 
 // A clock that is behind makes `expiry` seem late enough for a lease that a new leader of etcd let begin anew; for
-// others it may be over at any moment.
+// other programs the lock may be over at any moment.
 TEST(LockRulesRenewal, SafetyR35_FromNowALeadersChangePromisesNoMoreThanExpiryShows) {
   for (nanoseconds skew :
        {nanoseconds(seconds(-30)), nanoseconds(seconds(-12)), nanoseconds(0), nanoseconds(hours(1))}) {

@@ -18,14 +18,14 @@ bool is_past(const HeldLock& lock, Instant now) {
   return lock.record.expiry < now.epoch();
 }
 
-// A record need not say a duration that makes sense: whoever writes it anew must have time to be seen doing so.
+// The duration in a record need not make sense: a program that renews it must have time to be seen doing so.
 constexpr seconds kShortestSighting{10};
 
 // No lease will ever end it, so the clock has to; but only after it stood there for as long as it was meant to, so that
-// a wall clock that is ahead takes nothing fresh.
+// a wall clock that is ahead does not take over a fresh record.
 bool is_abandoned(const HeldLock& lock, Instant now) {
   if (!lock.leaseless_for || !is_past(lock, now)) return false;
-  // Whatever a record says has room in seconds, but not in nanoseconds.
+  // Any duration in a record fits in seconds, but not in nanoseconds.
   auto seen_for = std::chrono::floor<seconds>(*lock.leaseless_for);
   return seen_for >= std::max(lock.record.duration, kShortestSighting);
 }
@@ -34,8 +34,8 @@ bool is_other_token(const std::optional<FencingToken>& asked, const HeldLock& lo
   return asked && *asked != lock.token;
 }
 
-// A lease ends at most so much later than what was promised of those that hang on it: etcd keeps shared ones for 2 s
-// more than is needed, rounded up, and counts from its answer to the grant, which may take a while.
+// A lease ends at most this much later than was promised for the locks on it: shared leases of etcd live 2 s longer
+// than is needed, rounded up, and that counts from etcd's answer to the grant, which may take a while.
 constexpr seconds kLongestSpare{4};
 
 // Longer than any lease is meant to live, and yet of a length that every store grants.
@@ -45,19 +45,19 @@ nanoseconds part_of_second(WallTime wall) {
   return wall - std::chrono::floor<seconds>(wall);
 }
 
-// The record alone says when one without a lease is to end.
+// Without a lease, only the record says when the lock is to end.
 PresentEnd end_without_lease(const HeldLock& lock, Instant now) {
   seconds left = std::clamp(lock.record.expiry - now.epoch(), seconds(0), kForever);
   return {now.boot + left, now.boot + left};
 }
 
-// An end of a record, and what of a second is promised after it.
+// A record's expiry, and the fraction of a second that is promised beyond it.
 struct RecordEnd {
   EpochSeconds expiry;
   nanoseconds after;
 };
 
-// Whatever is promised has room in nanoseconds, but not the time on the wall then.
+// Any promised span fits in nanoseconds, but the wall-clock time at its end may not.
 RecordEnd later(RecordEnd end, nanoseconds span) {
   seconds whole = std::chrono::floor<seconds>(span);
   nanoseconds after = end.after + (span - whole);
@@ -65,7 +65,7 @@ RecordEnd later(RecordEnd end, nanoseconds span) {
   return {end.expiry + whole + carried, after - carried};
 }
 
-// What can't be known any better than that `expiry` stands for some moment of its second.
+// Used where `expiry` may stand for any moment within its second.
 constexpr nanoseconds kAlmostASecond = seconds(1) - nanoseconds(1);
 
 // The earliest moment for which `expiry` may stand: so much was surely promised.
@@ -74,9 +74,9 @@ BootTime least_promised(const PresentEnd& present) {
   return known_exactly ? present.at_least : present.at_least - kLongestSpare;
 }
 
-// What `expiry` shows to a server that did not write it: where our clock is behind, too late is safe, too early is not.
-// Where it is too early for that lease, either our clock is ahead, and will move it as far as it has to; or a new
-// leader of etcd let the lease begin anew, and it may be over at any moment for others, whatever our clock says.
+// What `expiry` shows to a server that did not write it. Where our clock is behind, a new `expiry` that is too late is
+// safe, one that is too early is not. Where the present one is too early for its lease, either our clock is ahead, and
+// moves it far enough; or a new leader of etcd let the lease begin anew, and for others the lock may end at any moment.
 Promised shown_by(const HeldLock& lock, const PresentEnd& present, Instant now) {
   if (present.promised) return *present.promised;
   seconds ahead = clock_ahead(lock, now);
@@ -88,7 +88,7 @@ Promised shown_by(const HeldLock& lock, const PresentEnd& present, Instant now) 
 WriteRecord extended(const HeldLock& lock, const LockName& name, EpochSeconds expiry) {
   LockRecord record = lock.record;
   record.lock = name;
-  // Some write that a lock never expires.
+  // Some programs write that a lock never expires.
   expiry = std::clamp(expiry, record.expiry, std::max(record.expiry, kNeverExpires));
   seconds longest = std::max(record.duration, kNeverExpires.time_since_epoch());
   record.duration = std::min(record.duration + (expiry - record.expiry), longest);
@@ -117,9 +117,9 @@ WriteRecord renew_from_now(const RenewRequest& request, const HeldLock& lock, co
   bool keeps = present.at_most > wanted && can_keep(lock, present, now);
   Promised shown = shown_by(lock, present, now);
   BootTime until = std::max(wanted, present.at_most);
-  // In whole seconds: the lease may live on for a part of one that was not meant.
+  // In whole seconds: the lease may live a fraction of a second longer than was meant.
   if (keeps) until = now.boot + std::chrono::floor<seconds>(present.at_least - now.boot);
-  // What this server has promised already, the record shows already: if that is enough, nothing moves.
+  // The record already shows what this server has promised: if that is enough, nothing moves.
   if (keeps && present.promised) until = std::min(std::max(wanted, shown.until), present.at_least);
 
   nanoseconds grows = std::max<nanoseconds>(until - shown.until, nanoseconds(0));
@@ -136,10 +136,10 @@ WriteRecord renew_from_now(const RenewRequest& request, const HeldLock& lock, co
   return write;
 }
 
-// From where a renewal from the old expiry counts on: what was promised last. What another server wrote, the lease
-// tells only to the second, and with what it was granted for beyond that; so as long as lease and `expiry` agree the
-// latter is asked. (Else each renewal by another server would add those seconds.) Where they don't, it is the least
-// that may have been promised: what was added to more than `expiry` shows, others would take over before its end.
+// Where a renewal from the old expiry counts from: the end that was promised last. If another server promised it, the
+// lease shows it only to the second, and with the spare time that was granted. So as long as lease and `expiry` agree,
+// `expiry` counts. (Else each renewal by another server would add those seconds.) Where they don't, it is the least
+// that may have been promised: if a renewal added to more than `expiry` shows, others could take over before its end.
 struct Counted {
   BootTime from;
   bool is_shown;  // `expiry` stands for that moment or a later one; else for an earlier one
@@ -164,7 +164,7 @@ WriteRecord renew_from_end(const RenewRequest& request, const HeldLock& lock, co
   nanoseconds grows = present.promised ? added : until - counted.from;
   nanoseconds after = present.promised ? present.promised->after_expiry : kAlmostASecond;
   RecordEnd moved = later({lock.record.expiry, after}, grows);
-  // Where a day limits it, the present end may have been a little earlier than we know.
+  // Where the limit of a day applies, the present end may have been a little earlier than we know.
   EpochSeconds most =
       std::min(lock.record.expiry + std::chrono::ceil<seconds>(added), now.epoch() + kLongestLeaseDuration);
 
@@ -176,7 +176,7 @@ WriteRecord renew_from_end(const RenewRequest& request, const HeldLock& lock, co
   BootTime end = std::max(until, present.at_most);
   std::optional<Promised> promised;
   if (counted.is_shown) promised = {std::min(until, counted.from + grows), moved.after};
-  // Our clocks may have moved apart since: this machine was paused, and its time on the wall put right.
+  // Our two clocks may have moved apart since: this machine was paused, and its wall clock put right.
   seconds shown = write.record.expiry + seconds(1) - std::chrono::ceil<seconds>(now.wall);
   keeps ? keep_lease(write, lock.lease, present) : live_until(write, end);
   write.ttl = std::min(std::chrono::floor<Ttl>(until - now.boot), Ttl(shown));

@@ -10,29 +10,29 @@
 
 namespace sharedlock {
 
-// Locks that change in one commit, with the places of one who has waited for them: what is known to stand there, and
-// what the next commit asks and changes. Not thread-safe.
+// Locks that change in one commit, with the places of a waiter that has waited for them: what is known to stand there,
+// and what the next commit expects and changes. Not thread-safe.
 class Together {
  public:
   explicit Together(std::vector<std::string> keys);
 
-  // Where a lock changes hands nobody may stand in its line: lines[i] for keys[i].
+  // Where a lock changes hands its line must be empty: lines[i] for keys[i].
   void keep_clear(std::vector<std::string> lines) { lines_ = std::move(lines); }
-  // These are erased too; and expected to stand as they do, as long as they are known to.
+  // These places are erased too; as long as they are known to stand unchanged, the commit expects that.
   void give_up(LineBook::Join places) { places_ = std::move(places); }
 
   const std::vector<std::string>& keys() const { return keys_; }
-  // As was seen last; before the first look nothing stands there.
+  // As seen last; before the first look, as if nothing stood there.
   const std::vector<std::optional<Entry>>& stands() const { return stands_; }
-  bool is_in_line(std::size_t i) const { return in_line_[i]; }  // somebody before whom keys[i] can't change hands
+  bool is_in_line(std::size_t i) const { return in_line_[i]; }  // its line is not empty, so keys[i] can't change hands
   LineBook::Places places() const { return places_stand_; }
   Revision as_of() const { return as_of_; }
 
-  // Changes nothing, and conflicts for certain: to be given to saw().
+  // Changes nothing and always conflicts; the conflict is for saw().
   Transaction look() const;
   void saw(Conflict conflict);
 
-  // What carries out these decisions, if all is still as it was seen; and where it is not.
+  // Carries out these decisions, if all is still as it was seen: then call won(), else lost().
   Transaction change(const std::vector<Decided>& all) const;
   void lost(Conflict conflict, const std::vector<Decided>& all);
   void won(Revision revision) { as_of_ = revision; }

@@ -13,7 +13,7 @@
 namespace sharedlock {
 
 // Grows with every new holding of a lock. A resource that remembers the largest one it has seen can refuse a client
-// that believes in a lock which it has lost.
+// that does not know yet that it has lost the lock.
 enum class FencingToken : std::int64_t {};
 constexpr std::int64_t number_of(FencingToken token) {
   return static_cast<std::int64_t>(token);
@@ -35,13 +35,13 @@ struct LockName {
   std::string name;
 };
 
-// A lock is mine when both are mine. `instance` is a pseudo-secret: whoever knows it can act as the holder, so it is
-// neither shown to others nor logged.
+// A lock is a caller's own when owner and instance both match. `instance` is a pseudo-secret: any client that knows it
+// can act as the holder, so it is neither shown to others nor logged.
 struct Holder {
   std::string owner;
   std::string instance;
-  // Of a record alone, whose owner is null: LockServiceCentral writes that for a token without `sub`. Then `owner` is
-  // empty, and this is nobody who asks here, where every caller has an owner.
+  // Only in records: the owner is null there, as LockServiceCentral writes it for a token without `sub`. Then `owner`
+  // is empty, and the holder equals no caller of ours, since every caller has an owner.
   bool ownerless = false;
 
   bool operator==(const Holder&) const = default;
@@ -57,24 +57,24 @@ inline constexpr std::size_t kMostInSet = 32;
 // The longest that a lock may be held without being renewed.
 inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
 
-// The longest that anybody may wait in line.
+// The longest that a request may wait in line.
 inline constexpr std::chrono::seconds kLongestWait{3600};
 
-// How long a place in line may be kept for one whose client is away (R37).
+// The longest that a place in line may be kept while its client is away (R37).
 inline constexpr std::chrono::seconds kLongestKeptPlace{10};
-// And at most so long where its client would have had its turn.
+// And the longest once it is that client's turn.
 inline constexpr std::chrono::seconds kAwayAtHead{1};
 
 // How waiting in line ended without a grant or a refusal.
 enum class WaitEnd {
   superseded,  // the same holder asked again, and that request counts
-  draining,    // the server ends
+  draining,    // the server shuts down
   store_lost,  // the store serves nothing for now
-  hung_up,     // nobody waits for the answer
+  hung_up,     // the client no longer waits for the answer
 };
 
-// Has what it is given called when the client that waits has hung up: on the executor of the request's coroutine, maybe
-// at once.
+// Registers a callback for when the waiting client hangs up. It is called on the executor of the request's coroutine,
+// maybe at once.
 using WhenHungUp = std::function<void(std::function<void()> told)>;
 
 // `received`: when the server began to handle the request; deadlines and the answered ttl count from there.
@@ -84,7 +84,7 @@ struct AcquireRequest {
   std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
   BootTime received;
   std::chrono::seconds wait{};        // in line, at most kLongestWait
-  std::chrono::seconds keep_place{};  // its place, after a hang-up or when the time is up, at most kLongestKeptPlace
+  std::chrono::seconds keep_place{};  // after a hang-up or when the time is up, at most kLongestKeptPlace
   WhenHungUp when_hung_up = nullptr;
 };
 

@@ -20,7 +20,7 @@ constexpr std::chrono::seconds kLastTry{1};
 
 Task<void> WaitLines::keep_time() {
   auto executor = co_await asio::this_coro::executor;
-  co_await asio::post(executor, use_task);  // the lock is held by who began
+  co_await asio::post(executor, use_task);  // begin() spawned this with the lock held
   auto time = time_;
   for (;;) {
     BootTime due{};
@@ -38,7 +38,7 @@ Task<void> WaitLines::keep_time() {
 // Works until nothing is left.
 Task<void> WaitLines::work() {
   auto executor = co_await asio::this_coro::executor;
-  co_await asio::post(executor, use_task);  // the lock is held by who hires
+  co_await asio::post(executor, use_task);  // spawned with the lock held
   for (;;) {
     auto chore = take_chore();
     if (!chore) co_return;
@@ -72,7 +72,7 @@ std::optional<Task<void>> WaitLines::take_chore() {
   return std::nullopt;
 }
 
-// Lock held. Some, all of places whose revisions are known, or all of such as have to be looked for.
+// Lock held. A batch from the front: places with known revisions only, or places that have to be looked for only.
 std::vector<LineBook::Remove> WaitLines::take_removes() {
   std::vector<LineBook::Remove> some;
   bool known = removes_.front().revision.has_value();
@@ -99,7 +99,7 @@ Task<void> WaitLines::load(LinePart part) {
   carry_out();
 }
 
-// One commit after the other, in their order: who could not join is before those behind it again.
+// One commit after the other, in order: a waiter that could not join is again taken before those behind it.
 Task<void> WaitLines::rejoin() {
   for (;;) {
     std::vector<LineBook::WaiterId> lost;
@@ -115,8 +115,8 @@ Task<void> WaitLines::rejoin() {
   }
 }
 
-// Until an answer comes, and under the same names: so the places of a try that had none are found, where it happened.
-// (Under others they would go, and all join once more, behind whoever has come meanwhile.)
+// Repeated until an answer comes, under the same names: so the places of an unanswered try are found, if it happened.
+// (Under new names they would be erased, and all would join once more, behind waiters that came meanwhile.)
 Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
   for (;;) {
     Transaction transaction;
@@ -149,8 +149,8 @@ Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
   }
 }
 
-// Until an answer comes: a place of one who is gone would hold up all behind it. Only what stands there as it was
-// known: a place that another server has taken over is that server's.
+// Tried until an answer comes: the place of a waiter that is gone would hold up all behind it. Erases only what stands
+// there as it was known: a place that another server has taken over is that server's.
 Task<void> WaitLines::remove(std::vector<LineBook::Remove> places, Deadline until) {
   Transaction transaction;
   for (const LineBook::Remove& one : places) {
@@ -177,7 +177,7 @@ Task<void> WaitLines::remove(std::vector<LineBook::Remove> places, Deadline unti
   carry_out();
 }
 
-// R23: whoever waits for several is no obstacle unless all of them are free and it is first in all lines.
+// R23: a waiter for several locks is an obstacle only if all of them are free and it is first in all their lines.
 Task<void> WaitLines::evict(LineBook::Evict head) {
   auto found = co_await store_.get(head.place, soon());
   if (!found || !found->entry || found->entry->revision != head.revision) co_return;
@@ -195,7 +195,7 @@ Task<void> WaitLines::evict(LineBook::Evict head) {
     auto first = std::ranges::min_element(
         line->entries, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
     if (first == line->entries.end() || first->first != part.line + name) co_return;
-    // Another server has taken it over since: then it is that one's to do something.
+    // Another server has taken the place over since: now that server is to act.
     if (first->second.revision != head.revision) co_return;
     transaction.expect.push_back({part.lock, kAbsent});
     transaction.expect.push_back({first->first, first->second.revision});

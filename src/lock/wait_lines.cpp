@@ -169,7 +169,7 @@ Task<Result<WaitLines::Next>> WaitLines::next(Waiter& waiter, BootTime until, Bo
   }
 }
 
-// Tried again and again: whoever waits has time.
+// One try. next() repeats it without limit, since a waiter has time.
 Task<std::optional<Error>> WaitLines::join(Waiter& waiter) {
   Waiter::State& state = *waiter.state_;
   Transaction transaction;
@@ -212,7 +212,7 @@ WaitLines::Joining WaitLines::put_join(Transaction& transaction, const Waiter::S
   return joining;
 }
 
-// The revision at which all its places stand: now, or by an earlier try that had no answer.
+// The revision at which all its places stand, put by this try or by an earlier one that had no answer.
 std::optional<Revision> WaitLines::stands_at(const Outcome& outcome, const Joining& joining) {
   if (auto* committed = std::get_if<Committed>(&outcome)) return committed->revision;
   std::span current(std::get<Conflict>(outcome).current);
@@ -305,7 +305,7 @@ void WaitLines::on_event(const WatchEvent& event) {
   carry_out();
 }
 
-// Lock held: hands the book's effects to those who carry them out.
+// Lock held: hands the book's effects to the waiters and chores that carry them out.
 void WaitLines::carry_out() {
   for (auto& effect : book_.take_effects()) {
     if (auto* wake = std::get_if<LineBook::Wake>(&effect)) {

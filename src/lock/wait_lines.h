@@ -32,22 +32,22 @@ struct WaitLinesOptions {
   std::chrono::milliseconds request_timeout{5000};           // of each commit
 };
 
-// Waiting in line over a LeaseStore: keeps the places of this server's waiters and says whose turn it is; taking the
-// lock is up to the waiter. What follows from what is in LineBook; here is what carries it out. Asks the store for
-// nothing, and follows nothing, before somebody waits. Thread-safe. Store, clock and log must outlive it.
+// Waiting in line over a LeaseStore: keeps the places of this server's waiters and tells each when its turn comes;
+// taking the lock is up to the waiter. LineBook decides; this class carries that out. It asks the store for nothing,
+// and follows nothing, before there is a waiter. Thread-safe. Store, clock and log must outlive it.
 class WaitLines {
  public:
   WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log);
   WaitLines(const WaitLines&) = delete;
   WaitLines& operator=(const WaitLines&) = delete;
-  // All waiters must be gone. Erases their places, but for those that are kept; waits for what runs, whose threads must
-  // still run.
+  // All waiters must be gone. Erases their places, except those that are kept. Waits for its background tasks, so the
+  // threads of their executors must still run.
   ~WaitLines();
 
   // Why next() returned.
   enum class Next {
     take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
-    retake,      // its own identity seems to hold it: the same, but what is free may be taken by who is first only
+    retake,      // its own identity seems to hold it: the same, but it may take nothing that is free
     look,        // look whether the holder still holds; else as with take; or it is time to pause, see next()
     superseded,  // a newer request of the same identity waits
     time_up,
@@ -59,14 +59,14 @@ class WaitLines {
   // Nothing where waiting goes on, or the time is up.
   static std::optional<WaitEnd> end_of(Next next);
 
-  // One who waits, on the executor of the coroutine that entered. Leaves the line when destroyed, or soon after.
+  // A waiter, on the executor of the coroutine that called enter(). Leaves the line when destroyed, or soon after.
   class Waiter {
    public:
     Waiter(Waiter&& other) noexcept = default;
     Waiter& operator=(Waiter&&) = delete;
     ~Waiter();
 
-    // Its client has hung up. From its executor; maybe after its end.
+    // To be called when its client has hung up: on its executor, maybe after its end.
     std::function<void()> hang_up() const;
 
    private:
@@ -79,7 +79,7 @@ class WaitLines {
       Signal signal;
       LineBook::WaiterId id = 0;
       std::string place;                      // what stands in its places
-      std::chrono::nanoseconds keep_place{};  // for so long when its client is away
+      std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
       bool hung_up = false;
       bool may_come_back = false;  // it has hung up, its time is up, or it is sent elsewhere
       std::optional<LineBook::Turn> turn;
@@ -89,20 +89,20 @@ class WaitLines {
     std::shared_ptr<State> state_;
   };
 
-  // Goes to the end of the lines of these names; `owner` and `instance` (empty: nobody in particular) say who. Or to
-  // the places that they have there: those of a waiter that ended without them stay for its `keep_place`.
+  // Joins the end of the lines of these names; `owner` and `instance` (empty: anonymous) identify the waiter. If they
+  // have places there already, it gets those: the places of a waiter that got nothing are kept for its `keep_place`.
   Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner, const std::string& instance,
                std::chrono::nanoseconds keep_place = {});
 
-  // A client gives up waiting for just these names: what is kept here for it goes, and nothing is kept any more (R37).
+  // A client gives up waiting for exactly these names: its kept places go, and none are kept for it any more (R37).
   void give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance);
 
-  // Until there is something to do, or until that time. An error says why it has no place in line.
+  // Waits until there is something to do, or until that time. An error says why the waiter has no place in line.
   Task<Result<Next>> next(Waiter& waiter, BootTime until) { return next(waiter, until, BootTime::max()); }
-  // The same, but says `look` at `pause`, if there is nothing else to say by then; nothing is to be said to that.
+  // The same, but returns `look` at `pause` if there is nothing else to do by then; that needs no tried().
   Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
 
-  // Its places, to be erased by the commit that takes the locks, which is to expect them at that revision.
+  // Its places. The commit that takes the locks is to erase them, and to expect them at that revision.
   LineBook::Join places_of(const Waiter& waiter) const;
 
   // After take or look. Nothing was taken: this is what stands under a lock, and when it is to be looked at again.
@@ -111,19 +111,19 @@ class WaitLines {
   void tried(Waiter& waiter, LineBook::Places places);
   // Before tried(), where the store did not answer: a pause.
   Task<void> rest() { return pause(kRest); }
-  // Whether one of its tries had no answer, or of a request whose places it has, and may happen yet.
+  // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its places.
   bool may_take_yet(const Waiter& waiter) const;
-  // Or it was, with that revision, and its places are erased.
+  // After take or look, where it was taken: its places were erased at that revision.
   void finished(Waiter& waiter, Revision revision);
 
-  // From now on nobody waits: who does is told to leave, who comes is told at once. `why`: draining or store_lost; the
-  // first one counts.
+  // Ends all waiting: present waiters are told to leave, and later ones are told so at once. `why`: draining or
+  // store_lost; the first one counts.
   void drain(WaitEnd why);
 
-  // A newcomer was refused because somebody stands in line, though the lock is free.
+  // A newcomer was refused because the line is occupied, though the lock is free.
   void refused_by_line(Executor executor, const std::string& name);
 
-  // Whether anybody here has ever waited; and whether anybody at all may stand in a line now.
+  // Whether this server has had to do with a line at all; and whether any line, here or elsewhere, may be occupied.
   bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
   bool may_have_places() const { return in_use() || store_.is_shared(); }
 
@@ -139,7 +139,7 @@ class WaitLines {
 
   using WaiterPtr = std::shared_ptr<Waiter::State>;
 
-  // One of those that join by one transaction.
+  // A waiter that joins by a transaction, maybe together with others.
   struct Joining {
     LineBook::WaiterId waiter = 0;
     std::string value;      // of its places
@@ -186,7 +186,7 @@ class WaitLines {
   std::optional<Next> drained_;  // and why
   bool stopping_ = false;
   std::atomic<bool> in_use_ = false;
-  std::optional<Executor> executor_;  // of the chores; once somebody has waited
+  std::optional<Executor> executor_;  // of the chores; set by begin()
   std::shared_ptr<Signal> time_;      // for keep_time(), on that executor
   std::vector<Subscription> following_;
   TaskGroup tasks_;

@@ -55,7 +55,7 @@ class WaitLinesTest : public testing::Test {
     transaction.changes.emplace_back(Put{"locks/space:name", record, PooledLease{seconds(60)}});
     ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
   }
-  // What one gets who waits until another releases the key.
+  // The grant of a request that waits until another client releases the key.
   LeaseGrant wait_for_lease(std::optional<LeaseId> id) {
     auto held = run_task(leases.grant(lease({}, seconds(0))));
     GrantRequest request = lease(id, seconds(60));
@@ -67,7 +67,7 @@ class WaitLinesTest : public testing::Test {
     EXPECT_TRUE(run_task(leases.release(grant.id, clock.boot_now())));
     return grant;
   }
-  // What one gets who waits until `change` takes the lock from another.
+  // The grant of a request that waits until `change` takes the lock from its holder.
   LockGrant wait_for_lock(const std::function<void()>& change, seconds keep_place = seconds(0)) {
     EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
     AcquireRequest request = asking("waiter", seconds(60));
@@ -92,7 +92,7 @@ class WaitLinesTest : public testing::Test {
   LeaseService leases{{}, *store, clock, log};
 };
 
-// As a place and as a holder, by instance and owner; and in no memory of its own, of which each would take some.
+// The same for a place and for a holder, by instance and owner; and short enough to need no allocation.
 TEST(LineIdentity, IsShortAndTellsApart) {
   auto waiting = [](const std::string& owner, const std::string& instance) {
     return identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
@@ -104,7 +104,7 @@ TEST(LineIdentity, IsShortAndTellsApart) {
   EXPECT_EQ(waiting(std::string(200, 'o'), "instance").capacity(), Identity().capacity());
 }
 
-// A repeat renews it and leaves its revision: an undo could come after that, and end what was promised.
+// A repeat renews the lease and leaves its revision: an undo could come after that, and end what was promised.
 TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
   EXPECT_TRUE(wait_for_lease({}).undoable);
   EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
@@ -125,7 +125,7 @@ TEST_F(WaitLinesTest, WhoWaitsIsToldWhyThatEnds) {
   EXPECT_EQ(std::get<WaitEnd>(*later), WaitEnd::store_lost) << "as it was first";
 }
 
-// Whatever the moment in which the second comes: it is granted, the first is too or gives way to it.
+// Whenever the second request comes, it is granted; the first one is granted too, or gives way to it.
 TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   int both = 0;
   int superseded = 0;
@@ -159,7 +159,7 @@ TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   RecordProperty("superseded", superseded);
 }
 
-// The second comes when the first has seen that it is its turn: it can't have its place, and stands behind it.
+// The second request comes when the first has seen its turn: it can't get that place, and joins behind it.
 TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepeat) {
   test::FaultStore slow(*store);
   LeaseService service({}, slow, clock, log);
@@ -182,7 +182,7 @@ TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepe
   EXPECT_TRUE(test::eventually([&] { return places().empty(); }));
 }
 
-// Also where nobody can see from the entry that it is its own (R33).
+// Also where the entry does not show that it is the waiter's own (R33).
 TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   test::FaultStore hiding(*store);
   hiding.others_write();
@@ -192,7 +192,7 @@ TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   GrantRequest request = lease(LeaseId{std::int64_t{1} << 41}, seconds(60));
   BackgroundCall<Result<LeaseService::Answer>> waiting(threads.executor(0), service.grant(request));
   ASSERT_TRUE(test::eventually([this] { return somebody_waits("/shared-lock.queue/"); }));
-  // In one change, so that it is never its turn.
+  // In one change, so that the waiter's turn never comes.
   Transaction transaction;
   transaction.changes.emplace_back(
       Put{"/shared-lock/key", "value", OwnLease{.ttl = seconds(60), .id = request.id, .known_outside = true}});
@@ -211,7 +211,7 @@ TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlrea
   EXPECT_TRUE(wait_for_lock([this] { store_record("waiter"); }).replaces) << "and so is not taken back";
 }
 
-// One that is cut off in the moment of its grant may come back and find it.
+// A client that is cut off at the moment of its grant may come back and find it.
 TEST_F(WaitLinesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeenKept) {
   LockGrant grant = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); }, seconds(10));
   auto is_held = [this] { return run_task(locks.get(kLock, clock.boot_now()))->has_value(); };
@@ -254,7 +254,7 @@ Task<int> take_turns(LockService* locks, Clock* clock, std::string instance, int
   co_return times;
 }
 
-// Every hand-over needs a wake-up: one that is lost would keep everybody waiting.
+// Every hand-over needs a wake-up: losing one would keep all waiters waiting.
 TEST_F(WaitLinesTest, SafetyR22_AHundredThousandHandOversLoseNoWakeUp) {
   constexpr int kWaiters = 8;
   constexpr int kTurns = 100'000 / kWaiters;

@@ -15,9 +15,9 @@
 
 namespace sharedlock {
 
-// Locks as this server wrote them last, so that a renewal or a release can go without a look first. What stands there
-// may have changed since; what a revision wrote never does. So whoever acts on it expects that very revision, and is
-// right or gets a Conflict. Bounded: locks that share a place forget each other. Thread-safe.
+// Locks as this server wrote them last, so that a renewal or a release needs no look first. What stands there may have
+// changed since; what a revision wrote never changes. So a commit that rests on it expects that very revision, and
+// succeeds or gets a Conflict. Bounded: of the locks that share a place the last one is known. Thread-safe.
 class WrittenLocks {
  public:
   std::optional<HeldLock> find(std::string_view key) const {
