@@ -177,7 +177,7 @@ http::Response LeaseApi::failed(std::string_view what, const Error& error, const
   return plain(500, std::string(what));
 }
 
-// Who can't wait here.
+// For a request that can't wait here.
 http::Response LeaseApi::sent_elsewhere(std::string_view why, const http::Request& request) {
   count(LeaseOperation::get_error, request);
   http::Response response = plain(503, std::string(why));
