@@ -22,7 +22,7 @@ http::Response invalid_body(const ValidationErrors& errors);
 // unknown or the store has too much to do, 500 otherwise.
 http::Response store_problem(const Error& error, const http::Request& request, Log& log);
 
-// For a store that does not answer, or whose answers can't be believed.
+// For a store that does not answer, or gives answers that can't be believed.
 inline constexpr std::string_view kStoreUnavailable = "Lock store unavailable";
 
 // For a request that would wait in line when the lines are full: 503 with Retry-After.

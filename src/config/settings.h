@@ -78,7 +78,7 @@ struct Settings {
   std::uint64_t token_base = 0;
   bool strict_compatibility = false;
 
-  // Who may do what.
+  // Access.
   bool authentication_disabled = false;
   LeaseAuthentication lease_authentication = LeaseAuthentication::inherit;
   std::string jwt_issuer;                   // empty: not checked

@@ -1,4 +1,4 @@
-// Places in line that are kept for clients that were cut off, or whose time was up (R37), as those see it.
+// Places in line that are kept for clients that were cut off, or ran out of time (R37), as those clients see it.
 #include <array>
 #include <chrono>
 #include <random>
@@ -17,7 +17,7 @@ using testing::Ge;
 using testing::HasSubstr;
 using testing::Le;
 
-// An acquire that waits, and whose place is kept; of one lock, or with "names" of several.
+// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, int wait, int keep_place, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":60,"wait":)" + std::to_string(wait) +
          R"(,"keepPlace":)" + std::to_string(keep_place) + "}";

@@ -1,5 +1,5 @@
 // Waits in line through gateways that cut, servers that come and go, and servers that know less; and the ends of a
-// client whose server says nothing.
+// client when its server says nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,7 +60,7 @@ struct Asked {
   }
 };
 
-// As nginx with `proxy_read_timeout`, before a server that grants to the fourth who asks.
+// A gateway like nginx with `proxy_read_timeout`, before a server that grants to the fourth request.
 void wait_through(const std::string& when_cut, std::vector<std::string>* waits, std::vector<std::string>* places) {
   constexpr auto kBears = 1100ms;
   Asked asked;

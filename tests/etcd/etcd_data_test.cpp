@@ -212,7 +212,7 @@ TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
   while (clock.boot_now() < until) ASSERT_TRUE(client.get(place));
 }
 
-// A second server, whose wall clock is off by the parameter.
+// A second server, with a wall clock that is off by the parameter.
 class EtcdRenewals : public EtcdData, public testing::WithParamInterface<std::chrono::nanoseconds> {
  protected:
   Result<LockAnswer> renew(LockService& server, seconds duration, RenewFrom from = RenewFrom::now) {

@@ -35,7 +35,7 @@ class EtcdKeepaliveLooks : public testing::Test {
 
   double looks() { return looks_at(etcd, 0); }
 
-  // A lease whose keepalives the watch spares the look.
+  // A lease that the watch knows already: its keepalives need no look.
   std::string watched_lease(const std::string& key) {
     auto granted = service.grant(key, 600);
     EXPECT_EQ(granted.status, 201) << granted.body;

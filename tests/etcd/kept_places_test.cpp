@@ -26,7 +26,7 @@ constexpr auto kSet = R"("names":["set-b","set-a"],)";
 std::string path_of(const std::string& name) {
   return "/v1/space/lock/" + name + "/acquire";
 }
-// An acquire that waits, and whose place is kept; of one lock, or with "names" of several.
+// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":300,"wait":300,"keepPlace":10})";
 }

@@ -12,7 +12,7 @@ struct Framed {
 };
 
 struct Framing {
-  std::vector<Framed> requests;  // those that are whole, and about whose ends nobody can disagree
+  std::vector<Framed> requests;  // the complete ones, with ends on which all parsers must agree
   bool rest_is_unclear = false;  // behind them: a server has to refuse it, once, and to close
 };
 

@@ -21,7 +21,7 @@ void check_count(const Framing& framing, const std::vector<Answer>& answers) {
   require(closed || answers.size() == framing.requests.size(), "each request is answered while the connection is open");
 }
 
-// Whoever stands before the server must have seen the same requests that its handlers see.
+// A proxy before the server must have seen the same requests that its handlers see.
 void check_seen(const Framing& framing, const std::vector<Seen>& seen) {
   auto next = framing.requests.begin();
   for (const Seen& request : seen) {
@@ -49,7 +49,7 @@ bool alike(const Answer& a, const Answer& b) {
   return a.status == b.status || both_refuse;
 }
 
-// Who waits for `100 Continue` and who does not is answered differently, and rightly so.
+// Whether a client waits for `100 Continue` changes the answers, and rightly so.
 bool expects(std::string_view input) {
   std::string lower(input);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

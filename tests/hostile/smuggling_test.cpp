@@ -1,4 +1,4 @@
-// Requests whose end two parsers could see in different places: behind a proxy that sees another end than we do, the
+// Requests that end in different places for different parsers: behind a proxy that sees another end than we do, the
 // rest of one client's request becomes the beginning of another's. All are refused, and what follows is not looked at.
 #include <vector>
 

@@ -243,7 +243,7 @@ TEST_F(RunTest, ASignalFromBeforeTheCommandDoesNotCountAsItsOwn) {
   EXPECT_EQ(run.wait(), 9);
 }
 
-// Whoever means the programs by their name does not mean the command: it hears of it by the runner.
+// As pkill sends it by the programs' name: it misses the command, so the runner hands it on.
 TEST_F(RunTest, ASignalForRunnerAndGuardAloneReachesTheCommand) {
   Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; " + commands.ticking("it")));
   ASSERT_TRUE(commands.appears("up"));
@@ -264,7 +264,7 @@ TEST_F(RunTest, SignalsThatWereIgnoredStayIgnored) {
   EXPECT_EQ(run.wait(), 6);
 }
 
-// The end of the command is noticed, though the kernel tells nobody who ignores the end of his children.
+// The end of the command is noticed, though the kernel reports none to a process that ignores SIGCHLD.
 TEST_F(RunTest, AParentThatIgnoresItsChildren) {
   Process run(ignoring("CHLD", shell("exit 5")));
   EXPECT_EQ(run.wait(), 5);
@@ -457,7 +457,7 @@ TEST_F(RunTest, KilledGuard) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
-// There is nobody left who could run the command: nothing is waited for.
+// Nothing is left that could run the command: the wait in line ends.
 TEST_F(RunTest, KilledGuardOfOneThatWaits) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -571,7 +571,7 @@ TEST_F(RunTest, NobodyReadsTheMessagesOfAcquire) {
   EXPECT_THAT(acquire.out(), HasSubstr("fencingToken "));
 }
 
-// What nobody can know of is given back, whoever reads why.
+// A lock that could not be printed is given back, whether or not anybody reads why.
 TEST_F(RunTest, AcquireGivesBackWhatItCannotPrintThoughNobodyReadsItsMessages) {
   FullPipe pipe;
   for (const char* nowhere : {" > /dev/full", " | true"}) {
@@ -620,7 +620,7 @@ TEST_F(RunTest, SlowServer) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
-// Those who wait have taken every connection: renewals get through all the same.
+// Waiting requests have taken every connection: renewals get through all the same.
 TEST_F(RunTest, SafetyR36_RenewsBesideAnyNumberOfWaiters) {
   server.reset();
   server.emplace(ProcessOptions{.environment = ServerProcess::open_memory(
