@@ -19,7 +19,7 @@
 namespace sharedlock::client {
 
 // What runs on the library's thread: requests with their repeats, and the keepers. Shared by a Client and all that it
-// returned; destroyed with the last of them, on any thread but its own. Blocking calls may come from any other thread.
+// returned; destroyed with the last of them, on that one's thread. Blocking calls may come from any thread but its own.
 class Engine {
  public:
   explicit Engine(const ClientOptions& options);  // throws Failure, as Client does
