@@ -22,7 +22,7 @@ class SHAREDLOCK_API ClientOptions {
  public:
   explicit ClientOptions(
       std::string url = "http://127.0.0.1:8080");  // http or https, with a path where a proxy has one
-  ClientOptions& ca_file(std::string path);        // the authorities that signed the server's; empty: the system's
+  ClientOptions& ca_file(std::string path);        // authorities for the server's certificate; empty: the system's
   // The bearer token of each request; called on our thread. Spaces and line ends around it, as files have them, do not
   // count, nor around the next one.
   ClientOptions& token(std::function<std::string()> provider);
@@ -94,7 +94,7 @@ class SHAREDLOCK_API Client {
   Result<Lock> acquire_all(const std::vector<std::string>& names, const LockOptions& options = LockOptions());
   Result<Lease> lease(const std::string& key, const LeaseOptions& options = LeaseOptions());
 
-  // Ends each acquire that waits with `unavailable`, and each later one too.
+  // An acquire that waits ends with `unavailable`, and so does every later one.
   void stop_acquiring();
 
   // The same, answered by a call on the library's thread, which must not block.
@@ -112,7 +112,7 @@ class SHAREDLOCK_API Client {
   template <class Token>
   auto lease(const std::string& key, const LeaseOptions& options, Token&& token);
 
-  // Low-level calls, for programs that renew themselves and keep track of what they hold. They block. Renewals are sent
+  // Low-level calls, for programs that manage renewal and keep track of what they hold. They block. Renewals are sent
   // once: the next one is the repeat. When the outcome is `unavailable`, what may have been taken is given back before
   // they return, for two seconds at most; where that fails the message says so.
   Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));

@@ -16,7 +16,7 @@ struct AccessOptions {
   std::vector<std::string> allowed_origins = {};  // of pages that may change something, beside our own: `https://host`
 };
 
-// Admits callers or refuses them, and names them. Immutable, so safe to use from every thread.
+// Decides which callers are admitted, and as which owner. Immutable, so safe to use from every thread.
 class Access {
  public:
   explicit Access(AccessOptions options) : options_(std::move(options)) {}

@@ -97,7 +97,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   bool waits = asked->wait > std::chrono::nanoseconds(0);
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
-  if (crowded) asked->wait = {};  // what is free it gets all the same
+  if (crowded) asked->wait = {};  // a free key is granted all the same
   auto answer = co_await leases_.grant(*asked);
   if (!answer) {
     count(LeaseOperation::get_error, request);

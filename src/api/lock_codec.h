@@ -17,7 +17,7 @@ namespace sharedlock {
 inline constexpr std::string_view kTokenHeader = "X-Fencing-Token";
 inline constexpr std::string_view kLockTtlHeader = "X-Lock-Ttl";  // seconds
 
-// What is wrong with a request, in the words that LockServiceCentral's clients know, in its order.
+// What is wrong with a request, in the words and the order of LockServiceCentral.
 using ValidationErrors = std::vector<std::string>;
 
 struct LockBody {

@@ -25,7 +25,7 @@ http::Response store_problem(const Error& error, const http::Request& request, L
 // For a store that does not answer, or gives answers that can't be believed.
 inline constexpr std::string_view kStoreUnavailable = "Lock store unavailable";
 
-// For a request that would wait in line when the lines are full: 503 with Retry-After.
+// For a request that would wait in line when the limit of waiters is reached: 503 with Retry-After.
 inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in line";
 http::Response too_many_waiters();
 

@@ -48,7 +48,7 @@ class Backoff {
   std::chrono::milliseconds pause_{40};
 };
 
-// When to renew what was granted or renewed so: at a third of its ttl, a little earlier for some, so that what was
+// When to renew what was granted or renewed so: at a third of its ttl, or a little earlier at random, so that what was
 // taken together is not renewed together.
 inline TimePoint renewal_due(TimePoint sent, std::chrono::seconds ttl, std::uint64_t random) {
   auto third = BootClock::duration(ttl) / 3;

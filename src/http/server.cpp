@@ -28,7 +28,7 @@ namespace {
 // After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
-// The pause while as many connections beyond the limits are open as may be; deciding about one takes no time.
+// The pause while kBeyond connections beyond the limits are open; deciding about one takes no time.
 constexpr auto kDealPause = std::chrono::milliseconds(1);
 
 constexpr auto kLookAtMemory = std::chrono::seconds(1);

@@ -47,7 +47,7 @@ class KeptPlaces : public OnServer<Settings> {
   Asking back(const std::string& name, const std::string& instance) {
     return Asking(this->server(), "/v1/space/lock/" + name + "/acquire", asked(instance, 60, 10));
   }
-  // Clients that wait and are here, not those that are away.
+  // Waiting clients that are connected.
   std::int64_t here() {
     std::string text = this->ask("GET", "/metrics").body;
     return number_in(text.substr(text.find("\nshared_lock_lock_waiters ") + 26, 9));
@@ -78,7 +78,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsCutOffOrOutOfTimeComesBackToItsPlace) {
   EXPECT_EQ(fourth.answer().status, 200);
 }
 
-// Also when nobody has noticed that the older connection is dead.
+// Also when the server has not noticed that the older connection is dead.
 TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItIsNotTheOne) {
   ASSERT_EQ(this->change("older", "acquire", "instance-1").status, 200);
   Asking older = this->waiting("older", "instance-2");

@@ -257,7 +257,7 @@ TEST(WaitingAndTheEnd, AThousandWaitersAreAllSentElsewhere) {
   EXPECT_EQ(server.process().wait(), 0) << server.err();
 }
 
-// Each of the first comes to stand behind the one before; then all the others at once.
+// The waiters that get served join one by one, so that their order is known; then all the others at once.
 TEST(WaitingCrowd, IsServedInOrderAndLeavesNothingBehind) {
   constexpr std::size_t kWaiters = kFullSpeed ? 10'000 : 1'000;
   constexpr std::size_t kServed = kWaiters / 8;

@@ -38,7 +38,7 @@ std::string member(const std::string& request, const std::string& name) {
   return request.substr(at, request.find_first_of(",}", at) - at);
 }
 
-// What was asked for, in order; as a gateway's, or a server's, answer sees it.
+// The requests that a gateway or server got, in order.
 struct Asked {
   std::mutex mutex;
   std::vector<std::string> requests;
@@ -168,7 +168,7 @@ TEST(ClientWaiting, ARedirectIsRefusedAtOnceAndSaysWhereItLeads) {
   EXPECT_EQ(asked, 1);
 }
 
-// A server that stands still: it answers until silence() is called, and then nothing, to nobody.
+// A server that stands still: it answers until silence() is called, and not after that.
 class SilentServer {
  public:
   ~SilentServer() { ended_ = true; }

@@ -49,7 +49,7 @@ class EtcdData : public ::testing::Test {
   }
   Result<Ttl> keep_alive(LeaseId id) { return run_task(leases.keep_alive(id, clock.boot_now())); }
 
-  // A record as the Java service writes them, of somebody else, `expiry_in` from now.
+  // A record as the Java service writes them, of another holder, with an expiry `expiry_in` from now.
   std::string foreign_record(seconds duration, seconds expiry_in) const {
     auto expiry = std::chrono::floor<seconds>(clock.wall_now().time_since_epoch()) + expiry_in;
     return R"({"namespace":"space","lockName":")" + lock.name + R"(","owner":"somebody","instanceId":"theirs",)" +

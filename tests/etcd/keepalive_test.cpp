@@ -139,7 +139,7 @@ TEST_F(EtcdKeepaliveLooks, AfterAnOutageOfEtcdTheWatchSparesTheLookAgain) {
   (void)watched_lease("after");
 }
 
-// The member to which the watch leads is stopped: until it leads to another one, the others are asked.
+// The member that serves the watch is stopped: until another one serves it, keepalives ask the other members.
 TEST(EtcdKeepaliveCluster, SafetyR04_AWatchWhoseMemberIsStoppedIsNotBelieved) {
   EtcdServer etcd({.members = 3});
   std::size_t used = etcd.follower();

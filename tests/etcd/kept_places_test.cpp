@@ -106,7 +106,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerDiesComesBackToItsPlaceOnAnother) {
   EXPECT_TRUE(third.is_silent());
 }
 
-// So a rolling restart leaves everybody its place.
+// So every waiter keeps its place over a rolling restart.
 TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerEndsComesBackToItsPlaceOnAnother) {
   ASSERT_EQ(two.acquire("ended", "instance-1").status, 200);
   Asking second = waiting(one, "ended", "instance-2");

@@ -43,7 +43,7 @@ void check(const Framing& framing, const Talk& talk) {
   }
 }
 
-// What is wrong with two things at once may be refused for the one or the other: what had come when it was looked at.
+// A request with two faults may be refused for either: that depends on how much of it had come when it was parsed.
 bool alike(const Answer& a, const Answer& b) {
   bool both_refuse = a.closes && b.closes && a.status / 100 == 4 && b.status / 100 == 4;
   return a.status == b.status || both_refuse;

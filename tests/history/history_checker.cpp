@@ -67,14 +67,14 @@ struct Holding {
   Moment seen = kNever;         // it surely had begun
   Moment safe_until = kAlways;  // it does not end by its ttl before that
   Moment may_end = kAlways;     // it can't have ended before that
-  Moment surely_over = kNever;  // it can't be seen by what was asked after that
+  Moment surely_over = kNever;  // no request that was sent after that can see it
   Moment newer_seen = kNever;   // when a newer holding surely had begun
-  Moment others_seen = kNever;  // one that is surely not of the same holder
+  Moment others_seen = kNever;  // when a newer holding of surely another holder had begun
   std::vector<Promise> locked;  // lock API: what its grant and renewals promised, in the order of asking
   Operations evidence;          // answers that say that it is held
 };
 
-// A time in which somebody may hold the resource: after `asked`, and not for what is asked after `over`.
+// A time in which a client may hold the resource: after `asked`, and not for requests that are sent after `over`.
 struct MayHold {
   Moment asked;
   Moment over;
@@ -342,8 +342,8 @@ class ResourceCheck {
     }
   }
 
-  // Tries without an answer. Each surely holds nothing from the first answer, to what was asked after it was settled,
-  // that shows the resource free or has the token of its holder.
+  // Tries without an answer. A try surely holds nothing once a request that was sent after it was settled shows that
+  // the resource is free, or the token of its holder.
   std::vector<MayHold> open_tries() const {
     std::vector<MayHold> tries;
     for (const Operation* operation : operations_) {

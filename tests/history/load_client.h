@@ -20,7 +20,7 @@ struct KnownLease {
 // What the clients of one test share. Thread-safe.
 struct LoadShared {
   std::atomic<std::uint64_t> answers{0};
-  std::atomic<std::uint64_t> keys{0};    // for names that nobody used before
+  std::atomic<std::uint64_t> keys{0};    // for names that were not used before
   std::atomic<bool> server_ends{false};  // from now on a connection may break
   std::atomic<int> early_ends{0};        // connections that broke before that
 };

@@ -167,7 +167,7 @@ TEST(FullServer, SafetyR36_WhoWaitsTakesNoPlaceOfWhoHolds) {
   }
 }
 
-// Also where somebody allows so many to wait that no connection is left.
+// Also where the settings let so many clients wait that no connection is left.
 TEST(FullServer, SafetyR36_NotEvenWhereEveryConnectionWaits) {
   HeldAndWanted scene({{"SHARED_LOCK_MAX_CONNECTIONS", "8"}, {"SHARED_LOCK_MAX_WAITERS", "8"}});
   scene.expect_so_many_to_wait(8, 8);

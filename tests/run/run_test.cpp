@@ -211,7 +211,7 @@ TEST_F(RunTest, ASignalThatIsSentTwiceAtOnceReachesTheCommandOnce) {
   EXPECT_EQ(run.wait(), 0);
 }
 
-// On a machine that is busy the runner may hear of it much later than the others.
+// On a busy machine the runner may get a signal much later than the other processes.
 TEST_F(RunTest, ASignalThatTheRunnerHearsLateReachesTheCommandOnce) {
   std::string heard = commands.file("heard");
   Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; echo $$ > " +
@@ -320,7 +320,7 @@ TEST_F(RunTest, WithoutACommandItHoldsUntilASignal) {
   EXPECT_FALSE(is_held());
 }
 
-// Nobody reads its token.
+// The pipe that it writes its token to is full.
 TEST_F(RunTest, WithoutACommandASignalEndsItThoughItsOutputIsFull) {
   std::string pipe = commands.file("pipe");
   ProcessOptions options =
@@ -515,7 +515,7 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   EXPECT_FALSE(commands.exists("term"));
 }
 
-// A pipe that takes as much, and that nobody reads from.
+// A small pipe that nobody reads from; full, or still empty.
 class FullPipe {
  public:
   explicit FullPipe(bool is_full = true) {
@@ -545,7 +545,7 @@ TEST_F(RunTest, NobodyReadsItsMessages) {
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   ASSERT_EQ(force_release(), 200);
   EXPECT_EQ(run.wait(), 76);
-  // Longer than what is left to it.
+  // A message that is longer than the pipe has room for.
   FullPipe page(/*is_full=*/false);
   options = run_of({"demo", "--", std::string(20'000, 'x')});
   options.stderr_to = page.end();
@@ -675,7 +675,7 @@ TEST_F(RunTest, AWaitOutlastsItsCuts) {
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
 }
 
-// A gateway cuts the one that is first in line again and again; the other one has come later, and is never cut.
+// A gateway cuts off the first client in line again and again; the second one, without a gateway, does not pass it.
 TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsPlace) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -704,7 +704,7 @@ TEST_F(RunTest, AWallClockThatJumpsChangesNothing) {
   auto set_clock = [this](const std::string& offset) { std::ofstream(commands.file("clock")) << offset << '\n'; };
   set_clock("+0");
   ProcessOptions options = shell(commands.ticking("it"));
-  // What is preloaded before a sanitizer makes that refuse to start.
+  // A sanitizer refuses to start where another library is preloaded before it.
   if (kFullSpeed) options.environment["LD_PRELOAD"] = SHAREDLOCK_FAKETIME;
   options.environment["FAKETIME_TIMESTAMP_FILE"] = commands.file("clock");
   options.environment["FAKETIME_NO_CACHE"] = "1";
