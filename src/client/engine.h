@@ -45,9 +45,9 @@ class Engine {
   }
   void spawn(Task<void> task) { tasks_.spawn(executor(), std::move(task)); }
 
-  // Until it is granted and can be relied on, or the wait is over. If it is not granted, what may have been taken is
-  // given back: in the background, for as long as it could last; or at once, for two seconds at most, and where that
-  // fails the error says so.
+  // Until it is granted and can be relied on, or the wait is over. In the second case what may have been taken is given
+  // back: in the background, for as long as it could last; or at once, for two seconds at most, and where that fails
+  // the error says so.
   enum class GiveBack { in_background, at_once };
   Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait, GiveBack give_back);
   Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait, GiveBack give_back);

@@ -48,7 +48,7 @@ constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
 struct Doors {
   explicit Doors(const ServerOptions& options) : open(options.max_connections, options.max_connections_per_address) {}
 
-  // Where those of that kind are heard; null: they are admitted.
+  // The reserve for connections of that kind; null: they are admitted, and need none.
   Capacity* reserve_for(Connection::Kind kind) {
     if (kind == Connection::Kind::admitted) return nullptr;
     return kind == Connection::Kind::beyond_all ? &beyond_all : &beyond_address;
@@ -97,8 +97,8 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   co_return made;
 }
 
-// Where there is no room, one is made by closing a connection that waits for its peer. What is beyond a limit all the
-// same is heard in the reserve, where room is made likewise.
+// Where there is no room, some is made by closing a connection that waits for its peer. A connection that is beyond a
+// limit all the same gets a place in the reserve, where room is made likewise.
 Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
   using Kind = Connection::Kind;
   bool room = admission == Admission::admitted;
@@ -246,7 +246,7 @@ Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
   co_await pause_.async_wait(asio::redirect_error(use_task, woken));
 }
 
-// False: too many are being decided about, or heard beyond the limits; the socket is left as it is.
+// False: kBeyond connections beyond the limits are open already; the socket is left as it is.
 bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
