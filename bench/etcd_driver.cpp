@@ -1,5 +1,5 @@
-// What an etcd gives to those who use it as everybody does: one call for each step, straight over gRPC, without a
-// server of ours. script/bench holds the server against this, on the same etcd.
+// How fast etcd is for its usual clients: one call for each step, straight over gRPC, without a server of ours.
+// script/bench compares the server with this, on the same etcd.
 //
 // Usage: etcd_driver HOST:PORT WORKLOAD CONNECTIONS SECONDS
 //   WORKLOAD  txn        a lock by one transaction, put if absent, under a lease that is there: a fresh name each time

@@ -1,4 +1,4 @@
-"""What waiting in line costs: the time from one holder to the next, and what those take who only wait."""
+"""What waiting in line costs: the time from one holder to the next, and what clients take that only wait."""
 
 import json
 import os
@@ -70,7 +70,7 @@ def waiters(port):
 
 @contextmanager
 def line_of(ours, count):
-    """A holder, and `count` who stand in line behind it, in order."""
+    """A holder, and `count` waiters that stand in line behind it, in order."""
     allow_open_files(count)
     everyone = [Waiter(ours.port, f"holder-{number}") for number in range(count + 1)]
     try:
@@ -98,7 +98,7 @@ def stand(ours, newcomers):
 
 
 def hand_over(holder, poll, waiting):
-    """Ends the holding; who has the lock then, and how many seconds after the answer to the release."""
+    """Ends the holding; returns the next holder, and how many seconds after the release's answer it was granted."""
     holder.release()
     begun = time.perf_counter()
     ready = poll.poll(30)
@@ -182,7 +182,7 @@ def hand_over_row(setup, storage, count):
 
 
 def idle(setup, storage):
-    """Of those who only wait: percent of a core that all of them take, and bytes for each with its connection."""
+    """Of clients that only wait: percent of a core that all of them take, and bytes for each with its connection."""
     count = min(IDLE_WAITERS, setup.held)
     setup.say(f"{count:,} who wait on {storage}")
     with on(setup, storage) as (ours, _):
@@ -197,7 +197,7 @@ def idle(setup, storage):
 
 
 def waiting(setup):
-    """Rows for two tables: of hand-overs, and of those who only wait."""
+    """Rows for two tables: of hand-overs, and of clients that only wait."""
     rows = [hand_over_row(setup, storage, count) for storage in STORES for count in LINES]
     spent, sizes = zip(*(idle(setup, storage) for storage in STORES))
     who = f"{min(IDLE_WAITERS, setup.held):,} waiters"

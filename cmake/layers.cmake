@@ -11,7 +11,7 @@ target_compile_options(sharedlock_flags INTERFACE
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(sharedlock_flags INTERFACE
   # Asio would hand the frame of a coroutine any block that it has at hand, however small the frame and long its life:
-  # who waits in line would keep a sixth more memory.
+  # a request that waits in line would keep a sixth more memory.
   $<$<CONFIG:RelWithDebInfo>:BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING>
   BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8 BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)

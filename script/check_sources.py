@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the sources against the house rules that a compiler does not know: which folder may include what, sizes,
-names, and the constructs that are banned. Prints `file:line: message` for each violation and then exits with 1.
+names, constructs and words that are banned. Prints `file:line: message` for each violation and then exits with 1.
 
 Usage: check_sources.py [--root DIR] [--list]
   --root DIR   the tree to check, by default the checkout that this script is in
@@ -9,9 +9,11 @@ Usage: check_sources.py [--root DIR] [--list]
 
 import argparse
 import fnmatch
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path, PurePosixPath
 
 # --- the rules -------------------------------------------------------------------------------------------------------
@@ -65,6 +67,8 @@ MAY_DETACH = {
 }
 
 BANNED_NAME_WORDS = {"util", "utils", "common", "manager", "new", "old"}
+# A comment speaks of things: requests, callers, servers, entries.
+WORDS_OF_PERSONS = r"(?i)\b(?:who|whoever|whom|whomever|whose|he|his|him)\b"
 CPP_FOLDERS = ("src/", "tests/", "include/", "bench/")
 CPP_SUFFIXES = (".h", ".cpp")
 # The checker and its tests.
@@ -86,13 +90,80 @@ INCLUDE = re.compile(r"""^[ \t]*\#[ \t]*include[ \t]*(?:"(?P<ours>[^"\n]+)"|<(?P
 CONTROL = re.compile(r"\b(?:if|while|switch|for)\s*(?:constexpr\s*)?$")
 
 
+def blank(match):
+    """Of a match only blanks, so that every line and column stays where it was."""
+    return re.sub(r"[^\n]", " ", match.group())
+
+
 def blank_out_all_but_code(text):
-    """`text` with comments, strings and characters turned into blanks; every line and column stays where it was."""
-    return NOT_CODE.sub(lambda match: re.sub(r"[^\n]", " ", match.group()), text)
+    """`text` with comments, strings and characters turned into blanks."""
+    return NOT_CODE.sub(blank, text)
 
 
 def line_of(text, position):
     return text.count("\n", 0, position) + 1
+
+
+# --- reading comments: each yields (line number, comment) -------------------------------------------------------------
+
+# What can hold a `#` that begins no comment comes first.
+SHELL = re.compile(
+    r"""
+      \\.
+    | '[^']*' | \$'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*"
+    | (?<!<)<<-?[ \t]*(?P<q>['"]?)(?P<end>\w+)(?P=q)[^\n]*\n(?:[^\n]*\n)*?[ \t]*(?P=end)(?=\n|\Z)  # a here-document
+    | (?<![^\s;&|()])(?P<comment>\#[^\n]*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+CMAKE = re.compile(
+    r"""
+      \\.
+    | (?P<comment>\#\[(?P<c>=*)\[.*?\](?P=c)\] | \#[^\n]*)
+    | "(?:[^"\\]|\\.)*" | \[(?P<a>=*)\[.*?\](?P=a)\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def matched_comments(pattern, text):
+    for match in pattern.finditer(text):
+        if match.group("comment"):
+            yield line_of(text, match.start("comment")), match.group("comment")
+
+
+def cpp_comments(text):
+    for match in NOT_CODE.finditer(text):
+        if match.group().startswith(("//", "/*")):
+            yield line_of(text, match.start()), match.group()
+
+
+def python_comments(text):
+    """Comments, and the strings that are statements by themselves: docstrings."""
+    begins_statement = True
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT or (token.type == tokenize.STRING and begins_statement):
+                yield token.start[0], token.string
+            if token.type not in (tokenize.COMMENT, tokenize.NL):
+                begins_statement = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    except (tokenize.TokenError, SyntaxError):
+        return  # which Python itself complains about
+
+
+def comments_in(path, text):
+    """Of C++, Python, shell and CMake; of other files none."""
+    name = PurePosixPath(path).name
+    interpreter = text.split("\n", 1)[0] if text.startswith("#!") else ""
+    if name.endswith(CPP_SUFFIXES):
+        return cpp_comments(text)
+    if name == "CMakeLists.txt" or name.endswith((".cmake", ".cmake.in")):
+        return matched_comments(CMAKE, text)
+    if name.endswith(".py") or "python" in interpreter:
+        return python_comments(text)
+    if name.endswith(".sh") or re.search(r"sh\b", interpreter):
+        return matched_comments(SHELL, text)
+    return ()
 
 
 class Source:
@@ -238,6 +309,19 @@ def check_words(source):
         yield line, f"{word} is a path of one machine"
 
 
+def check_comments(source):
+    """Comment text alone, without URLs and quoted code."""
+    if source.path.startswith(HOLDS_WHAT_IS_BANNED):
+        return
+    for begin, comment in comments_in(source.path, source.text):
+        prose = re.sub(r"\w+://\S+|`[^`]*`", blank, comment)
+        for line, word in words(WORDS_OF_PERSONS, prose):
+            yield begin + line - 1, (
+                f"'{word}' in a comment: speak of things (the request, its caller, the holder) instead of persons, "
+                "with that, which or its"
+            )
+
+
 CPP_CHECKS = (
     check_layers,
     check_libraries,
@@ -246,7 +330,7 @@ CPP_CHECKS = (
     check_brace_after_co_await,
     check_banned_code,
 )
-FILE_CHECKS = (check_file_name, check_words, check_sleeps)
+FILE_CHECKS = (check_file_name, check_words, check_comments, check_sleeps)
 
 # --- the run ---------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ class SHAREDLOCK_API ClientOptions {
  public:
   explicit ClientOptions(
       std::string url = "http://127.0.0.1:8080");  // http or https, with a path where a proxy has one
-  ClientOptions& ca_file(std::string path);        // who signs the server's certificate; empty: the system's
+  ClientOptions& ca_file(std::string path);        // authorities for the server's certificate; empty: the system's
   // The bearer token of each request; called on our thread. Spaces and line ends around it, as files have them, do not
   // count, nor around the next one.
   ClientOptions& token(std::function<std::string()> provider);
@@ -30,8 +30,8 @@ class SHAREDLOCK_API ClientOptions {
   ClientOptions& attempt_timeout(std::chrono::milliseconds span);  // of one try without an answer: 2 s
   ClientOptions& request_timeout(std::chrono::milliseconds span);  // with all tries: 10 s
 
-  // Of looking up the server's name, connecting and the TLS handshake together: 5 s. What a try has no more time for
-  // goes on, for the next one.
+  // Of looking up the server's name, connecting and the TLS handshake together: 5 s. If a try is over sooner, this goes
+  // on for the next one.
   ClientOptions& connect_timeout(std::chrono::milliseconds span);
 
   // A wait in line is made of polls of at most so long: 50 s, less than what most gateways let an idle request live.
@@ -39,7 +39,7 @@ class SHAREDLOCK_API ClientOptions {
   ClientOptions& poll(std::chrono::seconds longest);
   // How long its place in line is kept between two polls: 10 s, which is the most that servers take; 0: not at all.
   ClientOptions& keep_place(std::chrono::seconds span);
-  // How long an acquire bears that no server answers: by default request_timeout(); kNeverGiveUp.
+  // How long an acquire goes on while no server answers: by default request_timeout(); kNeverGiveUp.
   ClientOptions& patience(std::chrono::milliseconds span);
 
   const std::string& url() const { return url_; }
@@ -67,7 +67,7 @@ class SHAREDLOCK_API ClientOptions {
 };
 
 // A shared-lock server, or several behind one address. Has one thread of its own, which ends when the client and all
-// that it gave are gone. Connections are kept and used again. Thread-safe.
+// that it returned are gone. Connections are kept and used again. Thread-safe.
 //
 // What has no answer is sent again, with jitter, until request_timeout() is over: every request is made so that a
 // repeat does no harm. Only then the outcome is Errc::unavailable; what an acquire may have taken meanwhile is released
@@ -82,8 +82,8 @@ class SHAREDLOCK_API Client {
   explicit Client(const ClientOptions& options);
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
-  // An acquire() that still waits ends with `unavailable`. With the last of what the client gave, or here when nothing
-  // is left of it, all ends within two seconds: what could not be released by then is left to its ttl. Not from a
+  // An acquire() that still waits ends with `unavailable`. Everything ends within two seconds, here or when the last
+  // object that the client returned is destroyed: what could not be released by then is left to its ttl. Not from a
   // callback.
   ~Client();
 
@@ -94,7 +94,7 @@ class SHAREDLOCK_API Client {
   Result<Lock> acquire_all(const std::vector<std::string>& names, const LockOptions& options = LockOptions());
   Result<Lease> lease(const std::string& key, const LeaseOptions& options = LeaseOptions());
 
-  // Whoever waits in an acquire is told `unavailable`, and so is who asks for one later.
+  // An acquire that waits ends with `unavailable`, and so does every later one.
   void stop_acquiring();
 
   // The same, answered by a call on the library's thread, which must not block.
@@ -112,12 +112,12 @@ class SHAREDLOCK_API Client {
   template <class Token>
   auto lease(const std::string& key, const LeaseOptions& options, Token&& token);
 
-  // The requests themselves, for who renews and remembers on his own. They block. Renewals are sent once: the next one
-  // is the repeat. What may have been taken when the outcome is `unavailable` is given back before they return, for two
-  // seconds at most; where that fails the message says so.
+  // Low-level calls, for programs that manage renewal and keep track of what they hold. They block. Renewals are sent
+  // once: the next one is the repeat. When the outcome is `unavailable`, what may have been taken is given back before
+  // they return, for two seconds at most; where that fails the message says so.
   Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));
   Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
-  // held_by_another: it is another's. It takes no longer than that; 0: it is repeated for request_timeout().
+  // held_by_another: another holds it. Takes no longer than `longest`; 0: it is repeated for request_timeout().
   Result<void> release_once(const Names& names, std::chrono::milliseconds longest = std::chrono::milliseconds(0));
   Result<LockState> get(const std::string& space, const std::string& name);
   Result<Verdict> verify(const std::string& space, const std::string& name, std::int64_t token);

@@ -30,7 +30,7 @@ struct Error {
 template <class T>
 using Result = boost::system::result<T, Error>;
 
-// An Error as an exception, for who prefers them.
+// An Error as an exception, for code that prefers exceptions.
 class SHAREDLOCK_API Failure : public std::runtime_error {
  public:
   explicit Failure(const Error& error);

@@ -11,8 +11,8 @@
 
 namespace sharedlock::client {
 
-// One lock, or several of one namespace, all or none, and who asks for them. Whoever knows the instance can act as the
-// holder: a fresh random one for each acquisition, see random_instance().
+// One lock, or several of one namespace, all or none, and the instance that asks for them. A client that knows the
+// instance can act as the holder: use a fresh random one for each acquisition, see random_instance().
 struct Names {
   std::string space = "default";  // the namespace
   std::vector<std::string> names;
@@ -30,7 +30,7 @@ struct Grant {
   BootClock::time_point sent;        // the sending of the request that was answered
 };
 
-// Who holds a lock.
+// A lock and its holder.
 struct LockState {
   bool held = false;
   std::string owner;

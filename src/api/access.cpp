@@ -43,8 +43,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-// Any of the names that the request had on its way here. A page of another site can't set these headers without asking
-// first, which nobody answers.
+// Any of the names that the request had on its way here. A page of another site can't set these headers without a
+// preflight request, which is never answered.
 bool is_at_a_name_of_ours(const PageOrigin& origin, const http::Request& request) {
   if (origin.is_at(request.header("Host").value_or(""))) return true;
   if (request.peer == nullptr || request.peer->proxies == nullptr) return false;
@@ -62,15 +62,15 @@ bool is_at_a_name_of_ours(const PageOrigin& origin, const http::Request& request
 }  // namespace
 
 // Every browser sends Origin with a changing request that a page made it send. Sec-Fetch-Site is its own word on where
-// that page is from, whatever a proxy makes of Host; it comes only where the address is https or of this machine. Who
-// is no browser sends neither: all headers are looked at once.
+// that page is from, whatever a proxy makes of Host; it comes only where the address is https or of this machine.
+// Other clients send neither: one pass over the headers finds both.
 bool Access::changes_from_another_site(const http::Request& request) const {
   if (request.method == http::Method::get || request.method == http::Method::head) return false;
   std::optional<std::string_view> site;
   std::optional<std::string_view> origin;
   for (const http::Header& header : request.headers) {
     if (http::equal_ignoring_case(header.name, "Sec-Fetch-Site")) {
-      if (site && *site != header.value) return true;  // no browser says two things
+      if (site && *site != header.value) return true;  // no browser contradicts itself
       site = header.value;
     } else if (http::equal_ignoring_case(header.name, "Origin")) {
       if (origin && *origin != header.value) return true;
@@ -121,7 +121,7 @@ std::optional<http::Response> Access::admit_administrator_to_leases(const http::
   return std::nullopt;
 }
 
-// Digests are compared, so that how long that takes says nothing about the token, nor about its length.
+// Digests are compared, so that the time this takes reveals neither the token nor its length.
 bool Access::is_administrator(const http::Request& request) const {
   auto sent = request.header("X-Admin-Token");
   if (options_.admin_token.empty() || !sent) return false;

@@ -16,7 +16,7 @@ struct AccessOptions {
   std::vector<std::string> allowed_origins = {};  // of pages that may change something, beside our own: `https://host`
 };
 
-// Who may call, and who the caller is. Immutable, so safe to use from every thread.
+// Decides which callers are admitted, and as which owner. Immutable, so safe to use from every thread.
 class Access {
  public:
   explicit Access(AccessOptions options) : options_(std::move(options)) {}
@@ -29,7 +29,7 @@ class Access {
   // be those of `Host` or, from a trusted proxy, of `X-Forwarded-Host`. Allowed origins are always let through.
   std::optional<http::Response> admit_to_leases(const http::Request& request) const;
 
-  // Only administrators, on top of either: 403 for everybody else. Whoever sends the token need not be known otherwise.
+  // Administrators only, on top of these checks: else 403. A caller with the token needs no other authentication.
   std::optional<http::Response> admit_administrator_to_locks(const http::Request& request) const;
   std::optional<http::Response> admit_administrator_to_leases(const http::Request& request) const;
 

@@ -97,7 +97,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
   bool waits = asked->wait > std::chrono::nanoseconds(0);
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
-  if (crowded) asked->wait = {};  // what is free it gets all the same
+  if (crowded) asked->wait = {};  // a free key is granted all the same
   auto answer = co_await leases_.grant(*asked);
   if (!answer) {
     count(LeaseOperation::get_error, request);
@@ -177,7 +177,7 @@ http::Response LeaseApi::failed(std::string_view what, const Error& error, const
   return plain(500, std::string(what));
 }
 
-// Who can't wait here.
+// For a request that can't wait here.
 http::Response LeaseApi::sent_elsewhere(std::string_view why, const http::Request& request) {
   count(LeaseOperation::get_error, request);
   http::Response response = plain(503, std::string(why));

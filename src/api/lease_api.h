@@ -16,7 +16,7 @@ namespace sharedlock {
 
 struct LeaseApiOptions {
   std::chrono::nanoseconds largest_ttl = std::chrono::hours(24);
-  bool expose_holder_lease_id = false;  // in a 202, as the original service does: whoever reads it can end the lease
+  bool expose_holder_lease_id = false;  // in a 202, as the original service does: with it any client can end the lease
 };
 
 // The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock; and what goes beyond it:
@@ -24,7 +24,7 @@ struct LeaseApiOptions {
 // routes.
 class LeaseApi {
  public:
-  // `waiters`: who may wait in line.
+  // `waiters` limits the requests that wait in line.
   LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, Capacity& waiters,
            LeaseMetrics& metrics, Clock& clock, Log& log)
       : options_(options),

@@ -18,7 +18,7 @@ namespace sharedlock {
 // Everything handed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
-  // `strict`: refusals say no more than those of LockServiceCentral do. `waiters`: who may wait in line.
+  // `strict`: refusals say no more than those of LockServiceCentral. `waiters` limits the requests that wait in line.
   LockApi(LockService& locks, const Access& access, Capacity& waiters, LockMetrics& metrics, Log& log, bool strict)
       : locks_(locks), access_(access), waiters_(waiters), metrics_(metrics), log_(log), strict_(strict) {}
 

@@ -13,11 +13,11 @@
 
 namespace sharedlock {
 
-// Headers of answers to acquire, renew and, but for the ttl, GET: strict answers say it there alone.
+// Headers of answers to acquire and renew; GET has the token's only. Strict answers have these values nowhere else.
 inline constexpr std::string_view kTokenHeader = "X-Fencing-Token";
 inline constexpr std::string_view kLockTtlHeader = "X-Lock-Ttl";  // seconds
 
-// What is wrong with a request, in the words that LockServiceCentral's clients know, in its order.
+// What is wrong with a request, in the words and the order of LockServiceCentral.
 using ValidationErrors = std::vector<std::string>;
 
 struct LockBody {
@@ -61,14 +61,14 @@ std::string validation_json(std::string_view message, const ValidationErrors& de
 // The answer to acquire and renew; the strict one has the members that LockServiceCentral's has, and no others.
 std::string to_json(const LockGrant& grant);
 std::string to_strict_json(const LockGrant& grant);
-// The refusal of an acquire, which says who is in the way, and of one that waited also how many were before it.
+// The refusal of an acquire: it names the holder; after a wait it also says how many were ahead in line.
 std::string to_json(const LockName& name, const Refused& refused);
-// The answer to GET: who holds the lock, if anybody does. Never the instance.
+// The answer to GET: the lock's holder, if there is one. Never the instance.
 std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, std::size_t waiters);
 std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& lock);
-// The answer to verify: whether that is the token of whoever holds the lock now.
+// The answer to verify: whether `asked` is the present holder's token.
 std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock);
-// For how long all locks of a set are safe.
+// How long all locks of a set are safe.
 Ttl ttl_of(const SetGrant& grant);
 // Of sets: {"success":true,"expiry":…,"ttl":…,"locks":[{"lockName":…,"fencingToken":…},…]}, where expiry and ttl are
 // those of the lock that ends first; {"success":true,"locks":[{"lockName":…},…]}; and

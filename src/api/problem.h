@@ -22,21 +22,21 @@ http::Response invalid_body(const ValidationErrors& errors);
 // unknown or the store has too much to do, 500 otherwise.
 http::Response store_problem(const Error& error, const http::Request& request, Log& log);
 
-// What is said where the store does not answer, or is not believed.
+// For a store that does not answer, or gives answers that can't be believed.
 inline constexpr std::string_view kStoreUnavailable = "Lock store unavailable";
 
-// For who would wait in line where as many wait as may: 503 and when to ask again.
+// For a request that would wait in line when the limit of waiters is reached: 503 with Retry-After.
 inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in line";
 http::Response too_many_waiters();
 
-// For who stops sending while it waits in line, which counts as hanging up, and reads on all the same.
+// For a client that ends its sending side while it waits in line, which counts as hanging up, but still reads.
 inline constexpr std::string_view kHungUp =
     "The client ended its side of the connection while it waited in line, and so it left the line";
 
-// For one whose waiting has ended since it can't go on here (draining, store_lost), with 503.
+// The text of a 503 when a wait can't go on at this server (draining, store_lost).
 std::string_view sent_elsewhere_because(WaitEnd end);
 
-// The lock API's answer to one whose waiting in line has ended without a decision: 400 (it hung up), 409 or 503.
+// The lock API's answer when a wait in line has ended without a decision: 400 (hung up), 409 (superseded) or 503.
 http::Response wait_problem(WaitEnd end);
 
 }  // namespace sharedlock

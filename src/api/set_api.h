@@ -15,7 +15,7 @@ namespace sharedlock {
 // Thread-safe. Everything handed in must outlive it, and it must outlive its routes.
 class SetApi {
  public:
-  // `waiters`: who may wait in line.
+  // `waiters` limits the requests that wait in line.
   SetApi(LockService& locks, const Access& access, Capacity& waiters, LockMetrics& metrics, Log& log)
       : locks_(locks), access_(access), waiters_(waiters), metrics_(metrics), log_(log) {}
 

@@ -29,7 +29,7 @@
 namespace sharedlock {
 
 // The whole server: every part by value, in the order in which each needs those before it, so that taking it down is
-// the reverse. Nobody else holds an App: each part is handed just what it uses.
+// the reverse. No part knows the App: each is handed just what it uses.
 class App {
  public:
   // `settings` must have passed refusal() of startup.h and come from fitted_to_machine(). The clock and the log must
@@ -49,7 +49,7 @@ class App {
     server_.close_after_answers();
   }
 
-  // Nobody waits any longer: those who do are told why, draining or store_lost, and to come again later.
+  // Ends all waits in line: they are answered with the reason, draining or store_lost, and asked to try again later.
   void end_waits(WaitEnd why);
 
   // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.

@@ -9,14 +9,14 @@
 namespace sharedlock {
 
 // How many connections may be open with so many file descriptors and I/O threads: all but a reserve, at most half of
-// them, for the store's files, the log, what the threads need, and those connections beyond the limits that are heard.
-// A store that gets no descriptor for a file takes no write any more, so connections must not have the last ones.
+// them, for the store's files, the log, what the threads need, and connections beyond the limits. A store that gets no
+// descriptor for a file accepts no more writes, so connections must not have the last ones.
 std::size_t connections_that_fit(std::size_t descriptors, std::size_t threads);
 
-// The settings with those limits that follow from others, where they were left to us: for each address half of all
-// connections (and 0, no limit, where all were allowed); half of the connections, or of the requests in flight, for
-// those who wait in line, so that as many are left for those who hold or come (R36); for what requests take an eighth
-// of `memory` (bytes), at most 256 MiB. max_connections must be set.
+// The settings with limits that follow from others filled in where they were not set: half of all connections for each
+// address (and 0, no limit, where all were allowed); half of the connections, or of the requests in flight, for
+// requests that wait in line, so that as many are left for holders and newcomers (R36); an eighth of `memory` (bytes)
+// for what requests take, at most 256 MiB. max_connections must be set.
 config::Settings with_derived_limits(config::Settings settings, std::uint64_t memory);
 
 // Raises the soft limit of open files to the hard one, and returns the settings with what this machine sets: the number

@@ -54,7 +54,7 @@ void hold_standard_streams() {
   if (fd > STDERR_FILENO) ::close(fd);
 }
 
-// The commands for who runs a server. They live as long as the program.
+// The commands for running a server. They live as long as the program.
 class ServerCommands {
  public:
   ServerCommands(CLI::App& program, char** argv) : argv_(argv) {
@@ -111,7 +111,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", kTitle);
   ServerCommands server(program, argv);
   std::vector<Command> commands = server.all();
-  // What `run` is to run is not for the parser to look at: it splits "[a,b]".
+  // The command that `run` is to run is kept from the parser, which splits "[a,b]".
   char** all = argv + argc;
   char** end = argc > 1 && std::string("run") == argv[1] ? std::find(argv, all, std::string("--")) : all;
   commands.push_back(add_run(program, std::vector<std::string>(std::min(end + 1, all), all)));

@@ -6,7 +6,7 @@
 
 namespace sharedlock {
 
-// A file, and the setting that named it in the words of whoever set it: for messages.
+// A file, and the setting that named it, as the user wrote it: for messages.
 struct PemFile {
   std::string setting;
   std::string path;
@@ -17,8 +17,8 @@ struct PemIdentity {
   std::string key;
 };
 
-// Read PEM files for TLS and look at them with OpenSSL, since what a bad one does later says nothing about it: the
-// connection just never comes. invalid_argument, with a sentence that names setting, file and fault: missing or
+// Read PEM files for TLS and check them with OpenSSL, since a bad one would give no error later: the connection would
+// just never come. invalid_argument, with a sentence that names setting, file and fault: missing or
 // unreadable, not a plain file, not PEM, expired or not good yet, a key that is encrypted or belongs to another
 // certificate.
 Result<std::string> read_authorities(const PemFile& file);

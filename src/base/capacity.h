@@ -5,7 +5,7 @@
 
 namespace sharedlock {
 
-// So many places and no more, of all threads together. Thread-safe.
+// A limited number of places, shared by all threads. Thread-safe.
 class Capacity {
  public:
   explicit Capacity(std::size_t limit) : limit_(limit) {}  // 0: no limit, and nothing is counted
@@ -18,7 +18,7 @@ class Capacity {
     return false;
   }
 
-  // Also beyond the limit, for one who takes the place of another that is about to leave.
+  // Enters even beyond the limit: takes over the place of another that is about to leave.
   void enter_instead() {
     if (limit_ > 0) count_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -32,7 +32,7 @@ class Capacity {
   std::atomic<std::size_t> count_ = 0;
 };
 
-// One place, where one is wanted and left, for as long as this lives.
+// Holds one place, if one is wanted and there is one left, for as long as this lives.
 class CapacityPlace {
  public:
   CapacityPlace(Capacity& of, bool wanted) : of_(wanted && of.enter() ? &of : nullptr) {}

@@ -27,7 +27,7 @@ class CgroupDirectory {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file) << text << '\n';
   }
-  // Of a process whose /proc/self/cgroup says `membership`.
+  // The files of a process with `membership` in its /proc/self/cgroup.
   CgroupFiles files(const std::string& membership) const { return {mount_, membership}; }
 
  private:

@@ -25,14 +25,14 @@ using Ttl = std::chrono::seconds;
 // `from` + `span`, but never past the end of the time line (9,000,000,000 s in nanoseconds nearly fill an int64).
 BootTime saturating_add(BootTime from, std::chrono::seconds span);
 
-// Until when an answer is of use to the caller. Passed down by value; whoever waits, waits no longer than this.
+// Until when an answer is of use to the caller. Passed down by value; no wait may last longer.
 struct Deadline {
   BootTime at;
 
   static constexpr Deadline never() { return {BootTime::max()}; }
 };
 
-// The source of all time in the server. Thread-safe. Must outlive whoever got a reference to it.
+// The source of all time in the server. Thread-safe. Must outlive every object that holds a reference to it.
 class Clock {
  public:
   virtual ~Clock() = default;
@@ -41,11 +41,11 @@ class Clock {
   virtual BootTime boot_now() const = 0;
 
   // The wall clock (UTC): for what people are shown and for the seconds that a lock record stores; never for deciding
-  // that somebody else's lock has ended.
+  // that another holder's lock has ended.
   virtual WallTime wall_now() const = 0;
 
   // Blocks on `wake`, with `lock` held by the caller, until `until` has come, `wake` is notified, or some time has
-  // passed: a caller loops and looks again. For background threads, never for an I/O thread.
+  // passed: call it in a loop that checks again. For background threads, never for an I/O thread.
   virtual void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& wake, BootTime until) = 0;
 };
 

@@ -9,10 +9,10 @@
 
 namespace sharedlock {
 
-// Which keys of a store were present when this server last heard of them: a hint and no more. Who is wrong about it
-// pays with a way to the store: a try for a key that is thought absent goes without a look first, one for a key that is
-// thought present looks, so that being refused again and again costs no write. Bounded: keys that share a place forget
-// each other. Thread-safe.
+// Which keys of a store were present when this server last heard of them: a hint and no more. A wrong hint costs one
+// more round trip to the store. An acquire of a key that is thought absent commits without reading first; one of a key
+// that is thought present reads first, so that repeated refusals cost no write. Bounded: keys that share a place
+// overwrite each other's hint. Thread-safe.
 class PresenceHints {
  public:
   bool is_present(std::string_view key) const { return place_of(key) == mark_of(key); }

@@ -12,7 +12,7 @@
 
 namespace sharedlock {
 
-// How long whoever has this deadline may wait, for timers: rounded up, and no more than a day.
+// How long a wait with this deadline may last, for timers: rounded up, and no more than a day.
 inline std::chrono::milliseconds time_left(const Clock& clock, Deadline deadline) {
   BootTime now = clock.boot_now();
   if (deadline.at <= now) return std::chrono::milliseconds(0);
@@ -20,8 +20,8 @@ inline std::chrono::milliseconds time_left(const Clock& clock, Deadline deadline
                                              std::chrono::hours(24));
 }
 
-// Lets one coroutine wait until others, on the same executor, have something for it. A signal raised before the wait is
-// not lost. Not thread-safe.
+// Lets one coroutine wait until others, on the same executor, raise the signal. A signal raised before the wait is not
+// lost. Not thread-safe.
 class Signal {
  public:
   explicit Signal(const Executor& executor) : timer_(executor) {}

@@ -8,9 +8,9 @@
 
 namespace sharedlock {
 
-// Owns background coroutines: each is spawned here, and whoever owns the group joins it before the things that the
-// coroutines use die. Thread-safe. An exception that escapes from a spawned task ends the process: nobody is there to
-// handle it.
+// Owns background coroutines: each is spawned here, and the group's owner joins it before it destroys the things that
+// the coroutines use. Thread-safe. An exception that escapes from a spawned task ends the process: nothing is left that
+// could handle it.
 class TaskGroup {
  public:
   TaskGroup() = default;
@@ -18,7 +18,7 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();  // joins
 
-  // Starts `task` on `executor`, whose io_context must run until the task has ended.
+  // Starts `task` on `executor`; its io_context must run until the task has ended.
   void spawn(Executor executor, Task<void> task);
 
   // Blocks until every task that was spawned has ended. Never on an I/O thread, which the tasks need.

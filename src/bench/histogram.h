@@ -8,8 +8,8 @@
 
 namespace sharedlock::bench {
 
-// How often each duration was seen, in buckets whose width grows with the duration: what it says is within 1 % of what
-// was recorded, from 1 ns to a day, in 42 KiB and without allocating. Not thread-safe: one per thread, added up at the
+// How often each duration was seen, in buckets that get wider with the duration: what it says is within 1 % of what was
+// recorded, from 1 ns to a day, in 42 KiB and without allocating. Not thread-safe: one per thread, added up at the
 // end.
 class Histogram {
  public:

@@ -7,21 +7,21 @@
 
 namespace sharedlock {
 
-// All processes below this one, as /proc shows them now: its children, theirs, and so on. Whoever it is a subreaper of
-// (prctl(2)) can't leave by a double fork or a session of its own.
+// All processes below this one, as /proc shows them now: its children, theirs, and so on. Where this one is a subreaper
+// (prctl(2)), none of them can leave by a double fork or a session of its own.
 std::vector<pid_t> descendants();
 
-// Whether /proc shows the processes of our own process namespace: else there is none, or one of others.
+// Whether /proc shows the processes of our own process namespace: else there is no /proc, or that of another namespace.
 bool sees_processes();
 
 // Whether one is the parent of the other, or the parent's parent, and so on, as /proc shows them now.
 bool is_above(pid_t ancestor, pid_t process);
 
-// Whether that signal has come to it and waits until it is no longer blocked.
+// Whether that signal is pending for the process, since it is blocked there.
 bool has_pending(pid_t process, int signal);
 
-// Whether a service manager that signals all processes of that one's control group, and of those below it, signals this
-// one as well. Where neither /proc nor the kernel tells: true.
+// Whether a service manager that signals all processes of the control group of `of`, and of the groups below it,
+// signals `process` as well. Where neither /proc nor the kernel tells: true.
 bool is_in_control_group_of(pid_t process, pid_t of);
 // The same by the texts of their /proc/PID/cgroup.
 bool is_in_control_group_of(std::string_view membership, std::string_view of);

@@ -16,7 +16,7 @@ namespace sharedlock {
 Guard::Guard(GuardedCommand command, OnLost on_lost) {
   // What is left of the command when its guard is killed becomes ours.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  // Where whoever started us ignores it, children end without a word.
+  // If our parent ignored it, so would we, and the kernel would not report the end of our children.
   ::signal(SIGCHLD, SIG_DFL);
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {

@@ -10,24 +10,24 @@
 
 namespace sharedlock {
 
-// A command that runs under a lock, and the small process that watches over it: it starts the command in a process
-// group of its own, and ends it in time whatever becomes of us, who speak to the lock service. It is forked before
-// there are threads, shares nothing with us but a socket, and waits for nothing but that, a timer on CLOCK_BOOTTIME and
-// its children. All descendants of the command are its own, also those that leave their group or session.
+// A command that runs under a lock, and the guard, a small process that watches over it: it starts the command in a
+// process group of its own, and ends it in time whatever becomes of the runner: us, the process that talks to the lock
+// service. The guard is forked before there are threads, shares only a socket with us, and waits only for that, a timer
+// on CLOCK_BOOTTIME and its children. It keeps all descendants of the command, also those that leave group or session.
 //
-// If it is killed itself, the kernel kills the command, and its descendants become ours.
+// If the guard is killed, the kernel kills the command, and the command's descendants become ours.
 
 // What the command is, and what ends it.
 struct GuardedCommand {
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  // added
-  bool leaves_descendants = false;                               // has ended when it has itself; they live on
+  bool leaves_descendants = false;                               // ends with its own process; descendants live on
 };
 
 enum class OnLost : std::uint8_t { terminate, kill, ignore };
 
-// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME. When a start comes after kill_at, nothing is
-// started, and the command has `ended` by the guard.
+// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME. A start that comes after kill_at starts nothing: the
+// command is reported as `ended` by the guard.
 struct GuardOrder {
   enum class Kind : std::uint8_t { start, deadline, signal, kill } kind = Kind::start;
   std::int32_t signal = 0;
@@ -44,7 +44,7 @@ struct GuardReport {
     left,    // the command has ended, what it started has not
     ended,   // nothing is left
   } kind = Kind::ended;
-  // ended: the guard began it, since the lock was lost or its time was over, however the command took its SIGTERM
+  // ended: the guard ended it, since the lock was lost or its time was over, whatever the command did on its SIGTERM
   bool by_guard = false;
   std::int32_t value = 0;  // errno, or the status as of waitpid(2)
 };
@@ -57,7 +57,7 @@ class Guard {
   Guard& operator=(const Guard&) = delete;
   ~Guard();  // tells it that we are gone, by the end of the socket
 
-  // From any thread; never blocks. An order that doesn't arrive is one to a guard that has died, or stands still.
+  // From any thread; never blocks. An order is dropped only if the guard has died, or stands still.
   void tell(const GuardOrder& order) const;
 
   // To be polled; then a report, or nothing: it has died.

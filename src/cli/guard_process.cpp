@@ -116,9 +116,9 @@ void GuardProcess::on_socket() {
   }
 }
 
-// A service manager sends its signal to all processes of a service: then the command has it already. That it was meant
-// for all is known by its coming here, too, from the same sender. While the command lives only a process above the
-// runner is waited for: pkill may mean runner and guard, and not the command.
+// A service manager sends its signal to all processes of a service: then the command has it already. The guard knows
+// that by getting the signal too, from the same sender. While the command lives, the guard waits for that only if the
+// sender is above the runner: pkill may mean runner and guard, and not the command.
 void GuardProcess::on_signal_order(const GuardOrder& order) {
   bool is_above_all = order.sender == 1 || order.sender == kOutside;
   bool may_be_for_all = is_above_all || (order.sender > 0 && is_above(order.sender, runner_));
@@ -189,8 +189,8 @@ void GuardProcess::start(const GuardOrder& order) {
   }
   group_ = pid_;
   ::setpgid(pid_, pid_);  // whichever of the two comes first: signals are for the group
-  // What was sent to all before there was a command has not reached it, whenever we hear of it; what is sent from now
-  // on has, and waits there until it goes on.
+  // A signal that was sent to all before there was a command has not reached it, even if we read it later; one sent
+  // from now on has, and is pending there until the command goes on.
   take_signals();
   signal_orders_.forget_unless([this](std::int32_t signal) { return has_pending(pid_, signal); });
   ::close(go[0]);
@@ -200,12 +200,12 @@ void GuardProcess::start(const GuardOrder& order) {
   arm();
 }
 
-// In the child, which has all signals blocked: what comes before it has the mask of the command waits for that.
+// In the child, which has all signals blocked: what comes before it has the mask of the command stays pending.
 void GuardProcess::become_command(const GuardOrder& order, int go, int failure) {
   char none = 0;
   [[maybe_unused]] auto nothing = ::read(go, &none, sizeof none);
-  // ^C and ^Z are then for it alone. Whoever runs in the background does not get the terminal of those in front. The
-  // pager behind a pipe keeps it, until the command asks for it.
+  // With the terminal, ^C and ^Z are for the command alone. In the background it does not get the terminal from the
+  // process group in front. The pager behind a pipe keeps it, until the command asks for it.
   bool has_terminal = ::tcgetpgrp(STDIN_FILENO) == runner_group_;
   bool behind_pipe = has_terminal && ::isatty(STDOUT_FILENO) == 0 && is_in_pipeline(runner_);
   if (has_terminal && !behind_pipe) pass_terminal(runner_group_, ::getpgrp());
@@ -222,7 +222,7 @@ void GuardProcess::become_command(const GuardOrder& order, int go, int failure) 
   ::_exit(EXIT_FAILURE);
 }
 
-// Not waited for in one place: a signal may stop or end the child before, or its file system may hang.
+// start() does not wait for this: a signal may stop or end the child first, or its file system may hang.
 void GuardProcess::on_exec() {
   int why = 0;
   ssize_t said = ::read(failure_, &why, sizeof why);
@@ -285,7 +285,7 @@ void GuardProcess::refuse_to_stop() const {
 }
 
 // A command in the background stops when it reads from the terminal; so does one that left it to the pager behind its
-// pipe. The shell that brings us to the front then tells nobody.
+// pipe. No signal tells us when the shell brings us to the front.
 void GuardProcess::offer_terminal() {
   if (::tcgetpgrp(STDIN_FILENO) != runner_group_) return;
   pass_terminal(runner_group_, group_);

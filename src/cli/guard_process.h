@@ -40,14 +40,14 @@ class GuardProcess {
   int socket_;
   const sigset_t before_;
   int timer_ = -1;
-  int signals_ = -1;  // signalfd: the end of children, and what else we get
+  int signals_ = -1;  // signalfd: the end of children, and other signals to the guard
   int failure_ = -1;  // a pipe, until the command is executed: ends then, or says why it is not
   pid_t pid_ = -1;    // of the command, while it runs
   pid_t group_ = -1;
   pid_t runner_ = -1;
   pid_t runner_group_ = -1;
   bool started_ = false;
-  bool alone_ = false;  // whoever gave orders is gone
+  bool alone_ = false;  // the runner is gone
   bool terminated_ = false;
   bool by_us_ = false;           // the command ends because we told it to
   bool wants_terminal_ = false;  // stopped for it

@@ -8,7 +8,7 @@
 
 namespace sharedlock {
 
-// Who sent a signal, where that is no process which we can see.
+// Senders of a signal that are no process that we can see.
 inline constexpr std::int32_t kKernel = 0;    // a terminal, say
 inline constexpr std::int32_t kOutside = -1;  // a process outside of our process namespace
 std::int32_t sender_of(const signalfd_siginfo& info);
@@ -17,8 +17,8 @@ std::int32_t sender_of(const signalfd_siginfo& info);
 // are nanoseconds, and never go back.
 //
 // A signal that was sent to all processes comes to the guard as well, from the same sender: then the command has it
-// already, and so has what that left behind. So each is held back for a while; a signal that was not sent to all is for
-// the command, or ends what it left behind.
+// already, and so have the processes that it left behind. So each signal is held back for a while. One that was not
+// sent to all is for the command, or ends what it left behind.
 class SignalOrders {
  public:
   struct Signal {
@@ -31,12 +31,12 @@ class SignalOrders {
     bool ends_rest;  // what the command left behind ends by it
   };
 
-  // The guard has got one itself. It counts for one order, for a second.
+  // The guard itself has got a signal. It matches one order, for a second.
   void got(Signal signal, std::int64_t now);
-  // Those that it got before there was a command do not count, but for those that the command has all the same.
+  // Forgets what the guard got before there was a command, except signals that the command has all the same.
   void forget_unless(const std::function<bool(std::int32_t number)>& command_has);
 
-  // The runner has got one. Where it can't be for all while the command lives, it is not held back.
+  // The runner has got a signal. While the command lives, one that can't be for all is not held back.
   void ordered(Signal signal, bool may_be_for_all, std::int64_t now);
 
   // `by`: the signal that ended it, or 0.

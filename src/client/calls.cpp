@@ -61,13 +61,13 @@ Error redirected(const HttpAnswer& answer) {
   return {Errc::refused, std::move(text)};
 }
 
-// A gateway between us and the server, which has lost patience or touch.
+// An answer of a gateway between us and the server, which waited too long for the server or lost it.
 bool is_from_gateway(int status) {
   constexpr int kCloudflaresTimeout = 524;
   return status == 408 || status == 502 || status == 504 || status == kCloudflaresTimeout;
 }
 
-// Of an answer that is not what was hoped for and has no meaning of its own.
+// Of an answer that is no success and has no meaning of its own.
 Error failure(const HttpAnswer& answer) {
   if (answer.status >= 300 && answer.status < 400) return redirected(answer);
   bool definite = answer.status >= 400 && answer.status < 500 && answer.status != 408 && answer.status != 429;
@@ -95,7 +95,7 @@ std::string text_in(const json::object& object, std::string_view name) {
   return member && member->is_string() ? std::string(member->get_string()) : std::string();
 }
 
-// Too much is more than any server grants, and than nanoseconds can count.
+// The limit is more than any server grants, and still fits into nanoseconds.
 bool makes_sense(std::int64_t ttl) {
   constexpr std::int64_t kLongest = 1'000'000'000;
   return ttl > 0 && ttl <= kLongest;
@@ -115,7 +115,7 @@ Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
       if (lock.is_object()) grant.tokens.push_back(number_in(lock.get_object(), "fencingToken"));
     }
   } else {
-    // Where the server is strict, token and ttl are in headers alone.
+    // A strict server has token and ttl in headers alone.
     grant.tokens.push_back(answer.token);
   }
   if (grant.tokens.size() != names.names.size() || !makes_sense(grant.ttl.count())) return garbage();
@@ -126,7 +126,7 @@ HttpRequest lease_post(std::string target, std::int64_t id) {
   return {.method = "POST", .target = std::move(target), .body = std::to_string(id)};
 }
 
-// Of a refusal, which says who is in the way; of several locks, which of them.
+// Of a refusal: it names the holder, and of several locks those that are in the way.
 Error held_by_another(const HttpAnswer& answer) {
   std::string text = "held by ";
   auto object = object_of(answer);

@@ -19,7 +19,7 @@
 namespace sharedlock::client {
 
 // What runs on the library's thread: requests with their repeats, and the keepers. Shared by a Client and all that it
-// gave; gone when the last of them is, wherever that is. Blocking calls may come from any thread but its own.
+// returned; destroyed with the last of them, on that one's thread. Blocking calls may come from any thread but its own.
 class Engine {
  public:
   explicit Engine(const ClientOptions& options);  // throws Failure, as Client does
@@ -45,15 +45,15 @@ class Engine {
   }
   void spawn(Task<void> task) { tasks_.spawn(executor(), std::move(task)); }
 
-  // Until it is granted and can be relied on, or the wait is over. What may have been taken otherwise is given back: in
-  // the background, as long as it could last; or at once, for two seconds at most, and where that fails the error says
-  // so.
+  // Until it is granted and can be relied on, or the wait is over. In the second case what may have been taken is given
+  // back: in the background, for as long as it could last; or at once, for two seconds at most, and where that fails
+  // the error says so.
   enum class GiveBack { in_background, at_once };
   Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait, GiveBack give_back);
   Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait, GiveBack give_back);
 
-  // A request that is repeated until it has a definite answer, or that time is over: then there is no further one, and
-  // what is under way goes on no longer than to the end.
+  // A request is repeated until it has a definite answer, or `last_try` has passed: then it is not sent again, and a
+  // try that is under way goes on until `end` at most.
   struct Times {
     TimePoint last_try;
     TimePoint end = TimePoint::max();
@@ -74,7 +74,7 @@ class Engine {
   Upkeep upkeep_of(const Names& names, std::chrono::seconds ttl);
   Upkeep upkeep_of(std::int64_t lease, std::chrono::seconds ttl);
 
-  // Who waits for something is told `unavailable`, and nothing is acquired any more.
+  // Calls that wait for something end with `unavailable`, and nothing is acquired any more.
   void stop_acquiring();
 
  private:

@@ -16,7 +16,7 @@
 
 namespace sharedlock::client {
 
-// That something is held: for so long, counted from then.
+// Something is held: for `ttl`, counted from `sent`.
 struct Renewal {
   std::chrono::seconds ttl{};
   TimePoint sent;
@@ -30,8 +30,8 @@ struct Upkeep {
   std::chrono::milliseconds attempt_timeout{};
 };
 
-// Renews what is held until it is lost or given up, and tells who wants to know. Runs on one executor; what others may
-// call is marked. `alarms` must outlive it.
+// Renews what is held until it is lost or given up, and reports the end to its callbacks. Runs on one executor; what
+// other threads may call is marked. `alarms` must outlive it.
 class Keeper final : public Alarms::Target {
  public:
   Keeper(const Executor& executor, Alarms& alarms, Upkeep upkeep, Renewal first);

@@ -16,17 +16,17 @@ inline BootClock::duration margin_of(std::chrono::seconds ttl) {
   return std::min<BootClock::duration>(BootClock::duration(ttl) / 10, std::chrono::seconds(1));
 }
 
-// Until when one is safe who was granted or renewed for `ttl` by the answer to what was sent then.
+// Until when a holder is safe that was granted a lock or renewed it for `ttl` by a request sent at `sent`.
 inline TimePoint safe_until(TimePoint sent, std::chrono::seconds ttl) {
   return sent + ttl - margin_of(ttl);
 }
 
-// After a renewal without an answer: it may have come to pass, and then counts for no more than was asked for.
+// After a renewal without an answer: it may have been done, and then counts for no more than was asked for.
 inline TimePoint safe_after_unknown(TimePoint safe, TimePoint sent, std::chrono::seconds asked) {
   return std::min(safe, safe_until(sent, asked));
 }
 
-// A grant whose answer took so long says too little: it counts only after one renewal.
+// False where the answer to a grant took so long that it promises too little: it counts only after one renewal.
 inline bool counts_at_once(TimePoint sent, std::chrono::seconds ttl, TimePoint now) {
   return (now - sent) * 4 <= BootClock::duration(ttl);
 }
@@ -48,7 +48,7 @@ class Backoff {
   std::chrono::milliseconds pause_{40};
 };
 
-// When to renew what was granted or renewed so: at a third of its ttl, a little earlier for some, so that what was
+// When to renew what was granted or renewed so: at a third of its ttl, or a little earlier at random, so that what was
 // taken together is not renewed together.
 inline TimePoint renewal_due(TimePoint sent, std::chrono::seconds ttl, std::uint64_t random) {
   auto third = BootClock::duration(ttl) / 3;

@@ -7,8 +7,8 @@
 
 namespace sharedlock::config {
 
-// Settings of Spring Boot, under which LockServiceCentral runs, that decide who can reach a server, or how safely, and
-// that this server does not have. To skip one would open what was closed, so each stops the start.
+// Settings of Spring Boot, under which LockServiceCentral runs, that decide which clients can reach a server, or how
+// safely, and that this server does not have. To skip one would open what was closed, so each stops the start.
 
 // Something given under a name that is none of ours.
 struct Foreign {
@@ -32,7 +32,7 @@ std::string spring_form(std::string_view variable);
 // Set by Kubernetes for a Service: SERVER_SSL_PORT=tcp://10.0.0.1:8080, SERVER_SSL_SERVICE_HOST=10.0.0.1.
 bool is_of_a_service(std::string_view variable, std::string_view value);
 
-// True for the name of a YAML file, whose nested keys a reader of properties would skip.
+// True for the name of a YAML file: a reader of properties would skip its nested keys.
 bool is_yaml(std::string_view file_name);
 
 }  // namespace sharedlock::config

@@ -26,7 +26,7 @@ struct Case {
   const char* instead;
 };
 
-// What decides under Spring Boot who can reach a server, or how safely.
+// Settings that decide under Spring Boot which clients can reach a server, or how safely.
 TEST(Guards, EachStopsTheStartAndSaysWhatToSetInstead) {
   const Case cases[] = {{"server.ssl.key-store", "shared-lock.server.address=127.0.0.1"},
                         {"server.ssl.enabled", "a proxy that ends TLS"},

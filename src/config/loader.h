@@ -13,7 +13,7 @@ namespace sharedlock::config {
 // Where a value can come from; a later one wins over an earlier one.
 enum class Source { defaults, file, environment, flag };
 
-// Where a value did come from, in the words of whoever set it: "--port", "SHARED_LOCK_SERVER_PORT",
+// Where a value came from, named as the user wrote it: "--port", "SHARED_LOCK_SERVER_PORT",
 // "shared-lock.properties:3: server.port"; empty for a default.
 struct Origin {
   Source source = Source::defaults;
@@ -25,7 +25,7 @@ struct FileText {
   std::string text;
 };
 
-// All that is looked at: nothing is read from the process's environment or from disk.
+// All input of load(): nothing is read from the process's environment or from disk.
 struct LoadInput {
   std::map<std::string, std::string> flags;        // by Option::flag, without the dashes
   std::map<std::string, std::string> environment;  // all of it; names that are not ours don't matter

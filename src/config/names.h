@@ -12,7 +12,7 @@ std::string uniform(std::string_view name);
 
 // Adds the environment names that follow from the option's first property, as Spring Boot would bind them: its letters
 // in upper case with `_` for each dot, and once more with `_` between words (LOCKER_ETCD_REQUESTTIMEOUTMS and
-// LOCKER_ETCD_REQUEST_TIMEOUT_MS). Not for `server.port`, whose SERVER_PORT is too common a name to be meant for us,
+// LOCKER_ETCD_REQUEST_TIMEOUT_MS). Not for `server.port`, since SERVER_PORT is too common a name to be meant for us,
 // and not below `shared-lock.`, where the table has SHARED_LOCK_ names already.
 void add_environment_names(Option& option);
 

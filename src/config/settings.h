@@ -16,7 +16,7 @@ enum class StorageType { etcd, embedded, memory };
 // Whether the lease API asks for the same authentication as the lock API.
 enum class LeaseAuthentication { inherit, off };
 
-// What the leases of the lease API are in etcd: entries that share etcd's leases with others, or one of those each.
+// What a lease of the lease API is in etcd: an entry that shares a lease of etcd with others, or has one of its own.
 enum class EtcdLeaseKind { shared, own };
 
 // The path of a PEM file. One that was set must exist; the default counts only if the file does.
@@ -78,7 +78,7 @@ struct Settings {
   std::uint64_t token_base = 0;
   bool strict_compatibility = false;
 
-  // Who may do what.
+  // Access.
   bool authentication_disabled = false;
   LeaseAuthentication lease_authentication = LeaseAuthentication::inherit;
   std::string jwt_issuer;                   // empty: not checked

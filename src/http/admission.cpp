@@ -7,10 +7,10 @@ namespace sharedlock::http {
 
 namespace {
 
-// Longer than anybody waits, and short enough that now + this is a time.
+// Longer than any wait, and short enough that now + this does not overflow.
 constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
 
-// No IPv6 network with clients begins with as many zeroes as an IPv4 address gets here.
+// An IPv4 address gets 32 leading zero bits here; no IPv6 network with clients has as many.
 std::uint64_t key_of(const Address& address) {
   if (address.is_v4()) return address.to_v4().to_uint();
   std::uint64_t key = 0;
@@ -41,7 +41,7 @@ void OpenCount::set_accepting(bool accepting) {
 
 Admission OpenCount::add(const Peer& peer) {
   std::scoped_lock lock(mutex_);
-  // Before the limit of all: for whoever has too many, nobody else's connection is closed.
+  // Before the overall limit: a client with too many connections must not get another client's connection closed.
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
     return beyond(Admission::too_many_from_address);
   }

@@ -15,18 +15,18 @@ namespace sharedlock::http {
 
 enum class Admission { admitted, too_many, too_many_from_address, dropped };
 
-// How many connections beyond the limits may be open at a time, be it for the moment in which it is decided what
-// becomes of them: each takes a descriptor, and there must be an end. More than are heard, or nothing would be decided.
+// How many connections beyond the limits may be open at a time, with those that are still being decided about: each
+// takes a file descriptor. Must be more than the reserves hold, or there would be no room to decide about a new one.
 inline constexpr std::size_t kBeyond = 64;
 
-// How many of them are heard, in case they come for a lock that is held or ask for our health: those beyond the limit
-// of all, and those beyond the limit for their address.
+// How many of them are read from, in case they renew or release a held lock or check health: connections beyond the
+// overall limit, and connections beyond the limit for their address.
 inline constexpr std::size_t kReserve = 32;
 inline constexpr std::size_t kReserveByAddress = 16;
 static_assert(kReserve + kReserveByAddress < kBeyond);
 
-// How many connections come from where: an IPv4 address, or the 64 bits of an IPv6 network, since whoever has one IPv6
-// address has the others of that network too. Not thread-safe.
+// Counts connections by source: an IPv4 address, or the 64 bits of an IPv6 network, since a client with one address of
+// such a network has the others too. Not thread-safe.
 class AddressCounts {
  public:
   // False, with nothing counted, when there are `limit` already.
@@ -38,12 +38,12 @@ class AddressCounts {
   boost::unordered_flat_map<std::uint64_t, std::size_t> counts_;
 };
 
-// Decides which connections get in, and knows how many are open: those beyond the limits, which are heard in the
-// reserve or closed, don't count against them, or clients that were refused would keep out others. It is what
-// Server::drain() waits for. Thread-safe.
+// Decides which connections are admitted, and counts the open ones. Connections beyond a limit, which get a place in
+// the reserve or are closed, don't count against the limits, or refused clients would keep out others. Server::drain()
+// waits on it. Thread-safe.
 class OpenCount {
  public:
-  // Zero is no limit. Some peers are exempt from the one for each address, see Peer.
+  // Zero is no limit. Some peers are exempt from the limit for each address, see Peer.
   OpenCount(std::size_t limit, std::size_t limit_per_address) : limit_(limit), limit_per_address_(limit_per_address) {}
 
   // Before and after the time in which new connections may come.
@@ -54,11 +54,11 @@ class OpenCount {
   Admission add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 
-  // For one that was too many, when another connection has been closed for it, which is to be removed as ever:
-  // admitted, or too_many_from_address.
+  // For a connection that was `too_many`, after another one has been closed to make room (and is still to be removed as
+  // usual): admitted, or too_many_from_address.
   Admission admit_instead(const Peer& peer);
 
-  // One of them, in between, has had its last answer.
+  // A connection has had its last answer; to be called once for each, before remove().
   void answered();
 
   std::size_t admitted() const;
@@ -66,7 +66,7 @@ class OpenCount {
   // How many were admitted at most at a time since this was last asked.
   std::size_t take_most_admitted();
 
-  // Two times an end is waited for: nobody waits for an answer, and no connection is open. False when it did not come.
+  // Wait until no connection awaits an answer, or until none is open. False when that did not come about in time.
   bool wait_for_answers(std::chrono::nanoseconds within);
   bool wait_for_none(std::chrono::nanoseconds within);
 
@@ -88,7 +88,7 @@ class OpenCount {
   bool accepting_ = false;
 };
 
-// The requests that handlers are at work on, of all I/O threads: those of newcomers and those of holders count apart.
+// The requests in flight in handlers, over all I/O threads: those of newcomers and those of holders count apart.
 // Thread-safe.
 class InFlight {
  public:

@@ -1,4 +1,4 @@
-// Who is let in: limits on connections, for each address, and on requests in flight.
+// What is admitted: limits on connections, on connections for each address, and on requests in flight.
 #include "http/admission.h"
 
 #include <gtest/gtest.h>
@@ -71,7 +71,7 @@ TEST(Admission, TrustedProxiesMayHaveManyConnections) {
   EXPECT_EQ(second.request("GET", "/hello").status, 429);
 }
 
-// Or who has too many could have the connections of others closed.
+// Otherwise a client with too many connections could get those of others closed.
 TEST(Admission, TheLimitForEachAddressComesFirst) {
   TestServer server([](ServerOptions& options) { options.max_connections = options.max_connections_per_address = 1; });
   TestClient first(server.port());

@@ -49,7 +49,7 @@ struct Peer {
   std::string text() const;  // "192.0.2.1:4711", "[2001:db8::1]:4711"
 };
 
-// Who sent a request, as far as can be known.
+// The sender of a request, as far as it can be known.
 struct Client {
   Address address;
   // Something stands between: the peer is a trusted proxy, or the request says that it was forwarded.

@@ -1,4 +1,4 @@
-// Who a request comes from, as far as its connection and its headers tell.
+// The address that a request comes from, as far as its connection and its headers tell.
 #include "http/client_address.h"
 
 #include <gtest/gtest.h>

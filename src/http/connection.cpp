@@ -164,13 +164,13 @@ Task<void> Connection::linger() {
 }
 
 void Connection::on_hang_up(std::function<void()> told) {
-  input_.rest();  // who waits for long should cost little
+  input_.rest();  // a long wait should hold little memory
   notice_who_vanishes(socket_);
   hang_up_ = std::make_shared<HangUp>(this, std::move(told));
   watch_for_hang_up();
 }
 
-// Bytes that nobody reads would make the socket readable for ever: where there are some, it is looked at now and then.
+// Unread bytes would keep the socket readable for ever: while there are some, it is looked at in intervals instead.
 void Connection::watch_for_hang_up() {
   socket_.async_wait(Socket::wait_read, [watched = hang_up_](error_code failed) {
     if (!watched->connection) return;
@@ -238,8 +238,8 @@ bool Connection::can_make_room() const {
   return socket_.available(failed) == 0 && !failed;
 }
 
-// Those that never had an answer go first, so that clients which did go on are not pushed out by some that only
-// connect; then those whose time is up soonest anyway.
+// Connections that never had an answer go first, so that clients that send requests are not pushed out by ones that
+// only connect; then those that have waited longest, since their time is up soonest.
 bool Connection::makes_room_before(const Connection& other) const {
   if (served_ != other.served_) return other.served_;
   return since_ < other.since_;

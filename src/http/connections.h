@@ -10,8 +10,8 @@
 
 namespace sharedlock::http {
 
-// The open connections of one I/O thread: sees to their deadlines, and reaches them all for drain and stop. Everything
-// happens on that thread, from construction's end on; outlives the connections and the task watch_deadlines().
+// The open connections of one I/O thread: enforces their deadlines, and drains or stops them all. Once constructed it
+// is used on that thread only. Must outlive the connections and the task watch_deadlines().
 class Connections {
  public:
   Connections(Executor executor, Clock& clock);
@@ -23,10 +23,10 @@ class Connections {
   // Until stop().
   Task<void> watch_deadlines();
 
-  // Tasks, so that another thread can have them run here.
-  // Idle connections are closed, and every other one when it becomes idle; but one that has had no request yet, also
-  // one that comes later, has until `grace` from now to send it: its client may not know that it should send it
-  // elsewhere. Whoever sends a request or reads an answer, slowly, has until `patience` from now to come to its end.
+  // These three are tasks, so that another thread can have them run on this one.
+  // Closes idle connections, and every other one when it becomes idle. A connection that has had no request yet, also
+  // one accepted later, has until `grace` from now to send it: its client may not know that it should go elsewhere.
+  // A request that is slowly sent, or an answer that is slowly read, has until `patience` from now to complete.
   Task<void> drain(std::chrono::nanoseconds grace, std::chrono::nanoseconds patience);
   Task<void> close_after_answers();
   Task<void> stop();  // all are closed at once, also those that come later
@@ -35,16 +35,16 @@ class Connections {
   bool closing_after_answers() const { return closing_after_answers_; }  // while draining too
   bool stopped() const { return stopped_; }
 
-  // Closes one that waits for its peer, see Connection::can_make_room(), so that another can come: of up to 64 that
-  // could go the first to go, see Connection::makes_room_before(). False when there was none.
+  // Makes room for another connection by closing one that waits for its peer (Connection::can_make_room()): of up to 64
+  // such connections the first by Connection::makes_room_before(). False when there was none.
   bool make_room(Connection::Kind kind);
 
-  // Ends the oldest request that has not all come and takes much memory, but for that of `larger`, of up to 64 such
-  // requests: what grows now may be as well meant as any, and one that has taken long is less likely to come to its
-  // end. False when there was none.
+  // Ends an incomplete request that takes much memory: the oldest of up to 64 such requests, that of `larger` excepted.
+  // A request that grows now may be as legitimate as any, and one that has taken long is less likely to complete.
+  // False when there was none.
   bool cut_off_one(const Connection& larger);
 
-  // For Connection. It leaves by itself.
+  // For Connection, which unlinks itself when it is destroyed.
   void add(Connection& connection);
   BootTime now() const { return clock_.boot_now(); }
   BootTime after(std::chrono::nanoseconds timeout, BootTime now);  // the deadline that lies so far ahead

@@ -1,4 +1,4 @@
-// The graceful end of a server: who is still served, who is not, and how long that takes.
+// The graceful end of a server: which clients are still served, which are not, and how long that takes.
 #include <gtest/gtest.h>
 
 #include <boost/asio/post.hpp>

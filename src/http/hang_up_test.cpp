@@ -1,4 +1,4 @@
-// Who hangs up while a handler works is noticed, and what was made for him is undone.
+// A client that hangs up while a handler works is noticed, and what was made for it is undone.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -103,8 +103,8 @@ TEST(HangUp, IsWhatAServerThatStopsSays) {
   EXPECT_EQ(waiting.server.gate.hung_up, 1);
 }
 
-// Whatever the moment: either all of the answer was handed over, or it was undone; and never handed over to who was
-// seen gone before.
+// Whatever the moment: either all of the answer was handed over, or it was undone; and it was never handed over after
+// the hang-up had been seen.
 TEST(HangUp, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
   TestServer server;
   std::mt19937 random(7);

@@ -88,7 +88,7 @@ TEST(HttpMetrics, HeadIsAMethodOfItsOwnOfTheSameRoute) {
   EXPECT_THAT(text, Not(HasSubstr("GET")));
 }
 
-// 431 is of a request whose header was never complete.
+// 431 answers a request with a header that was never complete.
 TEST(HttpMetrics, SessionsCountEveryAnswer) {
   TestServer server([](ServerOptions& options) { options.header_limit = 1024; });
   {

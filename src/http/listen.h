@@ -17,9 +17,9 @@ using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 // the kernel choose. On failure `acceptor` is closed, and the error (invalid_argument) is a sentence with the address.
 Result<std::uint16_t> listen(Acceptor& acceptor, const std::string& address, std::uint16_t port);
 
-// From now on the kernel ignores who begins to connect; handshakes that have begun still end, and can be accepted. So
-// a socket that is closed a little later resets nobody's connection. Who was ignored tries again after a second, by
-// itself. False, with nothing changed, when the kernel does not want to.
+// From now on the kernel ignores new handshakes; those that have begun still complete, and can be accepted. So closing
+// the socket a little later resets no connection. The kernel of a client that was ignored tries again after a second,
+// by itself. False, with nothing changed, when our kernel refuses.
 bool ignore_new_handshakes(Acceptor& acceptor);
 
 }  // namespace sharedlock::http

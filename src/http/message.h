@@ -24,12 +24,12 @@ struct Header {
   std::string_view value;  // without the white space around it
 };
 
-// Who waits for the answer, for handlers that work for long.
+// The client that waits for the answer, for handlers that take long.
 class Caller {
  public:
-  // Has `told` called as soon as nobody waits any more: the peer has closed the connection, or its sending side, or has
-  // vanished (within 20 s), or the server stops. Once, on the session's thread, and never after the handler has ended;
-  // maybe before this returns.
+  // Has `told` called as soon as it waits no longer: the peer has closed the connection, or its sending side, or has
+  // vanished (noticed within 20 s), or the server stops. Once, on the session's thread, and never after the handler has
+  // ended; maybe before this returns.
   virtual void on_hang_up(std::function<void()> told) = 0;
 
  protected:
@@ -47,7 +47,7 @@ struct Request {
   std::string_view body;                // whole, of any transfer coding; empty while Route::admit looks at it
   std::string_view id;                  // what goes out as X-Request-Id
   BootTime received;                    // when the server began to handle it: its header was complete
-  const Peer* peer = nullptr;           // who is connected; for client_of() of client_address.h
+  const Peer* peer = nullptr;           // the other end of the connection; for client_of() of client_address.h
   Caller* caller = nullptr;
 
   // The value of the first header of that name (compared without regard to case), if there is one.

@@ -21,8 +21,8 @@ using Handler = std::function<Task<Response>(const Request&)>;
 // hold a slash or a NUL, which no handler sees. Must not block.
 using Admit = std::function<std::optional<Response>(const Request&)>;
 
-// For whom a route is. Each kind has a limit of requests in flight of its own, so that those who wait or want to come
-// in can't keep those out who hold a lock (R36).
+// The kind of client that a route serves. Each kind has its own limit of requests in flight, so that clients that want
+// a lock or wait for one can't keep out those that hold one (R36).
 enum class Priority {
   newcomers,  // everybody
   holders,    // renewing, releasing, and what else goes on with a lock that is held
@@ -65,7 +65,7 @@ class Router {
  public:
   explicit Router(std::vector<Route> routes);
 
-  // `target` as it stands in the request line: origin form, or absolute form (whose scheme and host are ignored).
+  // `target` as it stands in the request line: origin form, or absolute form (scheme and host are ignored).
   // HEAD is served by the route for GET. Answers on its own: a malformed target or percent-encoding: 400; no such path
   // (also one with an empty segment): 404; a path that has other methods: 405 with Allow. An encoded slash or NUL in a
   // parameter is for the caller to refuse, see Match::bad_path, since 401 and 403 come before it. Where two patterns

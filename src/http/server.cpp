@@ -28,27 +28,27 @@ namespace {
 // After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
-// Where more come at once than it can be decided about; that takes no time.
+// The pause while kBeyond connections beyond the limits are open; deciding about one takes no time.
 constexpr auto kDealPause = std::chrono::milliseconds(1);
 
 constexpr auto kLookAtMemory = std::chrono::seconds(1);
 constexpr std::size_t kConnectionBytes = 8 * 1024;  // about what one takes
 
-// A handshake that has begun when a drain begins has so long to end: a round trip nearby.
+// How long a handshake that is under way when a drain begins has to complete: a round trip nearby.
 constexpr auto kHandshake = std::chrono::milliseconds(20);
 
-// A connection that has not had its first request when a drain begins has so long to send it.
+// How long a connection that has not had its first request when a drain begins has to send it.
 constexpr std::chrono::nanoseconds kGrace = std::chrono::seconds(1);
 
-// Whose last answer is sent has so long to close, once nobody waits for an answer: closed before it has read that, with
-// more of its bytes on their way, it might not see it. Clients that heed `Connection: close` need one round trip.
+// How long clients have to close once all answers are sent. If we close before a client has read its answer, while more
+// of its bytes are on their way, it might not see the answer. Heeding `Connection: close` takes it one round trip.
 constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
 
 // What the threads share to decide which connections get in.
 struct Doors {
   explicit Doors(const ServerOptions& options) : open(options.max_connections, options.max_connections_per_address) {}
 
-  // Where those of that kind are heard; null: they are admitted.
+  // The reserve for connections of that kind; null: they are admitted, and need none.
   Capacity* reserve_for(Connection::Kind kind) {
     if (kind == Connection::Kind::admitted) return nullptr;
     return kind == Connection::Kind::beyond_all ? &beyond_all : &beyond_address;
@@ -97,8 +97,8 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   co_return made;
 }
 
-// Where there is no room, one is made by closing a connection that waits for its peer. What is beyond a limit all the
-// same is heard in the reserve, where room is made likewise.
+// Where there is no room, some is made by closing a connection that waits for its peer. A connection that is beyond a
+// limit all the same gets a place in the reserve, where room is made likewise.
 Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
   using Kind = Connection::Kind;
   bool room = admission == Admission::admitted;
@@ -220,9 +220,9 @@ Task<void> Server::Impl::accept_all() {
     Endpoint from;
     Socket socket = co_await acceptor_.async_accept(worker.executor, from, asio::redirect_error(use_task, failed));
     if (!failed) {
-      // Also when a drain has begun meanwhile: who got through may have sent a request already.
+      // Also when a drain has begun meanwhile: the accepted connection may carry a request already.
       complained_ = false;
-      // Else it waits in here, and those behind it in the kernel's queue: a burst keeps out nobody.
+      // If it can't be dealt with yet it waits here, and later ones in the kernel's queue: a burst keeps no one out.
       while (!deal(socket, from, worker) && accepting_) co_await pause(kDealPause);
     } else if (accepting_) {
       co_await wait_after(failed);
@@ -246,7 +246,7 @@ Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
   co_await pause_.async_wait(asio::redirect_error(use_task, woken));
 }
 
-// False: too many are being decided about, or heard beyond the limits; the socket is left as it is.
+// False: kBeyond connections beyond the limits are open already; the socket is left as it is.
 bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
@@ -257,9 +257,9 @@ bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   return true;
 }
 
-// Closing the acceptor resets the connections that wait in the kernel's queue, and with them requests that their
-// clients have sent in good faith. There were no more when the drain began than the queue takes; whoever keeps
-// connecting must not keep us here.
+// Closing the acceptor resets the connections in the kernel's queue, and with them requests that were sent in good
+// faith: so these are accepted first. When the drain began there were no more than the queue holds, and no more are
+// accepted, so that clients that keep connecting can't prolong it.
 Task<void> Server::Impl::accept_the_last() {
   if (accepting_ && ignore_new_handshakes(acceptor_)) {
     last_handshakes_.expires_after(kHandshake);

@@ -37,11 +37,11 @@ class Server {
   // before, until the drain. Returns at once.
   void close_after_answers();
 
-  // Ends gracefully: whoever is connected already, be it only in the kernel's queue, is served, and nobody else.
+  // Ends gracefully: connections that exist already, if only in the kernel's queue, are served, and no others.
   // Requests under way are answered with `Connection: close`; connections that are idle after a request are closed;
   // those that have not had their first request get 1 s, at most half of `within`, to send it; what is slowly sent or
-  // read gets half of `within` (408). Returns when everything is answered, and those who had an answer have closed, for
-  // which they get half a second; or false when `within` had passed before the last answer.
+  // read gets half of `within` (408). Returns true when everything is answered and the answered connections are closed,
+  // for which they get half a second; false when `within` passed before the last answer.
   bool drain(std::chrono::nanoseconds within);
 
   // Closes every connection, whatever is under way, and returns when all sessions have ended. Idempotent.

@@ -17,8 +17,8 @@ constexpr std::size_t kSmallBody = 2048;
 constexpr std::size_t kLoggedPath = 200;
 // Memory for a head that an idle connection keeps.
 constexpr std::size_t kKeptHead = 1024;
-constexpr std::int64_t kRetryAfter = 1;  // seconds, for those whom a limit refused
-// What a request may take without being counted: far more than those who hold locks send.
+constexpr std::int64_t kRetryAfter = 1;  // seconds, for requests that a limit refused
+// Bytes that a request may take without being counted: far more than a lock's holder sends.
 constexpr std::size_t kSmallRequest = 8 * 1024;
 constexpr Refusal kTooMuch{503, "too much is being sent to this server at once"};
 // How long a connection beyond a limit has for its idleness, and then for its request.
@@ -99,7 +99,7 @@ Task<bool> Session::serve_one() {
   }
   Output output = build_answer();
   count_request();
-  // Who has gone is known from a look just before; what is handed to the kernel counts as delivered.
+  // A hang-up is looked for just before the write; after that, what the kernel has taken counts as delivered.
   auto written = Connection::Written::failed;
   if (!response_.undo() || !connection_.has_hung_up()) written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
@@ -181,7 +181,7 @@ void Session::look_at_request() {
   check_body_announced();
 }
 
-// Who calls is looked at before the path; and in a path that can't be meant, the router's word counts, not the API's.
+// The caller is checked before the path: a 401 or 403 stands. For a bad path the router's 400 replaces the API's.
 void Session::admit(std::string_view bad_path) {
   try {
     auto refused = route_->admit ? route_->admit(request_) : std::nullopt;
@@ -339,7 +339,7 @@ void Session::choose_request_id() {
   request_.id = std::string_view(own_id_.data(), own_id_.size());
 }
 
-// Before the answer is sent, so that whoever has seen it finds it counted; how fast a client reads is not our time.
+// Before the answer is sent, so that a client that has seen it finds it counted, and its reading time does not count.
 void Session::count_request() {
   auto took = context_.clock.boot_now() - request_.received;
   context_.counts.count(route_, request_.method, response_.status(), took);

@@ -35,8 +35,8 @@ struct SessionContext {
 // Serves the requests of one connection, one after another. Lives on the frame of the coroutine that awaits run(), on
 // one I/O thread.
 //
-// A connection beyond a limit is heard for a second all the same: one request is served if it is for holders or
-// operators, and anything else answered with that refusal. So whoever holds a lock gets through to renew it (R36).
+// A connection beyond a limit still gets a second: one request is served if it is for holders or operators, and
+// anything else is refused because of the limit. So a lock's holder gets through to renew it (R36).
 class Session {
  public:
   Session(Socket socket, const Peer& peer, SessionContext& context, Connection::Kind kind = Connection::Kind::admitted);

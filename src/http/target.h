@@ -12,11 +12,11 @@ struct Target {
   std::string_view query;  // without the '?'
 };
 
-// Understands origin form ("/lease?key=a"), absolute form ("http://host/lease", whose scheme and host are ignored) and
-// "*". Nothing for anything else: a bad percent-encoding, a byte that RFC 3986 does not allow there, a fragment.
+// Understands origin form ("/lease?key=a"), absolute form ("http://host/lease"; scheme and host are ignored) and "*".
+// Nothing for anything else: a bad percent-encoding, a byte that RFC 3986 does not allow there, a fragment.
 std::optional<Target> parse_target(std::string_view target);
 
-// A piece of a target whose percent-encoding is known to be right, decoded. A plus stays one.
+// Decodes a piece of a target with percent-encoding that is known to be valid. A plus stays a plus.
 std::string decode(std::string_view piece);
 
 // A name or a value of a query, decoded as forms are, which is how the libraries of clients encode them: a plus is a

@@ -1,4 +1,4 @@
-// Places in line that are kept for clients that were cut off, or whose time was up (R37), as those see it.
+// Places in line that are kept for clients that were cut off, or ran out of time (R37), as those clients see it.
 #include <array>
 #include <chrono>
 #include <random>
@@ -17,7 +17,7 @@ using testing::Ge;
 using testing::HasSubstr;
 using testing::Le;
 
-// An acquire that waits, and whose place is kept; of one lock, or with "names" of several.
+// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, int wait, int keep_place, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":60,"wait":)" + std::to_string(wait) +
          R"(,"keepPlace":)" + std::to_string(keep_place) + "}";
@@ -47,7 +47,7 @@ class KeptPlaces : public OnServer<Settings> {
   Asking back(const std::string& name, const std::string& instance) {
     return Asking(this->server(), "/v1/space/lock/" + name + "/acquire", asked(instance, 60, 10));
   }
-  // Clients that wait and are here, not those that are away.
+  // Waiting clients that are connected.
   std::int64_t here() {
     std::string text = this->ask("GET", "/metrics").body;
     return number_in(text.substr(text.find("\nshared_lock_lock_waiters ") + 26, 9));
@@ -78,7 +78,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsCutOffOrOutOfTimeComesBackToItsPlace) {
   EXPECT_EQ(fourth.answer().status, 200);
 }
 
-// Also when nobody has noticed that the older connection is dead.
+// Also when the server has not noticed that the older connection is dead.
 TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItIsNotTheOne) {
   ASSERT_EQ(this->change("older", "acquire", "instance-1").status, 200);
   Asking older = this->waiting("older", "instance-2");

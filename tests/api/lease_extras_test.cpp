@@ -200,7 +200,7 @@ TYPED_TEST(LeaseExtras, WhatIsNoTimeToWaitIsRefused) {
   }
 }
 
-// Of one whose id is drawn by the server nobody could say that it has come back.
+// A client that let the server draw the id could not be recognized when it comes back.
 TYPED_TEST(LeaseExtras, APlaceIsKeptForAChosenIdAlone) {
   auto refused = this->grant("nobody", "x-lease-wait: 5s\r\nx-lease-keep-place: 5s\r\n");
   EXPECT_EQ(refused.status, 400);

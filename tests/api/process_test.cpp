@@ -15,7 +15,7 @@ ProcessOptions memory_server(const Environment& more = {}) {
   return {.environment = ServerProcess::open_memory(more)};
 }
 
-// A connection with a request whose body is only begun, surely read by the server.
+// A connection with a request that has only begun to send its body; the server has surely read the header.
 TestClient half_sent_grant(const ServerProcess& server, const std::string& body) {
   TestClient client = server.connect();
   client.send("POST /lease HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: " +
@@ -108,7 +108,7 @@ TEST(ProcessEnd, ASecondSignalEndsADrainDelayAtOnce) {
   EXPECT_EQ(server.process().wait(), 128 + SIGTERM);
 }
 
-// While it drains, too: who is connected already may ask.
+// A client that was connected before the drain may still ask.
 TEST(ProcessEnd, WhileItDrainsItIsNotReady) {
   ServerProcess server(memory_server());
   TestClient silent = server.connect();

@@ -96,7 +96,7 @@ TYPED_TEST(Waiting, TheOrderOfGrantsIsThatOfJoining) {
   }
 }
 
-// Nor by a try that comes in the moment between a release and the grant to who waits.
+// Not even a try that comes between a release and the grant to the first in line.
 TYPED_TEST(Waiting, NobodyOvertakes) {
   ASSERT_EQ(this->acquire("fair", "holder-0").status, 200);
   for (int i = 1; i <= 100; ++i) {
@@ -195,7 +195,7 @@ TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
   EXPECT_TRUE(other.is_silent());
 }
 
-// Whatever the moment of the reset: nobody is left with a lock that he does not know of.
+// Whatever the moment of the reset: no client is left with a lock that it does not know of.
 TYPED_TEST(Waiting, AResetInTheInstantOfTheGrantLeavesNoGhost) {
   std::mt19937 random(3);
   for (int i = 0; i < 500; ++i) {
@@ -257,7 +257,7 @@ TEST(WaitingAndTheEnd, AThousandWaitersAreAllSentElsewhere) {
   EXPECT_EQ(server.process().wait(), 0) << server.err();
 }
 
-// Each of the first comes to stand behind the one before; then all the others at once.
+// The waiters that get served join one by one, so that their order is known; then all the others at once.
 TEST(WaitingCrowd, IsServedInOrderAndLeavesNothingBehind) {
   constexpr std::size_t kWaiters = kFullSpeed ? 10'000 : 1'000;
   constexpr std::size_t kServed = kWaiters / 8;

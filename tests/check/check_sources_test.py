@@ -181,6 +181,38 @@ class Files(CheckerTest):
         self.assert_clean("docs/a.md", "docs/home/a and https://example.com/home/\n")
 
 
+class Comments(CheckerTest):
+    def test_a_word_for_persons_is_found_in_each_kind_of_file(self):
+        for path, line, text in (
+            ("src/base/a.cpp", 2, "int a;\n// Whoever asks.\n"),
+            ("src/base/a.cpp", 1, "int a;  // whose\n"),
+            ("include/sharedlock/a.h", 4, "#pragma once\n/* A request,\n * and its caller,\n * who waits. */\n"),
+            ("tests/a.cpp", 1, "int a = 1'000;  // who's next\n"),
+            ("example/a.cpp", 1, "// The client and his lock.\n"),
+            ("src/base/CMakeLists.txt", 2, 'set(a "#")\nset(b c) # for whom\n'),
+            ("cmake/a.cmake", 3, "#[[ A\nblock\nfor him ]]\n"),
+            ("script/a.py", 2, "a = '#'\nb = 1  # he\n"),
+            ("script/a.py", 3, 'def a():\n    """A docstring,\n    for whoever reads it."""\n'),
+            ("script/a", 2, "#!/usr/bin/env python3\n# whom\n"),
+            ("script/a.sh", 1, "echo \"${a#b}\" '#' $# \\# # who\n"),
+            ("script/a", 5, "#!/bin/sh\ncat << 'END'\ndon't\nEND\n# whose\n"),
+        ):
+            with self.subTest(path=path, text=text):
+                self.assert_found(path, line, "in a comment: speak of things", text)
+
+    def test_strings_code_and_links_are_no_prose(self):
+        for path, text in (
+            ("src/base/a.cpp", 'auto who = "// who";\nauto a = R"(\n// whose\n/* him */)";\nchar b = \'"\';  // "\n'),
+            ("src/base/a.cpp", "// See https://www.who.int/he and `who`; the thesis of each.\n"),
+            ("src/base/CMakeLists.txt", 'set(who "# who")\nset(a [[\n# him\n]])\n'),
+            ("script/a.py", "who = '# who'\na = [\n    '''\n# his\n''']\nprint('whose')\n"),
+            ("script/a.sh", "who | grep '# he'\necho \"\n# him\n\"\ncat << END\n# his\nEND\necho a#who\n"),
+            ("docs/a.md", "# Who\n"),
+        ):
+            with self.subTest(path=path, text=text):
+                self.assert_clean(path, text)
+
+
 class CoAwait(CheckerTest):
     def test_a_brace_before_the_semicolon_is_found(self):
         for line, text in (

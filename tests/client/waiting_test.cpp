@@ -1,5 +1,5 @@
 // Waits in line through gateways that cut, servers that come and go, and servers that know less; and the ends of a
-// client whose server says nothing.
+// client when its server says nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -38,7 +38,7 @@ std::string member(const std::string& request, const std::string& name) {
   return request.substr(at, request.find_first_of(",}", at) - at);
 }
 
-// What was asked for, in order; as a gateway's, or a server's, answer sees it.
+// The requests that a gateway or server got, in order.
 struct Asked {
   std::mutex mutex;
   std::vector<std::string> requests;
@@ -60,7 +60,7 @@ struct Asked {
   }
 };
 
-// As nginx with `proxy_read_timeout`, before a server that grants to the fourth who asks.
+// A gateway like nginx with `proxy_read_timeout`, before a server that grants to the fourth request.
 void wait_through(const std::string& when_cut, std::vector<std::string>* waits, std::vector<std::string>* places) {
   constexpr auto kBears = 1100ms;
   Asked asked;
@@ -168,7 +168,7 @@ TEST(ClientWaiting, ARedirectIsRefusedAtOnceAndSaysWhereItLeads) {
   EXPECT_EQ(asked, 1);
 }
 
-// A server that stands still: it answers until silence() is called, and then nothing, to nobody.
+// A server that stands still: it answers until silence() is called, and not after that.
 class SilentServer {
  public:
   ~SilentServer() { ended_ = true; }

@@ -49,7 +49,7 @@ class EtcdData : public ::testing::Test {
   }
   Result<Ttl> keep_alive(LeaseId id) { return run_task(leases.keep_alive(id, clock.boot_now())); }
 
-  // A record as the Java service writes them, of somebody else, `expiry_in` from now.
+  // A record as the Java service writes them, of another holder, with an expiry `expiry_in` from now.
   std::string foreign_record(seconds duration, seconds expiry_in) const {
     auto expiry = std::chrono::floor<seconds>(clock.wall_now().time_since_epoch()) + expiry_in;
     return R"({"namespace":"space","lockName":")" + lock.name + R"(","owner":"somebody","instanceId":"theirs",)" +
@@ -212,7 +212,7 @@ TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
   while (clock.boot_now() < until) ASSERT_TRUE(client.get(place));
 }
 
-// A second server, whose wall clock is off by the parameter.
+// A second server, with a wall clock that is off by the parameter.
 class EtcdRenewals : public EtcdData, public testing::WithParamInterface<std::chrono::nanoseconds> {
  protected:
   Result<LockAnswer> renew(LockService& server, seconds duration, RenewFrom from = RenewFrom::now) {

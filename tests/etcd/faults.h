@@ -30,9 +30,9 @@ class StoreUnderFaults {
   const ServerList& list() const { return list_; }
   // How many lives servers have had.
   int lives() const { return lives_; }
-  // So often each of what follows happened.
+  // How often each kind of fault happened.
   const std::map<std::string, int>& faults() const { return faults_; }
-  // When each began, for who looks into a violation.
+  // When each began, for looking into a violation.
   struct Event {
     Moment at;
     std::string fault;

@@ -35,7 +35,7 @@ class EtcdKeepaliveLooks : public testing::Test {
 
   double looks() { return looks_at(etcd, 0); }
 
-  // A lease whose keepalives the watch spares the look.
+  // A lease that the watch knows already: its keepalives need no look.
   std::string watched_lease(const std::string& key) {
     auto granted = service.grant(key, 600);
     EXPECT_EQ(granted.status, 201) << granted.body;
@@ -139,7 +139,7 @@ TEST_F(EtcdKeepaliveLooks, AfterAnOutageOfEtcdTheWatchSparesTheLookAgain) {
   (void)watched_lease("after");
 }
 
-// The member to which the watch leads is stopped: until it leads to another one, the others are asked.
+// The member that serves the watch is stopped: until another one serves it, keepalives ask the other members.
 TEST(EtcdKeepaliveCluster, SafetyR04_AWatchWhoseMemberIsStoppedIsNotBelieved) {
   EtcdServer etcd({.members = 3});
   std::size_t used = etcd.follower();

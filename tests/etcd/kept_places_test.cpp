@@ -26,7 +26,7 @@ constexpr auto kSet = R"("names":["set-b","set-a"],)";
 std::string path_of(const std::string& name) {
   return "/v1/space/lock/" + name + "/acquire";
 }
-// An acquire that waits, and whose place is kept; of one lock, or with "names" of several.
+// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":300,"wait":300,"keepPlace":10})";
 }
@@ -106,7 +106,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerDiesComesBackToItsPlaceOnAnother) {
   EXPECT_TRUE(third.is_silent());
 }
 
-// So a rolling restart leaves everybody its place.
+// So every waiter keeps its place over a rolling restart.
 TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerEndsComesBackToItsPlaceOnAnother) {
   ASSERT_EQ(two.acquire("ended", "instance-1").status, 200);
   Asking second = waiting(one, "ended", "instance-2");

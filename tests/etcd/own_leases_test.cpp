@@ -116,7 +116,7 @@ TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_WhatIsPromisedIsNotShortenedByAPause) {
   EXPECT_THAT(StoreClient(*right).keys_of(before), ElementsAre(prefix + "before"));
 }
 
-// Of three members, whose leader is stopped.
+// An etcd of three members; its leader gets stopped.
 class EtcdStoppedLeader : public testing::Test {
  protected:
   // The leader first: so a server talks to it.

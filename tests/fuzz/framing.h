@@ -12,12 +12,12 @@ struct Framed {
 };
 
 struct Framing {
-  std::vector<Framed> requests;  // those that are whole, and about whose ends nobody can disagree
+  std::vector<Framed> requests;  // the complete ones, with ends on which all parsers must agree
   bool rest_is_unclear = false;  // behind them: a server has to refuse it, once, and to close
 };
 
-// Where requests begin and end in what a client sent, by RFC 9112 alone and with nothing of the server's: a second
-// opinion, since request smuggling is a server that finds another request than the one before it. Knows no limits.
+// Where requests begin and end in what a client sent, by RFC 9112 alone and without the server's code: a second
+// opinion, since request smuggling needs a server that finds other requests than the proxy before it. Knows no limits.
 Framing frame(std::string_view input);
 
 }  // namespace sharedlock::fuzz

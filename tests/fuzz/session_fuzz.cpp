@@ -21,7 +21,7 @@ void check_count(const Framing& framing, const std::vector<Answer>& answers) {
   require(closed || answers.size() == framing.requests.size(), "each request is answered while the connection is open");
 }
 
-// Whoever stands before the server must have seen the same requests that its handlers see.
+// A proxy before the server must have seen the same requests that its handlers see.
 void check_seen(const Framing& framing, const std::vector<Seen>& seen) {
   auto next = framing.requests.begin();
   for (const Seen& request : seen) {
@@ -43,13 +43,13 @@ void check(const Framing& framing, const Talk& talk) {
   }
 }
 
-// What is wrong with two things at once may be refused for the one or the other: what had come when it was looked at.
+// A request with two faults may be refused for either: that depends on how much of it had come when it was parsed.
 bool alike(const Answer& a, const Answer& b) {
   bool both_refuse = a.closes && b.closes && a.status / 100 == 4 && b.status / 100 == 4;
   return a.status == b.status || both_refuse;
 }
 
-// Who waits for `100 Continue` and who does not is answered differently, and rightly so.
+// Whether a client waits for `100 Continue` changes the answers, and rightly so.
 bool expects(std::string_view input) {
   std::string lower(input);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });

@@ -25,7 +25,7 @@ bool begins_holding(const Operation& operation) {
   return operation.kind == Kind::acquire || operation.kind == Kind::grant;
 }
 
-// Whether its answer holds the token of who holds the resource.
+// Whether its answer has the token of the resource's holder.
 bool tells_token(const Operation& operation) {
   bool by_kind = begins_holding(operation) || operation.kind == Kind::renew || operation.kind == Kind::look;
   return by_kind && operation.answer == Answer::done;
@@ -51,7 +51,7 @@ class TokenOrder {
   std::map<std::int64_t, Moment> given_by_;
 };
 
-// That it lives until then, as somebody knows from a moment on.
+// It lives until `until`, as its client or server knows from `known` on.
 struct Promise {
   Moment known;
   Moment until;
@@ -60,21 +60,21 @@ struct Promise {
 // From one beginning of holding a resource to its end.
 struct Holding {
   std::int64_t token = 0;
-  std::optional<Holder> holder;  // nothing: it was seen, but nobody was told that it is his
+  std::optional<Holder> holder;  // nothing: it was seen, but no client was told that it holds it
   std::string owner;
   std::int64_t lease = 0;
   Moment asked = kAlways;       // it began after that
   Moment seen = kNever;         // it surely had begun
   Moment safe_until = kAlways;  // it does not end by its ttl before that
   Moment may_end = kAlways;     // it can't have ended before that
-  Moment surely_over = kNever;  // it can't be seen by what was asked after that
+  Moment surely_over = kNever;  // no request that was sent after that can see it
   Moment newer_seen = kNever;   // when a newer holding surely had begun
-  Moment others_seen = kNever;  // one that is surely not of the same holder
+  Moment others_seen = kNever;  // when a newer holding of surely another holder had begun
   std::vector<Promise> locked;  // lock API: what its grant and renewals promised, in the order of asking
   Operations evidence;          // answers that say that it is held
 };
 
-// A time in which somebody may hold the resource: after `asked`, and not for what is asked after `over`.
+// A time in which a client may hold the resource: after `asked`, and not for requests that are sent after `over`.
 struct MayHold {
   Moment asked;
   Moment over;
@@ -161,7 +161,7 @@ class ResourceCheck {
     }
   }
 
-  // A lock is renewed by its holder alone, who asks one thing at a time.
+  // A lock is renewed by its holder alone, which has one request under way at a time.
   void extend_lock(const Operation& renewal) {
     if (renewal.answer == Answer::done) {
       Holding& holding = by_token_.at(renewal.token);
@@ -214,7 +214,7 @@ class ResourceCheck {
     }
   }
 
-  // What was told to be over does not come back. A holding that was not seen before may have begun since.
+  // What an answer called over does not come back. A holding that was not seen before may have begun since.
   void bound_by_absences() {
     for (const Operation* operation : operations_) {
       if (operation->answer != Answer::absent) continue;
@@ -309,7 +309,7 @@ class ResourceCheck {
     }
   }
 
-  // By the clock of a server that is ahead. One that is behind may renew the lock after that.
+  // Past its expiry by the clock of a server that is ahead. A server that is behind may still renew the lock.
   bool may_be_too_late(const Operation& renewal) const {
     if (history_.clock_skew.count() == 0) return false;
     Moment until = renewal.answered + history_.clock_skew + std::chrono::seconds(1);  // `expiry` counts whole seconds
@@ -321,7 +321,7 @@ class ResourceCheck {
     });
   }
 
-  // What a server has granted or renewed, for whomever, it knows to live for the ttl: it must not call it lost before.
+  // What a server has granted or renewed, to any client, it knows to live for the ttl: it must not call it lost before.
   void check_promises() {
     std::map<std::pair<std::int64_t, int>, std::vector<Promise>> promises;  // by lease, and life of the server
     for (const Operation* operation : operations_) {
@@ -342,8 +342,8 @@ class ResourceCheck {
     }
   }
 
-  // When such a try surely holds nothing: from the first look after it was settled that shows the resource free or held
-  // by one whose token is known.
+  // Tries without an answer. A try surely holds nothing once a request that was sent after it was settled shows that
+  // the resource is free, or the token of its holder.
   std::vector<MayHold> open_tries() const {
     std::vector<MayHold> tries;
     for (const Operation* operation : operations_) {
@@ -387,7 +387,7 @@ class ResourceCheck {
   std::vector<std::string>& violations_;
   std::map<std::int64_t, Holding> by_token_;
   std::map<std::int64_t, Holding*> by_lease_;
-  std::set<std::int64_t> with_ghosts_;  // tokens whose holder has an acquire open that may yet replace them
+  std::set<std::int64_t> with_ghosts_;  // tokens that an open acquire of their holder may yet replace
 };
 
 void check_numbers(const History& history, std::vector<std::string>& violations) {

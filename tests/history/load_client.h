@@ -20,13 +20,13 @@ struct KnownLease {
 // What the clients of one test share. Thread-safe.
 struct LoadShared {
   std::atomic<std::uint64_t> answers{0};
-  std::atomic<std::uint64_t> keys{0};    // for names that nobody used before
+  std::atomic<std::uint64_t> keys{0};    // for names that were not used before
   std::atomic<bool> server_ends{false};  // from now on a connection may break
   std::atomic<int> early_ends{0};        // connections that broke before that
 };
 
-// One client: takes, keeps and gives back locks and leases at random, and notes what it saw. Over the server's lives it
-// stays who it is. Not thread-safe.
+// One client: takes, keeps and gives back locks and leases at random, and notes what it saw. It keeps its identity over
+// the server's lives. Not thread-safe.
 class LoadClient {
  public:
   LoadClient(Client client, std::uint64_t seed, LoadShared& shared);
@@ -34,7 +34,7 @@ class LoadClient {
   // On one connection, request after request, until it breaks. First it finds out what became of its open tries.
   void run(std::uint16_t port, int life);
 
-  // Asks for every lock who has it, and keeps alive those of `leases` that can't have ended.
+  // Asks for the holder of every lock, and keeps alive those of `leases` that can't have ended.
   void look_around(std::uint16_t port, int life, const std::vector<KnownLease>& leases);
 
   // What was seen since the last call.

@@ -19,7 +19,7 @@ struct Summary {
   std::size_t renewals = 0;  // of both
   std::size_t releases = 0;
   std::size_t refusals = 0;
-  std::size_t waited = 0;          // granted to who would have waited in line
+  std::size_t waited = 0;          // granted to requests that would have waited in line
   std::size_t waited_in_vain = 0;  // of these: refused, or not known
   std::size_t unknown = 0;         // without an answer, or with one that leaves it open
   std::size_t lost = 0;            // keepalives that were answered 204
@@ -40,7 +40,7 @@ struct Summary {
   void expect_some_of_everything() const;
 };
 
-// For who looks into a violation; times in milliseconds of the clock.
+// For looking into a violation; times in milliseconds of the clock.
 std::string text_of(Moment moment);
 std::string text_of(const Span& span);
 std::string text_of(const Operation& operation);

@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// Connections whose requests are begun and never end.
+// Connections with requests that begin and never end.
 std::vector<TestClient> half_sent(const ServerProcess& server, std::size_t count) {
   std::vector<TestClient> clients;
   for (std::size_t i = 0; i < count; ++i) {
@@ -113,7 +113,7 @@ struct HeldAndWanted {
     return R"({"instanceId":")" + instance + (more.empty() ? "\"" : "\",") + more + "}";
   }
 
-  // One after the other, so that it is known who waits.
+  // One after the other, so that it is known which of them wait.
   void expect_so_many_to_wait(std::size_t count, std::size_t of_count) {
     for (std::size_t i = 1; i <= of_count; ++i) {
       const std::string wanted = of("other-" + std::to_string(i), R"("leaseDuration":9,"wait":60)");
@@ -167,7 +167,7 @@ TEST(FullServer, SafetyR36_WhoWaitsTakesNoPlaceOfWhoHolds) {
   }
 }
 
-// Also where somebody allows so many to wait that no connection is left.
+// Also where the settings let so many clients wait that no connection is left.
 TEST(FullServer, SafetyR36_NotEvenWhereEveryConnectionWaits) {
   HeldAndWanted scene({{"SHARED_LOCK_MAX_CONNECTIONS", "8"}, {"SHARED_LOCK_MAX_WAITERS", "8"}});
   scene.expect_so_many_to_wait(8, 8);

@@ -1,4 +1,4 @@
-// Requests whose end two parsers could see in different places: behind a proxy that sees another end than we do, the
+// Requests that end in different places for different parsers: behind a proxy that sees another end than we do, the
 // rest of one client's request becomes the beginning of another's. All are refused, and what follows is not looked at.
 #include <vector>
 
@@ -125,7 +125,7 @@ TEST_F(Smuggling, TrailersThatAreNone) {
   expect_lines_refused("Transfer-Encoding: chunked\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n");
 }
 
-// Where everybody agrees, a body is a body, whatever it looks like, and what follows it is the next request.
+// Where all parsers agree, a body is a body, whatever it looks like, and what follows it is the next request.
 TEST_F(Smuggling, ABodyIsNoRequest) {
   TestClient client = connect();
   for (const char* method : {"GET", "HEAD", "DELETE", "POST"}) {

@@ -1,4 +1,4 @@
-// A client whose machine is gone without a word: nothing of it stays in line.
+// A client that vanishes without closing its connection: none of its places stays in line.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -211,7 +211,7 @@ TEST_F(RunTest, ASignalThatIsSentTwiceAtOnceReachesTheCommandOnce) {
   EXPECT_EQ(run.wait(), 0);
 }
 
-// On a machine that is busy the runner may hear of it much later than the others.
+// On a busy machine the runner may get a signal much later than the other processes.
 TEST_F(RunTest, ASignalThatTheRunnerHearsLateReachesTheCommandOnce) {
   std::string heard = commands.file("heard");
   Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; echo $$ > " +
@@ -243,7 +243,7 @@ TEST_F(RunTest, ASignalFromBeforeTheCommandDoesNotCountAsItsOwn) {
   EXPECT_EQ(run.wait(), 9);
 }
 
-// Whoever means the programs by their name does not mean the command: it hears of it by the runner.
+// As pkill sends it by the programs' name: it misses the command, so the runner hands it on.
 TEST_F(RunTest, ASignalForRunnerAndGuardAloneReachesTheCommand) {
   Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; " + commands.ticking("it")));
   ASSERT_TRUE(commands.appears("up"));
@@ -264,7 +264,7 @@ TEST_F(RunTest, SignalsThatWereIgnoredStayIgnored) {
   EXPECT_EQ(run.wait(), 6);
 }
 
-// The end of the command is noticed, though the kernel tells nobody who ignores the end of his children.
+// The end of the command is noticed, though the kernel reports none to a process that ignores SIGCHLD.
 TEST_F(RunTest, AParentThatIgnoresItsChildren) {
   Process run(ignoring("CHLD", shell("exit 5")));
   EXPECT_EQ(run.wait(), 5);
@@ -320,7 +320,7 @@ TEST_F(RunTest, WithoutACommandItHoldsUntilASignal) {
   EXPECT_FALSE(is_held());
 }
 
-// Nobody reads its token.
+// The pipe that it writes its token to is full.
 TEST_F(RunTest, WithoutACommandASignalEndsItThoughItsOutputIsFull) {
   std::string pipe = commands.file("pipe");
   ProcessOptions options =
@@ -457,7 +457,7 @@ TEST_F(RunTest, KilledGuard) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
-// There is nobody left who could run the command: nothing is waited for.
+// Nothing is left that could run the command: the wait in line ends.
 TEST_F(RunTest, KilledGuardOfOneThatWaits) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -515,7 +515,7 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   EXPECT_FALSE(commands.exists("term"));
 }
 
-// A pipe that takes as much, and that nobody reads from.
+// A small pipe that nobody reads from; full, or still empty.
 class FullPipe {
  public:
   explicit FullPipe(bool is_full = true) {
@@ -545,7 +545,7 @@ TEST_F(RunTest, NobodyReadsItsMessages) {
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   ASSERT_EQ(force_release(), 200);
   EXPECT_EQ(run.wait(), 76);
-  // Longer than what is left to it.
+  // A message that is longer than the pipe has room for.
   FullPipe page(/*is_full=*/false);
   options = run_of({"demo", "--", std::string(20'000, 'x')});
   options.stderr_to = page.end();
@@ -571,7 +571,7 @@ TEST_F(RunTest, NobodyReadsTheMessagesOfAcquire) {
   EXPECT_THAT(acquire.out(), HasSubstr("fencingToken "));
 }
 
-// What nobody can know of is given back, whoever reads why.
+// A lock that could not be printed is given back, whether or not anybody reads why.
 TEST_F(RunTest, AcquireGivesBackWhatItCannotPrintThoughNobodyReadsItsMessages) {
   FullPipe pipe;
   for (const char* nowhere : {" > /dev/full", " | true"}) {
@@ -620,7 +620,7 @@ TEST_F(RunTest, SlowServer) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
-// Those who wait have taken every connection: renewals get through all the same.
+// Waiting requests have taken every connection: renewals get through all the same.
 TEST_F(RunTest, SafetyR36_RenewsBesideAnyNumberOfWaiters) {
   server.reset();
   server.emplace(ProcessOptions{.environment = ServerProcess::open_memory(
@@ -675,7 +675,7 @@ TEST_F(RunTest, AWaitOutlastsItsCuts) {
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
 }
 
-// A gateway cuts the one that is first in line again and again; the other one has come later, and is never cut.
+// A gateway cuts off the first client in line again and again; the second one, without a gateway, does not pass it.
 TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsPlace) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -704,7 +704,7 @@ TEST_F(RunTest, AWallClockThatJumpsChangesNothing) {
   auto set_clock = [this](const std::string& offset) { std::ofstream(commands.file("clock")) << offset << '\n'; };
   set_clock("+0");
   ProcessOptions options = shell(commands.ticking("it"));
-  // What is preloaded before a sanitizer makes that refuse to start.
+  // A sanitizer refuses to start where another library is preloaded before it.
   if (kFullSpeed) options.environment["LD_PRELOAD"] = SHAREDLOCK_FAKETIME;
   options.environment["FAKETIME_TIMESTAMP_FILE"] = commands.file("clock");
   options.environment["FAKETIME_NO_CACHE"] = "1";

@@ -8,7 +8,7 @@
 
 namespace sharedlock::test {
 
-// One POST whose answer is read later, on a connection of its own.
+// One POST on a connection of its own; its answer is read later.
 class Asking {
  public:
   // `headers`: whole lines.

@@ -118,7 +118,7 @@ class EtcdServer {
   // Whether that member answers a linearizable read within a second.
   bool answers(std::size_t member);
 
-  // Turns authentication on: users root and `user`, who may read and write the keys below `prefixes`; without any, all.
+  // Turns authentication on, with users root and `user`. `user` may access the keys below `prefixes`; without any, all.
   void enable_authentication(const std::string& user, const std::string& password,
                              const std::vector<std::string>& prefixes = {});
 

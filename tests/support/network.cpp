@@ -52,7 +52,7 @@ void enter_own_network() {
   unsigned user = ::getuid();
   unsigned group = ::getgid();
   bool allowed = ::unshare(CLONE_NEWNET) == 0;
-  // Who may not do that may do it as root of a user namespace.
+  // Where that is not allowed, it is as root of a user namespace.
   if (!allowed && ::unshare(CLONE_NEWNET | CLONE_NEWUSER) != 0) {
     throw std::runtime_error("can't make a network namespace: " + std::generic_category().message(errno));
   }

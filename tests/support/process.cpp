@@ -97,7 +97,7 @@ struct ChildFiles {
     ::setrlimit(RLIMIT_NOFILE, &limit);
   }
   if (options.obeys_file_modes) {
-    // Who is not root has none of them, and may not drop them.
+    // A process that is not root has none of them, and may not drop them.
     for (int capability : {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH}) ::prctl(PR_CAPBSET_DROP, capability);
   }
   ::dup2(files.in, 0);

@@ -23,7 +23,7 @@ struct ProcessOptions {
   std::optional<int> stderr_to = {};
   std::optional<std::uint64_t> soft_file_limit = {};
   std::optional<std::uint64_t> hard_file_limit = {};  // and the soft one, which the server raises to it
-  bool obeys_file_modes = false;                      // also when we are root, who may write everywhere
+  bool obeys_file_modes = false;                      // also as root, which else may write everywhere
 };
 
 // A program, by default the one under test, as a child process. It never outlives the test: the destructor ends it, and
