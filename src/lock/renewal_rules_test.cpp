@@ -314,9 +314,7 @@ class TwoServers {
   }
 
   void wrote(const WriteRecord& write, bool by_wrong) {
-    if (!keeps_its_lease(write)) wrong_wrote_ = by_wrong;
-    // A server that only keeps the lease is the last writer too: the other server has to look.
-    if (keeps_its_lease(write) && by_wrong != wrong_wrote_) wrong_wrote_ = by_wrong;
+    wrong_wrote_ = by_wrong;
     last_ = write;
     promised_ = std::max(promised_, at(now_).boot + write.ttl);
   }
