@@ -22,17 +22,18 @@ from pathlib import Path, PurePosixPath
 # one header. Every folder may include itself.
 LAYERS = {
     "base": (),
+    "telemetry": ("base",),
     "store": ("base",),
     "lock": ("base", "store/lease_store.h"),
     "auth": ("base",),
-    "http": ("base",),
+    "http": ("base", "telemetry"),
     "config": ("base",),
-    "api": ("base", "lock", "auth", "http"),
+    "api": ("base", "telemetry", "lock", "auth", "http"),
     "sharedlock": (),  # include/sharedlock, the installed headers
     "client": ("base", "sharedlock"),
     "cli": ("base", "sharedlock", "client"),
     "bench": ("base",),
-    "app": ("base", "store", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock", "bench"),
+    "app": ("base", "telemetry", "store", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock", "bench"),
 }
 # Unit tests of these folders run against real stores.
 TESTED_ON_STORES = ("lock", "api")
@@ -47,8 +48,8 @@ LIBRARIES = (
     ("OpenSSL", ("openssl/", "boost/asio/ssl"),
      ("src/base/sha256.cpp", "src/auth/*", "src/http/*", "src/client/*", "src/cli/*", "src/app/*", "tests/*")),
     ("spdlog", ("spdlog/",), ("src/base/log.cpp",)),
-    ("prometheus-cpp", ("prometheus/",), ("src/base/metrics_text.cpp",)),
-    ("gperftools", ("gperftools/",), ("src/base/profiler.cpp",)),
+    ("prometheus-cpp", ("prometheus/",), ("src/telemetry/metrics_text.cpp",)),
+    ("gperftools", ("gperftools/",), ("src/telemetry/profiler.cpp",)),
     ("Boost.JSON", ("boost/json",),
      ("src/base/*", "src/lock/*", "src/auth/*", "src/http/*", "src/config/*", "src/api/*", "src/client/*", "src/cli/*",
       "src/app/*", "src/bench/*_test.cpp", "tests/*", "bench/*")),

@@ -17,7 +17,6 @@
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
-#include "base/process_stats.h"
 #include "base/result.h"
 #include "config/settings.h"
 #include "http/router.h"
@@ -25,6 +24,7 @@
 #include "lock/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/lease_store.h"
+#include "telemetry/process_stats.h"
 
 namespace sharedlock {
 

@@ -55,7 +55,9 @@ class Layers(CheckerTest):
     def test_what_the_table_forbids_is_found(self):
         for layer, header in (
             ("base", "store/lease_store.h"),
+            ("base", "telemetry/latency.h"),
             ("store", "lock/rules.h"),
+            ("store", "telemetry/latency.h"),
             ("lock", "store/memory_store.h"),
             ("http", "store/lease_store.h"),
             ("http", "auth/jwt.h"),
@@ -130,7 +132,7 @@ class Libraries(CheckerTest):
             ("src/base/sha256.cpp", "openssl/evp.h"),
             ("src/auth/a.cpp", "openssl/evp.h"),
             ("src/base/log.cpp", "spdlog/spdlog.h"),
-            ("src/base/metrics_text.cpp", "prometheus/counter.h"),
+            ("src/telemetry/metrics_text.cpp", "prometheus/counter.h"),
             ("src/lock/a.h", "boost/json/value.hpp"),
             ("src/cli/a.cpp", "CLI/CLI.hpp"),
         ):

@@ -1,4 +1,4 @@
-#include "base/metrics_text.h"
+#include "telemetry/metrics_text.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/thread_counters.h"
+#include "telemetry/thread_counters.h"
 
 namespace sharedlock {
 namespace {

@@ -1,4 +1,4 @@
-#include "base/metrics_text.h"
+#include "telemetry/metrics_text.h"
 
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "base/latency.h"
+#include "telemetry/latency.h"
 
 namespace sharedlock {
 

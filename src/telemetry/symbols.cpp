@@ -1,4 +1,4 @@
-#include "base/symbols.h"
+#include "telemetry/symbols.h"
 
 #include <cxxabi.h>
 #include <dlfcn.h>

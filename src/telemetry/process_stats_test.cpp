@@ -1,4 +1,4 @@
-#include "base/process_stats.h"
+#include "telemetry/process_stats.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

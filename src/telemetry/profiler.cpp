@@ -1,4 +1,4 @@
-#include "base/profiler.h"
+#include "telemetry/profiler.h"
 
 #include <dlfcn.h>
 #include <gperftools/malloc_extension.h>
