@@ -32,8 +32,8 @@ LAYERS = {
     "sharedlock": (),  # include/sharedlock, the installed headers
     "client": ("base", "sharedlock"),
     "cli": ("base", "sharedlock", "client"),
-    "bench": ("base",),
-    "app": ("base", "telemetry", "store", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock", "bench"),
+    "load": ("base",),
+    "app": ("base", "telemetry", "store", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock", "load"),
 }
 # Unit tests of these folders run against real stores.
 TESTED_ON_STORES = ("lock", "api")
@@ -52,7 +52,7 @@ LIBRARIES = (
     ("gperftools", ("gperftools/",), ("src/telemetry/profiler.cpp",)),
     ("Boost.JSON", ("boost/json",),
      ("src/base/*", "src/lock/*", "src/auth/*", "src/http/*", "src/config/*", "src/api/*", "src/client/*", "src/cli/*",
-      "src/app/*", "src/bench/*_test.cpp", "tests/*", "bench/*")),
+      "src/app/*", "src/load/*_test.cpp", "tests/*", "bench/*")),
     ("CLI11", ("CLI/",), ("src/app/*", "src/cli/*")),
 )
 MAX_BEAST_FILES = 10  # one costs 10 s to compile, 32 s and 1.1 GB with sanitizers

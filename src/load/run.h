@@ -1,6 +1,6 @@
 #pragma once
 
-#include "bench/options.h"
+#include "load/options.h"
 
 namespace sharedlock::bench {
 

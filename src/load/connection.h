@@ -3,10 +3,10 @@
 #include <cstdint>
 #include <string>
 
-#include "bench/rate_schedule.h"
-#include "bench/response_reader.h"
-#include "bench/target.h"
-#include "bench/workload.h"
+#include "load/rate_schedule.h"
+#include "load/response_reader.h"
+#include "load/target.h"
+#include "load/workload.h"
 
 namespace sharedlock::bench {
 

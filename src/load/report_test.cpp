@@ -1,11 +1,11 @@
-#include "bench/report.h"
+#include "load/report.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
 
-#include "bench/server_cpu.h"
+#include "load/server_cpu.h"
 
 namespace sharedlock::bench {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/report.h"
+#include "load/report.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "bench/options.h"
+#include "load/options.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "bench/target.h"
+#include "load/target.h"
 
 namespace sharedlock::bench {
 namespace {

@@ -1,4 +1,4 @@
-#include "bench/workload.h"
+#include "load/workload.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

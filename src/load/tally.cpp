@@ -1,4 +1,4 @@
-#include "bench/tally.h"
+#include "load/tally.h"
 
 #include <algorithm>
 

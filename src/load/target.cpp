@@ -1,4 +1,4 @@
-#include "bench/target.h"
+#include "load/target.h"
 
 #include <netdb.h>
 

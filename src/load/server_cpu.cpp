@@ -1,4 +1,4 @@
-#include "bench/server_cpu.h"
+#include "load/server_cpu.h"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "bench/run.h"
+#include "load/run.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -14,10 +14,10 @@
 #include <vector>
 
 #include "base/random.h"
-#include "bench/report.h"
-#include "bench/server_cpu.h"
-#include "bench/target.h"
-#include "bench/worker.h"
+#include "load/report.h"
+#include "load/server_cpu.h"
+#include "load/target.h"
+#include "load/worker.h"
 
 namespace sharedlock::bench {
 

@@ -1,4 +1,4 @@
-#include "bench/worker.h"
+#include "load/worker.h"
 
 #include <sys/epoll.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "bench/workload.h"
+#include "load/workload.h"
 
 #include <algorithm>
 #include <array>

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "bench/workload.h"
+#include "load/workload.h"
 
 namespace sharedlock::bench {
 

@@ -1,4 +1,4 @@
-#include "bench/rate_schedule.h"
+#include "load/rate_schedule.h"
 
 #include <gtest/gtest.h>
 

@@ -1,8 +1,8 @@
-#include "bench/options.h"
+#include "load/options.h"
 
 #include <algorithm>
 
-#include "bench/target.h"
+#include "load/target.h"
 
 namespace sharedlock::bench {
 

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "bench/options.h"
-#include "bench/tally.h"
+#include "load/options.h"
+#include "load/tally.h"
 
 namespace sharedlock::bench {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <cstdint>
 
-#include "bench/histogram.h"
+#include "load/histogram.h"
 
 namespace sharedlock::bench {
 

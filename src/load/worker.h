@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "bench/connection.h"
-#include "bench/options.h"
-#include "bench/rate_schedule.h"
-#include "bench/tally.h"
-#include "bench/target.h"
-#include "bench/workload.h"
+#include "load/connection.h"
+#include "load/options.h"
+#include "load/rate_schedule.h"
+#include "load/tally.h"
+#include "load/target.h"
+#include "load/workload.h"
 
 namespace sharedlock::bench {
 

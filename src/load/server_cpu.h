@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "bench/target.h"
+#include "load/target.h"
 
 namespace sharedlock::bench {
 
