@@ -18,12 +18,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/shared_work.h"
 #include "base/signal.h"
 #include "store/etcd_clusters.h"
 #include "store/etcd_completions_grpc.h"
 #include "store/etcd_endpoint.h"
 #include "store/etcd_options.h"
-#include "store/shared_work.h"
 
 namespace sharedlock {
 

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/retries.h"
+#include "base/shared_work.h"
 #include "base/task.h"
 #include "store/lease_store.h"
-#include "store/shared_work.h"
 
 namespace etcdserverpb {
 class TxnRequest;

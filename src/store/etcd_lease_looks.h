@@ -10,10 +10,10 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/shared_work.h"
 #include "base/task.h"
 #include "base/task_group.h"
 #include "store/lease_store.h"
-#include "store/shared_work.h"
 
 namespace sharedlock {
 

@@ -6,11 +6,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
+#include "base/shared_work.h"
 #include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
 #include "store/lease_store.h"
-#include "store/shared_work.h"
 
 namespace sharedlock {
 

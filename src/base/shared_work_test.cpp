@@ -1,4 +1,4 @@
-#include "store/shared_work.h"
+#include "base/shared_work.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
