@@ -24,7 +24,7 @@ LAYERS = {
     "base": (),
     "telemetry": ("base",),
     "store": ("base",),
-    "lock": ("base", "store/lease_store.h"),
+    "lock": ("base", "store/fencing_token.h", "store/lease_store.h"),
     "auth": ("base",),
     "http": ("base", "telemetry"),
     "config": ("base",),

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "lock/lease_service.h"
-#include "lock/token.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
 

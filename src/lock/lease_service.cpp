@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/sha256.h"
-#include "lock/token.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
 

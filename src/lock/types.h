@@ -2,22 +2,15 @@
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
-
-// Grows with every new holding of a lock. A resource that remembers the largest one it has seen can refuse a client
-// that does not know yet that it has lost the lock.
-enum class FencingToken : std::int64_t {};
-constexpr std::int64_t number_of(FencingToken token) {
-  return static_cast<std::int64_t>(token);
-}
 
 // Wall-clock time in whole seconds since 1970 (UTC), as lock records store it.
 using EpochSeconds = std::chrono::sys_seconds;

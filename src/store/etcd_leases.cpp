@@ -7,10 +7,10 @@
 
 #include "store/etcd_client.h"
 #include "store/etcd_keepalive.h"
-#include "store/etcd_lease_ids.h"
 #include "store/etcd_lease_looks.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_token_base.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -5,12 +5,12 @@
 #include "base/time_text.h"
 #include "store/etcd_connections_grpc.h"
 #include "store/etcd_epoch.h"
-#include "store/etcd_lease_ids.h"
 #include "store/etcd_loss_grpc.h"
 #include "store/etcd_messages_grpc.h"
 #include "store/etcd_token_base.h"
 #include "store/etcd_verdict.h"
 #include "store/etcd_watches.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "store/etcd_lease_ids.h"
 #include "store/etcd_lease_index.h"
 #include "store/etcd_own_leases.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "store/etcd_lease_ids.h"
 #include "store/etcd_lease_index.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -6,8 +6,8 @@
 
 #include "store/etcd_client.h"
 #include "store/etcd_keepalive.h"
-#include "store/etcd_lease_ids.h"
 #include "store/etcd_watches.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "store/etcd_lease_ids.h"
+#include "store/lease_ids.h"
 #include "store/lease_safety.h"
 
 namespace sharedlock {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "store/etcd_lease_ids.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

@@ -1,4 +1,4 @@
-#include "store/etcd_lease_ids.h"
+#include "store/lease_ids.h"
 
 #include "base/random.h"
 
