@@ -15,8 +15,7 @@ namespace {
 LockSight see(const Entry& entry) {
   auto id = shown_lease(entry);
   if (!id) return {};
-  Holder holder{.owner = "", .instance = std::to_string(number_of(*id))};
-  return {.holder = identity_of(holder), .look_again = std::nullopt};
+  return {.holder = identity_of("", std::to_string(number_of(*id))), .look_again = std::nullopt};
 }
 
 constexpr int kLooksAgain = 4;  // tries of get() and force_release() while the holder renews the lease

@@ -14,7 +14,7 @@
 #include "base/task.h"
 #include "lock/refusal_cache.h"
 #include "lock/types.h"
-#include "lock/wait_lines.h"
+#include "queue/wait_lines.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

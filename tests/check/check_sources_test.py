@@ -59,6 +59,7 @@ class Layers(CheckerTest):
             ("base", "telemetry/latency.h"),
             ("store", "lock/rules.h"),
             ("store", "telemetry/latency.h"),
+            ("queue", "lock/types.h"),
             ("lock", "store/memory_store.h"),
             ("http", "store/lease_store.h"),
             ("http", "auth/jwt.h"),
@@ -75,7 +76,9 @@ class Layers(CheckerTest):
                 self.assert_found(f"src/{layer}/a.cpp", 3, f"{layer} may not include {header}", text)
                 self.assert_found(f"src/{layer}/a.cpp", 3, "may not include", text.replace(f'"{header}"', f"<{header}>"))
 
-    def test_unit_tests_of_lock_and_api_run_on_real_stores(self):
+    def test_unit_tests_run_on_real_stores_and_those_of_the_queue_with_what_waits(self):
+        self.write("src/lock/rules.h", "#pragma once\n")
+        self.assert_clean("src/queue/a_test.cpp", '#include "lock/rules.h"\n#include "store/memory_store.h"\n')
         text = '#include "store/memory_store.h"\n'
         self.assert_clean("src/lock/a_test.cpp", text)
         self.assert_clean("src/api/a_test.cpp", text)

@@ -1,4 +1,4 @@
-#include "lock/wait_lines.h"
+#include "queue/wait_lines.h"
 
 #include <algorithm>
 #include <boost/asio/post.hpp>

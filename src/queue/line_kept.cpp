@@ -2,7 +2,7 @@
 // from one request to the next of the same identity.
 #include <algorithm>
 
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 
 namespace sharedlock {
 

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "lock/types.h"
+#include "queue/types.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

@@ -1,4 +1,4 @@
-#include "lock/line_place.h"
+#include "queue/line_place.h"
 
 #include <boost/json.hpp>
 #include <charconv>
@@ -64,9 +64,8 @@ Result<LinePlace> parse_line_place(const std::string& text) {
   }
 }
 
-Identity identity_of(const Holder& holder) {
-  if (holder.ownerless) return Identity();
-  return short_identity(holder.owner, sha256_hex(holder.instance));
+Identity identity_of(const std::string& owner, const std::string& instance) {
+  return short_identity(owner, sha256_hex(instance));
 }
 
 Identity identity_of(const LinePlace& place) {

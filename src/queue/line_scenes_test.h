@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 #include "support/effort.h"
 
 namespace sharedlock::scenes {

@@ -1,7 +1,7 @@
 // The part of LineBook that follows the store: what stands under the locks and in their lines.
 #include <algorithm>
 
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 
 namespace sharedlock {
 

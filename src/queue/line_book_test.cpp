@@ -1,5 +1,5 @@
 // Turns in a line, in every order of events (R22 to R26).
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "lock/line_scenes_test.h"
+#include "queue/line_scenes_test.h"
 #include "support/effort.h"
 
 namespace sharedlock::scenes {

@@ -18,9 +18,9 @@
 #include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
-#include "lock/line_book.h"
-#include "lock/line_place.h"
-#include "lock/types.h"
+#include "queue/line_book.h"
+#include "queue/line_place.h"
+#include "queue/types.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "lock/wait_lines.h"
+#include "queue/wait_lines.h"
 
 namespace sharedlock {
 

@@ -1,4 +1,4 @@
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 
 #include <algorithm>
 #include <array>

@@ -4,8 +4,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "lock/line_book.h"
-#include "lock/types.h"
+#include "queue/line_book.h"
 
 namespace sharedlock {
 
@@ -27,7 +26,7 @@ std::string joined_again(std::string json, Revision since);
 Result<LinePlace> parse_line_place(const std::string& json);
 
 // How holders and waiters are told apart.
-Identity identity_of(const Holder& holder);  // empty without an owner: matches no waiter
-Identity identity_of(const LinePlace& place);
+Identity identity_of(const std::string& owner, const std::string& instance);
+Identity identity_of(const LinePlace& place);  // empty where the waiter is anonymous
 
 }  // namespace sharedlock

@@ -12,8 +12,8 @@
 #include <variant>
 #include <vector>
 
-#include "lock/line_book.h"
-#include "lock/line_scenes_test.h"
+#include "queue/line_book.h"
+#include "queue/line_scenes_test.h"
 
 namespace sharedlock::scenes {
 namespace {

@@ -1,7 +1,7 @@
 // The part of LineBook that puts places: of new waiters, and of waiters that lost theirs (R24).
 #include <algorithm>
 
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 
 namespace sharedlock {
 

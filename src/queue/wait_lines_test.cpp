@@ -1,5 +1,5 @@
 // Waiting in line inside one process: many threads, one lock, no wake-up lost.
-#include "lock/wait_lines.h"
+#include "queue/wait_lines.h"
 
 #include <gtest/gtest.h>
 
@@ -97,7 +97,7 @@ TEST(LineIdentity, IsShortAndTellsApart) {
   auto waiting = [](const std::string& owner, const std::string& instance) {
     return identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
   };
-  EXPECT_EQ(waiting("owner", "instance"), identity_of(Holder{"owner", "instance"}));
+  EXPECT_EQ(waiting("owner", "instance"), identity_of("owner", "instance"));
   EXPECT_NE(waiting("owner", "instance"), waiting("owner", "another"));
   EXPECT_NE(waiting("owner", "instance"), waiting("another", "instance"));
   EXPECT_EQ(identity_of(LinePlace{.owner = "owner", .instance = "", .server = "s", .names = {}}), "");
