@@ -26,19 +26,20 @@ LAYERS = {
     "store": ("base",),
     "queue": ("base", "store/lease_store.h"),
     "lock": ("base", "queue", "store/fencing_token.h", "store/lease_store.h"),
+    "lease": ("base", "queue", "store/fencing_token.h", "store/lease_store.h"),
     "auth": ("base",),
     "http": ("base", "telemetry"),
     "config": ("base",),
-    "api": ("base", "telemetry", "queue/types.h", "lock", "auth", "http"),
+    "api": ("base", "telemetry", "queue/types.h", "lock", "lease", "auth", "http"),
     "sharedlock": (),  # include/sharedlock, the installed headers
     "client": ("base", "sharedlock"),
     "cli": ("base", "sharedlock", "client"),
     "load": ("base",),
-    "app": ("base", "telemetry", "store", "queue", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock",
-            "load"),
+    "app": ("base", "telemetry", "store", "queue", "lock", "lease", "auth", "http", "config", "api", "client", "cli",
+            "sharedlock", "load"),
 }
 # What unit tests of a folder may include besides: they run on real stores, and those of the queue under its users.
-TESTED_WITH = {"queue": ("store", "lock"), "lock": ("store",), "api": ("store",)}
+TESTED_WITH = {"queue": ("store", "lock", "lease"), "lock": ("store",), "lease": ("store",), "api": ("store",)}
 
 # Which files may include a library: (name, how its headers begin or end, the files that may).
 LIBRARIES = (

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstddef>
 
-#include "lock/refusal_cache.h"
+#include "lease/refusal_cache.h"
 #include "telemetry/latency.h"
 #include "telemetry/metrics_text.h"
 #include "telemetry/thread_counters.h"

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "http/router.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 #include "telemetry/metrics_text.h"
 
 namespace sharedlock {

@@ -21,7 +21,7 @@
 #include "config/settings.h"
 #include "http/router.h"
 #include "http/server.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/lease_store.h"
 #include "telemetry/process_stats.h"

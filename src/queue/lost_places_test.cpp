@@ -15,7 +15,7 @@
 
 #include "base/io_threads.h"
 #include "base/sha256.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/memory_store.h"
 #include "support/background_call.h"

@@ -60,6 +60,8 @@ class Layers(CheckerTest):
             ("store", "lock/rules.h"),
             ("store", "telemetry/latency.h"),
             ("queue", "lock/types.h"),
+            ("lock", "lease/lease_service.h"),
+            ("lease", "lock/types.h"),
             ("lock", "store/memory_store.h"),
             ("http", "store/lease_store.h"),
             ("http", "auth/jwt.h"),

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "contract/store_client.h"
 #include "contract/watch_log.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/etcd_store.h"
 #include "support/embedded_fixture.h"

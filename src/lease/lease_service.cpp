@@ -1,11 +1,10 @@
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 
 #include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
 #include "base/sha256.h"
-#include "store/fencing_token.h"
 
 namespace sharedlock {
 

@@ -1,4 +1,4 @@
-#include "lock/refusal_cache.h"
+#include "lease/refusal_cache.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

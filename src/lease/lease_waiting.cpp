@@ -2,8 +2,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "lock/lease_service.h"
-#include "store/fencing_token.h"
+#include "lease/lease_service.h"
 
 namespace sharedlock {
 

@@ -12,9 +12,10 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
-#include "lock/refusal_cache.h"
-#include "lock/types.h"
+#include "lease/refusal_cache.h"
+#include "queue/types.h"
 #include "queue/wait_lines.h"
+#include "store/fencing_token.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

@@ -1,4 +1,4 @@
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>

@@ -2,8 +2,7 @@
 #include <optional>
 #include <utility>
 
-#include "lock/lease_service.h"
-#include "store/fencing_token.h"
+#include "lease/lease_service.h"
 
 namespace sharedlock {
 
