@@ -11,7 +11,7 @@
 #include "base/sha256.h"
 #include "lease/lease_service.h"
 #include "lock/lock_service.h"
-#include "store/memory_store.h"
+#include "store/memory/memory_store.h"
 #include "support/background_call.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"

@@ -10,7 +10,7 @@
 #include "contract/watch_log.h"
 #include "lease/lease_service.h"
 #include "lock/lock_service.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"
 #include "support/eventually.h"
