@@ -26,7 +26,7 @@
 #include <string_view>
 #include <vector>
 
-#include "bench/histogram.h"
+#include "load/histogram.h"
 
 namespace {
 

@@ -18,40 +18,55 @@ from pathlib import Path, PurePosixPath
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
-# The layer table of docs/architecture.md: what each folder below src/ may include of ours. What is not a folder is
-# one header. Every folder may include itself.
+# The layer table of docs/architecture.md: what each folder below src/ may include of ours. A folder with rooms in the
+# table, as `store`, stands for its own files alone; any other one with all that is below. What is not a folder is one
+# header. Every folder may include itself.
 LAYERS = {
     "base": (),
+    "telemetry": ("base",),
     "store": ("base",),
-    "lock": ("base", "store/lease_store.h"),
+    "store/table": ("base", "store"),
+    "store/memory": ("base", "store", "store/table"),
+    "store/embedded": ("base", "store", "store/table"),
+    "store/etcd": ("base", "store"),
+    "queue": ("base", "store/lease_store.h"),
+    "lock": ("base", "queue", "store/fencing_token.h", "store/lease_store.h"),
+    "lease": ("base", "queue", "store/fencing_token.h", "store/lease_store.h"),
     "auth": ("base",),
-    "http": ("base",),
+    "http": ("base", "telemetry"),
     "config": ("base",),
-    "api": ("base", "lock", "auth", "http"),
+    "api": ("base", "telemetry", "queue/types.h", "lock", "lease", "auth", "http"),
     "sharedlock": (),  # include/sharedlock, the installed headers
     "client": ("base", "sharedlock"),
     "cli": ("base", "sharedlock", "client"),
-    "bench": ("base",),
-    "app": ("base", "store", "lock", "auth", "http", "config", "api", "client", "cli", "sharedlock", "bench"),
+    "load": ("base",),
+    "app": ("base", "telemetry", "store", "store/table", "store/memory", "store/embedded", "store/etcd", "queue",
+            "lock", "lease", "auth", "http", "config", "api", "client", "cli", "sharedlock", "load"),
 }
-# Unit tests of these folders run against real stores.
-TESTED_ON_STORES = ("lock", "api")
+# What unit tests of a folder may include besides: they run on the store in memory, those of the queue under its users.
+TESTED_WITH = {
+    "store/etcd": ("store/memory",),
+    "queue": ("store/memory", "lock", "lease"),
+    "lock": ("store/memory",),
+    "lease": ("store/memory",),
+    "api": ("store/memory",),
+}
 
 # Which files may include a library: (name, how its headers begin or end, the files that may).
 LIBRARIES = (
-    ("RocksDB", ("rocksdb/",), ("src/store/*.cpp",)),
+    ("RocksDB", ("rocksdb/",), ("src/store/embedded/*.cpp",)),
     # Headers named *_grpc.h are shared by the .cpp files of the etcd store alone: no other header may include them.
     ("gRPC", ("grpc/", "grpcpp/", "google/protobuf/", ".pb.h", "_grpc.h"),
-     ("src/store/etcd_*.cpp", "src/store/*_grpc.h", "bench/etcd_driver.cpp")),
+     ("src/store/etcd/*.cpp", "src/store/etcd/*_grpc.h", "bench/etcd_driver.cpp")),
     ("Beast", ("boost/beast",), ("src/http/*.cpp", "src/client/*.cpp")),
     ("OpenSSL", ("openssl/", "boost/asio/ssl"),
      ("src/base/sha256.cpp", "src/auth/*", "src/http/*", "src/client/*", "src/cli/*", "src/app/*", "tests/*")),
     ("spdlog", ("spdlog/",), ("src/base/log.cpp",)),
-    ("prometheus-cpp", ("prometheus/",), ("src/base/metrics_text.cpp",)),
-    ("gperftools", ("gperftools/",), ("src/base/profiler.cpp",)),
+    ("prometheus-cpp", ("prometheus/",), ("src/telemetry/metrics_text.cpp",)),
+    ("gperftools", ("gperftools/",), ("src/telemetry/profiler.cpp",)),
     ("Boost.JSON", ("boost/json",),
-     ("src/base/*", "src/lock/*", "src/auth/*", "src/http/*", "src/config/*", "src/api/*", "src/client/*", "src/cli/*",
-      "src/app/*", "src/bench/*_test.cpp", "tests/*", "bench/*")),
+     ("src/base/*", "src/queue/*", "src/lock/*", "src/auth/*", "src/http/*", "src/config/*", "src/api/*",
+      "src/client/*", "src/cli/*", "src/app/*", "src/load/*_test.cpp", "tests/*", "bench/*")),
     ("CLI11", ("CLI/",), ("src/app/*", "src/cli/*")),
 )
 MAX_BEAST_FILES = 10  # one costs 10 s to compile, 32 s and 1.1 GB with sanitizers
@@ -174,7 +189,7 @@ class Source:
         self.path = path
         self.text = (root / path).read_text(encoding="utf-8", errors="replace")
         folder, _, rest = path.partition("/")
-        self.layer = rest.partition("/")[0] if folder in ("src", "include") else None
+        self.below = rest if folder in ("src", "include") else None  # its path in #include directives
         self.is_cpp = is_cpp(path)
         self.is_test = folder == "tests" or PurePosixPath(path).stem.endswith("_test")
         self.code = blank_out_all_but_code(self.text) if self.is_cpp else ""
@@ -200,20 +215,30 @@ def is_cpp(path):
 # --- the checks: each yields (line number, message) -------------------------------------------------------------------
 
 
+def layer_of(path):
+    """The row of the layer table that a path below src/ belongs to; None where there is none."""
+    folder = PurePosixPath(path).parent
+    layer = next((name.as_posix() for name in (folder, *folder.parents) if name.as_posix() in LAYERS), None)
+    has_rooms = any(name.startswith(f"{layer}/") for name in LAYERS)
+    return None if has_rooms and folder.as_posix() != layer else layer
+
+
 def check_layers(source):
-    if source.layer is None:
+    if source.below is None:
         return
-    if source.layer not in LAYERS:
-        yield 1, f"the folder {source.layer} is not in the layer table of script/check_sources.py"
+    layer = layer_of(source.below)
+    if layer is None:
+        folder = PurePosixPath(source.below).parent
+        yield 1, f"the folder {folder} is not in the layer table of script/check_sources.py"
         return
-    allowed = {source.layer, *LAYERS[source.layer]}
-    if source.is_test and source.layer in TESTED_ON_STORES:
-        allowed.add("store")
+    allowed = {layer, *LAYERS[layer]}
+    if source.is_test:
+        allowed.update(TESTED_WITH.get(layer, ()))
     for line, header, quoted in source.includes():
-        top = header.partition("/")[0]
-        if top in LAYERS:
-            if top not in allowed and header not in allowed:
-                yield line, f"{source.layer} may not include {header}"
+        its_layer = layer_of(header)
+        if its_layer is not None:
+            if its_layer not in allowed and header not in allowed:
+                yield line, f"{layer} may not include {header}"
             elif not any((source.root / folder / header).is_file() for folder in ("src", "include")):
                 yield line, f"{header} does not exist"
         elif source.is_test and (source.root / "tests" / header).is_file():

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "http/router.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 
 namespace sharedlock {
 

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 
 namespace sharedlock {
 

@@ -3,10 +3,10 @@
 #include <chrono>
 #include <cstddef>
 
-#include "base/latency.h"
-#include "base/metrics_text.h"
-#include "base/thread_counters.h"
-#include "lock/refusal_cache.h"
+#include "lease/refusal_cache.h"
+#include "telemetry/latency.h"
+#include "telemetry/metrics_text.h"
+#include "telemetry/thread_counters.h"
 
 namespace sharedlock {
 

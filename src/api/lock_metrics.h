@@ -3,8 +3,8 @@
 #include <chrono>
 #include <cstddef>
 
-#include "base/metrics_text.h"
-#include "base/thread_counters.h"
+#include "telemetry/metrics_text.h"
+#include "telemetry/thread_counters.h"
 
 namespace sharedlock {
 

@@ -4,9 +4,9 @@
 #include <functional>
 #include <vector>
 
-#include "base/metrics_text.h"
 #include "http/router.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
+#include "telemetry/metrics_text.h"
 
 namespace sharedlock {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/profiler.h"
-#include "base/symbols.h"
 #include "http/router.h"
+#include "telemetry/profiler.h"
+#include "telemetry/symbols.h"
 
 namespace sharedlock {
 

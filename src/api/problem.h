@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "http/message.h"
-#include "lock/types.h"
+#include "queue/types.h"
 
 namespace sharedlock {
 

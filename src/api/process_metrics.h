@@ -1,7 +1,7 @@
 #pragma once
 
-#include "base/metrics_text.h"
-#include "base/process_stats.h"
+#include "telemetry/metrics_text.h"
+#include "telemetry/process_stats.h"
 
 namespace sharedlock {
 

@@ -17,14 +17,14 @@
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
-#include "base/process_stats.h"
 #include "base/result.h"
 #include "config/settings.h"
 #include "http/router.h"
 #include "http/server.h"
-#include "lock/lease_service.h"
+#include "lease/lease_service.h"
 #include "lock/lock_service.h"
 #include "store/lease_store.h"
+#include "telemetry/process_stats.h"
 
 namespace sharedlock {
 

@@ -7,8 +7,8 @@
 #include <memory>
 #include <optional>
 
-#include "bench/options.h"
-#include "bench/run.h"
+#include "load/options.h"
+#include "load/run.h"
 
 namespace sharedlock {
 

@@ -2,7 +2,7 @@
 
 #include "base/result.h"
 #include "config/loader.h"
-#include "store/etcd_options.h"
+#include "store/etcd/options.h"
 
 namespace sharedlock {
 

@@ -6,11 +6,11 @@
 #include <utility>
 
 #include "app/etcd_settings.h"
-#include "store/embedded_store.h"
-#include "store/etcd_store.h"
-#include "store/first_revision.h"
-#include "store/memory_store.h"
-#include "store/rocks_journal.h"
+#include "store/embedded/embedded_store.h"
+#include "store/embedded/rocks_journal.h"
+#include "store/etcd/etcd_store.h"
+#include "store/memory/memory_store.h"
+#include "store/table/first_revision.h"
 
 namespace sharedlock {
 

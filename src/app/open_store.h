@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "config/loader.h"
-#include "store/etcd_options.h"
+#include "store/etcd/options.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

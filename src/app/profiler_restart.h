@@ -2,8 +2,8 @@
 
 namespace sharedlock {
 
-// Makes the profiler available (base/profiler.h), by starting this program anew, in the same process and with the same
-// arguments, with gperftools preloaded: a heap profile needs its allocator from the first allocation on, and its
+// Makes the profiler available (telemetry/profiler.h), by starting this program anew, in the same process and with the
+// same arguments, with gperftools preloaded: a heap profile needs its allocator from the first allocation on, and its
 // variables are read before main(). So a server without profiles has neither that allocator nor that library.
 // Returns where there is nothing to do: in the program that was started so (SHARED_LOCK_RESTARTED in its environment
 // says that it was, whether or not the library could be loaded), where the library is preloaded already, and in builds

@@ -6,7 +6,7 @@
 #include "app/etcd_settings.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 
 namespace sharedlock {
 

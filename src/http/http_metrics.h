@@ -6,10 +6,10 @@
 #include <span>
 #include <vector>
 
-#include "base/latency.h"
-#include "base/metrics_text.h"
-#include "base/thread_counters.h"
 #include "http/router.h"
+#include "telemetry/latency.h"
+#include "telemetry/metrics_text.h"
+#include "telemetry/thread_counters.h"
 
 namespace sharedlock::http {
 

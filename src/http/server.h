@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/io_threads.h"
 #include "base/log.h"
-#include "base/metrics_text.h"
 #include "base/result.h"
 #include "http/router.h"
 #include "http/server_options.h"
+#include "telemetry/metrics_text.h"
 
 namespace sharedlock::http {
 

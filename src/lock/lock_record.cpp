@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "base/json_text.h"
-#include "lock/token.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
 

@@ -2,7 +2,7 @@
 #include <utility>
 
 #include "lock/lock_service.h"
-#include "lock/token.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
 

@@ -10,7 +10,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "lock/lock_service.h"
-#include "store/memory_store.h"
+#include "store/memory/memory_store.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"
 #include "support/skewed_clock.h"

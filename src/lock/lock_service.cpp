@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "lock/token.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
 

@@ -21,8 +21,8 @@
 #include "lock/rules.h"
 #include "lock/together.h"
 #include "lock/types.h"
-#include "lock/wait_lines.h"
 #include "lock/written_locks.h"
+#include "queue/wait_lines.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

@@ -9,7 +9,7 @@
 
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
-#include "store/memory_store.h"
+#include "store/memory/memory_store.h"
 #include "support/eventually.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"

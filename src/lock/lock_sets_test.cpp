@@ -12,7 +12,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "lock/lock_service.h"
-#include "store/memory_store.h"
+#include "store/memory/memory_store.h"
 #include "support/background_call.h"
 #include "support/eventually.h"
 #include "support/fault_store.h"

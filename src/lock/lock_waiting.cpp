@@ -213,7 +213,10 @@ LockSight LockService::see(const Entry& entry) const {
   auto second = std::chrono::floor<std::chrono::seconds>(now);
   auto left = std::max<EpochSeconds>(lock->record.expiry, second) - second;
   BootTime look_again = saturating_add(clock_.boot_now() - (now - second) + kAfterExpiry, left);
-  return {.holder = identity_of(lock->record.holder), .look_again = look_again};
+  const Holder& holder = lock->record.holder;
+  // Without an owner it equals no waiter.
+  Identity identity = holder.ownerless ? Identity() : identity_of(holder.owner, holder.instance);
+  return {.holder = std::move(identity), .look_again = look_again};
 }
 
 // A record with a lease ends with an event; one without may be taken over when it has stood there long enough.

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "lock/decided.h"
-#include "lock/line_book.h"
+#include "queue/line_book.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {

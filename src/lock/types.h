@@ -1,23 +1,15 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
+#include "queue/types.h"
+#include "store/fencing_token.h"
 
 namespace sharedlock {
-
-// Grows with every new holding of a lock. A resource that remembers the largest one it has seen can refuse a client
-// that does not know yet that it has lost the lock.
-enum class FencingToken : std::int64_t {};
-constexpr std::int64_t number_of(FencingToken token) {
-  return static_cast<std::int64_t>(token);
-}
 
 // Wall-clock time in whole seconds since 1970 (UTC), as lock records store it.
 using EpochSeconds = std::chrono::sys_seconds;
@@ -52,30 +44,9 @@ struct LockSet {
   std::string space;
   std::vector<std::string> names;  // 1 to kMostInSet, all different
 };
-inline constexpr std::size_t kMostInSet = 32;
 
 // The longest that a lock may be held without being renewed.
 inline constexpr std::chrono::seconds kLongestLeaseDuration{86400};
-
-// The longest that a request may wait in line.
-inline constexpr std::chrono::seconds kLongestWait{3600};
-
-// The longest that a place in line may be kept while its client is away (R37).
-inline constexpr std::chrono::seconds kLongestKeptPlace{10};
-// And the longest once it is that client's turn.
-inline constexpr std::chrono::seconds kAwayAtHead{1};
-
-// How waiting in line ended without a grant or a refusal.
-enum class WaitEnd {
-  superseded,  // the same holder asked again, and that request counts
-  draining,    // the server shuts down
-  store_lost,  // the store serves nothing for now
-  hung_up,     // the client no longer waits for the answer
-};
-
-// Registers a callback for when the waiting client hangs up. It is called on the executor of the request's coroutine,
-// maybe at once.
-using WhenHungUp = std::function<void(std::function<void()> told)>;
 
 // `received`: when the server began to handle the request; deadlines and the answered ttl count from there.
 struct AcquireRequest {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "base/random.h"
-#include "store/etcd_lease_ids.h"
+#include "store/lease_ids.h"
 
 namespace sharedlock {
 

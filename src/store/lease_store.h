@@ -33,7 +33,7 @@ constexpr std::int64_t number_of(LeaseId id) {
   return static_cast<std::int64_t>(id);
 }
 
-// An unguessable lease id, for an OwnLease: on etcd some ids mark leases of another kind (etcd_lease_ids.h).
+// An unguessable lease id, for an OwnLease: on etcd some ids mark leases of another kind (lease_ids.h).
 LeaseId random_lease_id();
 
 // How long an entry lives. With both ttls the entry surely lives until the call of commit() + ttl, and ends at most

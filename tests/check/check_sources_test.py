@@ -20,7 +20,7 @@ class CheckerTest(unittest.TestCase):
         self.root = Path(folder.name)
         self.write("src/base/clock.h", "#pragma once\n")
         self.write("src/store/lease_store.h", "#pragma once\n")
-        self.write("src/store/memory_store.h", "#pragma once\n")
+        self.write("src/store/memory/memory_store.h", "#pragma once\n")
 
     def write(self, path, text):
         file = self.root / path
@@ -47,16 +47,22 @@ class CheckerTest(unittest.TestCase):
 
 class Layers(CheckerTest):
     def test_what_the_table_allows_is_clean(self):
-        self.assert_clean("src/store/a.cpp", '#include "store/memory_store.h"\n#include "base/clock.h"\n')
-        self.assert_clean("src/lock/a.cpp", '#include "store/lease_store.h"\n')
-        self.assert_clean("src/app/a.cpp", '#include "store/memory_store.h"\n')
+        self.assert_clean("src/store/memory/a.cpp", '#include "store/lease_store.h"\n#include "base/clock.h"\n')
+        self.write("src/store/fencing_token.h", "#pragma once\n")
+        self.assert_clean("src/lock/a.cpp", '#include "store/fencing_token.h"\n#include "store/lease_store.h"\n')
+        self.assert_clean("src/app/a.cpp", '#include "store/memory/memory_store.h"\n')
         self.assert_clean("src/base/a.cpp", "#include <map>\n#include <boost/asio/ip/tcp.hpp>\n")
 
     def test_what_the_table_forbids_is_found(self):
         for layer, header in (
             ("base", "store/lease_store.h"),
+            ("base", "telemetry/latency.h"),
             ("store", "lock/rules.h"),
-            ("lock", "store/memory_store.h"),
+            ("store", "telemetry/latency.h"),
+            ("queue", "lock/types.h"),
+            ("lock", "lease/lease_service.h"),
+            ("lease", "lock/types.h"),
+            ("lock", "store/memory/memory_store.h"),
             ("http", "store/lease_store.h"),
             ("http", "auth/jwt.h"),
             ("config", "http/server.h"),
@@ -72,11 +78,35 @@ class Layers(CheckerTest):
                 self.assert_found(f"src/{layer}/a.cpp", 3, f"{layer} may not include {header}", text)
                 self.assert_found(f"src/{layer}/a.cpp", 3, "may not include", text.replace(f'"{header}"', f"<{header}>"))
 
-    def test_unit_tests_of_lock_and_api_run_on_real_stores(self):
-        text = '#include "store/memory_store.h"\n'
+    def test_unit_tests_run_on_real_stores_and_those_of_the_queue_with_what_waits(self):
+        self.write("src/lock/rules.h", "#pragma once\n")
+        self.assert_clean("src/queue/a_test.cpp", '#include "lock/rules.h"\n#include "store/memory/memory_store.h"\n')
+        text = '#include "store/memory/memory_store.h"\n'
         self.assert_clean("src/lock/a_test.cpp", text)
         self.assert_clean("src/api/a_test.cpp", text)
         self.assert_found("src/http/a_test.cpp", 1, "http may not include", text)
+
+    def test_stores_never_include_each_other_and_the_interface_none_of_them(self):
+        self.write("src/store/embedded/journal.h", "#pragma once\n")
+        self.write("src/store/etcd/rpc/client.h", "#pragma once\n")
+        for path, layer, header in (
+            ("src/store/etcd/a.cpp", "store/etcd", "store/embedded/journal.h"),
+            ("src/store/etcd/lease/a.cpp", "store/etcd", "store/embedded/journal.h"),
+            ("src/store/etcd/lease/a.cpp", "store/etcd", "store/memory/memory_store.h"),
+            ("src/store/etcd/a_test.cpp", "store/etcd", "store/embedded/journal.h"),
+            ("src/store/embedded/a.cpp", "store/embedded", "store/etcd/rpc/client.h"),
+            ("src/store/embedded/a.cpp", "store/embedded", "store/memory/memory_store.h"),
+            ("src/store/memory/a.cpp", "store/memory", "store/embedded/journal.h"),
+            ("src/store/memory/a.cpp", "store/memory", "store/etcd/rpc/client.h"),
+            ("src/store/table/a.cpp", "store/table", "store/memory/memory_store.h"),
+            ("src/store/a.cpp", "store", "store/etcd/rpc/client.h"),
+            ("src/store/a.cpp", "store", "store/memory/memory_store.h"),
+        ):
+            with self.subTest(path=path, header=header):
+                self.assert_found(path, 1, f"{layer} may not include {header}", f'#include "{header}"\n')
+        self.assert_clean("src/store/etcd/lease/a.cpp", '#include "store/etcd/rpc/client.h"\n')
+        self.assert_clean("src/store/etcd/lease/a_test.cpp", '#include "store/memory/memory_store.h"\n')
+        self.assert_clean("src/app/a.cpp", '#include "store/embedded/journal.h"\n#include "store/etcd/rpc/client.h"\n')
 
     def test_installed_headers_use_nothing_of_the_servers(self):
         text = '#pragma once\n#include "base/clock.h"\n'
@@ -93,7 +123,8 @@ class Layers(CheckerTest):
         self.assert_found("src/store/a.cpp", 1, "not a full path", text)
 
     def test_a_folder_outside_the_table_is_found(self):
-        self.assert_found("src/misc/a.cpp", 1, "not in the layer table", "\n")
+        self.assert_found("src/misc/a.cpp", 1, "the folder misc is not in the layer table", "\n")
+        self.assert_found("src/store/disk/a.cpp", 1, "the folder store/disk is not in the layer table", "\n")
 
     def test_an_include_in_a_comment_or_a_string_does_not_count(self):
         self.assert_clean("src/base/a.cpp", '// #include "lock/a.h"\n/*\n#include "lock/a.h"\n*/\n'
@@ -103,9 +134,13 @@ class Layers(CheckerTest):
 class Libraries(CheckerTest):
     def test_each_library_is_found_outside_its_place(self):
         for path, header in (
-            ("src/store/a.h", "rocksdb/db.h"),
+            ("src/store/a.cpp", "rocksdb/db.h"),
+            ("src/store/embedded/a.h", "rocksdb/db.h"),
+            ("src/store/etcd/a.cpp", "rocksdb/db.h"),
             ("src/lock/a.cpp", "grpcpp/grpcpp.h"),
-            ("src/store/a.h", "etcd.pb.h"),
+            ("src/store/a.cpp", "etcd.pb.h"),
+            ("src/store/etcd/a.h", "etcd.pb.h"),
+            ("src/store/embedded/a.cpp", "grpcpp/grpcpp.h"),
             ("src/http/a.h", "boost/beast/http.hpp"),
             ("src/api/a.cpp", "boost/beast/core.hpp"),
             ("src/base/random.cpp", "openssl/rand.h"),
@@ -123,14 +158,16 @@ class Libraries(CheckerTest):
 
     def test_each_library_is_clean_in_its_place(self):
         for path, header in (
-            ("src/store/a.cpp", "rocksdb/db.h"),
-            ("src/store/etcd_a.cpp", "etcd.grpc.pb.h"),
+            ("src/store/embedded/a.cpp", "rocksdb/db.h"),
+            ("src/store/etcd/a.cpp", "etcd.grpc.pb.h"),
+            ("src/store/etcd/rpc/a.cpp", "etcd.grpc.pb.h"),
+            ("src/store/etcd/rpc/a_grpc.h", "etcd.grpc.pb.h"),
             ("src/http/a.cpp", "boost/beast/http.hpp"),
             ("src/client/a.cpp", "boost/beast/http.hpp"),
             ("src/base/sha256.cpp", "openssl/evp.h"),
             ("src/auth/a.cpp", "openssl/evp.h"),
             ("src/base/log.cpp", "spdlog/spdlog.h"),
-            ("src/base/metrics_text.cpp", "prometheus/counter.h"),
+            ("src/telemetry/metrics_text.cpp", "prometheus/counter.h"),
             ("src/lock/a.h", "boost/json/value.hpp"),
             ("src/cli/a.cpp", "CLI/CLI.hpp"),
         ):
@@ -297,7 +334,8 @@ class TheRun(CheckerTest):
         self.write("example/a.cpp", "\n")
         self.write("src/base/CMakeLists.txt", "\n")
         listed = self.run_checker("--list").stdout.split()
-        self.assertEqual(listed, ["bench/a.cpp", "src/base/clock.h", "src/store/lease_store.h", "src/store/memory_store.h"])
+        stores = ["src/store/lease_store.h", "src/store/memory/memory_store.h"]
+        self.assertEqual(listed, ["bench/a.cpp", "src/base/clock.h", *stores])
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class NamedTests(unittest.TestCase):
 
     def test_a_test_by_a_pattern(self):
         targets, expression = named("LineBook.SafetyR23_*")
-        self.assertEqual(targets, ["lock_test"])
+        self.assertEqual(targets, ["queue_test"])
         self.assert_selects(expression, "LineBook.SafetyR23_ADeafHeadIsPassed")
         self.assertNotRegex("LineBook.SafetyR24_Another", expression)
 

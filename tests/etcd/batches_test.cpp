@@ -12,7 +12,7 @@
 #include "base/random.h"
 #include "base/task_group.h"
 #include "contract/store_client.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"
 

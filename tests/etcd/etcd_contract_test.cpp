@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "contract/store_contract.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/manual_clock.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"
 #include "support/eventually.h"

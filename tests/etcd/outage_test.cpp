@@ -13,7 +13,7 @@
 
 #include "etcd/service_on_etcd.h"
 #include "etcd/stored.h"
-#include "store/etcd_lease_ids.h"
+#include "store/lease_ids.h"
 #include "support/slow_link.h"
 
 namespace sharedlock::test {

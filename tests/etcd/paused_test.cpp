@@ -16,7 +16,7 @@
 #include "base/random.h"
 #include "contract/store_client.h"
 #include "lock/lock_service.h"
-#include "store/etcd_store.h"
+#include "store/etcd/etcd_store.h"
 #include "support/background_call.h"
 #include "support/embedded_fixture.h"
 #include "support/etcd_server.h"

@@ -23,7 +23,7 @@
 #include "fuzz/target.h"
 #include "http/connections.h"
 #include "http/session.h"
-#include "store/memory_store.h"
+#include "store/memory/memory_store.h"
 
 namespace sharedlock::fuzz {
 namespace {

@@ -11,7 +11,7 @@
 #include "base/manual_clock.h"
 #include "contract/store_client.h"
 #include "contract/watch_log.h"
-#include "store/embedded_store.h"
+#include "store/embedded/embedded_store.h"
 #include "support/memory_journal.h"
 
 namespace sharedlock::test {

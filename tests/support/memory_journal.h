@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "store/journal.h"
+#include "store/embedded/journal.h"
 #include "support/eventually.h"
 
 namespace sharedlock::test {

@@ -1,0 +1,128 @@
+// The part of LeaseService that waits in line.
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+#include "lease/lease_service.h"
+
+namespace sharedlock {
+
+namespace {
+
+// Of two requests of one id one may be granted, by any server, while the other joins the line; and the entry need not
+// show the id. So the waiting one looks this often: a grant of that kind shows within the time of a request.
+constexpr int kLooks = 2;
+constexpr std::chrono::seconds kFirstLook{1};
+
+}  // namespace
+
+Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantRequest& request) {
+  auto tried = co_await try_to_grant(request);
+  if (!tried || !std::holds_alternative<LeaseRefused>(*tried)) co_return tried;
+  BootTime until = request.received + request.wait;
+  auto executor = co_await asio::this_coro::executor;
+  std::string instance = request.id ? std::to_string(number_of(*request.id)) : std::string();
+  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance, request.keep_place);
+  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  int looks = request.id && store_.is_shared() ? kLooks : 0;
+  BootTime look_at = clock_.boot_now() + kFirstLook;
+  for (;;) {
+    BootTime pause = looks > 0 ? look_at : BootTime::max();
+    auto next = co_await lines_.next(waiter, until, pause);
+    if (!next) co_return next.error();
+    if (*next == WaitLines::Next::look) {
+      --looks;
+      look_at += options_.request_timeout;
+      auto repeated = co_await repeat(request, clock_.boot_now());
+      if (repeated && *repeated) co_return **std::move(repeated);
+      continue;
+    }
+    if (*next == WaitLines::Next::time_up) {
+      co_return co_await answer_as_time_is_up(request);
+    }
+    if (auto end = WaitLines::end_of(*next)) {
+      Answer ended = *end;
+      co_return ended;
+    }
+    auto answer = co_await take_turn(request, waiter, *next);
+    if (!answer) co_return answer.error();
+    if (*answer) co_return **std::move(answer);
+  }
+}
+
+// By a look, and not by what the line was told last: since then the store may have been away, and another request of
+// the same id may have got the key.
+Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const GrantRequest& request) {
+  BootTime now = clock_.boot_now();
+  if (request.id) {
+    auto repeated = co_await repeat(request, now);
+    if (!repeated) co_return repeated.error();
+    if (*repeated) co_return **std::move(repeated);
+  }
+  auto entry = co_await look_durably(part_of(request.key).lock, deadline_for(now));
+  if (!entry) co_return entry.error();
+  Answer refused = LeaseRefused{*entry ? shown_lease(**entry) : std::nullopt};
+  co_return refused;
+}
+
+// The lease is granted now, not when the waiter joined: so it has all of its ttl.
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
+                                                                          WaitLines::Waiter& waiter,
+                                                                          WaitLines::Next turn) {
+  if (turn == WaitLines::Next::retake) co_return co_await repeat_in_line(request, waiter);
+  BootTime begun = clock_.boot_now();
+  LineBook::Join join = lines_.places_of(waiter);
+  const std::string& place = join.places.front();
+  std::string key = part_of(request.key).lock;
+  LeaseId id = request.id.value_or(random_lease_id());
+  Transaction transaction;
+  transaction.expect.push_back({key, kAbsent});
+  transaction.expect.push_back({place, join.expected});
+  OwnLease lease{.ttl = request.ttl, .id = id, .known_outside = request.id.has_value()};
+  transaction.changes.emplace_back(Put{key, request.value, lease});
+  transaction.changes.emplace_back(Erase{place});
+  Deadline deadline = deadline_for(begun);
+  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  auto executor = co_await asio::this_coro::executor;
+  bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
+  if (granted_elsewhere) co_return co_await repeat_in_line(request, waiter);
+  if (!outcome) {
+    // Whether it happened is left open. A lease that no client is told of is undone, and the place goes with the
+    // waiter. A newer request of the same id that gets the place must know of this try.
+    bool may_happen = may_happen_yet(outcome.error().code);
+    lines_.tried(waiter, may_happen ? LineBook::Places::unknown : LineBook::Places::there);
+    if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
+    co_return outcome.error();
+  }
+  if (auto* committed = std::get_if<Committed>(&*outcome)) {
+    lines_.finished(waiter, committed->revision);
+    bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
+    if (late && !request.id) end_in_background(executor, id, key, request.ttl);
+    if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+    FencingToken token = token_at(committed->created(), store_.token_base());
+    // A repeat may already have renewed a lease with a chosen id, and that need not change the revision.
+    bool undoable = !request.id;
+    Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision, undoable};
+    co_return std::optional(granted);
+  }
+  auto& conflict = std::get<Conflict>(*outcome);
+  const auto& stands = conflict.current[1];
+  auto places = LineBook::Places::there;
+  if (!stands) places = LineBook::Places::gone;
+  if (stands && stands->revision != join.expected) places = LineBook::Places::taken_over;
+  lines_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
+  lines_.tried(waiter, places);
+  co_return std::optional<Answer>();
+}
+
+// Another request of the same id has been granted: this one is its repeat (R1), and leaves its place behind.
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_line(const GrantRequest& request,
+                                                                               WaitLines::Waiter& waiter) {
+  auto answer = co_await repeat(request, clock_.boot_now());
+  if (!answer || *answer) co_return answer;
+  // That lease has ended meanwhile, which the line is about to learn.
+  co_await lines_.rest();
+  lines_.tried(waiter, LineBook::Places::there);
+  co_return answer;
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,134 @@
+// Places that are kept for clients that were cut off (R37), in every order of events.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "queue/line_book.h"
+#include "queue/line_scenes_test.h"
+
+namespace sharedlock::scenes {
+namespace {
+
+// "one" is first in line, and its connection is cut; it comes back, or "two" gets its turn.
+Scene cut_of_the_first(std::vector<Scene::Client> more) {
+  Scene scene{.clients = {{"one", 0, {kPart}, true}, {"two", 1, {kPart}, false}}, .cuts = 1};
+  scene.clients.insert(scene.clients.end(), more.begin(), more.end());
+  return scene;
+}
+constexpr int kShare = 5;
+const Scene::Client kBackHere{"one", 0, {kPart}, true, 0};
+const Scene::Client kBackElsewhere{"one", 1, {kPart}, true, 0};
+
+TEST(LineBook, SafetyR37_WhoNeverComesBackIsPassed) {
+  Scene scene = cut_of_the_first({});
+  scene.ticks = 1;
+  expect_well(scene, kShare);
+  scene.give_ups = 1;
+  expect_well(scene, kShare);
+}
+
+TEST(LineBook, SafetyR37_WhoComesBackHereHasItsPlace) {
+  expect_well(cut_of_the_first({kBackHere}), kShare);
+}
+
+TEST(LineBook, SafetyR37_WhoComesBackElsewhereHasItsPlace) {
+  expect_well(cut_of_the_first({kBackElsewhere}), kShare);
+}
+
+TEST(LineBook, SafetyR37_WhoComesBackLate) {
+  for (const auto& back : {kBackHere, kBackElsewhere}) {
+    Scene scene = cut_of_the_first({back});
+    scene.ticks = 2;
+    expect_well(scene, kShare);
+  }
+}
+
+// Also at the moment of its grant, which a foreign program makes fail.
+TEST(LineBook, SafetyR37_WhoComesBackWhileItsTurnComes) {
+  for (const auto& back : {kBackHere, kBackElsewhere}) {
+    Scene scene = cut_of_the_first({back});
+    scene.foreign_takes = 1;
+    expect_well(scene, kShare);
+  }
+}
+
+TEST(LineBook, SafetyR37_WhoGoesToAndFro) {
+  Scene scene = cut_of_the_first({kBackElsewhere, kBackHere});
+  scene.clients.back().of = 2;
+  scene.cuts = 2;
+  expect_well(scene, kShare);
+}
+
+TEST(LineBook, SafetyR37_AnswersAreLostMeanwhile) {
+  for (const auto& back : {kBackHere, kBackElsewhere}) {
+    Scene scene = cut_of_the_first({back});
+    scene.lost_answers = 1;
+    expect_well(scene, kShare);
+  }
+}
+
+TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceDies) {
+  Scene scene = cut_of_the_first({kBackElsewhere});
+  scene.crashes = 1;
+  expect_well(scene, kShare);
+}
+
+// R24: a place that is kept is not joined again, nor is one that another server has taken over.
+TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceLosesItsSession) {
+  for (const auto& back : {kBackHere, kBackElsewhere}) {
+    Scene scene = cut_of_the_first({back});
+    scene.session_ends = 1;
+    expect_well(scene, kShare);
+  }
+}
+
+TEST(LineBook, SafetyR37_ASetComesBack) {
+  for (std::size_t server : {0u, 1u}) {
+    Scene scene{.clients = {{"one", 0, {kPart, kOther}, true},
+                            {"two", 1, {kPart}, false},
+                            {"one", server, {kPart, kOther}, true, 0}},
+                .cuts = 1};
+    expect_well(scene, kShare);
+    scene.ticks = 1;
+    expect_well(scene, kShare);
+  }
+}
+
+// A client that ends for good says so by a release.
+TEST(LineBook, SafetyR37_APlaceThatIsGivenUpGoesAtOnce) {
+  for (bool before_the_cut : {false, true}) {
+    LineBook book("A", see_lock, see_place);
+    auto id = book.add({kPart}, "one", LineBook::Back::here);
+    book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
+    std::string place = book.join_of(id).places.front();
+    book.joined(id, Revision{2});
+    book.changed(
+        {.revision = Revision{2},
+         .changes = {{.key = place, .now = Entry{"one@A", LeaseId{1}, Revision{2}, Revision{2}}, .previous = {}}}});
+    auto removes = [&] {
+      auto effects = book.take_effects();
+      return std::ranges::count_if(effects, [&](const auto& effect) {
+        auto* remove = std::get_if<LineBook::Remove>(&effect);
+        return remove && remove->place == place && remove->revision == Revision{2};
+      });
+    };
+    if (before_the_cut) book.give_up({"lock"}, "one");
+    EXPECT_EQ(removes(), 0) << "who is there still waits";
+    book.keep(id, kKept);
+    if (!before_the_cut) {
+      book.give_up({"lock"}, "two");
+      book.give_up({"lock", "other"}, "one");
+      EXPECT_EQ(removes(), 0) << "another, and for a set";
+      EXPECT_EQ(book.kept(), 1u);
+      book.give_up({"lock"}, "one");
+    }
+    EXPECT_EQ(removes(), 1);
+    EXPECT_EQ(book.kept(), 0u);
+  }
+}
+
+}  // namespace
+}  // namespace sharedlock::scenes

@@ -1,0 +1,763 @@
+#pragma once
+
+// Every order of events over small scenes of waiting: two servers, each with a LineBook of its own, over one store that
+// is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any later
+// moment, in their order. No client may be stuck in the end, nor overtaken on the way (R22 to R26). Connections are
+// cut, and clients come back or don't (R37): a client that is away never gets its turn, one that comes back has its
+// place, and no place is left behind.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <sstream>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "queue/line_book.h"
+#include "support/effort.h"
+
+namespace sharedlock::scenes {
+
+inline const LinePart kPart{.lock = "lock", .line = "line/"};
+inline const LinePart kOther{.lock = "other", .line = "other-line/"};
+
+inline constexpr std::chrono::seconds kTick{3};  // longer than anything but a place is kept
+inline constexpr std::chrono::seconds kKept{5};
+
+// The value of a lock is its holder; that of a place, "waiter@server", of a set's "waiter@server#parts", and
+// "~revision" behind it where it was joined again.
+inline LockSight see_lock(const Entry& entry) {
+  return {.holder = entry.value, .look_again = std::nullopt};
+}
+inline PlaceSight see_place(const Entry& entry) {
+  std::size_t at = entry.value.find('@');
+  std::size_t parts = entry.value.find('#');
+  std::size_t since = entry.value.find('~');
+  return {.waiter = entry.value.substr(0, at),
+          .server = entry.value.substr(at + 1, 1),
+          .parts = static_cast<std::uint8_t>(parts == std::string::npos ? 1 : entry.value[parts + 1] - '0'),
+          .since = since == std::string::npos ? kAbsent : Revision{std::stoll(entry.value.substr(since + 1))}};
+}
+
+struct Scene {
+  struct Client {
+    std::string name;
+    std::size_t server;
+    std::vector<LinePart> waits_for = {kPart};
+    bool keeps = false;  // its place, while it is away
+    std::optional<std::size_t> of =
+        std::nullopt;  // that client's next request, after its connection was cut, noticed or not
+  };
+  std::vector<Client> clients;
+  int foreign_takes = 0;  // by a program that knows nothing of lines
+  int crashes = 0;        // of the first server: its session ends with it
+  int lost_answers = 0;
+  int gaps = 0;          // in what the second server is told
+  int session_ends = 0;  // of the first server, which lives on
+  int leaves = 0;        // of the first client
+  int cuts = 0;          // of connections, noticed by their servers, which keep the clients' places
+  int give_ups = 0;      // by clients after such a cut
+  int ticks = 0;         // by which time passes before the end
+  bool deaf = false;     // the first server hears nothing, but lives
+};
+
+class World {
+ public:
+  explicit World(const Scene& scene) : scene_(scene) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      servers_.emplace_back();
+      servers_.back().mark = std::string(1, static_cast<char>('A' + i));
+      servers_.back().book = std::make_unique<LineBook>(servers_.back().mark, see_lock, see_place);
+    }
+    clients_.resize(scene.clients.size());
+    put("lock", "holder");
+  }
+
+  // What may happen next; each is one letter and a number.
+  using Action = std::pair<char, std::size_t>;
+  std::vector<Action> actions() const {
+    std::vector<Action> all;
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      bool earlier = c == 0 || clients_[c - 1].state != ClientState::idle;
+      auto of = scene_.clients[c].of;
+      earlier &= !of || clients_[*of].state == ClientState::waiting || clients_[*of].state == ClientState::away;
+      if (clients_[c].state == ClientState::idle && earlier && servers_[scene_.clients[c].server].alive) {
+        all.emplace_back('w', c);
+      }
+    }
+    for (std::size_t s = 0; s < servers_.size(); ++s) {
+      const Server& server = servers_[s];
+      bool deaf = scene_.deaf && s == 0;
+      if (server.alive && !deaf && server.told < log_.size()) all.emplace_back('e', s);
+    }
+    for (std::size_t i = 0; i < ops_.size(); ++i) {
+      all.emplace_back(ops_[i].applied ? 'a' : 'o', i);
+      bool may_get_lost = ops_[i].kind == 'j' || ops_[i].kind == 'J' || ops_[i].kind == 't';
+      if (ops_[i].applied && lost_ < scene_.lost_answers && may_get_lost) all.emplace_back('l', i);
+    }
+    for (const auto& [key, entry] : entries_) {
+      if (key == "lock") all.emplace_back('r', 0);
+      if (key == "other") all.emplace_back('r', 1);
+    }
+    if (!entries_.contains("lock") && foreign_ < scene_.foreign_takes) all.emplace_back('f', 0);
+    if (crashed_ < scene_.crashes) all.emplace_back('c', 0);
+    if (session_ended_ < scene_.session_ends) all.emplace_back('s', 0);
+    if (gaps_ < scene_.gaps && servers_[1].told < log_.size()) all.emplace_back('g', 1);
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      bool waits = scene_.clients[c].keeps && clients_[c].state == ClientState::waiting;
+      if (cuts_ < scene_.cuts && waits && servers_[scene_.clients[c].server].alive) all.emplace_back('k', c);
+    }
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      bool away = clients_[c].state == ClientState::away && servers_[scene_.clients[c].server].alive;
+      if (given_up_ < scene_.give_ups && away) all.emplace_back('u', c);
+    }
+    if (ticks_ < scene_.ticks) all.emplace_back('t', 0);
+    if (left_ < scene_.leaves && clients_[0].state == ClientState::waiting) all.emplace_back('q', 0);
+    return all;
+  }
+
+  void act(Action action) {
+    auto [what, i] = action;
+    if (what == 'w') begin_wait(i);
+    if (what == 'e') tell(servers_[i]);
+    if (what == 'o') apply(ops_[i]);
+    if (what == 'a') answer(i, /*lost=*/false);
+    if (what == 'l') answer(i, /*lost=*/true);
+    if (what == 'r') erase({i == 0 ? "lock" : "other"});
+    if (what == 'f') {
+      ++foreign_;
+      put("lock", "foreign");
+    }
+    if (what == 'c') {
+      ++crashed_;
+      servers_[0].alive = false;
+      std::erase_if(ops_, [](const Op& op) { return op.server == 0; });
+      end_session();
+    }
+    if (what == 's') {
+      ++session_ended_;
+      end_session();
+    }
+    if (what == 'g') {
+      ++gaps_;
+      servers_[1].told = log_.size();
+      servers_[1].book->reset();
+      carry_out(1);
+    }
+    if (what == 'q') {
+      ++left_;
+      leave(0);
+    }
+    if (what == 'k') {
+      ++cuts_;
+      cut(i);
+    }
+    if (what == 'u') {
+      ++given_up_;
+      give_up(i);
+    }
+    if (what == 't') {
+      ++ticks_;
+      let_time_pass();
+    }
+  }
+
+  // When nothing else can happen, time passes.
+  bool let_time_pass() {
+    now_ += kTick;
+    std::size_t before = ops_.size();
+    for (std::size_t s = 0; s < servers_.size(); ++s) {
+      if (!servers_[s].alive) continue;
+      servers_[s].book->advance(now_);
+      carry_out(s);
+    }
+    return ops_.size() > before;
+  }
+
+  // A client that still waits at a living server; empty: none.
+  std::string stuck() const {
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      const Server& server = servers_[scene_.clients[c].server];
+      bool waits = clients_[c].state == ClientState::waiting && server.alive;
+      if (waits && !(scene_.deaf && scene_.clients[c].server == 0)) return scene_.clients[c].name;
+    }
+    return {};
+  }
+
+  // A place that still stands in the store; empty: none.
+  std::string left_behind() const {
+    for (const auto& [key, entry] : entries_) {
+      bool is_place = key.starts_with(kPart.line) || key.starts_with(kOther.line);
+      if (is_place && !(scene_.deaf && entry.value.find("@A") != std::string::npos)) return key;
+    }
+    return {};
+  }
+
+  const std::string& fault() const { return fault_; }
+
+  std::string text() const {
+    std::ostringstream out;
+    for (const auto& [key, entry] : entries_) {
+      out << key << '=' << entry.value << number_of(entry.created) << ',' << number_of(entry.revision) << ';';
+    }
+    for (const Server& server : servers_) out << server.alive << server.told << '{' << server.book->text() << '}';
+    for (const Op& op : ops_) {
+      out << op.kind << op.server << op.applied << op.waiter << op.part.lock << number_of(op.at) << op.won << op.retake;
+      for (const std::string& place : op.places) out << place;
+      for (const auto& [key, revision] : op.expect) out << key << number_of(revision);
+      if (op.found) out << number_of(op.found->as_of) << (op.found->entry ? 1 : 0);
+    }
+    for (const Client& client : clients_) {
+      out << static_cast<int>(client.state) << client.id << client.kept << client.has_joined << client.place;
+    }
+    out << log_.size() << foreign_ << crashed_ << lost_ << gaps_ << session_ended_ << left_ << cuts_ << given_up_
+        << ticks_;
+    return out.str();
+  }
+
+ private:
+  enum class ClientState { idle, waiting, granted, gone, away };
+  struct Client {
+    ClientState state = ClientState::idle;
+    LineBook::WaiterId id = 0;
+    bool kept = false;  // its server knows that it is away
+    bool has_kept_place = false;
+    bool has_joined = false;
+    bool is_newest = false;  // it came when the client's earlier request had a place already
+    std::string place = {};  // of the earlier request, as it stood when this one came
+  };
+  struct Server {
+    std::string mark;
+    std::unique_ptr<LineBook> book;
+    std::size_t told = 0;
+    bool alive = true;
+  };
+  struct Op {
+    char kind;  // l: load, j: join, J: rejoin, t: take, r: remove, e: evict
+    std::size_t server;
+    LineBook::WaiterId waiter = 0;
+    LinePart part = {};
+    std::vector<std::pair<std::string, Revision>> expect = {};
+    std::vector<std::string> places = {};  // put, or erased
+    std::vector<std::string> left = {};    // erased with that
+    Revision since = kAbsent;
+    std::vector<std::string> locks = {};
+    bool look = false;  // a remove that knows no revision
+    bool applied = false;
+    bool won = false;
+    bool retake = false;
+    Revision at{};
+    std::optional<Revision> stood = {};  // the revision of its places, if they stood there already
+    std::optional<Found> found = {};
+    Listing listing = {};
+  };
+
+  Client& client_of(std::size_t server, LineBook::WaiterId id) { return clients_[index_of(server, id)]; }
+  std::size_t index_of(std::size_t server, LineBook::WaiterId id) const {
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      if (scene_.clients[c].server == server && clients_[c].id == id) return c;
+    }
+    return 0;
+  }
+
+  // The store.
+  Revision next() { return revision_ = Revision{number_of(revision_) + 1}; }
+  void put(const std::string& key, const std::string& value) { change({{key, value}}, {}); }
+  void erase(const std::vector<std::string>& keys) { change({}, keys); }
+  void change(const std::vector<std::pair<std::string, std::string>>& puts, const std::vector<std::string>& erased) {
+    ChangeBatch batch{.revision = next(), .changes = {}};
+    for (const auto& key : erased) {
+      auto gone = entries_.extract(key);
+      if (gone) batch.changes.push_back({.key = key, .now = std::nullopt, .previous = gone.mapped()});
+    }
+    for (const auto& [key, value] : puts) {
+      Entry& entry = entries_[key];
+      if (entry.created == kAbsent) entry.created = batch.revision;
+      entry.value = value;
+      entry.revision = batch.revision;
+      batch.changes.push_back({.key = key, .now = entry, .previous = std::nullopt});
+    }
+    if (!batch.changes.empty()) log_.push_back(std::move(batch));
+  }
+  Revision revision_of(const std::string& key) const {
+    auto entry = entries_.find(key);
+    return entry == entries_.end() ? kAbsent : entry->second.revision;
+  }
+  bool holds(const Op& op) const {
+    return std::ranges::all_of(op.expect, [this](const auto& one) { return revision_of(one.first) == one.second; });
+  }
+  void end_session() {
+    std::vector<std::string> places;
+    for (const auto& [key, entry] : entries_) {
+      if (entry.value.find("@A") != std::string::npos) places.push_back(key);
+    }
+    if (!places.empty()) erase(places);
+  }
+
+  void begin_wait(std::size_t c) {
+    const Scene::Client& client = scene_.clients[c];
+    Server& server = servers_[client.server];
+    if (std::ranges::any_of(client.waits_for, [&](const auto& part) { return is_held_by(part.lock, client.name); })) {
+      clients_[c].state = ClientState::granted;
+      return;
+    }
+    clients_[c].state = ClientState::waiting;
+    // Not if the client goes to and fro: the first server may not have heard yet that its place went to the second one.
+    clients_[c].is_newest = client.of && clients_[*client.of].has_joined && !scene_.clients[*client.of].of;
+    if (client.of) clients_[*client.of].is_newest = false;
+    if (client.of && may_count_on_its_place(*client.of)) {
+      clients_[c].place = place_of(client.name, client.waits_for.front().line);
+    }
+    clients_[c].id = server.book->add(client.waits_for, client.name,
+                                      client.keeps ? LineBook::Back::from_anywhere : LineBook::Back::no);
+    carry_out(client.server);
+  }
+
+  bool is_held_by(const std::string& lock, const std::string& name) const {
+    auto held = entries_.find(lock);
+    return held != entries_.end() && held->second.value == name;
+  }
+
+  // Not if the answer to its own put may be lost, nor when its time is over.
+  bool may_count_on_its_place(std::size_t c) const {
+    if (clients_[c].has_kept_place) return servers_[scene_.clients[c].server].book->kept() > 0;
+    return scene_.lost_answers == 0 && !clients_[c].kept;
+  }
+
+  // The last place of that client in that line; empty: none.
+  std::string place_of(const std::string& name, const std::string& line) const {
+    auto last = entries_.end();
+    for (auto one = entries_.begin(); one != entries_.end(); ++one) {
+      bool is_its_own = one->first.starts_with(line) && one->second.value.starts_with(name + "@");
+      if (is_its_own && (last == entries_.end() || one->second.created > last->second.created)) last = one;
+    }
+    return last == entries_.end() ? std::string() : last->first;
+  }
+
+  bool is_busy(std::size_t c) const {
+    return std::ranges::any_of(ops_, [&](const Op& op) {
+      return op.server == scene_.clients[c].server && op.waiter == clients_[c].id && (op.kind == 'j' || op.kind == 't');
+    });
+  }
+
+  // The server has noticed the cut. The coroutine first finishes what it has begun.
+  void cut(std::size_t c) {
+    clients_[c].state = ClientState::away;
+    if (!is_busy(c)) keep(c);
+  }
+
+  void keep(std::size_t c) {
+    std::size_t s = scene_.clients[c].server;
+    clients_[c].kept = true;
+    std::size_t before = servers_[s].book->kept();
+    servers_[s].book->keep(clients_[c].id, kKept);
+    clients_[c].has_kept_place = servers_[s].book->kept() > before;
+    carry_out(s);
+  }
+
+  void give_up(std::size_t c) {
+    const Scene::Client& client = scene_.clients[c];
+    std::vector<std::string> locks;
+    for (const LinePart& part : client.waits_for) locks.push_back(part.lock);
+    servers_[client.server].book->give_up(locks, client.name);
+    if (clients_[c].kept) clients_[c].state = ClientState::gone;
+    carry_out(client.server);
+  }
+
+  void leave(std::size_t c) {
+    clients_[c].state = ClientState::gone;
+    std::size_t s = scene_.clients[c].server;
+    // The coroutine first finishes what it has begun.
+    if (is_busy(c)) return;
+    servers_[s].book->left(clients_[c].id);
+    carry_out(s);
+  }
+
+  void tell(Server& server) {
+    server.book->changed(log_[server.told++]);
+    carry_out(server.mark == "A" ? 0 : 1);
+  }
+
+  void carry_out(std::size_t s) {
+    LineBook& book = *servers_[s].book;
+    for (auto effects = book.take_effects(); !effects.empty(); effects = book.take_effects()) {
+      for (const auto& effect : effects) carry_out(s, effect);
+    }
+  }
+
+  void carry_out(std::size_t s, const LineBook::Effect& effect) {
+    LineBook& book = *servers_[s].book;
+    if (auto* wake = std::get_if<LineBook::Wake>(&effect)) {
+      Client& client = client_of(s, wake->waiter);
+      if (client.id != wake->waiter) return;
+      if (client.state == ClientState::away) {
+        if (client.kept) fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is away, and is told to act";
+        if (wake->turn == LineBook::Turn::superseded) client.state = ClientState::gone;
+        return;
+      }
+      if (wake->turn == LineBook::Turn::superseded && client.is_newest && client.state == ClientState::waiting) {
+        fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is told of a newer request, and there is none";
+      }
+      if (client.state == ClientState::gone || wake->turn == LineBook::Turn::superseded) {
+        client.state = ClientState::gone;
+        bool busy = std::ranges::any_of(
+            ops_, [&](const Op& op) { return op.server == s && op.waiter == wake->waiter && op.kind != 'J'; });
+        if (!busy) book.left(wake->waiter);
+      } else if (wake->turn == LineBook::Turn::join) {
+        ops_.push_back(join_op('j', s, wake->waiter));
+      } else {
+        Op op = take_op(s, wake->waiter, {});
+        op.retake = wake->turn == LineBook::Turn::retake;
+        bool takes_free = std::ranges::any_of(op.locks, [&](const auto& lock) { return !entries_.contains(lock); });
+        if (op.retake && takes_free) {
+          give_up(op, LineBook::Places::there);
+        } else {
+          ops_.push_back(std::move(op));
+        }
+      }
+    } else if (auto* load = std::get_if<LineBook::Load>(&effect)) {
+      ops_.push_back({.kind = 'l', .server = s, .part = load->part});
+    } else if (auto* remove = std::get_if<LineBook::Remove>(&effect)) {
+      Op op{.kind = 'r', .server = s, .places = {remove->place}};
+      op.look = !remove->revision.has_value();
+      if (remove->revision) op.expect.emplace_back(remove->place, *remove->revision);
+      ops_.push_back(std::move(op));
+    } else if (auto* evict = std::get_if<LineBook::Evict>(&effect)) {
+      ops_.push_back({.kind = 'e',
+                      .server = s,
+                      .expect = {{evict->part.lock, kAbsent}, {evict->place, evict->revision}},
+                      .places = {evict->place}});
+    } else {
+      for (auto id : book.take_lost(1)) ops_.push_back(join_op('J', s, id));
+    }
+  }
+
+  Op join_op(char kind, std::size_t s, LineBook::WaiterId id) {
+    LineBook::Join join = servers_[s].book->join_of(id);
+    Op op{.kind = kind, .server = s, .waiter = id, .places = join.places};
+    for (const std::string& place : join.places) op.expect.emplace_back(place, join.expected);
+    op.since = join.since;
+    for (const LineBook::Left& left : join.left) {
+      op.expect.emplace_back(left.place, left.revision);
+      op.left.push_back(left.place);
+    }
+    return op;
+  }
+
+  // `gone`: its place is known not to stand there.
+  Op take_op(std::size_t s, LineBook::WaiterId id, std::optional<bool> gone) {
+    const Scene::Client& client = scene_.clients[index_of(s, id)];
+    Op op{.kind = 't', .server = s, .waiter = id};
+    for (const LinePart& part : client.waits_for) {
+      auto held = entries_.find(part.lock);
+      bool mine = held != entries_.end() && held->second.value == client.name;
+      op.expect.emplace_back(part.lock, mine ? held->second.revision : kAbsent);
+      op.locks.push_back(part.lock);
+    }
+    LineBook::Join places = servers_[s].book->places_of(id);
+    if (gone.value_or(false)) return op;
+    for (const std::string& place : places.places) op.expect.emplace_back(place, places.expected);
+    op.places = places.places;
+    return op;
+  }
+
+  void apply(Op& op) {
+    op.applied = true;
+    if (op.kind == 'l') {
+      auto entry = entries_.find(op.part.lock);
+      op.found = Found{entry == entries_.end() ? std::nullopt : std::optional(entry->second), revision_};
+      op.listing.as_of = revision_;
+      for (const auto& [key, place] : entries_) {
+        if (key.starts_with(op.part.line)) op.listing.entries.emplace_back(key, place);
+      }
+      return;
+    }
+    op.won = holds(op) && !op.look;
+    if (op.won && op.kind == 'e') evict_all(op);
+    if (op.won && op.kind == 't') check_order(op);
+    if (op.kind == 'r' && !op.won) {
+      auto entry = entries_.find(op.places.front());
+      op.found = Found{entry == entries_.end() ? std::nullopt : std::optional(entry->second), revision_};
+    }
+    if (op.kind == 'j' || op.kind == 'J') {
+      apply_join(op);
+    } else if (op.won && op.kind == 't') {
+      std::vector<std::pair<std::string, std::string>> puts;
+      for (const std::string& lock : op.locks)
+        puts.emplace_back(lock, scene_.clients[index_of(op.server, op.waiter)].name);
+      change(puts, op.places);
+    } else if (op.won) {
+      erase(op.places);
+    }
+    op.at = op.stood.value_or(revision_);
+  }
+
+  // Evicts all places of a set, or none: each must be the first in its line.
+  void evict_all(Op& op) {
+    const Entry& evicted = entries_.at(op.places.front());
+    std::string name = op.places.front().substr(op.places.front().find('/') + 1);
+    if (see_place(evicted).parts == 1) return;
+    op.places.clear();
+    for (const LinePart& part : {kPart, kOther}) {
+      auto first = entries_.end();
+      for (auto one = entries_.begin(); one != entries_.end(); ++one) {
+        if (!one->first.starts_with(part.line)) continue;
+        bool before = first == entries_.end() ||
+                      std::pair(one->second.created, one->first) < std::pair(first->second.created, first->first);
+        if (before) first = one;
+      }
+      op.won &= !entries_.contains(part.lock) && first != entries_.end() && first->first == part.line + name;
+      op.places.push_back(part.line + name);
+    }
+  }
+
+  void apply_join(Op& op) {
+    const Scene::Client& client = scene_.clients[index_of(op.server, op.waiter)];
+    std::string value = client.name + "@" + servers_[op.server].mark;
+    if (op.places.size() > 1) value += "#" + std::to_string(op.places.size());
+    if (op.since != kAbsent) value += "~" + std::to_string(number_of(op.since));
+    if (op.won) {
+      const std::string& place = clients_[index_of(op.server, op.waiter)].place;
+      bool is_its_own = std::ranges::find(op.places, place) != op.places.end();
+      if (entries_.contains(place) && !is_its_own) fault_ = client.name + " has come back and lost its place";
+      std::vector<std::pair<std::string, std::string>> puts;
+      for (const std::string& one : op.places) puts.emplace_back(one, value);
+      change(puts, op.left);
+    } else {
+      // The places may be there by an earlier try that had no answer.
+      auto is_there = [&](const std::string& one) {
+        auto entry = entries_.find(one);
+        return entry != entries_.end() && entry->second.value == value;
+      };
+      if (std::ranges::all_of(op.places, is_there)) op.stood = revision_of(op.places.front());
+    }
+  }
+
+  // No other place may stand before its own, in any of its lines where the lock was free.
+  void check_order(const Op& op) {
+    for (const std::string& mine : op.places) {
+      const Entry& place = entries_.at(mine);
+      std::string line = mine.substr(0, mine.rfind('/') + 1);
+      std::string lock = line == kPart.line ? kPart.lock : kOther.lock;
+      if (entries_.contains(lock)) continue;
+      for (const auto& [key, other] : entries_) {
+        bool before = std::pair(other.created, key) < std::pair(place.created, mine);
+        if (key.starts_with(line) && before) fault_ = mine + " overtook " + key;
+      }
+    }
+  }
+
+  void answer(std::size_t i, bool lost) {
+    Op op = std::move(ops_[i]);
+    ops_.erase(ops_.begin() + static_cast<std::ptrdiff_t>(i));
+    lost_ += lost ? 1 : 0;
+    LineBook& book = *servers_[op.server].book;
+    if (op.kind == 'l') book.loaded(op.part.lock, *op.found, op.listing);
+    if (op.kind == 'r' && op.found && op.found->entry) {
+      book.not_removed(op.places.front(), *op.found->entry);
+    } else if (op.kind == 'r') {
+      book.removed(op.places.front(), op.at);
+    }
+    bool again = op.kind == 'J' && lost;
+    if (again && client_of(op.server, op.waiter).state == ClientState::waiting) {
+      ops_.push_back(join_op('J', op.server, op.waiter));
+    }
+    if ((op.kind == 'j' || op.kind == 'J') && !again) {
+      if ((op.won || op.stood) && !lost) {
+        book.joined(op.waiter, op.at);
+        if (client_of(op.server, op.waiter).id == op.waiter) client_of(op.server, op.waiter).has_joined = true;
+      } else {
+        book.not_joined(op.waiter, /*unanswered=*/lost);
+      }
+    }
+    if (op.kind == 't') answer_take(op, lost);
+    if (op.kind == 'j' || op.kind == 't') {
+      Client& client = client_of(op.server, op.waiter);
+      bool ended = client.id == op.waiter && !is_busy(index_of(op.server, op.waiter));
+      if (ended && client.state == ClientState::gone) book.left(op.waiter);
+      if (ended && client.state == ClientState::away) {
+        carry_out(op.server);
+        if (client.state == ClientState::away) return keep(index_of(op.server, op.waiter));
+        book.left(op.waiter);
+      }
+    }
+    carry_out(op.server);
+  }
+
+  // As LockService::take_turn() does.
+  void answer_take(const Op& op, bool lost) {
+    LineBook& book = *servers_[op.server].book;
+    Client& client = client_of(op.server, op.waiter);
+    const std::string& name = scene_.clients[index_of(op.server, op.waiter)].name;
+    if (op.won && !lost) {
+      if (client.state == ClientState::waiting) client.state = ClientState::granted;
+      book.finished(op.waiter, op.at);
+      return;
+    }
+    LineBook::Join places = book.places_of(op.waiter);
+    LineBook::Places seen = LineBook::Places::there;
+    for (const std::string& one : places.places) {
+      auto place = entries_.find(one);
+      if (place == entries_.end() && seen == LineBook::Places::there) seen = LineBook::Places::gone;
+      bool another = place != entries_.end() && place->second.revision != places.expected;
+      if (another) seen = LineBook::Places::taken_over;
+    }
+    bool may_try = true;
+    for (const std::string& lock : op.locks) {
+      auto held = entries_.find(lock);
+      bool mine = held != entries_.end() && held->second.value == name;
+      may_try &= mine || (held == entries_.end() && seen == LineBook::Places::there && !op.retake);
+    }
+    if (may_try && client.state != ClientState::gone) {
+      ops_.push_back(take_op(op.server, op.waiter, seen != LineBook::Places::there));
+      ops_.back().retake = op.retake;
+      return;
+    }
+    give_up(op, seen);
+  }
+
+  void give_up(const Op& op, LineBook::Places seen) {
+    LineBook& book = *servers_[op.server].book;
+    for (const std::string& lock : op.locks) {
+      auto held = entries_.find(lock);
+      book.saw(lock, held == entries_.end() ? std::nullopt : std::optional(held->second), revision_, std::nullopt);
+    }
+    book.tried(op.waiter, seen);
+  }
+
+  const Scene& scene_;
+  std::map<std::string, Entry> entries_;
+  std::vector<ChangeBatch> log_;
+  Revision revision_{};
+  std::deque<Server> servers_;
+  std::vector<Client> clients_;
+  std::vector<Op> ops_;
+  BootTime now_{};
+  std::string fault_;
+  int foreign_ = 0;
+  int crashed_ = 0;
+  int lost_ = 0;
+  int gaps_ = 0;
+  int session_ended_ = 0;
+  int left_ = 0;
+  int cuts_ = 0;
+  int given_up_ = 0;
+  int ticks_ = 0;
+};
+
+using Path = std::vector<World::Action>;
+
+inline std::string text_of(const Path& path) {
+  std::ostringstream out;
+  for (auto [what, i] : path) out << what << i << ' ';
+  return out.str();
+}
+
+// At the end: once time has mended what it can, no client may still wait, and no place may be left.
+inline std::string ends_well(const Scene& scene, const Path& path) {
+  World world(scene);
+  for (auto action : path) world.act(action);
+  for (int rounds = 0; rounds < 20; ++rounds) {
+    if (world.stuck().empty() && world.left_behind().empty()) return {};
+    for (int steps = 0; steps < 200; ++steps) {
+      auto next = world.actions();
+      if (next.empty()) break;
+      world.act(next.front());
+    }
+    if (!world.fault().empty()) return world.fault();
+    world.let_time_pass();
+  }
+  if (!world.stuck().empty()) return world.stuck() + " is stuck";
+  return world.left_behind().empty() ? std::string() : world.left_behind() + " is left behind";
+}
+
+struct Explored {
+  std::size_t states = 0;
+  std::size_t ends = 0;
+  bool complete = false;
+  std::string fault;
+};
+
+// All states that can be reached, told apart by their texts; each is reached again by its path.
+inline Explored explore(const Scene& scene, std::size_t most) {
+  Explored explored;
+  std::unordered_set<std::string> seen;
+  std::vector<Path> open{{}};
+  while (!open.empty()) {
+    if (explored.states == most) return explored;
+    Path path = std::move(open.back());
+    open.pop_back();
+    World world(scene);
+    for (auto action : path) world.act(action);
+    if (!seen.insert(world.text()).second) continue;
+    ++explored.states;
+    if (!world.fault().empty()) {
+      explored.fault = world.fault() + " after " + text_of(path);
+      return explored;
+    }
+    auto next = world.actions();
+    if (next.empty()) {
+      ++explored.ends;
+      std::string fault = ends_well(scene, path);
+      if (!fault.empty()) {
+        explored.fault = fault + " after " + text_of(path);
+        return explored;
+      }
+    }
+    for (auto action : next) {
+      open.push_back(path);
+      open.back().push_back(action);
+    }
+  }
+  explored.complete = true;
+  return explored;
+}
+
+// Where there are too many states to see all: random walks.
+inline std::string wander(const Scene& scene, int walks) {
+  std::mt19937 random(20);
+  for (int walk = 0; walk < walks; ++walk) {
+    World world(scene);
+    Path path;
+    for (auto next = world.actions(); !next.empty(); next = world.actions()) {
+      path.push_back(next[random() % next.size()]);
+      world.act(path.back());
+      if (!world.fault().empty()) return world.fault() + " after " + text_of(path);
+    }
+    std::string fault = ends_well(scene, path);
+    if (!fault.empty()) return fault + " after " + text_of(path);
+  }
+  return {};
+}
+
+// More of both by hand: SHARED_LOCK_EXPLORE=100.
+inline int effort() {
+  const char* asked = std::getenv("SHARED_LOCK_EXPLORE");
+  return asked ? std::max(1, std::atoi(asked)) : 1;
+}
+
+// `share`: of the usual effort, where there are many scenes of a kind.
+inline void expect_well(const Scene& scene, int share = 1) {
+  int states = (test::kFullSpeed ? 20'000 : 500) / share * effort();
+  int walks = (test::kFullSpeed ? 3'000 : 100) / share * effort();
+  Explored explored = explore(scene, static_cast<std::size_t>(states));
+  EXPECT_EQ(explored.fault, "");
+  if (test::kFullSpeed && share == 1) {
+    EXPECT_GT(explored.ends, 0u);
+  }
+  std::printf("%zu states, %zu ends%s\n", explored.states, explored.ends, explored.complete ? "" : ", not all");
+  if (!explored.complete) {
+    EXPECT_EQ(wander(scene, walks), "");
+  }
+}
+
+}  // namespace sharedlock::scenes

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+
+namespace sharedlock {
+
+// The most that one request may wait for together.
+inline constexpr std::size_t kMostInSet = 32;
+
+// The longest that a request may wait in line.
+inline constexpr std::chrono::seconds kLongestWait{3600};
+
+// The longest that a place in line may be kept while its client is away (R37).
+inline constexpr std::chrono::seconds kLongestKeptPlace{10};
+// And the longest once it is that client's turn.
+inline constexpr std::chrono::seconds kAwayAtHead{1};
+
+// How waiting in line ended without a grant or a refusal.
+enum class WaitEnd {
+  superseded,  // the same holder asked again, and that request counts
+  draining,    // the server shuts down
+  store_lost,  // the store serves nothing for now
+  hung_up,     // the client no longer waits for the answer
+};
+
+// Registers a callback for when the waiting client hangs up. It is called on the executor of the request's coroutine,
+// maybe at once.
+using WhenHungUp = std::function<void(std::function<void()> told)>;
+
+}  // namespace sharedlock

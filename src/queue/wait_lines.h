@@ -1,0 +1,195 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/signal.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "queue/line_book.h"
+#include "queue/line_place.h"
+#include "queue/types.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+struct WaitLinesOptions {
+  std::vector<std::string> followed;                         // prefixes that cover the locks and their lines
+  std::function<LinePart(const std::string& name)> part_of;  // where a name's lock and line are
+  std::function<LockSight(const Entry&)> see_lock;           // what an entry under a lock's key says
+  std::chrono::milliseconds request_timeout{5000};           // of each commit
+};
+
+// Waiting in line over a LeaseStore: keeps the places of this server's waiters and tells each when its turn comes;
+// taking the lock is up to the waiter. LineBook decides; this class carries that out. It asks the store for nothing,
+// and follows nothing, before there is a waiter. Thread-safe. Store, clock and log must outlive it.
+class WaitLines {
+ public:
+  WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log);
+  WaitLines(const WaitLines&) = delete;
+  WaitLines& operator=(const WaitLines&) = delete;
+  // All waiters must be gone. Erases their places, except those that are kept. Waits for its background tasks, so the
+  // threads of their executors must still run.
+  ~WaitLines();
+
+  // Why next() returned.
+  enum class Next {
+    take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
+    retake,      // its own identity seems to hold it: the same, but it may take nothing that is free
+    look,        // look whether the holder still holds; else as with take; or it is time to pause, see next()
+    superseded,  // a newer request of the same identity waits
+    time_up,
+    hung_up,
+    draining,
+    store_lost,
+  };
+
+  // Nothing where waiting goes on, or the time is up.
+  static std::optional<WaitEnd> end_of(Next next);
+
+  // A waiter, on the executor of the coroutine that called enter(). Leaves the line when destroyed, or soon after.
+  class Waiter {
+   public:
+    Waiter(Waiter&& other) noexcept = default;
+    Waiter& operator=(Waiter&&) = delete;
+    ~Waiter();
+
+    // To be called when its client has hung up: on its executor, maybe after its end.
+    std::function<void()> hang_up() const;
+
+   private:
+    friend class WaitLines;
+    // Used on its executor, but for `turn`, which is guarded by the lines' mutex.
+    struct State {
+      explicit State(Executor on) : executor(on), signal(on) {}
+
+      Executor executor;
+      Signal signal;
+      LineBook::WaiterId id = 0;
+      std::string place;                      // what stands in its places
+      std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
+      bool hung_up = false;
+      bool may_come_back = false;  // it has hung up, its time is up, or it is sent elsewhere
+      std::optional<LineBook::Turn> turn;
+    };
+    Waiter(WaitLines& lines, std::shared_ptr<State> state) : lines_(&lines), state_(std::move(state)) {}
+    WaitLines* lines_;
+    std::shared_ptr<State> state_;
+  };
+
+  // Joins the end of the lines of these names; `owner` and `instance` (empty: anonymous) identify the waiter. If they
+  // have places there already, it gets those: the places of a waiter that got nothing are kept for its `keep_place`.
+  Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner, const std::string& instance,
+               std::chrono::nanoseconds keep_place = {});
+
+  // A client gives up waiting for exactly these names: its kept places go, and none are kept for it any more (R37).
+  void give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance);
+
+  // Waits until there is something to do, or until that time. An error says why the waiter has no place in line.
+  Task<Result<Next>> next(Waiter& waiter, BootTime until) { return next(waiter, until, BootTime::max()); }
+  // The same, but returns `look` at `pause` if there is nothing else to do by then; that needs no tried().
+  Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
+
+  // Its places. The commit that takes the locks is to erase them, and to expect them at that revision.
+  LineBook::Join places_of(const Waiter& waiter) const;
+
+  // After take or look. Nothing was taken: this is what stands under a lock, and when it is to be looked at again.
+  void saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
+           std::optional<BootTime> look_again);
+  void tried(Waiter& waiter, LineBook::Places places);
+  // Before tried(), where the store did not answer: a pause.
+  Task<void> rest() { return pause(kRest); }
+  // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its places.
+  bool may_take_yet(const Waiter& waiter) const;
+  // After take or look, where it was taken: its places were erased at that revision.
+  void finished(Waiter& waiter, Revision revision);
+
+  // Ends all waiting: present waiters are told to leave, and later ones are told so at once. `why`: draining or
+  // store_lost; the first one counts.
+  void drain(WaitEnd why);
+
+  // A newcomer was refused because the line is occupied, though the lock is free.
+  void refused_by_line(Executor executor, const std::string& name);
+
+  // Whether this server has had to do with a line at all; and whether any line, here or elsewhere, may be occupied.
+  bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
+  bool may_have_places() const { return in_use() || store_.is_shared(); }
+
+  // Hints.
+  bool is_occupied(const std::string& name) const;
+  std::optional<Entry> holder_of(const std::string& name) const;
+  std::size_t ahead_of(const Waiter& waiter) const;
+  std::vector<std::string> blockers_of(const Waiter& waiter) const;  // the locks' keys
+  std::size_t waiters() const;
+
+ private:
+  static constexpr std::chrono::milliseconds kRest{200};  // after an error
+
+  using WaiterPtr = std::shared_ptr<Waiter::State>;
+
+  // A waiter that joins by a transaction, maybe together with others.
+  struct Joining {
+    LineBook::WaiterId waiter = 0;
+    std::string value;      // of its places
+    std::size_t begin = 0;  // among what the transaction expects: where they are, and how many
+    std::size_t count = 0;
+  };
+
+  void begin(Executor executor);
+  void on_event(const WatchEvent& event);
+  void carry_out();
+  void leave(Waiter::State& state);
+  Task<std::optional<Error>> join(Waiter& waiter);
+
+  Task<void> work();
+  Task<void> keep_time();
+  std::optional<Task<void>> take_chore();
+  std::vector<LineBook::Remove> take_removes();
+  Task<void> load(LinePart part);
+  Task<void> rejoin();
+  Task<void> rejoin_together(std::vector<LineBook::WaiterId> lost);
+  Task<void> remove(std::vector<LineBook::Remove> places, Deadline until);
+  Task<void> evict(LineBook::Evict head);
+  Joining put_join(Transaction& transaction, const Waiter::State& state);
+  static std::optional<Revision> stands_at(const Outcome& outcome, const Joining& joining);
+  Task<void> pause(std::chrono::milliseconds span);
+  Deadline soon() const { return {clock_.boot_now() + options_.request_timeout}; }
+
+  const WaitLinesOptions options_;
+  LeaseStore& store_;
+  Clock& clock_;
+  Log& log_;
+  const std::string server_;
+
+  mutable std::mutex mutex_;
+  LineBook book_;
+  std::unordered_map<LineBook::WaiterId, WaiterPtr> waiters_;
+  std::deque<LinePart> loads_;
+  std::deque<LineBook::Remove> removes_;
+  std::deque<LineBook::Evict> evicts_;
+  BootTime alarm_{};  // when keep_time() wakes
+  bool rejoin_due_ = false;
+  bool rejoining_ = false;
+  std::size_t workers_ = 0;
+  std::optional<Next> drained_;  // and why
+  bool stopping_ = false;
+  std::atomic<bool> in_use_ = false;
+  std::optional<Executor> executor_;  // of the chores; set by begin()
+  std::shared_ptr<Signal> time_;      // for keep_time(), on that executor
+  std::vector<Subscription> following_;
+  TaskGroup tasks_;
+};
+
+}  // namespace sharedlock

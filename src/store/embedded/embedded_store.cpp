@@ -1,0 +1,326 @@
+#include "store/embedded/embedded_store.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "store/embedded/group_commit.h"
+#include "store/table/expirer.h"
+#include "store/table/first_revision.h"
+#include "store/table/lease_table.h"
+#include "store/table/paged_snapshot.h"
+#include "store/watch_hub.h"
+
+namespace sharedlock {
+
+namespace {
+
+using Ticket = GroupCommit::Ticket;
+
+class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, private LeaseObserver {
+ public:
+  EmbeddedStore(Revision last, std::int64_t block, std::unique_ptr<Journal> journal, Clock& clock, Log& log)
+      : clock_(clock),
+        log_(log),
+        table_(last, random_lease_id, this),
+        hub_(last, [this](const std::string& prefix) { return snapshot(prefix); }),
+        disk_(std::move(journal), last, clock, *this),
+        block_(block),
+        usable_(last),
+        reserved_(last),
+        expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
+
+  // The hub's thread may be waiting for the disk, and the disk's thread tells the hub.
+  ~EmbeddedStore() override {
+    hub_.stop();
+    give_back_reserved();
+  }
+
+  // Puts back what the journal held and reserves the first revisions. Called before all other calls.
+  Result<void> begin(JournalState state) {
+    Ticket reservation{};
+    {
+      std::scoped_lock lock(mutex_);
+      if (!restore(std::move(state))) {
+        return Error{Errc::corrupt, "the journal is damaged: its leases, entries and revisions do not fit together"};
+      }
+      JournalBatch first_block{.writes = {}, .reserved = reserve()};
+      reservation = disk_.add(table_.revision(), std::move(first_block), std::nullopt);
+      usable_ = reserved_;  // no caller sees any of it before this has returned
+      expirer_.look_again();
+    }
+    begun_ = disk_.wait_until_durable(reservation);
+    return begun_ ? Result<void>() : Error{Errc::unavailable, disk_.failure()};
+  }
+
+  Task<Result<Found>> get(std::string key, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) co_return *failed;
+    expirer_.expire_some();
+    co_return Found{table_.get(key), table_.revision()};
+  }
+
+  Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
+    Applied applied = apply(std::move(transaction));
+    bool committed = applied.outcome && std::holds_alternative<Committed>(*applied.outcome);
+    if (!committed) co_return std::move(applied.outcome);
+    auto durable = co_await disk_.durable(applied.ticket, deadline);
+    if (!durable) co_return durable.error();
+    co_return std::move(applied.outcome);
+  }
+
+  Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline deadline) override {
+    Result<Ttl> ttl = Ttl();
+    Ticket ticket{};
+    {
+      std::scoped_lock lock(mutex_);
+      expirer_.expire_some();
+      auto failed = failure();
+      // After a failure too: whether the lease still lives is known, but it is not made to live longer.
+      ttl = failed ? table_.check_alive(id, under) : table_.keep_alive(id, under, clock_.boot_now());
+      if (failed) co_return ttl ? Result<Ttl>(*failed) : ttl;
+      ticket = disk_.ticket_for(table_.revision());
+    }
+    auto durable = co_await disk_.durable(ticket, deadline);
+    if (durable) co_return ttl;
+    co_return unless_ended(id, under, durable.error());
+  }
+
+  Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline) override {
+    Result<void> revoked;
+    Ticket ticket{};
+    {
+      std::scoped_lock lock(mutex_);
+      if (auto failed = failure()) co_return *failed;
+      expirer_.expire_some();
+      revoked = change([&](auto* changes) { return table_.revoke(id, under, changes); });
+      ticket = std::max(last_ticket_, disk_.ticket_for(table_.revision()));
+    }
+    auto durable = co_await disk_.durable(ticket, deadline);
+    if (!durable) co_return durable.error();
+    co_return revoked;
+  }
+
+  Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) co_return *failed;
+    expirer_.expire_some();
+    co_return table_.lease(id, clock_.boot_now());
+  }
+
+  Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) co_return *failed;
+    expirer_.expire_some();
+    co_return table_.lease_life(id);
+  }
+
+  Task<Result<void>> settled(Revision as_of, Deadline deadline) override {
+    auto durable = co_await disk_.durable(disk_.ticket_for(as_of), deadline);
+    co_return durable;
+  }
+
+  Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline) override {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) co_return *failed;
+    expirer_.expire_some();
+    co_return table_.list(prefix, after, limit);
+  }
+
+  Subscription watch(std::string prefix, std::optional<Revision> after, WatchHandler handler) override {
+    return hub_.subscribe(std::move(prefix), after, std::move(handler));
+  }
+
+  Subscription follow(std::string prefix, WatchHandler handler) override {
+    return hub_.subscribe(std::move(prefix), std::nullopt, std::move(handler), WatchHub::Snapshots::empty);
+  }
+
+ private:
+  struct Applied {
+    Result<Outcome> outcome;
+    Ticket ticket{};  // with which it is on disk
+  };
+
+  Applied apply(Transaction transaction) {
+    std::scoped_lock lock(mutex_);
+    if (auto failed = failure()) return {.outcome = *std::move(failed)};
+    if (disk_.is_behind()) return {.outcome = Error{Errc::overloaded, "too much waits for the disk"}};
+    expirer_.expire_some();
+    BootTime now = clock_.boot_now();
+    note_durable_entries(transaction);
+    auto outcome = change([&](auto* changes) { return table_.commit(std::move(transaction), now, changes); });
+    expirer_.look_again();
+    return {.outcome = std::move(outcome), .ticket = disk_.ticket_for(table_.revision())};
+  }
+
+  std::optional<Error> failure() const {
+    if (!disk_.has_failed()) return std::nullopt;
+    // Why is in the log alone: /ready shows this to every client.
+    return Error{Errc::unavailable, "the disk failed, and nothing is written until a restart; see the log"};
+  }
+
+  // What keep_alive() answers when the disk did not: a lease that ended while it waited is not said to live.
+  Result<Ttl> unless_ended(LeaseId id, const std::string& under, Error error) {
+    std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
+    auto alive = table_.check_alive(id, under);
+    return alive ? Result<Ttl>(std::move(error)) : alive;
+  }
+
+  // What make_embedded_store() was given, which may be damaged.
+  bool restore(JournalState state) {
+    BootTime now = clock_.boot_now();
+    bool fits = true;
+    for (const JournalLease& lease : state.leases) fits &= table_.restore_lease(lease.id, lease.own, lease.ttl, now);
+    for (auto& [key, entry] : state.entries) fits &= table_.restore_entry(std::move(key), std::move(entry));
+    return fits;
+  }
+
+  // Runs one change of the table, lock held, and hands what it changed to the disk.
+  template <class ChangeTable>
+  std::invoke_result_t<ChangeTable, std::vector<Change>*> change(ChangeTable change_table) {
+    Revision before = table_.revision();
+    std::vector<Change> changes;
+    auto result = change_table(&changes);
+    JournalBatch batch{.writes = std::exchange(writes_, {}), .reserved = std::nullopt};
+    for (const Change& change : changes) add_write(batch, change);
+    bool new_revision = table_.revision() != before;
+    if (new_revision) batch.reserved = reserve();
+    if (paging_) paging_->note(changes);
+    std::optional<ChangeBatch> told;
+    if (new_revision) told = ChangeBatch{table_.revision(), {}};
+    if (told && hub_.recording()) told->changes = std::move(changes);
+    durable_before_.clear();
+    if (!told && batch.empty()) return result;
+    bool reserves = batch.reserved.has_value();
+    last_ticket_ = disk_.add(table_.revision(), std::move(batch), std::move(told));
+    if (reserves) reservation_ = last_ticket_;
+    return result;
+  }
+
+  // Places in line live in the table alone, also where one takes the key of an entry that is on disk.
+  void add_write(JournalBatch& batch, const Change& change) const {
+    const Entry& entry = change.now ? *change.now : *change.previous;
+    bool is_volatile = table_.is_session(entry.lease);
+    if (change.now && !is_volatile) {
+      batch.writes.emplace_back(KeyedEntry(change.key, entry));
+    } else if (!is_volatile || std::ranges::find(durable_before_, change.key) != durable_before_.end()) {
+      batch.writes.emplace_back(EraseEntry{change.key});
+    }
+  }
+
+  // Before a commit: which of its session entries are to replace one that is on disk.
+  void note_durable_entries(const Transaction& transaction) {
+    for (const Mutation& mutation : transaction.changes) {
+      const Put* put = std::get_if<Put>(&mutation);
+      if (!put || !std::holds_alternative<SessionLease>(put->lifetime)) continue;
+      auto entry = table_.get(put->key);
+      if (entry && !table_.is_session(entry->lease)) durable_before_.push_back(put->key);
+    }
+  }
+
+  // Revisions come from blocks; the end of a block is on disk before its first revision is used. The next block is
+  // reserved when half of one is used, so that no commit waits for it. Returns its end when that is to be written down.
+  std::optional<Revision> reserve() {
+    Revision used = table_.revision();
+    if (used > usable_) {
+      // Half a block is much more than is_behind() lets wait for the disk.
+      if (!disk_.is_durable(reservation_) && !disk_.has_failed()) {
+        std::fputs("shared-lock: revisions ran out while the disk hung\n", stderr);
+        std::abort();
+      }
+      usable_ = reserved_;
+    }
+    if (number_of(reserved_) - number_of(used) > block_ / 2) return std::nullopt;
+    reserved_ = Revision{number_of(reserved_) + block_};
+    return reserved_;
+  }
+
+  // A clean end leaves nothing reserved, so the next life begins at the wall clock again. Else tokens would run ahead
+  // of it by a block for each restart, and a copy that is put back soon would give the same ones again.
+  void give_back_reserved() {
+    std::scoped_lock lock(mutex_);
+    ended_ = true;
+    if (!begun_) return;
+    Revision next{number_of(table_.revision()) + 1};
+    disk_.add(table_.revision(), JournalBatch{.writes = {}, .reserved = next}, std::nullopt);
+  }
+
+  bool expire_one(BootTime now) {
+    if (ended_) return false;
+    return change([&](auto* changes) { return table_.expire_one(now, changes); });
+  }
+
+  // On the hub's thread alone, one at a time.
+  std::optional<Snapshot> snapshot(const std::string& prefix) {
+    PagedSnapshot pages(prefix);
+    begin_paging(pages);
+    while (take_page(pages)) std::this_thread::yield();
+    if (!disk_.wait_until_durable(disk_.ticket_for(pages.as_of()))) return std::nullopt;
+    return std::move(pages).finish();
+  }
+
+  void begin_paging(PagedSnapshot& pages) {
+    std::scoped_lock lock(mutex_);
+    expirer_.expire_some();
+    paging_ = &pages;
+  }
+
+  bool take_page(PagedSnapshot& pages) {
+    std::scoped_lock lock(mutex_);
+    bool more = pages.take_page(table_);
+    if (!more) paging_ = nullptr;
+    return more;
+  }
+
+  void on_lease(LeaseId id, bool own, Ttl ttl) override { writes_.emplace_back(JournalLease{id, own, ttl}); }
+  void on_lease_ended(LeaseId id) override { writes_.emplace_back(EndLease{id}); }
+
+  void on_durable(std::deque<ChangeBatch> changes) override {
+    for (ChangeBatch& batch : changes) hub_.publish(batch.revision, std::move(batch.changes));
+  }
+
+  void on_write_failed(const std::string& why) override {
+    log_.write(LogLevel::error, "the store stops: nothing is written any more until a restart", {{"error", why}});
+    hub_.end();
+  }
+
+  Clock& clock_;
+  Log& log_;
+  std::mutex mutex_;  // guards the table and what is below it that is not thread-safe by itself
+  LeaseTable table_;
+  std::vector<JournalWrite> writes_;         // of the change under way: its leases
+  std::vector<std::string> durable_before_;  // of the change under way: see note_durable_entries()
+  PagedSnapshot* paging_ = nullptr;          // that is being taken
+  WatchHub hub_;
+  GroupCommit disk_;
+  Ticket last_ticket_{};
+  const std::int64_t block_;
+  Revision usable_;    // up to here revisions are known to be reserved on disk
+  Revision reserved_;  // up to here once `reservation_` is on disk
+  Ticket reservation_{};
+  bool begun_ = false;
+  bool ended_ = false;  // nothing changes any more
+  Expirer expirer_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LeaseStore>> make_embedded_store(std::unique_ptr<Journal> journal, Clock& clock, Log& log,
+                                                        std::int64_t revision_block) {
+  auto state = journal->load();
+  if (!state) return state.error();
+  Revision last = std::max(state->reserved, first_revision(clock));
+  if (last > kLastFirstRevision) return revisions_too_high(last);
+  auto store = std::make_unique<EmbeddedStore>(last, revision_block, std::move(journal), clock, log);
+  if (auto begun = store->begin(*std::move(state)); !begun) return begun.error();
+  return std::unique_ptr<LeaseStore>(std::move(store));
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "store/embedded/commit_waiters.h"
+#include "store/embedded/journal.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+// Makes changes durable in groups: while one batch is being synced, further changes gather, and then go together. So
+// under load one sync serves hundreds of callers, and a lone change leaves at once. Batches are written in the order in
+// which their changes were added, so what survives a crash is a prefix of what happened.
+//
+// After the first failed write nothing is written any more: whether that write is on disk is unknown, and what comes
+// after it must not be. Thread-safe; nothing is done under its lock that takes longer when more is waiting.
+class GroupCommit {
+ public:
+  // Is told what became of each batch, on the writer thread and without locks held.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void on_durable(std::deque<ChangeBatch> changes) = 0;  // of one batch, in order
+    virtual void on_write_failed(const std::string& why) = 0;      // once, and nothing after it
+  };
+
+  // A batch; they are numbered in the order in which they are written.
+  enum class Ticket : std::uint64_t {};
+
+  // `durable`: the store's present revision, up to which everything is on disk. Clock and listener must outlive it.
+  GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener);
+  GroupCommit(const GroupCommit&) = delete;
+  GroupCommit& operator=(const GroupCommit&) = delete;
+  ~GroupCommit();  // writes what has gathered, ends the threads; no caller may be waiting any more
+
+  // Adds what led to `revision`, for the journal and for the listener. Calls must come in the order of the revisions.
+  Ticket add(Revision revision, JournalBatch writes, std::optional<ChangeBatch> changes);
+
+  // The batch with which everything up to `as_of` is on disk.
+  Ticket ticket_for(Revision as_of) const;
+
+  // Ends when the batch is on disk. unavailable: it may not be; deadline_exceeded: not yet. Resumes on the executor on
+  // which it was awaited; the waiters for one batch on one executor share one post to it.
+  Task<Result<void>> durable(Ticket ticket, Deadline deadline);
+
+  // Blocks until the batch is on disk; false when that failed, or this is being destroyed. Not on an I/O thread.
+  bool wait_until_durable(Ticket ticket);
+
+  // Whether the batch is on disk by now.
+  bool is_durable(Ticket ticket) const { return look(ticket) == CommitFate::durable; }
+
+  // Whether so much waits for the disk that nothing should be added but what must be: a disk that hangs may neither
+  // fill the memory nor be given everything at once when it comes back.
+  bool is_behind() const;
+
+  // Whether a write has failed, so that nothing is written any more; and why.
+  bool has_failed() const;
+  std::string failure() const;
+
+ private:
+  struct Batch {
+    explicit Batch(Ticket number) : ticket(number) {}
+
+    Ticket ticket;
+    JournalGroup writes;
+    std::deque<ChangeBatch> changes;
+    Revision last{};  // of the changes in it; kAbsent: none
+    std::size_t bytes = 0;
+    bool has_changes = false;
+    CommitWaiters waiters;
+  };
+  // What is to be told and freed once the lock is gone.
+  struct Finished {
+    std::unique_ptr<Batch> batch;
+    CommitWaiters lost;  // waiters for changes that are not written any more
+  };
+
+  CommitFate look(Ticket ticket) const;
+  Task<CommitFate> wait(Executor executor, Ticket ticket, Deadline deadline);
+  void enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter);
+  CommitFate enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter);
+
+  void run_writer();
+  void tell_listener(Batch& batch, const Result<void>& written);
+  Finished finish(const Result<void>& written);
+  void run_watchdog();
+  BootTime first_deadline() const;
+  void end_late_waits(std::unique_lock<std::mutex>& lock);
+
+  const std::unique_ptr<Journal> journal_;
+  Clock& clock_;
+  Listener& listener_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;      // there is something to write, or the end
+  std::condition_variable settled_;   // a batch was written, or writing failed, or the end
+  std::condition_variable deadline_;  // a deadline comes earlier than the watchdog wakes, or the end
+  bool stopping_ = false;
+  std::string failure_;
+  Ticket durable_ticket_{0};
+  Revision durable_revision_;
+  std::unique_ptr<Batch> writing_;    // null while none is
+  std::unique_ptr<Batch> gathering_;  // never null
+  BootTime watchdog_sleeps_until_ = BootTime::min();
+  std::thread writer_;
+  std::thread watchdog_;  // ends waits at their deadlines
+};
+
+}  // namespace sharedlock

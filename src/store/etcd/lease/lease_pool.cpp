@@ -1,0 +1,110 @@
+#include "store/etcd/lease/lease_pool.h"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <utility>
+
+#include "base/signal.h"
+#include "store/etcd/lease/leases.h"
+
+namespace sharedlock {
+
+namespace {
+
+// For a grant that no request waits for yet.
+constexpr std::chrono::seconds kLongestAhead{1};
+
+}  // namespace
+
+// A request that waits for a lease which is already being granted.
+struct EtcdLeasePool::Seat {
+  explicit Seat(const Executor& on) : executor(on), called(on) {}
+
+  Executor executor;
+  Signal called;
+  std::optional<Result<void>> outcome;
+};
+
+Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline, std::size_t entries) {
+  auto executor = co_await asio::this_coro::executor;
+  Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
+  do {
+    auto seat = std::make_shared<Seat>(executor);
+    PooledLeases::Place place = take(end, entries, seat);
+    Joined joined{place.id, place.sent};
+    for (const Order& order : place.ahead) background_.spawn(executor_, grant_ahead(order));
+    if (place.order) {
+      auto granted = co_await grant(*place.order, deadline);
+      if (granted) co_return joined;
+      if (granted.error().code != Errc::lease_in_use) co_return granted.error();
+      continue;  // of 2^39 ids one that is in use may be hit now and then
+    }
+    if (place.granted) co_return joined;
+    co_await seat->called.wait(time_left(clock_, deadline));
+    leave(place.id, seat);
+    if (!seat->outcome) co_return last;
+    if (*seat->outcome) co_return joined;
+    // The other request may have had too little time; this one may have enough.
+    last = seat->outcome->error();
+    if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
+  } while (clock_.boot_now() < deadline.at);
+  co_return last;
+}
+
+PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const SeatPtr& seat) {
+  Moment now{clock_.boot_now(), clock_.wall_now()};
+  std::scoped_lock lock(mutex_);
+  auto place = pool_.join(end, now, entries);
+  if (!place.granted && !place.order) waiting_[place.id].push_back(seat);
+  return place;
+}
+
+// Afterwards end() no longer touches the seat.
+void EtcdLeasePool::leave(LeaseId id, const SeatPtr& seat) {
+  std::scoped_lock lock(mutex_);
+  auto those = waiting_.find(id);
+  if (those == waiting_.end()) return;
+  std::erase(those->second, seat);
+  if (those->second.empty()) waiting_.erase(those);
+}
+
+Task<Result<void>> EtcdLeasePool::grant(Order order, Deadline deadline) {
+  auto granted = co_await leases_.grant_pooled(order.id, order.ttl, deadline);
+  if (granted && *granted < order.ttl) granted = Error{Errc::unavailable, "etcd granted less than it was asked for"};
+  end(order.id, granted);
+  if (!granted) co_return granted.error();
+  co_return Result<void>();
+}
+
+Task<void> EtcdLeasePool::grant_ahead(Order order) {
+  Deadline deadline{clock_.boot_now() + kLongestAhead};
+  co_await grant(order, deadline);
+}
+
+void EtcdLeasePool::end(LeaseId id, const Result<Ttl>& granted) {
+  std::scoped_lock lock(mutex_);
+  if (granted) {
+    pool_.granted(id, *granted);
+  } else {
+    pool_.drop(id);
+  }
+  auto those = waiting_.extract(id);
+  if (those.empty()) return;
+  for (const SeatPtr& seat : those.mapped()) {
+    // With the mutex held the waiter can't leave() meanwhile, so its executor is alive.
+    seat->outcome = granted ? Result<void>() : Result<void>(granted.error());
+    asio::post(seat->executor, [seat] { seat->called.raise(); });
+  }
+}
+
+void EtcdLeasePool::drop(LeaseId id) {
+  std::scoped_lock lock(mutex_);
+  pool_.drop(id);
+}
+
+void EtcdLeasePool::drop_sent_before(BootTime moment) {
+  std::scoped_lock lock(mutex_);
+  pool_.drop_sent_before(moment);
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "store/etcd/lease/pooled_leases.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+class EtcdLeases;
+
+// Leases for the entries of the lock API, shared as PooledLeases says and never kept alive. Thread-safe. Everything
+// that is handed in must outlive it, and it must outlive its calls and the tasks that it spawns.
+class EtcdLeasePool {
+ public:
+  // Background work runs on `executor`.
+  EtcdLeasePool(EtcdLeases& leases, Clock& clock, Executor executor, TaskGroup& background)
+      : leases_(leases), clock_(clock), executor_(executor), background_(background) {}
+
+  struct Joined {
+    LeaseId id;
+    BootTime sent;  // not later than the first sending of its grant
+  };
+
+  // A lease under which so many entries surely live until `end`, and that etcd says so too, if the clocks of this
+  // machine did not stand still since its grant (R34). Errors: those of a grant.
+  Task<Result<Joined>> join(BootTime end, Deadline deadline, std::size_t entries = 1);
+
+  // It has ended before its time: nobody joins it any more. Any lease id may be named.
+  void drop(LeaseId id);
+
+  // The clocks of this machine stood still before that moment: nobody joins any more what was asked for before.
+  void drop_sent_before(BootTime moment);
+
+ private:
+  struct Seat;
+  using SeatPtr = std::shared_ptr<Seat>;
+  using Order = PooledLeases::Order;
+
+  PooledLeases::Place take(BootTime end, std::size_t entries, const SeatPtr& seat);
+  void leave(LeaseId id, const SeatPtr& seat);
+  Task<Result<void>> grant(Order order, Deadline deadline);
+  Task<void> grant_ahead(Order order);
+  void end(LeaseId id, const Result<Ttl>& granted);
+
+  EtcdLeases& leases_;
+  Clock& clock_;
+  Executor executor_;
+  TaskGroup& background_;
+  std::mutex mutex_;
+  PooledLeases pool_;
+  std::map<LeaseId, std::vector<SeatPtr>> waiting_;  // for leases that are being granted
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,41 @@
+#include "store/etcd/lease/lease_turns.h"
+
+#include <boost/asio/this_coro.hpp>
+
+namespace sharedlock {
+
+Task<LeaseTurns::Turn> LeaseTurns::take(LeaseId id) {
+  auto executor = co_await asio::this_coro::executor;
+  auto enlist = [this, id](WaitingPtr<bool> waiting) { this->enlist(id, std::move(waiting)); };
+  co_await wait_on<bool>(executor, enlist);
+  co_return Turn(*this, id);
+}
+
+void LeaseTurns::enlist(LeaseId id, WaitingPtr<bool> waiting) {
+  {
+    std::scoped_lock lock(mutex_);
+    auto [found, first] = waiting_.try_emplace(id);
+    if (!first) {
+      found->second.push_back(std::move(waiting));
+      return;
+    }
+  }
+  waiting->resume(true);
+}
+
+void LeaseTurns::end(LeaseId id) {
+  WaitingPtr<bool> next;
+  {
+    std::scoped_lock lock(mutex_);
+    auto found = waiting_.find(id);
+    if (found->second.empty()) {
+      waiting_.erase(found);
+      return;
+    }
+    next = std::move(found->second.front());
+    found->second.pop_front();
+  }
+  next->resume(true);
+}
+
+}  // namespace sharedlock

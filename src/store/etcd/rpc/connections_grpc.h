@@ -1,0 +1,183 @@
+#pragma once
+
+#include <etcd.grpc.pb.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+
+#include <atomic>
+#include <boost/asio/this_coro.hpp>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/shared_work.h"
+#include "base/signal.h"
+#include "store/etcd/options.h"
+#include "store/etcd/rpc/clusters.h"
+#include "store/etcd/rpc/completions_grpc.h"
+#include "store/etcd/rpc/endpoint.h"
+
+namespace sharedlock {
+
+// One endpoint: its channel, which connects by itself, and the services on it.
+struct EtcdMember {
+  EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Clock& clock);
+
+  bool is_connected() { return channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY; }
+
+  EtcdEndpoint endpoint;
+  std::size_t index = 0;
+  std::shared_ptr<grpc::Channel> channel;
+  etcdserverpb::KV::Stub kv;
+  etcdserverpb::Lease::Stub lease;
+  etcdserverpb::Watch::Stub watch;
+  etcdserverpb::Auth::Stub auth;
+  etcdserverpb::Maintenance::Stub maintenance;
+  SharedWork<Result<void>> meeting;
+  SharedWork<Result<void>> checking;
+  std::atomic<bool> verified = false;      // it has named its cluster, and its connection has held since
+  std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, plus one
+  std::atomic<std::uint64_t> checked = 0;  // the value of `breaks` when its state was last checked
+  std::atomic<std::uint64_t> cluster = 0;  // as it said last
+  std::atomic<bool> away = false;          // it has said nothing since then
+  std::atomic<std::uint64_t> term = 0;     // of raft, as it said last
+  BootTime next_login;                     // not before: each login costs etcd much time
+  bool warned = false;                     // about its version, if need be
+};
+
+// What a call to a member ended with, when it was not OK.
+struct EtcdFailure {
+  int code = 0;  // gRPC's
+  std::string message;
+};
+
+// The members of one cluster: which one to use now, whether all really belong to one cluster (R20), and this server's
+// login there. Everything that talks to etcd uses it. Thread-safe. Clock and log must outlive it; its calls must have
+// ended before it is destroyed.
+//
+// Before the first call every member is asked once which cluster it belongs to. Later, after its connection broke, a
+// member is asked again before it is used, and its state is checked. The question is a read; where there is a user, a
+// login comes before everything else. As long as any endpoint is known to belong to another cluster than the one that
+// answered first, nothing works: `unavailable`.
+class EtcdConnections {
+ public:
+  // Throws nothing and connects to nothing: that happens with the first call. The endpoints must be sound.
+  EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log);
+
+  // What is asked of a member before anything else, on each new connection; to be set before the first call. As long as
+  // it fails, the member is not used. Its arguments are the member and how long it may take.
+  using Check = std::function<Task<Result<void>>(EtcdMember*, std::chrono::nanoseconds)>;
+  void set_check(Check check) { check_ = std::move(check); }
+
+  // Asked when all endpoints that answer have come to belong to one other cluster. True: it is ours all the same, and
+  // from now on its answers count. To be set before the first call.
+  using Recognize = std::function<Task<bool>(EtcdMember*, std::chrono::nanoseconds)>;
+  void set_recognize(Recognize recognize) { recognize_ = std::move(recognize); }
+
+  // The member to use now, for a call with this deadline: known to be of our cluster, and with a token where
+  // there is a user. The error says what is in the way.
+  Task<Result<EtcdMember*>> use(Deadline deadline);
+
+  // Checks every member again and again, in use or not, until stop_looking(), which is to be called on the same
+  // executor.
+  Task<void> keep_looking();
+  void stop_looking();
+
+  // Makes a context for one call: its deadline is `span` from now, and it carries the token and, for streams,
+  // `hasleader`.
+  void prepare(grpc::ClientContext& context, std::chrono::nanoseconds span);
+  void prepare_stream(grpc::ClientContext& context);
+
+  // What is left for a call with this deadline, of a request's time at most; zero: nothing.
+  std::chrono::nanoseconds time_left(Deadline deadline) const;
+  // How long the first attempt of a call may take that has `whole`.
+  std::chrono::nanoseconds first_attempt(std::chrono::nanoseconds whole) const;
+
+  // Runs one unary call, prepared by `prepare(context, queue)`, to its end.
+  template <class Response, class Reader>
+  Task<EtcdFailure> finish(std::unique_ptr<Reader> reader, Response* response) {
+    auto executor = co_await asio::this_coro::executor;
+    grpc::Status status;
+    auto start = [&](void* tag) {
+      reader->StartCall();
+      reader->Finish(response, &status, tag);
+    };
+    co_await completions_.completed(executor, start);
+    co_return EtcdFailure{status.error_code(), status.error_message()};
+  }
+
+  // The answer of a member. False: it must not be believed, since there is an endpoint of another cluster.
+  bool is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header);
+
+  // It did what was asked; in how long, where that says how long others may take.
+  void worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took = std::nullopt);
+  // An attempt that had `span` failed: the member is left alone for a while, unless it only had too little time.
+  void failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span);
+  bool all_failed() const;
+
+  // Forgets the token of this generation, so that the next call fetches another one.
+  void renew_token(std::uint64_t generation);
+  std::uint64_t token_generation() const;
+
+  // Why etcd could not be reached last, for people.
+  Error unreachable(Errc code) const;
+
+  const EtcdOptions& options() const { return options_; }
+  EtcdCompletions& completions() { return completions_; }
+  Clock& clock() { return clock_; }
+  Log& log() { return log_; }
+
+ private:
+  Task<Result<void>> look_at_all(Deadline deadline);
+  Task<Result<void>> meet(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> introduce(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> look_at_state(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> check(EtcdMember* member, Deadline deadline);
+  static void broke(EtcdMember& member);
+  Task<void> look_at_other_cluster();
+  std::optional<std::size_t> elsewhere() const;
+  Task<Result<void>> identify(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> log_in(EtcdMember* member, Deadline deadline);
+  static void set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span);
+  Task<void> look_at_version(EtcdMember* member, Deadline deadline);
+  bool was_asked(const EtcdMember& member) const;
+  bool needs_token() const;
+  void warn_about(const EtcdMember& member, const std::string& version);
+  Task<bool> look_at_permissions(EtcdMember* member, Deadline deadline);
+  Error unreachable_locked(Errc code) const;
+
+  const EtcdOptions options_;
+  Clock& clock_;
+  Log& log_;
+  Check check_;
+  Recognize recognize_;
+  std::vector<std::unique_ptr<EtcdMember>> members_;
+  std::atomic<bool> all_asked_ = false;
+  std::atomic<bool> in_conflict_ = false;
+
+  mutable std::mutex mutex_;
+  EtcdEndpointChoice choice_;
+  EtcdPace pace_;
+  EtcdClusters clusters_;
+  std::string why_;               // the last failure
+  std::string token_;             // empty: none
+  bool open_ = false;             // etcd's authentication is turned off
+  std::uint64_t generation_ = 0;  // of the token
+
+  SharedWork<Result<void>> looking_;
+  std::optional<Signal> wake_;          // for keep_looking()
+  bool stopping_ = false;               // on its executor
+  std::string warned_version_;          // on its executor
+  bool looked_at_permissions_ = false;  // likewise
+  EtcdCompletions completions_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <etcd.pb.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/result.h"
+#include "base/signal.h"
+#include "base/task.h"
+#include "store/etcd/options.h"
+#include "store/etcd/rpc/client.h"
+#include "store/etcd/witness/guard_grpc.h"
+#include "store/etcd/witness/witness.h"
+#include "store/lease_store.h"
+
+namespace sharedlock {
+
+class EtcdConnections;
+struct EtcdMember;
+class EtcdTokenBase;
+class EtcdWatches;
+
+// What follows when etcd has forgotten something that it had confirmed (R32). It asks on each new connection, looks at
+// the other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
+// forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. A mark
+// shields what may still be held: it keeps the other servers, and servers that start, from granting it; the mark's
+// lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of fencing
+// tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another store.
+// Thread-safe.
+class EtcdLoss {
+ public:
+  // Its coroutine runs on `executor`. Everything must outlive it.
+  EtcdLoss(EtcdConnections& connections, EtcdClient& client, EtcdWitness& witness, EtcdTokenBase& token_base,
+           EtcdWatches& watches, EtcdLossHandler handler, Executor executor);
+
+  // Looks, and does what is to be done now and then, until stop().
+  Task<void> attend();
+  void stop();  // on the executor
+
+  // Judges what a transaction found; `known` is from when it was sent. False: nothing is believed any more.
+  bool examine(const EtcdWitness::Known& known, const EtcdWitness::Found& found);
+
+  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() are [first] and after.
+  bool examine(EtcdWitness::Known known, const EtcdAnswer<etcdserverpb::TxnResponse>& failed, int first);
+
+  // A change of ours was made. False: not where it was to be made, and so nothing is believed any more.
+  bool confirm(const EtcdWitness::Known& known, const etcdserverpb::TxnResponse& response);
+
+  // The server ends cleanly: says so in its witness.
+  Task<void> say_farewell(Deadline deadline);
+
+ private:
+  Task<Result<void>> check(EtcdMember* member, std::chrono::nanoseconds span);
+  Result<void> checked(const EtcdWitness::Known& known, const etcdserverpb::TxnResponse& response);
+  Task<bool> recognize(EtcdMember* member, std::chrono::nanoseconds span);
+  void lost(std::string why);
+  void look_at_base(const std::optional<std::string>& stands, Revision as_of);
+  Task<void> look();
+  void take_witness(const std::string& key, std::string_view value, Revision revision);
+
+  Task<void> poll();
+  Task<bool> shield(const EtcdFoundAll* all);
+  bool add_base(etcdserverpb::TxnRequest& request, const EtcdFoundAll& all) const;
+  Task<bool> raise_base(const EtcdFoundAll* all);
+  Task<bool> is_long_enough(LeaseId lease, std::chrono::seconds wanted);
+  Task<void> write_mark(Revision mark_at, const EtcdFoundAll* all, std::chrono::seconds ttl);
+  Task<void> keep_fresh();
+  Task<void> put_witness(bool ended, Deadline deadline);
+  Task<void> erase_stale();
+  void refuse(const std::string& because, const std::string& why);
+  void end();
+  void wake();
+  Deadline soon() const;
+
+  EtcdConnections& connections_;
+  EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdTokenBase& token_base_;
+  EtcdWatches& watches_;
+  Clock& clock_;
+  Log& log_;
+  const EtcdLossHandler handler_;
+  Executor executor_;
+  std::atomic<bool> lost_{false};  // by what this server knows itself
+  std::atomic<bool> ended_{false};
+  std::mutex mutex_;
+  std::string why_;  // it is lost
+  Signal wake_;      // on the executor, like what follows
+  bool stopping_ = false;
+  BootTime told_beside_{};  // by the witness, which stands
+  Revision seen_floor_ = kAbsent;
+  BootTime put_at_{};    // the witness, so far as was seen
+  BootTime next_put_{};  // not before
+  BootTime erased_at_{};
+  Revision shielded_at_ = kAbsent;  // the mark of this revision lasts long enough
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,283 @@
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "store/etcd/lease/lease_index.h"
+#include "store/etcd/write/batches_grpc.h"
+
+namespace sharedlock {
+
+namespace pb = etcdserverpb;
+
+namespace {
+
+// What a transaction may hold so that a full batch stays below what etcd allows; sets of locks hold more.
+constexpr std::size_t kMostParts = 8;
+
+constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
+
+constexpr int kEpochs = 4;  // tried for one request, as long as each is found to be over
+
+bool puts_anything(const Transaction& transaction) {
+  return std::ranges::any_of(transaction.changes,
+                             [](const auto& change) { return std::holds_alternative<Put>(change); });
+}
+
+// Equal for ranges that are answered alike.
+std::string identity(const pb::RangeRequest& range) {
+  return range.SerializeAsString();
+}
+
+// The answer to one item, which is transaction [i] of the batch that etcd answered.
+EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item,
+                             const std::shared_ptr<EtcdLeaseLooks>& looks) {
+  bool unanswered = batch.unanswered || item.unanswered;
+  bool settled = batch.settled && !item.unsettled;
+  if (!batch.result) return {batch.result.error(), unanswered, batch.refused, settled};
+  Revision as_of{batch.result->header().revision()};
+  std::optional<TxnAnswer> answer;
+  if (static_cast<int>(i) < batch.result->responses_size()) {
+    answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
+  }
+  if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
+  answer->looks = looks;
+  answer->term = batch.result->header().raft_term();
+  return {*std::move(answer), unanswered, /*refused=*/false, settled};
+}
+
+// The ranges of all items, each once, and which item is answered by which.
+struct SharedRanges {
+  explicit SharedRanges(const std::vector<EtcdReads::Item*>& items) {
+    std::unordered_map<std::string, int> known;
+    for (const EtcdReads::Item* item : items) {
+      for (const pb::RangeRequest& range : item->ranges) {
+        auto [place, is_new] = known.try_emplace(identity(range), request.success_size());
+        if (is_new) *request.add_success()->mutable_request_range() = range;
+        places.push_back(place->second);
+      }
+    }
+  }
+
+  pb::TxnRequest request;
+  std::vector<int> places;  // in the request, of each range of each item
+};
+
+}  // namespace
+
+bool EtcdReads::Plan::take(const Item& item) {
+  if (items_ == kFull || (items_ > 0 && ranges_ + item.ranges.size() > kMostRanges)) return false;
+  ++items_;
+  ranges_ += item.ranges.size();
+  return true;
+}
+
+Task<EtcdReads::Answer> EtcdReads::send_alone(Item* item, Deadline deadline) {
+  std::vector<Item*> one(1, item);
+  auto answers = co_await send(&one, deadline);
+  co_return answers ? std::move(answers->front()) : Answer(client_.unreachable());
+}
+
+Task<EtcdAnswer<pb::TxnResponse>> EtcdReads::read(pb::TxnRequest ranges, Deadline deadline) {
+  auto known = witness_.known_of_ours(client_.highest());
+  int asked = ranges.success_size();
+  pb::TxnRequest request;
+  add_guard(request, witness_);
+  request.mutable_success()->Swap(ranges.mutable_success());
+  pb::RangeRequest& witness = *request.add_success()->mutable_request_range();
+  witness.set_key(witness_.key());
+  witness.set_keys_only(true);
+  add_own_ranges(*request.mutable_failure(), witness_);
+  auto answer = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline, EtcdTxn::guarded);
+  if (!answer.result) co_return answer;
+  if (answer.result->succeeded()) {
+    const auto& shown = answer.result->responses(asked).response_range();
+    if (shown.kvs_size() > 0) witness_.confirmed(Revision{shown.kvs(0).mod_revision()});
+  } else {
+    loss_.examine(known, answer, 0);
+  }
+  if (auto refused = witness_.refusal()) answer.result = *std::move(refused);
+  co_return answer;
+}
+
+Task<Result<Listing>> EtcdReads::list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) {
+  pb::RangeRequest range = range_of_prefix(prefix, after);
+  range.set_limit(static_cast<std::int64_t>(limit));
+  pb::TxnRequest request;
+  *request.add_success()->mutable_request_range() = std::move(range);
+  auto answer = co_await read(std::move(request), deadline);
+  if (!answer.result) co_return answer.result.error();
+  pb::RangeResponse& found = *answer.result->mutable_responses(0)->mutable_response_range();
+  Listing listing{.entries = {}, .more = found.more(), .as_of = Revision{answer.result->header().revision()}};
+  for (pb::KeyValue& kv : *found.mutable_kvs()) listing.entries.emplace_back(kv.key(), to_entry(kv));
+  co_return listing;
+}
+
+Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::vector<Item*>* items,
+                                                                    Deadline deadline) {
+  SharedRanges shared(*items);
+  auto answer = co_await read(std::move(shared.request), deadline);
+  std::vector<Answer> answers;
+  answers.reserve(items->size());
+  if (!answer.result) {
+    // One that etcd refuses must not spoil the others.
+    if (answer.refused && items->size() > 1) co_return std::nullopt;
+    answers.assign(items->size(), answer.result.error());
+    co_return answers;
+  }
+  Revision as_of{answer.result->header().revision()};
+  auto place = shared.places.begin();
+  for (const Item* item : *items) {
+    Found found{.ranges = {}, .as_of = as_of, .term = answer.result->header().raft_term()};
+    found.ranges.reserve(item->ranges.size());
+    for (std::size_t i = 0; i < item->ranges.size(); ++i) {
+      found.ranges.push_back(answer.result->responses(*place++).response_range());
+    }
+    answers.emplace_back(std::move(found));
+  }
+  co_return answers;
+}
+
+EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
+    : transaction(&of),
+      request(std::move(as)),
+      puts(puts_anything(of)),
+      promises(promise_of(of)),
+      looks(of.changes.empty()),
+      repeatable(guards_itself(of)),
+      large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
+
+std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
+  bool lost = answer.result && !answer.result->succeeded && !answer.unanswered;
+  // An index entry is of one request's lease alone.
+  bool shows_index = lost && std::ranges::any_of(answer.result->found, [](const pb::RangeResponse& range) {
+                       return range.kvs_size() > 0 && range.kvs(0).key().starts_with(kLeaseIndexPrefix);
+                     });
+  return lost && !shows_index ? std::optional(answer) : std::nullopt;
+}
+
+// Without an epoch: an old etcd without space does not notice a put in a nested transaction (R18), and then no epoch
+// can be begun either.
+Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
+  Items one(1, item);
+  Looks looks = look_beside(one, deadline);
+  auto known = witness_.known_of_ours(client_.highest());
+  pb::TxnRequest request;
+  add_guard(request, witness_);
+  epoch_.expect_base(request);
+  request.MergeFromString(item->request.bytes);
+  // Only beside a put: without space nothing is erased where anything is put.
+  if (item->puts) {
+    BootTime now = clock_.boot_now();
+    add_witness(*request.mutable_success(), witness_, witness_.value(now, item->promises.until(now).value_or(now)));
+  }
+  int looked = request.failure_size();
+  add_own_ranges(*request.mutable_failure(), witness_);
+  EtcdTxn how = item->looks ? EtcdTxn::guarded : EtcdTxn::guarded_and_logged;
+  auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline, how);
+  if (!answer.result) co_return Answer{answer.result.error(), answer.unanswered, answer.refused};
+  if (!answer.result->succeeded()) {
+    loss_.examine(known, answer, looked);
+    answer.result->mutable_responses()->DeleteSubrange(looked, kOwnRanges);
+  } else if (item->puts) {
+    loss_.confirm(known, *answer.result);
+  }
+  if (auto refused = witness_.refusal()) {
+    co_return Answer{*std::move(refused), answer.unanswered || answer.result->succeeded()};
+  }
+  if (item->puts && answer.result->succeeded()) client_.found_space();
+  Revision as_of{answer.result->header().revision()};
+  TxnAnswer told = to_txn_answer(*answer.result, as_of);
+  told.looks = std::move(looks);
+  told.term = answer.result->header().raft_term();
+  co_return Answer{std::move(told), answer.unanswered};
+}
+
+// What etcd says of a lease counts from when the question was sent, so the question need not wait for the request's
+// answer. Nothing: there is nothing to ask.
+EtcdWrites::Looks EtcdWrites::look_beside(const Items& items, Deadline deadline) {
+  std::vector<LeaseId> ids;
+  for (const Item* item : items) ids.insert(ids.end(), item->rests_on.begin(), item->rests_on.end());
+  if (ids.empty()) return nullptr;
+  auto looks = std::make_shared<EtcdLeaseLooks>(
+      std::move(ids), [this](LeaseId id, Deadline until) { return look_at_lease(client_, id, until); }, clock_);
+  EtcdLeaseLooks::begin(looks, executor_, background_, deadline);
+  return looks;
+}
+
+Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
+  if (!item->looks && !client_.lacks_space()) {
+    Items one(1, item);
+    Looks looks = look_beside(one, deadline);
+    auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
+    item->unanswered = item->unanswered || answer.unanswered;
+    bool no_space = !answer.result && !answer.refused && client_.lacks_space();
+    if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item, looks);
+  }
+  auto answer = co_await send_plain(item, deadline);
+  answer.unanswered = answer.unanswered || item->unanswered;
+  co_return answer;
+}
+
+Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
+                                                                      Deadline deadline) {
+  Looks looks = look_beside(*items, deadline);
+  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
+  if (!answer.result && (answer.refused || client_.lacks_space())) {
+    // One request with an ended lease fails the whole batch; and without space no epoch can be begun.
+    for (Item* item : *items) {
+      item->unanswered = item->unanswered || answer.unanswered;
+      item->unsettled = item->unsettled || !answer.settled;
+    }
+    co_return std::nullopt;
+  }
+  std::vector<Answer> answers;
+  answers.reserve(items->size());
+  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, *(*items)[i], looks));
+  co_return answers;
+}
+
+// One transaction that compares the epoch and the witness, puts the witness, and holds each item's transaction.
+pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
+  pb::TxnRequest request;
+  add_guard(request, witness_);
+  expect_revision(request, epoch_.key(), epoch);
+  BootTime now = clock_.boot_now();
+  BootTime promised = now;
+  for (const Item* item : items) {
+    request.add_success()->set_request_txn(item->request.bytes);
+    promised = std::max(promised, item->promises.until(now).value_or(now));
+  }
+  add_witness(*request.mutable_success(), witness_, witness_.value(now, promised));
+  add_own_ranges(*request.mutable_failure(), witness_);
+  return request;
+}
+
+// If the epoch is found to be over, nothing was done, and the batch is sent again in the next epoch.
+Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
+  bool unanswered = false;  // in an epoch that is over
+  for (int tries = 0; tries < kEpochs; ++tries) {
+    auto epoch = co_await epoch_.current(deadline);
+    if (!epoch) co_return Response{epoch.error(), unanswered, /*refused=*/false, /*settled=*/true};
+    auto known = witness_.known_of_ours(client_.highest());
+    pb::TxnRequest request = within_epoch(*items, *epoch);
+    auto answer = co_await client_.txn(std::move(request), repeatable, deadline, EtcdTxn::guarded_and_logged);
+    bool is_over = answer.result && !answer.result->succeeded();
+    answer.settled = is_over || !answer.unanswered;
+    if (answer.result && !is_over) loss_.confirm(known, *answer.result);
+    if (is_over) loss_.examine(known, answer, 0);
+    if (auto refused = witness_.refusal()) {
+      bool perhaps_done = answer.unanswered || unanswered || (answer.result && !is_over);
+      co_return Response{*std::move(refused), perhaps_done};
+    }
+    if (is_over) epoch_.is_over(*epoch);
+    if (!answer.settled) answer.settled = co_await epoch_.end(*epoch, deadline);
+    answer.unanswered = answer.unanswered || unanswered;
+    if (!is_over) co_return answer;
+    unanswered = answer.unanswered;
+  }
+  Error refused{Errc::unavailable, "etcd refuses each epoch of our writes"};
+  co_return Response{std::move(refused), unanswered, /*refused=*/false, /*settled=*/true};
+}
+
+}  // namespace sharedlock

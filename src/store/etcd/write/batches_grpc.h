@@ -1,0 +1,156 @@
+#pragma once
+
+#include <etcd.pb.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "base/task_group.h"
+#include "store/etcd/lease/lease_looks.h"
+#include "store/etcd/rpc/client.h"
+#include "store/etcd/rpc/messages_grpc.h"
+#include "store/etcd/witness/loss_grpc.h"
+#include "store/etcd/write/batch_plan.h"
+#include "store/etcd/write/epoch.h"
+#include "store/lease_store.h"
+
+// What EtcdBatchQueue sends to etcd. Each is compared with this server's witness, so that an etcd that forgot something
+// neither does nor tells anything (R32). All thread-safe; what they are given must outlive them.
+namespace sharedlock {
+
+// Reads, as one transaction of ranges: etcd would treat one with nested transactions as a change, which costs a write.
+// Equal ranges are sent once: all requests for them were waiting when it was sent (R19).
+class EtcdReads {
+ public:
+  struct Item {
+    std::vector<etcdserverpb::RangeRequest> ranges;
+  };
+  struct Found {
+    std::vector<etcdserverpb::RangeResponse> ranges;  // [i] for Item::ranges[i]; without headers
+    Revision as_of;
+    std::uint64_t term = 0;  // etcd's raft term
+  };
+  using Answer = Result<Found>;
+  static constexpr std::size_t kFull = 64;
+  class Plan {
+   public:
+    bool take(const Item& item);
+
+   private:
+    std::size_t items_ = 0;
+    std::size_t ranges_ = 0;
+  };
+
+  EtcdReads(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss)
+      : client_(client), witness_(witness), loss_(loss) {}
+
+  static bool goes_alone(const Item&) { return false; }
+  Task<Answer> send_alone(Item* item, Deadline deadline);
+  Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
+  Answer late(const Item&, bool) const { return client_.unreachable(); }
+  static std::string_view look(const Item&) { return {}; }
+  static std::optional<Answer> share(const Answer&) { return std::nullopt; }
+
+  // LeaseStore::list(): alone, since it may be large.
+  Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline);
+
+ private:
+  // Sends all ranges in one transaction; their answers come first in the response. It reads the witness too, so that
+  // this server notices if etcd later forgets what was seen here.
+  Task<EtcdAnswer<etcdserverpb::TxnResponse>> read(etcdserverpb::TxnRequest ranges, Deadline deadline);
+
+  EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdLoss& loss_;
+};
+
+// Changes, each as a transaction nested in one for its batch. Each gets the answer that it would get alone, except that
+// the answer may show what others in the batch have done (R16). The outer transaction is compared with this server's
+// epoch, which ends when a request had no answer: so that request is not carried out later, when a lock that it takes
+// was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does not wait
+// for that.
+class EtcdWrites {
+ public:
+  struct Item {
+    // `transaction` must live until the call has ended; nothing reads it afterwards.
+    Item(const Transaction& of, EncodedTxn as);
+
+    const Transaction* transaction;
+    EncodedTxn request;
+    bool puts;
+    WitnessedPromise promises;
+    bool looks;  // and changes nothing
+    bool repeatable;
+    bool large;
+    // Leases older than the request on which its answer rests: etcd is asked about them, see TxnAnswer::looks.
+    std::vector<LeaseId> rests_on = {};
+    std::string looks_for = {};              // equal where items may share an answer; empty: their comparisons decide
+    std::shared_ptr<const void> trace = {};  // released once it is no longer being tried
+    bool unanswered = false;                 // may have been done in a batch before
+    bool unsettled = false;                  // or may yet be done
+  };
+  using Answer = EtcdAnswer<TxnAnswer>;
+  static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
+  class Plan {
+   public:
+    bool take(const Item& item) { return plan_.take(*item.transaction, item.request.bytes.size()); }
+
+   private:
+    EtcdBatchPlan plan_;
+  };
+
+  // Leases are asked for on `executor`, in the background.
+  EtcdWrites(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdEpoch& epoch, Clock& clock,
+             Executor executor, TaskGroup& background)
+      : client_(client),
+        witness_(witness),
+        loss_(loss),
+        epoch_(epoch),
+        clock_(clock),
+        executor_(executor),
+        background_(background) {}
+
+  // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
+  // without space each goes alone, until a put succeeds (R18).
+  bool goes_alone(const Item& item) const { return item.large || !item.repeatable || client_.lacks_space(); }
+  Task<Answer> send_alone(Item* item, Deadline deadline);
+  Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
+  Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
+
+  // Of many requests for one key at one moment one is sent; if it finds something else there, so do the others.
+  static std::string_view look(const Item& item) {
+    bool is_batched = !item.large && item.repeatable;
+    if (is_batched && !item.looks_for.empty()) return item.looks_for;
+    return std::string_view(item.request.bytes).substr(0, is_batched ? item.request.comparing : 0);
+  }
+  static std::optional<Answer> share(const Answer& answer);
+
+ private:
+  using Items = std::vector<Item*>;
+  using Response = EtcdAnswer<etcdserverpb::TxnResponse>;
+
+  using Looks = std::shared_ptr<EtcdLeaseLooks>;
+
+  etcdserverpb::TxnRequest within_epoch(const Items& items, Revision epoch);
+  Task<Response> send_in_epoch(const Items* items, bool repeatable, Deadline deadline);
+  Task<Answer> send_plain(Item* item, Deadline deadline);
+  Looks look_beside(const Items& items, Deadline deadline);
+
+  EtcdClient& client_;
+  EtcdWitness& witness_;
+  EtcdLoss& loss_;
+  EtcdEpoch& epoch_;
+  Clock& clock_;
+  Executor executor_;
+  TaskGroup& background_;
+};
+
+}  // namespace sharedlock

@@ -1,0 +1,55 @@
+#include <algorithm>
+#include <utility>
+
+#include "store/etcd/write/outcome_grpc.h"
+
+namespace sharedlock {
+
+namespace {
+
+Outcome committed_at(Revision revision, const EtcdCommitLeases& leases) {
+  Committed committed{.revision = revision, .lease = {}, .ttl = {}, .leases = leases.ids};
+  if (leases.own) {
+    committed.lease = leases.own->id;
+    committed.ttl = leases.own->ttl;
+  }
+  return committed;
+}
+
+// Entries under shared leases tell nothing: their owners look again.
+std::optional<Revision> revision_of_ours(const EtcdCommitLeases& leases, const Conflict& conflict) {
+  if (!leases.own || !leases.own->made_here) return std::nullopt;
+  for (const auto& current : conflict.current) {
+    if (current && current->lease == leases.own->id) return current->revision;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool live_long_enough(const EtcdCommitLeases& leases, const std::vector<std::optional<BootTime>>& told) {
+  return std::ranges::equal(told, leases.least, [](const auto& end, BootTime least) { return end && *end >= least; });
+}
+
+Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLeases& leases,
+                             EtcdAnswer<TxnAnswer>& answer) {
+  Errc unknown = answer.unanswered && !answer.settled ? Errc::unavailable : Errc::unanswered;
+  if (!answer.result) {
+    Error error = answer.result.error();
+    if (answer.unanswered || outcome_unknown(error.code)) error.code = unknown;
+    return error;
+  }
+  if (answer.result->succeeded) return committed_at(answer.result->as_of, leases);
+  if (answer.result->found.size() != transaction.expect.size() + transaction.none_under.size()) {
+    return Error{Errc::unavailable, "etcd's answer makes no sense"};
+  }
+  Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
+  if (!answer.unanswered || transaction.changes.empty()) return conflict;
+  // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
+  // for this commit says which.
+  auto ours = revision_of_ours(leases, conflict);
+  if (ours) return committed_at(*ours, leases);
+  return Error{unknown, "etcd did not answer at first, and then something else stood there"};
+}
+
+}  // namespace sharedlock

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/etcd/lease/leases.h"
+#include "store/etcd/lease/short_leases.h"
+#include "store/etcd/rpc/client.h"
+#include "store/etcd/rpc/messages_grpc.h"
+#include "store/lease_store.h"
+
+// What a commit came to, from what etcd answered: pure functions.
+namespace sharedlock {
+
+// The leases of one commit.
+struct EtcdCommitLeases {
+  std::vector<LeaseId> ids;     // [i] of changes[i]
+  EtcdShortLeases::Ends ends;   // likewise
+  std::vector<LeaseId> old;     // those that etcd is to be asked of (R34): they were granted before the call
+  std::vector<BootTime> least;  // [i]: until when old[i] must live
+  std::optional<EtcdLeases::Granted> own;
+};
+
+// Whether etcd has said so of all old ones; `told[i]` of old[i].
+bool live_long_enough(const EtcdCommitLeases& leases, const std::vector<std::optional<BootTime>>& told);
+
+// `unavailable`: it may yet be done; `unanswered`: perhaps it was done, but that is settled by now. What the answer
+// found goes into the outcome.
+Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLeases& leases,
+                             EtcdAnswer<TxnAnswer>& answer);
+
+}  // namespace sharedlock

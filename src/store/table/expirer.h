@@ -1,0 +1,45 @@
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "base/clock.h"
+#include "store/table/lease_table.h"
+
+namespace sharedlock {
+
+// Ends the leases of a table in time, on a thread of its own, for stores that keep their state in this process.
+class Expirer {
+ public:
+  // Ends one lease that is due; false when there is none. Called with `mutex` held, which guards the table. All of
+  // these must outlive the Expirer.
+  using ExpireOne = std::function<bool(BootTime now)>;
+
+  Expirer(Clock& clock, std::mutex& mutex, const LeaseTable& table, ExpireOne expire_one);
+  Expirer(const Expirer&) = delete;
+  Expirer& operator=(const Expirer&) = delete;
+  ~Expirer();  // not with the mutex held
+
+  // Ends leases that are due. Call it with the mutex held before reading the table, so that no entry is found that has
+  // ended. Bounded, since other threads wait: the next call, or this object's thread, ends the rest.
+  void expire_some();
+
+  // Call it with the mutex held after a change: a lease may end earlier now than the thread expects.
+  void look_again();
+
+ private:
+  void run();
+
+  Clock& clock_;
+  std::mutex& mutex_;
+  const LeaseTable& table_;
+  const ExpireOne expire_one_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  BootTime sleeps_until_ = BootTime::min();
+  std::thread thread_;
+};
+
+}  // namespace sharedlock
