@@ -96,7 +96,7 @@ void LockService::note_written(const std::string& key, const Decided& outcome, L
   FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
   HeldLock written{.record = write->record, .token = token, .revision = outcome.revision, .lease = lease};
   written.end = write->end;
-  written_.wrote(key, std::move(written));
+  written_.put(key, std::move(written));
 }
 
 void LockService::note_clock(std::optional<std::chrono::seconds> difference) {
