@@ -202,6 +202,7 @@ class EtcdStore final : public LeaseStore {
     below.look = [this](auto keys, Deadline deadline) { return look_at(std::move(keys), deadline); };
     below.is_settled = [this] { return epoch_.all_ended(); };
     below.lacks_space = [this] { return client_.lacks_space(); };
+    below.lacked_space_since = [this](BootTime then) { return client_.lacked_space_since(then); };
     below.knows_native = [this](LeaseId id, const std::string& under) { return leases_.knows(id, under); };
     below.keep_native_alive = [this](LeaseId id, std::string under, Deadline deadline) {
       return keep_native_alive(id, std::move(under), deadline);

@@ -55,7 +55,7 @@ Task<void> EtcdLeaseLooks::ask_first(std::shared_ptr<EtcdLeaseLooks> looks, Leas
 Task<Result<EtcdLeaseLook>> EtcdLeaseLooks::ask(LeaseId id, std::optional<std::uint64_t> quorums_term,
                                                 Deadline deadline) {
   auto told = last(id);
-  if (told && (!quorums_term || told->counts_in(*quorums_term))) co_return *std::move(told);
+  if (told && told->counts_in(quorums_term.value_or(told->term))) co_return *std::move(told);
   auto look = co_await ask_(id, deadline);
   std::scoped_lock lock(mutex_);
   leases_.at(id).last = look;

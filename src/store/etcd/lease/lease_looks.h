@@ -62,7 +62,7 @@ class EtcdLeaseLooks {
   };
 
   static Task<void> ask_first(std::shared_ptr<EtcdLeaseLooks> looks, LeaseId id, Deadline deadline);
-  // Unless an answer has come meanwhile that counts in that term, or any answer where none is named.
+  // Unless an answer has come meanwhile that counts in that term, or in any where none is named.
   Task<Result<EtcdLeaseLook>> ask(LeaseId id, std::optional<std::uint64_t> quorums_term, Deadline deadline);
   std::optional<EtcdLeaseLook> last(LeaseId id) const;
   Task<std::optional<BootTime>> end_of(LeaseId id, std::uint64_t quorums_term, Deadline deadline);

@@ -49,24 +49,23 @@ EtcdOwnLeases::Grant EtcdOwnLeases::grant_of(const Transaction& transaction) {
 Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime called, Deadline deadline) {
   Grant grant = grant_of(transaction);
   if (is_shared_lease(grant.id)) co_return id_in_use("that id is of a lease of another kind");
-  Trace trace = std::make_shared<char>();
-  if (!grant.own.id) {
-    co_return co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
-  }
-  // A client may repeat its request, and release what the repeat was told of, while this one is under way.
   LeaseId id = grant.id;
-  bool may_be_released = shared_ && grant.own.known_outside;
+  Trace trace = std::make_shared<char>();
   std::weak_ptr<const void> traced = trace;
-  if (may_be_released) unsettled_.add(id, traced);
-  auto turn = co_await turns_.take(id);
+  BootTime began = clock_.boot_now();
+  // A client may repeat its request, and release what the repeat was told of, while this one is under way.
+  bool may_be_released = shared_ && grant.own.known_outside;
+  if (may_be_released) unsettled_.add(id, traced, began);
+  std::optional<LeaseTurns::Turn> turn;
+  if (grant.own.id) turn.emplace(co_await turns_.take(id));
   auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
-  if (!may_be_released) co_return outcome;
-  if (!outcome && may_happen_yet(outcome.error().code)) {
-    unsettled_.add(id, traced);  // as it stands by now
-  } else if (below_.is_settled()) {
-    // Otherwise an earlier attempt without an answer may still be carried out, since its epoch has not ended.
-    unsettled_.answered(id, traced);
-  }
+  if (!shared_) co_return outcome;
+  // An attempt before the one that was answered may be left: its epoch has not ended, or it was of none.
+  bool attempt_may_be_left = !below_.is_settled() || below_.lacked_space_since(began);
+  bool is_known = outcome || !may_happen_yet(outcome.error().code);
+  if (may_be_released && is_known && !attempt_may_be_left) unsettled_.answered(id, traced);
+  bool granted = outcome && std::holds_alternative<Committed>(*outcome);
+  if (!may_be_released && granted && attempt_may_be_left) unsettled_.add(id, traced, began);
   co_return outcome;
 }
 
@@ -187,7 +186,7 @@ Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::wea
       co_return Outcome(std::move(done));
     }
   }
-  if (may_happen_yet(unknown.code)) unsettled_.add(grant->id, std::move(trace));
+  if (may_happen_yet(unknown.code)) unsettled_.add(grant->id, std::move(trace), called);
   if (!grant->own.id) undo(grant->id);
   co_return unknown;
 }

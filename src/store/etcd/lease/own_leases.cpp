@@ -40,7 +40,7 @@ EtcdOwnLeases::EtcdOwnLeases(Below below, bool shared, Clock& clock, Log& log, E
       shared_(shared),
       clock_(clock),
       executor_(executor),
-      unsettled_(below_.is_settled, below_.lacks_space, clock),
+      unsettled_(below_.is_settled, below_.lacked_space_since, clock),
       undone_(std::in_place, clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
 
 Error EtcdOwnLeases::lost_or_unavailable(LeaseId id, const Error& error) const {

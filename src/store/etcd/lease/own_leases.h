@@ -41,6 +41,7 @@ class EtcdOwnLeases {
     // Whether nothing that was sent and not answered can still be carried out, except what is still being tried.
     std::function<bool()> is_settled;
     std::function<bool()> lacks_space;
+    std::function<bool(BootTime then)> lacked_space_since;  // at some time since then
     // The same for etcd's own leases.
     std::function<bool(LeaseId, const std::string& under)> knows_native;  // without asking
     std::function<Task<Result<Ttl>>(LeaseId, std::string under, Deadline)> keep_native_alive;

@@ -65,6 +65,7 @@ class Server {
   EtcdOwnLeases::Trace tries;
   bool settled = true;
   bool lacks_space = false;
+  BootTime lacked_until = BootTime::min();  // and not since
   int asked_natively = 0;
   int looks = 0;
   bool looked_itself = false;  // the last commit
@@ -79,6 +80,7 @@ class Server {
     below.look = [this](std::vector<std::string> keys, Deadline deadline) { return look(std::move(keys), deadline); };
     below.is_settled = [this] { return settled; };
     below.lacks_space = [this] { return lacks_space; };
+    below.lacked_space_since = [this](BootTime then) { return lacks_space || lacked_until >= then; };
     below.knows_native = [](LeaseId, const std::string&) { return false; };
     below.keep_native_alive = [this](LeaseId, std::string, Deadline) { return no_such<Ttl>(); };
     below.revoke_native = [this](LeaseId, std::string, Deadline) { return no_such<void>(); };
@@ -259,6 +261,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
   EXPECT_EQ(code_of(here_.grant(kOtherId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
   here_.answers = true;
   here_.lacks_space = false;
+  here_.lacked_until = clock_.boot_now();
   here_.tries.reset();
   for (LeaseId id : {kId, kOtherId}) EXPECT_EQ(code_of(here_.revoke(id, "")), Errc::unavailable);
   clock_.advance(milliseconds(9999));
@@ -279,6 +282,29 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_SpaceThatIsUsedUpMeanwhileCountsToo) {
   here_.tries.reset();
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
   clock_.advance(seconds(10));
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
+}
+
+// An attempt without an epoch hangs, and the next one is answered. Meanwhile there is space again.
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AnAttemptOfNoEpochThatIsLeftIsWaitedForAlsoAfterASuccess) {
+  bool chosen = true;
+  for (LeaseId id : {kId, kOtherId}) {
+    here_.before_commit = [&] { here_.lacked_until = clock_.boot_now(); };
+    EXPECT_TRUE(here_.grant(id, Ttl{60}, kKey, /*known_outside=*/std::exchange(chosen, false)));
+    EXPECT_EQ(code_of(here_.revoke(id)), Errc::unavailable);
+    EXPECT_FALSE(get(kKey)) << "what it found is ended";
+    clock_.advance(milliseconds(9999));
+    EXPECT_EQ(code_of(here_.revoke(id)), Errc::unavailable);
+    clock_.advance(milliseconds(1));
+    EXPECT_EQ(code_of(here_.revoke(id)), Errc::lease_not_found);
+  }
+}
+
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdThatNobodyChoseIsSettledWhenItsEpochHasEndedToo) {
+  here_.settled = false;
+  EXPECT_TRUE(here_.grant(kId, Ttl{60}));
+  EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
+  here_.settled = true;
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
 
@@ -329,24 +355,24 @@ TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
     return ended;
   };
   ManualClock clock;
-  EtcdUnsettledGrants grants(epochs_ended, [] { return false; }, clock);
-  for (std::int64_t i = 0; i < kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>());
+  EtcdUnsettledGrants grants(epochs_ended, [](BootTime) { return false; }, clock);
+  for (std::int64_t i = 0; i < kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>(), BootTime());
   EXPECT_EQ(grants.size(), static_cast<std::size_t>(kGrants));
   EXPECT_LT(asked, 4 * static_cast<std::size_t>(kGrants));
   EXPECT_FALSE(grants.is_settled(LeaseId{0}));
   ended = true;
-  for (std::int64_t i = 0; i < 2 * kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>());
+  for (std::int64_t i = 0; i < 2 * kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>(), BootTime());
   EXPECT_LE(grants.size(), static_cast<std::size_t>(kGrants));
   EXPECT_TRUE(grants.is_settled(LeaseId{0}));
 }
 
 TEST(EtcdUnsettledGrants, SafetyR06_AnIdIsSettledWhenAllItsTriesAre) {
   ManualClock clock;
-  EtcdUnsettledGrants grants([] { return true; }, [] { return false; }, clock);
+  EtcdUnsettledGrants grants([] { return true; }, [](BootTime) { return false; }, clock);
   auto first = std::make_shared<char>();
   auto second = std::make_shared<char>();
-  grants.add(kId, first);
-  grants.add(kId, second);
+  grants.add(kId, first, BootTime());
+  grants.add(kId, second, BootTime());
   first.reset();
   EXPECT_FALSE(grants.is_settled(kId));
   EXPECT_TRUE(grants.is_settled(kOtherId));

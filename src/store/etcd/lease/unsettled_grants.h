@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 
@@ -22,30 +23,29 @@ class EtcdUnsettledGrants {
   using Trace = std::weak_ptr<const void>;
 
   // `epochs_ended`: whether nothing that was sent and given up without an answer can be done any more. Without space
-  // (R18) puts are sent that are of no epoch: they are carried out within some time, or never.
-  EtcdUnsettledGrants(std::function<bool()> epochs_ended, std::function<bool()> lacks_space, const Clock& clock)
-      : epochs_ended_(std::move(epochs_ended)), lacks_space_(std::move(lacks_space)), clock_(clock) {}
+  // (R18) puts are sent that are of no epoch: they are carried out within some time, or never. `lacked_space_since`:
+  // whether such puts may have been sent since then.
+  EtcdUnsettledGrants(std::function<bool()> epochs_ended, std::function<bool(BootTime then)> lacked_space_since,
+                      const Clock& clock)
+      : epochs_ended_(std::move(epochs_ended)), lacked_space_since_(std::move(lacked_space_since)), clock_(clock) {}
 
-  // To be told before one is sent, or where it had no answer, or both. An id may have several, of one request and its
-  // repeats.
-  void add(LeaseId id, Trace trace) {
+  // To be told before one is sent, with the time at which its request began, or once it is known that an attempt may be
+  // left. An id may have several, of one request and its repeats.
+  void add(LeaseId id, Trace trace, BootTime began) {
     BootTime now = clock_.boot_now();
-    BootTime not_before = lacks_space_() ? now + kLatePut : BootTime();
     std::scoped_lock lock(mutex_);
-    auto known = find(id, trace);
-    if (known != grants_.end()) {
-      known->second.not_before = std::max(known->second.not_before, not_before);
-      return;
-    }
-    grants_.emplace(id, Grant{std::move(trace), not_before});
+    grants_.emplace(id, Grant{std::move(trace), began, std::nullopt});
     if (grants_.size() >= look_again_at_) forget_settled(now);
   }
 
   // What became of the one with that trace is known.
   void answered(LeaseId id, const Trace& trace) {
     std::scoped_lock lock(mutex_);
-    auto known = find(id, trace);
-    if (known != grants_.end()) grants_.erase(known);
+    auto [first, last] = grants_.equal_range(id);
+    auto known = std::find_if(first, last, [&](const auto& each) {
+      return !each.second.trace.owner_before(trace) && !trace.owner_before(each.second.trace);
+    });
+    if (known != last) grants_.erase(known);
   }
 
   bool is_settled(LeaseId id) {
@@ -65,24 +65,20 @@ class EtcdUnsettledGrants {
  private:
   struct Grant {
     Trace trace;
-    BootTime not_before;  // it is not settled earlier
+    BootTime began;
+    // It is not settled earlier; set when it is first seen to be tried no more.
+    mutable std::optional<BootTime> not_before = std::nullopt;
   };
   using Grants = std::unordered_multimap<LeaseId, Grant>;
 
   // etcd gives up on its own requests after seven seconds.
   static constexpr std::chrono::seconds kLatePut{10};
 
-  Grants::iterator find(LeaseId id, const Trace& trace) {
-    auto [first, last] = grants_.equal_range(id);
-    auto found = std::find_if(first, last, [&](const auto& each) {
-      return !each.second.trace.owner_before(trace) && !trace.owner_before(each.second.trace);
-    });
-    return found == last ? grants_.end() : found;
-  }
-
   // The trace first: what was given up without an answer has by then been left to the end of its epoch.
   bool is_over(const Grant& grant, BootTime now) const {
-    return now >= grant.not_before && grant.trace.expired() && epochs_ended_();
+    if (!grant.trace.expired()) return false;
+    if (!grant.not_before) grant.not_before = lacked_space_since_(grant.began) ? now + kLatePut : BootTime();
+    return now >= *grant.not_before && epochs_ended_();
   }
 
   void forget_settled(BootTime now) {
@@ -91,7 +87,7 @@ class EtcdUnsettledGrants {
   }
 
   const std::function<bool()> epochs_ended_;
-  const std::function<bool()> lacks_space_;
+  const std::function<bool(BootTime then)> lacked_space_since_;
   const Clock& clock_;
   mutable std::mutex mutex_;
   Grants grants_;

@@ -95,6 +95,11 @@ Clock& EtcdClient::clock() const {
   return connections_.clock();
 }
 
+void EtcdClient::found_space() {
+  if (lacks_space_) lacked_until_ = connections_.clock().boot_now();
+  lacks_space_ = false;
+}
+
 Error EtcdClient::unreachable() const {
   return connections_.unreachable(Errc::deadline_exceeded);
 }

@@ -70,7 +70,9 @@ class EtcdClient {
 
   // Whether an answer said that etcd's database is full, and nobody has found space since.
   bool lacks_space() const { return lacks_space_; }
-  void found_space() { lacks_space_ = false; }
+  // Whether that was so at some time since then.
+  bool lacked_space_since(BootTime then) const { return lacks_space_ || lacked_until_.load() >= then; }
+  void found_space();
 
   // Linearizable, unless the request says otherwise.
   Task<Result<etcdserverpb::RangeResponse>> range(etcdserverpb::RangeRequest request, Deadline deadline);
@@ -101,7 +103,8 @@ class EtcdClient {
   EtcdConnections& connections_;
   EtcdWitness& witness_;
   std::atomic<bool> lacks_space_{false};
-  std::atomic<std::int64_t> highest_revision_{0};  // of what was answered; answers never fall behind it (R20)
+  std::atomic<BootTime> lacked_until_{BootTime::min()};  // set before `lacks_space_` is taken back
+  std::atomic<std::int64_t> highest_revision_{0};        // of what was answered; answers never fall behind it (R20)
 };
 
 }  // namespace sharedlock
