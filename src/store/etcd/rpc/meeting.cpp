@@ -3,6 +3,7 @@
 
 #include "store/etcd/lease/lease_index.h"
 #include "store/etcd/rpc/connections_grpc.h"
+#include "store/etcd/rpc/messages_grpc.h"
 #include "store/etcd/rpc/verdict.h"
 #include "store/etcd/rpc/version.h"
 #include "store/etcd/token_base.h"
@@ -23,6 +24,7 @@ constexpr std::chrono::seconds kBetweenFailedLogins{1};
 Task<void> EtcdConnections::keep_looking() {
   wake_.emplace(co_await asio::this_coro::executor);
   while (!stopping_) {
+    EtcdMember* usable = nullptr;
     for (const auto& member : members_) {
       if (stopping_) break;
       Deadline deadline{clock_.boot_now() + options_.request_timeout};
@@ -30,9 +32,13 @@ Task<void> EtcdConnections::keep_looking() {
       auto met = co_await meet(member.get(), deadline);
       if (met) met = co_await look_at_state(member.get(), deadline);
       if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
-      if (met && !looked_at_permissions_) looked_at_permissions_ = co_await look_at_permissions(member.get(), deadline);
+      if (met) usable = member.get();
     }
     if (!stopping_) co_await look_at_other_cluster();
+    if (!stopping_ && usable && !looked_at_permissions_) {
+      Deadline deadline{clock_.boot_now() + options_.request_timeout};
+      looked_at_permissions_ = co_await look_at_permissions(usable, deadline);
+    }
     if (!stopping_) co_await wake_->wait(in_conflict_ ? kBetweenMeetingsInConflict : kBetweenMeetings);
   }
 }
@@ -177,7 +183,7 @@ void EtcdConnections::warn_about(const EtcdMember& member, const std::string& ve
 }
 
 // A role that was made for servers before this one may lack the index entries of leases (R33), without which each grant
-// would fail. The transaction changes nothing, but etcd wants permission for all that one might do. True: etcd has
+// would fail. The transaction does nothing, but etcd wants permission for all that one might do. True: etcd has
 // answered.
 Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline deadline) {
   const std::string prefix(kLeaseIndexPrefix);
@@ -185,9 +191,7 @@ Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline dea
   prepare(context, first_attempt(time_left(deadline)));
   pb::TxnRequest request;
   expect_revision(request, prefix, kAbsent);  // never there: it is of no id
-  pb::RangeRequest& read = *request.add_success()->mutable_request_range();
-  read.set_key(prefix);
-  read.set_count_only(true);
+  *request.add_failure()->mutable_request_range() = range_of_prefix(prefix);
   request.add_failure()->mutable_request_delete_range()->set_key(prefix);
   pb::TxnResponse response;
   auto reader = member->kv.PrepareAsyncTxn(&context, request, &completions_.queue());
@@ -197,7 +201,7 @@ Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline dea
     log_.write(LogLevel::error, "the user of etcd must be allowed to read and write a prefix that leases need",
                {{"endpoint", member->endpoint.name}, {"prefix", prefix}});
   }
-  co_return denied || failure.code == 0;
+  co_return failure.code == 0 || judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::give_up;
 }
 
 }  // namespace sharedlock
