@@ -31,7 +31,7 @@ std::uint64_t random_bits() {
 }
 
 std::string random_uuid() {
-  static constexpr char kDigits[] = "0123456789abcdef";
+  static constexpr char kHexDigits[] = "0123456789abcdef";
   std::uint64_t high = (random_bits() & ~0xF000ull) | 0x4000ull;
   std::uint64_t low = (random_bits() & ~(3ull << 62)) | (2ull << 62);
   std::string uuid;
@@ -39,7 +39,7 @@ std::string random_uuid() {
   for (int digit = 0; digit < 32; ++digit) {
     if (digit == 8 || digit == 12 || digit == 16 || digit == 20) uuid += '-';
     std::uint64_t half = digit < 16 ? high : low;
-    uuid += kDigits[(half >> (60 - 4 * (digit % 16))) & 0xF];
+    uuid += kHexDigits[(half >> (60 - 4 * (digit % 16))) & 0xF];
   }
   return uuid;
 }
