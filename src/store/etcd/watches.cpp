@@ -29,7 +29,6 @@ constexpr std::chrono::milliseconds kRestAfterRefusal{2000};
 // etcd before 3.4.25 and 3.5.8 may tell its revision on a stream before it has sent what that is behind with, which it
 // does every 100 ms.
 constexpr std::chrono::milliseconds kCatchingUp{300};
-constexpr int kCancelled = 1;           // gRPC's code: by us
 constexpr std::int64_t kPage = 10'000;  // entries that are read at once for a snapshot
 
 using Stream = EtcdStream<pb::WatchRequest, pb::WatchResponse>;
@@ -163,7 +162,7 @@ class EtcdWatches::PrefixWatch {
 
   void ended(EtcdMember& member, const EtcdFailure& failure, std::uint64_t generation) {
     bool deaf = std::exchange(deaf_, false);
-    if (stopping_ || failure.code == 0 || (failure.code == kCancelled && !deaf)) return;
+    if (stopping_ || failure.code == 0 || (failure.code == grpc_code::kCancelled && !deaf)) return;
     if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
       connections_.renew_token(generation);
     } else {

@@ -60,8 +60,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   if (grant.own.id) turn.emplace(co_await turns_.take(id));
   auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
   if (!shared_) co_return outcome;
-  // An attempt before the one that was answered may be left: its epoch has not ended, or it was of none.
-  bool attempt_may_be_left = !below_.is_settled() || below_.lacked_space_since(began);
+  bool attempt_may_be_left = unsettled_.attempt_may_be_left(began);
   bool is_known = outcome || !may_happen_yet(outcome.error().code);
   if (may_be_released && is_known && !attempt_may_be_left) unsettled_.answered(id, traced);
   bool granted = outcome && std::holds_alternative<Committed>(*outcome);

@@ -38,6 +38,10 @@ class EtcdUnsettledGrants {
     if (grants_.size() >= look_again_at_) forget_settled(now);
   }
 
+  // Whether an attempt of a request that began then, and was answered, may be left: its epoch has not ended, or it was
+  // of none.
+  bool attempt_may_be_left(BootTime began) const { return !epochs_ended_() || lacked_space_since_(began); }
+
   // What became of the one with that trace is known.
   void answered(LeaseId id, const Trace& trace) {
     std::scoped_lock lock(mutex_);

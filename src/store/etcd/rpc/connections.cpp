@@ -17,9 +17,6 @@ namespace {
 
 // For how long a member may leave everything unanswered before another one is used; less where requests have less.
 constexpr std::chrono::nanoseconds kBearable = std::chrono::milliseconds(300);
-// gRPC's codes.
-constexpr int kDeadlineExceeded = 4;
-constexpr int kPermissionDenied = 7;
 
 // Where Debian keeps the authorities that it trusts; gRPC's own list is another one.
 constexpr const char* kMachinesAuthorities = "/etc/ssl/certs/ca-certificates.crt";
@@ -194,12 +191,12 @@ void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono
 
 // Once the connection to an address has broken, another server may be at that address.
 void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
-  bool in_time = failure.code != kDeadlineExceeded;
+  bool in_time = failure.code != grpc_code::kDeadlineExceeded;
   std::string why = etcd_trouble(member.endpoint.name, failure.code, failure.message);
   // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
   bool maybe_refused = member.endpoint.tls && why.find("Endpoint read failed") != std::string::npos;
   if (maybe_refused) why += " (it may not take our client certificate, or want one)";
-  if (failure.code == kPermissionDenied) {
+  if (failure.code == grpc_code::kPermissionDenied) {
     why += "; the user of etcd must be allowed to read and write all keys that begin with /shared-lock or are locks";
   }
   BootTime now = clock_.boot_now();

@@ -6,29 +6,19 @@ namespace {
 
 using Next = EtcdVerdict::Next;
 
-// gRPC's codes, as its specification numbers them.
-constexpr int kInvalidArgument = 3;
-constexpr int kGrpcDeadlineExceeded = 4;
-constexpr int kNotFound = 5;
-constexpr int kPermissionDenied = 7;
-constexpr int kResourceExhausted = 8;
-constexpr int kFailedPrecondition = 9;
-constexpr int kOutOfRange = 11;
-constexpr int kUnavailable = 14;
-constexpr int kUnauthenticated = 16;
-
 bool says(std::string_view message, std::string_view words) {
   return message.find(words) != std::string_view::npos;
 }
 
 bool is_about_the_token(int code, std::string_view message) {
-  return code == kUnauthenticated || says(message, "invalid auth token") || says(message, "user name is empty") ||
-         says(message, "revision of auth store is old") || says(message, "auth revision in header is old");
+  return code == grpc_code::kUnauthenticated || says(message, "invalid auth token") ||
+         says(message, "user name is empty") || says(message, "revision of auth store is old") ||
+         says(message, "auth revision in header is old");
 }
 
 // Users, passwords, roles: nothing happened, and only an operator can change that.
 bool is_about_permission(int code, std::string_view message) {
-  return code == kPermissionDenied || says(message, "authentication failed") ||
+  return code == grpc_code::kPermissionDenied || says(message, "authentication failed") ||
          says(message, "authentication is not enabled");
 }
 
@@ -55,7 +45,7 @@ std::string etcd_trouble(std::string_view endpoint, int grpc_code, std::string_v
   std::string etcd = "etcd at " + std::string(endpoint);
   if (grpc_code == kUnusableAnswer) return "the answer of " + etcd + " can't be used: " + std::string(message);
   if (message.starts_with("etcdserver: ")) return etcd_says(endpoint, message);
-  std::string why = grpc_code == kGrpcDeadlineExceeded ? "no answer in time" : std::string(message);
+  std::string why = grpc_code == grpc_code::kDeadlineExceeded ? "no answer in time" : std::string(message);
   return "etcd does not answer at " + std::string(endpoint) + ": " + why;
 }
 
@@ -67,18 +57,18 @@ EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message) {
   if (is_about_the_token(grpc_code, message)) return {Errc::unavailable, true, Next::renew_token};
   if (is_about_permission(grpc_code, message)) return {Errc::unavailable, true, Next::give_up};
   switch (grpc_code) {
-    case kNotFound:
+    case grpc_code::kNotFound:
       if (says(message, "lease not found")) return {Errc::lease_not_found, true, Next::give_up};
       break;
-    case kFailedPrecondition:
+    case grpc_code::kFailedPrecondition:
       if (says(message, "lease already exists")) return {Errc::lease_in_use, true, Next::give_up};
       break;
-    case kInvalidArgument:
-    case kOutOfRange:
+    case grpc_code::kInvalidArgument:
+    case grpc_code::kOutOfRange:
       return {Errc::invalid_argument, true, Next::give_up};
-    case kResourceExhausted:
+    case grpc_code::kResourceExhausted:
       return judge_exhausted(message);
-    case kUnavailable:
+    case grpc_code::kUnavailable:
       return judge_unavailable(message);
     default:
       break;

@@ -7,6 +7,20 @@
 
 namespace sharedlock {
 
+// gRPC's status codes, as its specification numbers them.
+namespace grpc_code {
+inline constexpr int kCancelled = 1;
+inline constexpr int kInvalidArgument = 3;
+inline constexpr int kDeadlineExceeded = 4;
+inline constexpr int kNotFound = 5;
+inline constexpr int kPermissionDenied = 7;
+inline constexpr int kResourceExhausted = 8;
+inline constexpr int kFailedPrecondition = 9;
+inline constexpr int kOutOfRange = 11;
+inline constexpr int kUnavailable = 14;
+inline constexpr int kUnauthenticated = 16;
+}  // namespace grpc_code
+
 // What an unsuccessful call to etcd means.
 struct EtcdVerdict {
   enum class Next {
