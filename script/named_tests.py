@@ -3,7 +3,7 @@
 selects them.
 
 Usage: script/named_tests.py BUILD_DIRECTORY NAME...
-  NAME   a suite (LineBook), a test (LineBook.SafetyR23_*; `*` stands for any characters), a test program (lock_test),
+  NAME   a suite (QueueState), a test (QueueState.SafetyR23_*; `*` stands for any characters), a test program (lock_test),
          a test that is a program of its own (image_test), a source (src/lock/rules_test.cpp), or a folder (src/lock)
 Prints the targets on the first line and the expression on the second. Exits with 1 when a name means nothing.
 """

@@ -119,9 +119,9 @@ class SHAREDLOCK_API Client {
   Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
   // held_by_another: another holds it. Takes no longer than `longest`; 0: it is repeated for request_timeout().
   Result<void> release_once(const Names& names, std::chrono::milliseconds longest = std::chrono::milliseconds(0));
-  Result<LockState> get(const std::string& space, const std::string& name);
-  Result<Verdict> verify(const std::string& space, const std::string& name, std::int64_t token);
-  Result<void> force_release(const std::string& space, const std::string& name, const std::string& reason);
+  Result<LockState> get(const std::string& namespace_name, const std::string& name);
+  Result<Verdict> verify(const std::string& namespace_name, const std::string& name, std::int64_t token);
+  Result<void> force_release(const std::string& namespace_name, const std::string& name, const std::string& reason);
   Result<LeaseGrant> grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,
                                 Wait wait = Wait(0));
   Result<LeaseGrant> keep_alive_once(std::int64_t id);  // lost: there is no such lease; without a token

@@ -65,7 +65,7 @@ class SHAREDLOCK_API Holding {
 // A lock, or several that were taken together.
 class SHAREDLOCK_API Lock : public Holding {
  public:
-  const std::string& space() const;
+  const std::string& namespace_name() const;
   const std::vector<std::string>& names() const;
 
  private:
@@ -87,16 +87,16 @@ class SHAREDLOCK_API Lease : public Holding {
 class SHAREDLOCK_API LockOptions {
  public:
   LockOptions();
-  LockOptions& space(std::string name);         // the namespace: "default"
-  LockOptions& ttl(std::chrono::seconds span);  // 1 s to 86400 s, 15 s by default: how long it outlives its holder
-  LockOptions& wait(Wait longest);              // in line: 0 s by default, kForEver at most
+  LockOptions& namespace_name(std::string name);  // the namespace: "default"
+  LockOptions& ttl(std::chrono::seconds span);    // 1 s to 86400 s, 15 s by default: how long it outlives its holder
+  LockOptions& wait(Wait longest);                // in line: 0 s by default, kForEver at most
 
-  const std::string& space() const { return space_; }
+  const std::string& namespace_name() const { return namespace_name_; }
   std::chrono::seconds ttl() const { return ttl_; }
   Wait wait() const { return wait_; }
 
  private:
-  std::string space_;
+  std::string namespace_name_;
   std::chrono::seconds ttl_;
   Wait wait_;
 };

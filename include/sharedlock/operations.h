@@ -14,7 +14,7 @@ namespace sharedlock::client {
 // One lock, or several of one namespace, all or none, and the instance that asks for them. A client that knows the
 // instance can act as the holder: use a fresh random one for each acquisition, see random_instance().
 struct Names {
-  std::string space = "default";  // the namespace
+  std::string namespace_name = "default";  // the namespace
   std::vector<std::string> names;
   std::string instance;
 };

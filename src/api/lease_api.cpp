@@ -82,7 +82,7 @@ Result<GrantRequest> LeaseApi::to_grant(LeaseBody body, const http::Request& req
     grant.keep_place = *span;
   }
   if (grant.wait > std::chrono::nanoseconds(0)) {
-    grant.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
+    grant.when_disconnected = [&request](auto told) { request.caller->on_disconnect(std::move(told)); };
   }
   return grant;
 }
@@ -115,7 +115,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request) {
     if (elsewhere) co_return sent_elsewhere(sent_elsewhere_because(*end), request);
     count(LeaseOperation::get_error, request);
     if (*end == WaitEnd::superseded) co_return plain(409, "A newer request of this lease id waits for the key");
-    co_return plain(400, std::string(kHungUp));
+    co_return plain(400, std::string(kDisconnected));
   }
   count(LeaseOperation::get_created, request);
   const LeaseGrant& grant = std::get<LeaseGrant>(*answer);

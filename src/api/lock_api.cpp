@@ -78,9 +78,9 @@ std::variant<AcquireRequest, ValidationErrors> LockApi::acquire_request(const ht
                          .received = request.received,
                          .wait = asked.wait,
                          .keep_place = asked.keep_place,
-                         .when_hung_up = nullptr};
+                         .when_disconnected = nullptr};
   if (asked.wait.count() > 0) {
-    acquire.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
+    acquire.when_disconnected = [&request](auto told) { request.caller->on_disconnect(std::move(told)); };
   }
   return acquire;
 }
@@ -175,7 +175,7 @@ Task<http::Response> LockApi::force_release(const http::Request& request) {
   auto entry = co_await locks_.force_release(lock, request.received);
   if (!entry) co_return counted(LockOperation::force_release, store_problem(entry.error(), request, log_));
   auto record = *entry ? parse_lock_record((*entry)->value) : Error{Errc::corrupt, ""};
-  std::string what = "lock " + lock.space + ":" + lock.name;
+  std::string what = "lock " + lock.namespace_name + ":" + lock.name;
   audit_force_release(log_, request, what, record ? record->holder.owner : "", entry->has_value());
   co_return counted(LockOperation::force_release, http::Response(200, http::kJson, success_json(true, lock)));
 }

@@ -201,14 +201,14 @@ std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view text, 
   return BodyReader(*body, schema).read();
 }
 
-ValidationErrors check_space(std::string_view space) {
+ValidationErrors check_namespace(std::string_view namespace_name) {
   ValidationErrors errors;
-  check_name(errors, "namespace", "Namespace", space);
+  check_name(errors, "namespace", "Namespace", namespace_name);
   return errors;
 }
 
-ValidationErrors check_lock_path(std::string_view space, std::string_view name) {
-  ValidationErrors errors = check_space(space);
+ValidationErrors check_lock_path(std::string_view namespace_name, std::string_view name) {
+  ValidationErrors errors = check_namespace(namespace_name);
   check_name(errors, "lockName", "Lock name", name);
   return errors;
 }
@@ -227,7 +227,7 @@ namespace {
 JsonObject lock_members(const LockGrant& grant) {
   JsonObject json;
   json.boolean("success", true)
-      .text("namespace", grant.record.lock.space)
+      .text("namespace", grant.record.lock.namespace_name)
       .text("lockName", grant.record.lock.name)
       .text("owner", grant.record.holder.owner)
       .text("instanceId", grant.record.holder.instance)
@@ -244,7 +244,7 @@ void add_holder(JsonObject& json, const std::optional<std::string>& owner, Epoch
 
 JsonObject state_members(const LockName& name, const std::optional<HeldLock>& lock) {
   JsonObject json;
-  json.text("namespace", name.space).text("lockName", name.name);
+  json.text("namespace", name.namespace_name).text("lockName", name.name);
   if (lock) {
     add_holder(json, owner_of(*lock), lock->record.expiry);
   }
@@ -263,7 +263,7 @@ std::string to_strict_json(const LockGrant& grant) {
 
 std::string to_json(const LockName& name, const Refused& refused) {
   JsonObject json;
-  json.boolean("success", false).text("namespace", name.space).text("lockName", name.name);
+  json.boolean("success", false).text("namespace", name.namespace_name).text("lockName", name.name);
   if (refused.holder) {
     add_holder(json, refused.holder->owner, refused.holder->expiry);
   }
@@ -332,7 +332,11 @@ std::string to_json(const SetRefused& refused) {
 }
 
 std::string success_json(bool success, const LockName& name) {
-  return JsonObject().boolean("success", success).text("namespace", name.space).text("lockName", name.name).take();
+  return JsonObject()
+      .boolean("success", success)
+      .text("namespace", name.namespace_name)
+      .text("lockName", name.name)
+      .take();
 }
 
 }  // namespace sharedlock

@@ -52,8 +52,8 @@ inline constexpr LockBodySchema kReleaseSetBody{.names = true};
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
 
 // What is wrong with the path's namespace and lock name; empty when nothing is.
-ValidationErrors check_space(std::string_view space);
-ValidationErrors check_lock_path(std::string_view space, std::string_view name);
+ValidationErrors check_namespace(std::string_view namespace_name);
+ValidationErrors check_lock_path(std::string_view namespace_name, std::string_view name);
 
 // {"message":…,"details":[…]}
 std::string validation_json(std::string_view message, const ValidationErrors& details);

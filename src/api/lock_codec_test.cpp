@@ -252,7 +252,7 @@ TEST(LockBody, NestingAndBytesOutsideUtf8AreNotJson) {
 }
 
 struct PathCase {
-  std::string space;
+  std::string namespace_name;
   std::string name;
   ValidationErrors errors;
 };
@@ -282,8 +282,8 @@ TEST(LockPath, IsChecked) {
                             {"abc", "a\0bc"s, {kNameLetters}},
                             {"abc", "...", {kNameLetters}}};
   for (const PathCase& given : cases) {
-    SCOPED_TRACE(testing::PrintToString(given.space + "/" + given.name));
-    EXPECT_THAT(check_lock_path(given.space, given.name), ElementsAreArray(given.errors));
+    SCOPED_TRACE(testing::PrintToString(given.namespace_name + "/" + given.name));
+    EXPECT_THAT(check_lock_path(given.namespace_name, given.name), ElementsAreArray(given.errors));
   }
 }
 

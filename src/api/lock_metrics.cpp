@@ -23,7 +23,7 @@ void LockMetrics::count(LockOperation operation, int status) {
   counters_.add(static_cast<std::size_t>(operation) * kOutcomes + outcome_of(status));
 }
 
-void LockMetrics::write(MetricsText& text, std::chrono::seconds clock_difference, std::size_t waiters) const {
+void LockMetrics::write(MetricsText& text, std::chrono::seconds clock_skew, std::size_t waiters) const {
   text.counters("shared_lock_lock_operations_total", "Operations of the lock API by how they ended.");
   for (std::size_t i = 0; i < kLockOperations * kOutcomes; ++i) {
     text.add(static_cast<double>(counters_.sum(i)),
@@ -34,7 +34,7 @@ void LockMetrics::write(MetricsText& text, std::chrono::seconds clock_difference
   text.gauges(
       "shared_lock_clock_difference_seconds",
       "How far the clocks of those who write lock records are ahead of ours, as their records show; 0 below 2 s.");
-  text.add(static_cast<double>(clock_difference.count()));
+  text.add(static_cast<double>(clock_skew.count()));
 }
 
 }  // namespace sharedlock

@@ -19,8 +19,8 @@ class LockMetrics {
   // `success`.
   void count(LockOperation operation, int status);
 
-  // Adds all of them, and LockService's clock_difference() and waiters().
-  void write(MetricsText& text, std::chrono::seconds clock_difference, std::size_t waiters) const;
+  // Adds all of them, and LockService's clock_skew() and waiters().
+  void write(MetricsText& text, std::chrono::seconds clock_skew, std::size_t waiters) const;
 
  private:
   static constexpr std::size_t kOutcomes = 4;

@@ -10,9 +10,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::string text_of(const LockMetrics& metrics, std::chrono::seconds clock_difference = {}) {
+std::string text_of(const LockMetrics& metrics, std::chrono::seconds clock_skew = {}) {
   MetricsText text;
-  metrics.write(text, clock_difference, /*waiters=*/3);
+  metrics.write(text, clock_skew, /*waiters=*/3);
   return text.text();
 }
 

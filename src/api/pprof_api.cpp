@@ -148,7 +148,7 @@ Task<http::Response> PprofApi::profile(const http::Request& request) {
   if (busy_.exchange(true)) co_return text_answer(409, "A CPU profile is being taken already\n");
   ReleaseOnExit release(busy_);
   auto gone = std::make_shared<bool>(false);
-  request.caller->on_hang_up([gone] { *gone = true; });
+  request.caller->on_disconnect([gone] { *gone = true; });
   http::Response answer = co_await take_profile(*length, gone);
   co_return answer;
 }

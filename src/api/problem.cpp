@@ -44,7 +44,7 @@ http::Response too_many_waiters() {
 
 http::Response wait_problem(WaitEnd end) {
   if (end == WaitEnd::superseded) return message_problem(409, "A newer request of this instance waits for the lock");
-  if (end == WaitEnd::hung_up) return message_problem(400, kHungUp);
+  if (end == WaitEnd::disconnected) return message_problem(400, kDisconnected);
   http::Response response = message_problem(503, sent_elsewhere_because(end));
   response.add_header("Retry-After", 1);
   return response;

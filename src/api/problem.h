@@ -30,7 +30,7 @@ inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in li
 http::Response too_many_waiters();
 
 // For a client that ends its sending side while it waits in line, which counts as hanging up, but still reads.
-inline constexpr std::string_view kHungUp =
+inline constexpr std::string_view kDisconnected =
     "The client ended its side of the connection while it waited in line, and so it left the line";
 
 // The text of a 503 when a wait can't go on at this server (draining, store_lost).

@@ -38,7 +38,7 @@ std::vector<http::Route> SetApi::routes() {
 
 std::optional<http::Response> SetApi::admit(const http::Request& request) const {
   if (auto refusal = access_.admit_to_locks(request)) return refusal;
-  ValidationErrors errors = check_space(request.params[0]);
+  ValidationErrors errors = check_namespace(request.params[0]);
   if (errors.empty()) return std::nullopt;
   return invalid_path(errors);
 }
@@ -54,13 +54,13 @@ Task<http::Response> SetApi::acquire(const http::Request& request) {
                       .received = request.received,
                       .wait = asked.wait,
                       .keep_place = asked.keep_place,
-                      .when_hung_up = nullptr};
+                      .when_disconnected = nullptr};
   bool waits = asked.wait.count() > 0;
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
   if (crowded) each.wait = {};  // what is free it gets all the same
-  if (waits) each.when_hung_up = [&request](auto told) { request.caller->on_hang_up(std::move(told)); };
-  LockSet set{.space = request.params[0], .names = std::move(asked.names)};
+  if (waits) each.when_disconnected = [&request](auto told) { request.caller->on_disconnect(std::move(told)); };
+  LockSet set{.namespace_name = request.params[0], .names = std::move(asked.names)};
   auto outcome = co_await locks_.acquire_all(std::move(set), std::move(each));
   if (crowded && outcome && std::holds_alternative<SetRefused>(*outcome))
     co_return counted(LockOperation::acquire_set, too_many_waiters());
@@ -86,7 +86,7 @@ Task<http::Response> SetApi::renew(const http::Request& request) {
                     .from = asked.from,
                     .token = std::nullopt,
                     .received = request.received};
-  LockSet set{.space = request.params[0], .names = std::move(asked.names)};
+  LockSet set{.namespace_name = request.params[0], .names = std::move(asked.names)};
   auto outcome = co_await locks_.renew_all(std::move(set), std::move(each));
   co_return counted(LockOperation::renew_set, answer(outcome, request));
 }
@@ -100,7 +100,7 @@ Task<http::Response> SetApi::release(const http::Request& request) {
                       .holder = {access_.owner(request), std::move(asked.instance)},
                       .token = std::nullopt,
                       .received = request.received};
-  LockSet set{.space = request.params[0], .names = asked.names};
+  LockSet set{.namespace_name = request.params[0], .names = asked.names};
   auto outcome = co_await locks_.release_all(std::move(set), std::move(each));
   if (!outcome) co_return counted(LockOperation::release_set, store_problem(outcome.error(), request, log_));
   if (*outcome) co_return counted(LockOperation::release_set, refused(**outcome));

@@ -83,7 +83,7 @@ std::vector<MetricsSource> App::metrics_sources() {
       [this](MetricsText& text) { write_process_metrics(text, process_stats_.read()); },
       [this](MetricsText& text) { server_.write_metrics(text); },
       [this](MetricsText& text) { lease_metrics_.write(text, leases_.cache_counts()); },
-      [this](MetricsText& text) { lock_metrics_.write(text, locks_.clock_difference(), locks_.waiters()); },
+      [this](MetricsText& text) { lock_metrics_.write(text, locks_.clock_skew(), locks_.waiters()); },
   };
 }
 

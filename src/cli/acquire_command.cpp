@@ -31,7 +31,7 @@ struct AcquireFlags {
 // A lock of these that is waited for in vain, since it is held by what runs this.
 std::string waits_for_itself(const client::Names& names) {
   for (const std::string& name : names.names) {
-    std::string why = held_around(names.space, name);
+    std::string why = held_around(names.namespace_name, name);
     if (!why.empty()) return name + why;
   }
   return "";
@@ -58,7 +58,7 @@ Command add_acquire(CLI::App& program) {
   auto flags = std::make_shared<AcquireFlags>();
   CLI::App& app = *program.add_subcommand("acquire", "Take a lock, or several, and leave it to its time to live.");
   declare_names(app, flags->names.names);
-  declare_space(app, flags->names.space);
+  declare_namespace(app, flags->names.namespace_name);
   declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
                   "How long it is held, unless it is renewed or released.");
   declare_seconds(app, "--wait", flags->wait, {}, "Wait in line so long when another holds it.");

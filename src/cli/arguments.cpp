@@ -35,7 +35,7 @@ void declare_names(CLI::App& command, std::vector<std::string>& into) {
   command.add_option("NAME", into, "The lock; several: all or none.")->required()->type_name("")->check(is_name());
 }
 
-void declare_space(CLI::App& command, std::string& into) {
+void declare_namespace(CLI::App& command, std::string& into) {
   command.add_option("--namespace", into, "The lock's namespace.")
       ->capture_default_str()
       ->type_name("NAME")

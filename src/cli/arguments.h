@@ -16,7 +16,7 @@ namespace sharedlock {
 
 void declare_name(CLI::App& command, std::string& into);                // NAME
 void declare_names(CLI::App& command, std::vector<std::string>& into);  // NAME...
-void declare_space(CLI::App& command, std::string& into);               // --namespace
+void declare_namespace(CLI::App& command, std::string& into);           // --namespace
 
 // A flag or a positional that is one of a few words.
 CLI::Option& declare_choice(CLI::App& command, const std::string& name, std::string& into,

@@ -17,13 +17,13 @@ constexpr const char* kForceReleaseFooter =
 
 struct ForceReleaseFlags {
   RequestFlags request;
-  std::string space = "default";
+  std::string namespace_name = "default";
   std::string name;
   std::string reason;
 };
 
 client::Result<Answer> force_release(client::Client& client, const ForceReleaseFlags& flags) {
-  auto released = client.force_release(flags.space, flags.name, flags.reason);
+  auto released = client.force_release(flags.namespace_name, flags.name, flags.reason);
   if (!released) return released.error();
   return Answer().boolean("success", true);
 }
@@ -34,7 +34,7 @@ Command add_force_release(CLI::App& program) {
   auto flags = std::make_shared<ForceReleaseFlags>();
   CLI::App& app = *program.add_subcommand("force-release", "Take a lock away from its holder, for administrators.");
   declare_name(app, flags->name);
-  declare_space(app, flags->space);
+  declare_namespace(app, flags->namespace_name);
   app.add_option("--reason", flags->reason, "For the server's audit log.")->type_name("TEXT");
   app.footer(kForceReleaseFooter);
   return request_command(app, flags, force_release);

@@ -17,15 +17,15 @@ constexpr const char* kGetFooter =
 
 struct GetFlags {
   RequestFlags request;
-  std::string space = "default";
+  std::string namespace_name = "default";
   std::string name;
 };
 
 client::Result<Answer> get(client::Client& client, const GetFlags& flags) {
-  auto state = client.get(flags.space, flags.name);
+  auto state = client.get(flags.namespace_name, flags.name);
   if (!state) return state.error();
   Answer answer;
-  answer.text("namespace", flags.space).text("lockName", flags.name).boolean("held", state->held);
+  answer.text("namespace", flags.namespace_name).text("lockName", flags.name).boolean("held", state->held);
   if (state->held) {
     answer.text("owner", state->owner).number("fencingToken", state->token).number("expiry", state->expiry);
     answer.number("waiters", state->waiters);  // of a free lock the server does not say
@@ -40,7 +40,7 @@ Command add_get(CLI::App& program) {
   auto flags = std::make_shared<GetFlags>();
   CLI::App& app = *program.add_subcommand("get", "Show who holds a lock.");
   declare_name(app, flags->name);
-  declare_space(app, flags->space);
+  declare_namespace(app, flags->namespace_name);
   app.footer(kGetFooter);
   return request_command(app, flags, get);
 }

@@ -8,10 +8,10 @@ namespace sharedlock {
 inline constexpr const char* kHeldVariable = "SHARED_LOCK_HELD";
 
 // Its value for a command that runs under this lock, too.
-std::string held_under(const std::string& space, const std::string& name);
+std::string held_under(const std::string& namespace_name, const std::string& name);
 
 // What to say of a lock that a `shared-lock run` above this process holds: it ends only when this one has ended. Empty
 // for any other lock.
-std::string held_around(const std::string& space, const std::string& name);
+std::string held_around(const std::string& namespace_name, const std::string& name);
 
 }  // namespace sharedlock

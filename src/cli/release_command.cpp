@@ -33,7 +33,7 @@ Command add_release(CLI::App& program) {
   auto flags = std::make_shared<ReleaseFlags>();
   CLI::App& app = *program.add_subcommand("release", "Give back a lock, or several.");
   declare_names(app, flags->names.names);
-  declare_space(app, flags->names.space);
+  declare_namespace(app, flags->names.namespace_name);
   declare_instance(app, flags->names.instance, kHoldersInstance).required();
   app.footer(kReleaseFooter);
   return request_command(app, flags, release);

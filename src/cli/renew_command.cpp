@@ -33,7 +33,7 @@ Command add_renew(CLI::App& program) {
   auto flags = std::make_shared<RenewFlags>();
   CLI::App& app = *program.add_subcommand("renew", "Hold a lock for longer, counted from now.");
   declare_names(app, flags->names.names);
-  declare_space(app, flags->names.space);
+  declare_namespace(app, flags->names.namespace_name);
   declare_instance(app, flags->names.instance, kHoldersInstance).required();
   declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
                   "For so long; a longer time that is left stays.");

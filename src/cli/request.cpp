@@ -66,7 +66,7 @@ Answer& Answer::locks(const std::vector<std::string>& names, const std::vector<s
 }
 
 Answer& Answer::grant(const client::Names& names, const client::Grant& grant) {
-  text("namespace", names.space).locks(names.names, grant.tokens).text("instanceId", names.instance);
+  text("namespace", names.namespace_name).locks(names.names, grant.tokens).text("instanceId", names.instance);
   return number("ttl", grant.ttl.count()).number("expiry", grant.expiry);
 }
 

@@ -82,7 +82,7 @@ Command add_run(CLI::App& program, std::vector<std::string> words) {
   CLI::App& app = *program.add_subcommand("run", "Run a program under a lock.");
   declare_name(app, options.name);
   declare_client(app, flags->client);
-  declare_space(app, options.space);
+  declare_namespace(app, options.namespace_name);
   declare_seconds(app, "--wait", options.wait, {}, "Wait in line so long; 0: not at all. Without it: for ever.");
   declare_waiting(app, flags->client);
   declare_seconds(app, "--ttl", options.ttl, {kShortestTtl, kLongestTtl}, "How long the lock outlives us.");

@@ -134,14 +134,14 @@ class Runner {
     if (!options.command.empty()) {
       GuardedCommand command{.arguments = options.command,
                              .environment = {{"SHARED_LOCK_NAME", options.name},
-                                             {"SHARED_LOCK_NAMESPACE", options.space},
-                                             {kHeldVariable, held_under(options.space, options.name)}},
+                                             {"SHARED_LOCK_NAMESPACE", options.namespace_name},
+                                             {kHeldVariable, held_under(options.namespace_name, options.name)}},
                              .leaves_descendants = options.close_on_exit};
       guard_.emplace(std::move(command), options.on_lost);
     }
     signals_.emplace();
     woken_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    names_ = {.space = options.space, .names = {options.name}, .instance = client::random_instance()};
+    names_ = {.namespace_name = options.namespace_name, .names = {options.name}, .instance = client::random_instance()};
     client_.emplace(options.server);
   }
   Runner(const Runner&) = delete;
@@ -193,7 +193,7 @@ class Runner {
       ended = true;
       wake();
     });
-    auto saying = say_later(kRun, "waiting for " + options_.name + held_around(options_.space, options_.name));
+    auto saying = say_later(kRun, "waiting for " + options_.name + held_around(options_.namespace_name, options_.name));
     while (!ended && interrupted_ == 0 && !guard_is_gone_) {
       wait_for_something();
       interrupted_ = signals_->next().number;
@@ -224,7 +224,7 @@ class Runner {
   int not_acquired(const client::Error& error) const {
     int code = exit_code_of(error.code);
     remark("not acquired: " + error.message +
-           (code == kExitNotAcquired ? held_around(options_.space, options_.name) : ""));
+           (code == kExitNotAcquired ? held_around(options_.namespace_name, options_.name) : ""));
     return code == kExitNotAcquired ? options_.conflict_exit_code.value_or(code) : code;
   }
 

@@ -12,7 +12,7 @@ namespace sharedlock {
 
 struct RunOptions {
   client::ClientOptions server;
-  std::string space = "default";
+  std::string namespace_name = "default";
   std::string name;
   client::Wait wait = client::kForEver;
   std::chrono::seconds ttl{15};  // 5 s at least: what is left of less is too short to end a command in

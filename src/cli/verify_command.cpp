@@ -17,13 +17,13 @@ constexpr const char* kVerifyFooter =
 
 struct VerifyFlags {
   RequestFlags request;
-  std::string space = "default";
+  std::string namespace_name = "default";
   std::string name;
   std::int64_t token = 0;
 };
 
 client::Result<Answer> verify(client::Client& client, const VerifyFlags& flags) {
-  auto verdict = client.verify(flags.space, flags.name, flags.token);
+  auto verdict = client.verify(flags.namespace_name, flags.name, flags.token);
   if (!verdict) return verdict.error();
   Answer answer;
   answer.boolean("valid", verdict->valid).number("current", verdict->current);
@@ -38,7 +38,7 @@ Command add_verify(CLI::App& program) {
   CLI::App& app = *program.add_subcommand("verify", "Ask whether a fencing token is that of the present holder.");
   declare_name(app, flags->name);
   app.add_option("TOKEN", flags->token, "The fencing token.")->required()->type_name("");
-  declare_space(app, flags->space);
+  declare_namespace(app, flags->namespace_name);
   app.footer(kVerifyFooter);
   return request_command(app, flags, verify);
 }

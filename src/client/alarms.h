@@ -3,7 +3,7 @@
 #include <set>
 #include <utility>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "base/task.h"
 #include "client/schedule.h"
 
@@ -35,7 +35,7 @@ class Alarms {
   void stop();
 
  private:
-  Signal changed_;
+  AsyncEvent changed_;
   std::set<std::pair<TimePoint, Target*>> due_;
   bool stopped_ = false;
 };

@@ -15,13 +15,13 @@ namespace json = boost::json;
 constexpr std::string_view kKeepPlace = "keepPlace";
 
 // The path of one lock, or of a set, with what is done there.
-std::string path_of(const std::string& space, const std::string& name, std::string_view what = "") {
-  std::string path = "/v1/" + escape(space) + "/lock/" + escape(name);
+std::string path_of(const std::string& namespace_name, const std::string& name, std::string_view what = "") {
+  std::string path = "/v1/" + escape(namespace_name) + "/lock/" + escape(name);
   return what.empty() ? path : path + '/' + std::string(what);
 }
 std::string path_of(const Names& names, std::string_view what) {
-  if (names.names.size() == 1) return path_of(names.space, names.names.front(), what);
-  return "/v1/" + escape(names.space) + "/locks/" + std::string(what);
+  if (names.names.size() == 1) return path_of(names.namespace_name, names.names.front(), what);
+  return "/v1/" + escape(names.namespace_name) + "/locks/" + std::string(what);
 }
 
 JsonObject body_of(const Names& names) {
@@ -197,8 +197,8 @@ Task<Result<void>> Calls::release(Names names, TimePoint until) {
   co_return failure(*answer);
 }
 
-Task<Result<LockState>> Calls::get(std::string space, std::string name, TimePoint until) {
-  HttpRequest request{.method = "GET", .target = path_of(space, name)};
+Task<Result<LockState>> Calls::get(std::string namespace_name, std::string name, TimePoint until) {
+  HttpRequest request{.method = "GET", .target = path_of(namespace_name, name)};
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
   if (answer->status != 200) co_return failure(*answer);
@@ -212,9 +212,9 @@ Task<Result<LockState>> Calls::get(std::string space, std::string name, TimePoin
   co_return state;
 }
 
-Task<Result<Verdict>> Calls::verify(std::string space, std::string name, std::int64_t token, TimePoint until) {
+Task<Result<Verdict>> Calls::verify(std::string namespace_name, std::string name, std::int64_t token, TimePoint until) {
   HttpRequest request{.method = "POST",
-                      .target = path_of(space, name, "verify"),
+                      .target = path_of(namespace_name, name, "verify"),
                       .body = JsonObject().number("fencingToken", token).take()};
   auto answer = co_await http_.send(std::move(request), until);
   if (!answer) co_return answer.error();
@@ -227,8 +227,9 @@ Task<Result<Verdict>> Calls::verify(std::string space, std::string name, std::in
   co_return verdict;
 }
 
-Task<Result<void>> Calls::force_release(std::string space, std::string name, std::string reason, TimePoint until) {
-  HttpRequest request{.method = "DELETE", .target = path_of(space, name)};
+Task<Result<void>> Calls::force_release(std::string namespace_name, std::string name, std::string reason,
+                                        TimePoint until) {
+  HttpRequest request{.method = "DELETE", .target = path_of(namespace_name, name)};
   request.headers.emplace_back("X-Admin-Token", admin_token_);
   if (!reason.empty()) request.headers.emplace_back("X-Reason", std::move(reason));
   auto answer = co_await http_.send(std::move(request), until);

@@ -42,9 +42,9 @@ class Calls {
                             Purpose purpose = Purpose::holding);
   // held_by_another.
   Task<Result<void>> release(Names names, TimePoint until);
-  Task<Result<LockState>> get(std::string space, std::string name, TimePoint until);
-  Task<Result<Verdict>> verify(std::string space, std::string name, std::int64_t token, TimePoint until);
-  Task<Result<void>> force_release(std::string space, std::string name, std::string reason, TimePoint until);
+  Task<Result<LockState>> get(std::string namespace_name, std::string name, TimePoint until);
+  Task<Result<Verdict>> verify(std::string namespace_name, std::string name, std::int64_t token, TimePoint until);
+  Task<Result<void>> force_release(std::string namespace_name, std::string name, std::string reason, TimePoint until);
 
   struct LeaseRequest {
     std::string key;

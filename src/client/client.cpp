@@ -20,7 +20,7 @@ class Client::Impl {
     }
     Renewal first{.ttl = grant->ttl, .sent = grant->sent};
     auto state = keep(engine->upkeep_of(names, options.ttl()), first);
-    state->space = names.space;
+    state->namespace_name = names.namespace_name;
     state->names = names.names;
     state->tokens = std::move(grant->tokens);
     done(Lock(std::move(state)));
@@ -94,7 +94,7 @@ void Client::acquire_then(const std::string& name, const LockOptions& options, s
 
 void Client::acquire_all_then(const std::vector<std::string>& names, const LockOptions& options,
                               std::function<void(Result<Lock>)> done) {
-  Names all{.space = options.space(), .names = names, .instance = random_instance()};
+  Names all{.namespace_name = options.namespace_name(), .names = names, .instance = random_instance()};
   impl_->acquiring.spawn(impl_->engine->executor(), impl_->take_lock(std::move(all), options, std::move(done)));
 }
 
@@ -130,19 +130,21 @@ Result<void> Client::release_once(const Names& names, std::chrono::milliseconds 
   return repeat<void>(*impl_->engine, once, longest);
 }
 
-Result<LockState> Client::get(const std::string& space, const std::string& name) {
+Result<LockState> Client::get(const std::string& namespace_name, const std::string& name) {
   return repeat<LockState>(*impl_->engine,
-                           [&](Calls& calls, TimePoint until) { return calls.get(space, name, until); });
+                           [&](Calls& calls, TimePoint until) { return calls.get(namespace_name, name, until); });
 }
 
-Result<Verdict> Client::verify(const std::string& space, const std::string& name, std::int64_t token) {
-  return repeat<Verdict>(*impl_->engine,
-                         [&](Calls& calls, TimePoint until) { return calls.verify(space, name, token, until); });
+Result<Verdict> Client::verify(const std::string& namespace_name, const std::string& name, std::int64_t token) {
+  return repeat<Verdict>(
+      *impl_->engine, [&](Calls& calls, TimePoint until) { return calls.verify(namespace_name, name, token, until); });
 }
 
-Result<void> Client::force_release(const std::string& space, const std::string& name, const std::string& reason) {
-  return repeat<void>(*impl_->engine,
-                      [&](Calls& calls, TimePoint until) { return calls.force_release(space, name, reason, until); });
+Result<void> Client::force_release(const std::string& namespace_name, const std::string& name,
+                                   const std::string& reason) {
+  return repeat<void>(*impl_->engine, [&](Calls& calls, TimePoint until) {
+    return calls.force_release(namespace_name, name, reason, until);
+  });
 }
 
 Result<LeaseGrant> Client::grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "client/alarms.h"
 #include "client/schedule.h"
 
@@ -54,8 +54,8 @@ class Connection final : public Alarms::Target {
 
   std::optional<PlainSocket> plain;
   std::optional<TlsStream> secured;
-  std::string buffer;  // what was read, and belongs to the next answer
-  Signal progress;     // of its coming to be
+  std::string buffer;   // what was read, and belongs to the next answer
+  AsyncEvent progress;  // of its coming to be
 
  private:
   void on_alarm() override {

@@ -48,7 +48,7 @@ class Connector {
     void on_alarm() override;
     void end(ConnectionPtr connection, std::string error);
 
-    Signal wake_;
+    AsyncEvent wake_;
     Alarms& alarms_;
     TimePoint until_ = TimePoint::max();
     bool over_ = false;

@@ -63,7 +63,7 @@ void Engine::refuse_own_thread() {
 }
 
 Task<void> Engine::pause(Backoff* backoff, TimePoint no_later) {
-  Signal never(executor());
+  AsyncEvent never(executor());
   auto left = std::chrono::ceil<std::chrono::milliseconds>(no_later - BootClock::now());
   co_await never.wait(std::clamp(left, std::chrono::milliseconds(0), backoff->next(random_bits())));
 }

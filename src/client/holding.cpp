@@ -78,8 +78,8 @@ Result<void> Holding::release() {
   return released.get();
 }
 
-const std::string& Lock::space() const {
-  return state().space;
+const std::string& Lock::namespace_name() const {
+  return state().namespace_name;
 }
 const std::vector<std::string>& Lock::names() const {
   return state().names;
@@ -88,9 +88,9 @@ std::int64_t Lease::id() const {
   return state().lease;
 }
 
-LockOptions::LockOptions() : space_("default"), ttl_(15), wait_(0) {}
-LockOptions& LockOptions::space(std::string name) {
-  space_ = std::move(name);
+LockOptions::LockOptions() : namespace_name_("default"), ttl_(15), wait_(0) {}
+LockOptions& LockOptions::namespace_name(std::string name) {
+  namespace_name_ = std::move(name);
   return *this;
 }
 LockOptions& LockOptions::ttl(std::chrono::seconds span) {

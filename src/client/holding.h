@@ -22,7 +22,7 @@ class Holding::State {
 
   const std::shared_ptr<Engine> engine;
   const std::shared_ptr<Keeper> keeper;
-  std::string space;
+  std::string namespace_name;
   std::vector<std::string> names;
   std::vector<std::int64_t> tokens;
   std::int64_t lease = 0;

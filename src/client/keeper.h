@@ -8,7 +8,7 @@
 #include <stop_token>
 #include <vector>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "base/task.h"
 #include "client/alarms.h"
 #include "client/schedule.h"
@@ -59,7 +59,7 @@ class Keeper final : public Alarms::Target {
   const Executor executor_;
   Alarms& alarms_;
   const Upkeep upkeep_;
-  Signal wake_;
+  AsyncEvent wake_;
   Backoff backoff_;
   TimePoint renew_at_;
   bool gone_ = false;  // the server says so

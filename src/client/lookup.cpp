@@ -107,7 +107,7 @@ void Lookup::begin(Family family) {
 
 void Lookup::end(Family family, Addresses::Answer answer) {
   addresses_.answered(family, BootClock::now(), std::move(answer));
-  for (Signal* signal : told_) signal->raise();
+  for (AsyncEvent* signal : told_) signal->raise();
 }
 
 }  // namespace sharedlock::client

@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "base/task.h"
 #include "client/addresses.h"
 
@@ -31,8 +31,8 @@ class Lookup {
   void connected(Family family) { addresses_.connected(family); }
 
   // Raised whenever a lookup has ended, until it is let go of.
-  void tell(Signal& signal) { told_.insert(&signal); }
-  void tell_no_more(Signal& signal) { told_.erase(&signal); }
+  void tell(AsyncEvent& signal) { told_.insert(&signal); }
+  void tell_no_more(AsyncEvent& signal) { told_.erase(&signal); }
 
   static Resolver by_system();
 
@@ -47,7 +47,7 @@ class Lookup {
   const Resolver resolver_;
   bool is_address_ = false;
   Addresses addresses_;
-  std::set<Signal*> told_;
+  std::set<AsyncEvent*> told_;
   std::shared_ptr<Way> way_;  // from the threads to this
 };
 

@@ -19,7 +19,7 @@ std::string text_of(const Addresses::Address& address) {
 // The attempts of one race. Their ends come later than the race's: so they share it.
 class Attempts : public std::enable_shared_from_this<Attempts> {
  public:
-  Attempts(Executor executor, Signal& ended) : executor_(executor), ended_(&ended) {}
+  Attempts(Executor executor, AsyncEvent& ended) : executor_(executor), ended_(&ended) {}
 
   // Not when the race is over.
   void begin(const Tcp::endpoint& place) {
@@ -53,7 +53,7 @@ class Attempts : public std::enable_shared_from_this<Attempts> {
   }
 
   const Executor executor_;
-  Signal* ended_;
+  AsyncEvent* ended_;
   std::vector<std::shared_ptr<PlainSocket>> sockets_;
   std::shared_ptr<PlainSocket> winner_;
   std::size_t pending_ = 0;

@@ -60,8 +60,8 @@ void advance(Output& output, std::size_t sent) {
 }  // namespace
 
 // Outlives its connection where the kernel's word comes late.
-struct Connection::HangUp {
-  HangUp(Connection* watched, std::function<void()> tell) : connection(watched), told(std::move(tell)) {}
+struct Connection::Disconnect {
+  Disconnect(Connection* watched, std::function<void()> tell) : connection(watched), told(std::move(tell)) {}
 
   Connection* connection;  // null: nobody asks any more
   std::function<void()> told;
@@ -163,44 +163,44 @@ Task<void> Connection::linger() {
   }
 }
 
-void Connection::on_hang_up(std::function<void()> told) {
+void Connection::on_disconnect(std::function<void()> told) {
   input_.rest();  // a long wait should hold little memory
   notice_who_vanishes(socket_);
-  hang_up_ = std::make_shared<HangUp>(this, std::move(told));
-  watch_for_hang_up();
+  disconnect_ = std::make_shared<Disconnect>(this, std::move(told));
+  watch_for_disconnect();
 }
 
 // Unread bytes would keep the socket readable for ever: while there are some, it is looked at in intervals instead.
-void Connection::watch_for_hang_up() {
-  socket_.async_wait(Socket::wait_read, [watched = hang_up_](error_code failed) {
+void Connection::watch_for_disconnect() {
+  socket_.async_wait(Socket::wait_read, [watched = disconnect_](error_code failed) {
     if (!watched->connection) return;
-    if (failed || watched->connection->has_hung_up()) {
-      watched->connection->tell_hang_up();
+    if (failed || watched->connection->has_disconnected()) {
+      watched->connection->tell_disconnect();
       return;
     }
     watched->again.emplace(watched->connection->all_.executor(), kLookAgain);
     watched->again->async_wait([watched](error_code) {
-      if (watched->connection) watched->connection->watch_for_hang_up();
+      if (watched->connection) watched->connection->watch_for_disconnect();
     });
   });
 }
 
-void Connection::tell_hang_up() {
-  auto watched = std::exchange(hang_up_, nullptr);
+void Connection::tell_disconnect() {
+  auto watched = std::exchange(disconnect_, nullptr);
   watched->connection = nullptr;
   watched->told();
 }
 
-void Connection::forget_hang_up() {
-  if (!hang_up_) return;
-  hang_up_->connection = nullptr;
-  if (hang_up_->again) hang_up_->again->cancel();
-  hang_up_.reset();
+void Connection::forget_disconnect() {
+  if (!disconnect_) return;
+  disconnect_->connection = nullptr;
+  if (disconnect_->again) disconnect_->again->cancel();
+  disconnect_.reset();
   error_code ignored;
   socket_.cancel(ignored);
 }
 
-bool Connection::has_hung_up() {
+bool Connection::has_disconnected() {
   pollfd peer{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
   return ::poll(&peer, 1, 0) > 0;  // a signal that comes in between says nothing
 }

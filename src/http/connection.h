@@ -40,7 +40,7 @@ class Connection final
   Connection(Socket socket, Connections& all, Kind kind = Kind::admitted);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() { forget_hang_up(); }
+  ~Connection() { forget_disconnect(); }
 
   ReadBuffer& input() { return input_; }
 
@@ -75,12 +75,12 @@ class Connection final
   // make the kernel send a reset, and the peer might never see the answer.
   Task<void> linger();
 
-  // Nothing may be read or written until forget_hang_up(), which is to follow when the handler has ended.
-  void on_hang_up(std::function<void()> told) override;
-  void forget_hang_up();
+  // Nothing may be read or written until forget_disconnect(), which is to follow when the handler has ended.
+  void on_disconnect(std::function<void()> told) override;
+  void forget_disconnect();
 
   // Whether the peer has closed, or its sending side: as far as the kernel knows now, whatever lies unread.
-  bool has_hung_up();
+  bool has_disconnected();
 
   // For Connections.
   BootTime deadline() const { return deadline_; }
@@ -97,10 +97,10 @@ class Connection final
   bool has_large_request() const { return large_ && !cut_off_ && stage_ == Stage::request; }
 
  private:
-  struct HangUp;
+  struct Disconnect;
 
-  void watch_for_hang_up();
-  void tell_hang_up();
+  void watch_for_disconnect();
+  void tell_disconnect();
   // What is under way.
   enum class Stage { idle, request, work, answer, farewell };
 
@@ -119,7 +119,7 @@ class Connection final
   bool timed_out_ = false;
   bool cut_off_ = false;
   bool large_ = false;
-  std::shared_ptr<HangUp> hang_up_;  // while it is watched for
+  std::shared_ptr<Disconnect> disconnect_;  // while it is watched for
 };
 
 }  // namespace sharedlock::http

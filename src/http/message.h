@@ -30,7 +30,7 @@ class Caller {
   // Has `told` called as soon as it waits no longer: the peer has closed the connection, or its sending side, or has
   // vanished (noticed within 20 s), or the server stops. Once, on the session's thread, and never after the handler has
   // ended; maybe before this returns.
-  virtual void on_hang_up(std::function<void()> told) = 0;
+  virtual void on_disconnect(std::function<void()> told) = 0;
 
  protected:
   ~Caller() = default;

@@ -95,13 +95,13 @@ Task<bool> Session::serve_one() {
       answer_exception("not a std::exception");
     }
     context_.in_flight.of(route_->priority).leave();
-    connection_.forget_hang_up();
+    connection_.forget_disconnect();
   }
   Output output = build_answer();
   count_request();
   // A hang-up is looked for just before the write; after that, what the kernel has taken counts as delivered.
   auto written = Connection::Written::failed;
-  if (!response_.undo() || !connection_.has_hung_up()) written = connection_.write_now(output);
+  if (!response_.undo() || !connection_.has_disconnected()) written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
     connection_.begin_answer(context_.options.write_timeout);
     written = co_await connection_.write_rest(output);

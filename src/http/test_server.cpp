@@ -66,9 +66,9 @@ Task<Response> wait_at(Gate* gate) {
 Task<Response> wait_for_gate_or_hang_up(const Request& request, Gate* gate) {
   ++gate->entered;
   auto gone = std::make_shared<bool>(false);
-  request.caller->on_hang_up([gone, gate] {
+  request.caller->on_disconnect([gone, gate] {
     *gone = true;
-    ++gate->hung_up;
+    ++gate->disconnected;
   });
   Executor executor = co_await asio::this_coro::executor;
   Timer timer(executor);

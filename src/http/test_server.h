@@ -35,8 +35,8 @@ class LogFile {
 struct Gate {
   std::atomic<int> entered = 0;
   std::atomic<bool> open = false;
-  std::atomic<int> hung_up = 0;      // how often GET /waiting was told so
-  std::atomic<int> undelivered = 0;  // how often it had to undo
+  std::atomic<int> disconnected = 0;  // how often GET /waiting was told so
+  std::atomic<int> undelivered = 0;   // how often it had to undo
 };
 
 // GET /hello, GET /quiet, GET /health (for operators): 200 "hello" · GET /large-health (for operators): 6 MiB · POST

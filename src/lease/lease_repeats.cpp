@@ -20,7 +20,7 @@ Error in_use() {
 Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest& request) {
   LeaseId id = *request.id;
   std::string key = store_key(request.key);
-  std::string line = part_of(request.key).line;
+  std::string queue = part_of(request.key).queue;
   std::optional<Error> may_take_it_later;  // a try that had no answer, once the key is free
   for (int tries = 0; tries < kTries; ++tries) {
     auto repeated = co_await repeat(request, request.received);
@@ -29,8 +29,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
 
     Transaction transaction;
     transaction.expect.push_back({key, kAbsent});
-    transaction.none_under.push_back(line);
-    OwnLease lease{.ttl = request.ttl, .id = id, .known_outside = true};
+    transaction.none_under.push_back(queue);
+    OwnLease lease{.ttl = request.ttl, .id = id, .client_chosen = true};
     transaction.changes.emplace_back(Put{key, request.value, lease});
     auto outcome = co_await store_.commit(std::move(transaction), deadline_for(request.received));
     // Where it may have happened, or another server does the same, the next look tells.

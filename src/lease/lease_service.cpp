@@ -28,26 +28,26 @@ std::string LeaseService::store_key(std::string_view key) {
   return full;
 }
 
-LinePart LeaseService::part_of(const std::string& key) {
-  return {.lock = store_key(key), .line = line_of(key)};
+QueuePart LeaseService::part_of(const std::string& key) {
+  return {.lock = store_key(key), .queue = queue_of(key)};
 }
 
-std::string LeaseService::line_of(std::string_view key) {
-  std::string line;
-  line.reserve(kLines.size() + 65);
-  line.append(kLines).append(sha256_hex(key)).append(1, '/');
-  return line;
+std::string LeaseService::queue_of(std::string_view key) {
+  std::string queue;
+  queue.reserve(kLines.size() + 65);
+  queue.append(kLines).append(sha256_hex(key)).append(1, '/');
+  return queue;
 }
 
 LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log)
     : options_(options),
       store_(store),
       clock_(clock),
-      lines_({.followed = {std::string(kPrefix), std::string(kLines)},
-              .part_of = part_of,
-              .see_lock = see,
-              .request_timeout = options.request_timeout},
-             store, clock, log),
+      queues_({.followed = {std::string(kPrefix), std::string(kLines)},
+               .part_of = part_of,
+               .see_lock = see,
+               .request_timeout = options.request_timeout},
+              store, clock, log),
       undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {
   if (options_.cache_size == 0) return;
   cache_.emplace(options_.cache_size);
@@ -57,7 +57,7 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
 LeaseService::~LeaseService() = default;
 
 Task<Result<LeaseService::Answer>> LeaseService::grant(const GrantRequest& request) {
-  return waits(request) ? grant_in_line(request) : try_to_grant(request);
+  return waits(request) ? grant_in_queue(request) : try_to_grant(request);
 }
 
 Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest& request) {
@@ -74,7 +74,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   LeaseId id = random_lease_id();
   auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline_for(request.received));
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
-  bool by_line_alone = false;
+  bool by_queue_alone = false;
   Result<Answer> answer = LeaseRefused{};
   if (!outcome) {
     answer = co_await settle(request, id, outcome.error());
@@ -86,15 +86,15 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
     const auto& found = conflict.current.front();
     if (found) answer = LeaseRefused{shown_lease(*found)};
     if (found && cache_) cache_->fill(store_key(request.key), shown_lease(*found).value_or(kNotShown), conflict.as_of);
-    by_line_alone = !found && !waits(request);
+    by_queue_alone = !found && !waits(request);
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
   bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
   bool unsettled = !outcome && !granted;
-  if (late || unsettled || by_line_alone) {
+  if (late || unsettled || by_queue_alone) {
     auto executor = co_await asio::this_coro::executor;
-    if (by_line_alone) lines_.refused_by_line(executor, request.key);
-    if (!by_line_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
+    if (by_queue_alone) queues_.refused_by_queue(executor, request.key);
+    if (!by_queue_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
   }
   if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
   co_return answer;
@@ -105,7 +105,7 @@ Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& req
   transaction.expect.emplace_back(key, kAbsent);
   OwnLease lease{.ttl = request.ttl, .id = id};
   transaction.changes.emplace_back(Put{std::move(key), request.value, lease});
-  if (lines_.may_have_places()) transaction.none_under.push_back(line_of(request.key));
+  if (queues_.may_have_entries()) transaction.none_under.push_back(queue_of(request.key));
   return transaction;
 }
 

@@ -14,7 +14,7 @@
 #include "base/task.h"
 #include "lease/refusal_cache.h"
 #include "queue/types.h"
-#include "queue/wait_lines.h"
+#include "queue/wait_queues.h"
 #include "store/fencing_token.h"
 #include "store/lease_store.h"
 
@@ -33,7 +33,7 @@ struct GrantRequest {
   std::optional<LeaseId> id = {};         // chosen by the client, at least kSmallestChosenLeaseId
   std::chrono::nanoseconds wait{};        // in line, at most kLongestWait
   std::chrono::nanoseconds keep_place{};  // as in AcquireRequest; only with an id, by which the client is known again
-  WhenHungUp when_hung_up = nullptr;
+  WhenDisconnected when_disconnected = nullptr;
 };
 
 // Random ids are at least this large with near certainty; ids that people make up are not (R2).
@@ -91,7 +91,7 @@ class LeaseService {
   Task<Result<std::optional<HeldLease>>> force_release(std::string key, BootTime received);
 
   // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
-  void drain(WaitEnd why) { lines_.drain(why); }
+  void drain(WaitEnd why) { queues_.drain(why); }
 
   // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
   // a lease of this service, or can no longer be promised. Any other error: it surely still lives.
@@ -110,17 +110,17 @@ class LeaseService {
   Transaction put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const;
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request, BootTime begun);
-  Task<Result<Answer>> grant_in_line(const GrantRequest& request);
-  Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitLines::Waiter& waiter,
-                                                WaitLines::Next turn);
+  Task<Result<Answer>> grant_in_queue(const GrantRequest& request);
+  Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitQueues::Waiter& waiter,
+                                                WaitQueues::Next turn);
   Task<Result<Answer>> answer_as_time_is_up(const GrantRequest& request);
-  Task<Result<std::optional<Answer>>> repeat_in_line(const GrantRequest& request, WaitLines::Waiter& waiter);
+  Task<Result<std::optional<Answer>>> repeat_in_queue(const GrantRequest& request, WaitQueues::Waiter& waiter);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
   Task<bool> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
-  static LinePart part_of(const std::string& key);
-  static std::string line_of(std::string_view key);
+  static QueuePart part_of(const std::string& key);
+  static std::string queue_of(std::string_view key);
 
   static constexpr std::string_view kPrefix = "/shared-lock/";
   static constexpr std::string_view kLines = "/shared-lock.queue/";
@@ -134,7 +134,7 @@ class LeaseService {
   Clock& clock_;
   std::optional<RefusalCache> cache_;
   Subscription cache_feed_;
-  WaitLines lines_;
+  WaitQueues queues_;
   Retries undone_;
 };
 

@@ -15,31 +15,31 @@ constexpr std::chrono::seconds kFirstLook{1};
 
 }  // namespace
 
-Task<Result<LeaseService::Answer>> LeaseService::grant_in_line(const GrantRequest& request) {
+Task<Result<LeaseService::Answer>> LeaseService::grant_in_queue(const GrantRequest& request) {
   auto tried = co_await try_to_grant(request);
   if (!tried || !std::holds_alternative<LeaseRefused>(*tried)) co_return tried;
   BootTime until = request.received + request.wait;
   auto executor = co_await asio::this_coro::executor;
   std::string instance = request.id ? std::to_string(number_of(*request.id)) : std::string();
-  auto waiter = lines_.enter(executor, std::vector<std::string>(1, request.key), "", instance, request.keep_place);
-  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  auto waiter = queues_.enter(executor, std::vector<std::string>(1, request.key), "", instance, request.keep_place);
+  if (request.when_disconnected) request.when_disconnected(waiter.disconnect());
   int looks = request.id && store_.is_shared() ? kLooks : 0;
   BootTime look_at = clock_.boot_now() + kFirstLook;
   for (;;) {
     BootTime pause = looks > 0 ? look_at : BootTime::max();
-    auto next = co_await lines_.next(waiter, until, pause);
+    auto next = co_await queues_.next(waiter, until, pause);
     if (!next) co_return next.error();
-    if (*next == WaitLines::Next::look) {
+    if (*next == WaitQueues::Next::look) {
       --looks;
       look_at += options_.request_timeout;
       auto repeated = co_await repeat(request, clock_.boot_now());
       if (repeated && *repeated) co_return **std::move(repeated);
       continue;
     }
-    if (*next == WaitLines::Next::time_up) {
+    if (*next == WaitQueues::Next::time_up) {
       co_return co_await answer_as_time_is_up(request);
     }
-    if (auto end = WaitLines::end_of(*next)) {
+    if (auto end = WaitQueues::end_of(*next)) {
       Answer ended = *end;
       co_return ended;
     }
@@ -66,35 +66,35 @@ Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const Gran
 
 // The lease is granted now, not when the waiter joined: so it has all of its ttl.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
-                                                                          WaitLines::Waiter& waiter,
-                                                                          WaitLines::Next turn) {
-  if (turn == WaitLines::Next::retake) co_return co_await repeat_in_line(request, waiter);
+                                                                          WaitQueues::Waiter& waiter,
+                                                                          WaitQueues::Next turn) {
+  if (turn == WaitQueues::Next::retake) co_return co_await repeat_in_queue(request, waiter);
   BootTime begun = clock_.boot_now();
-  LineBook::Join join = lines_.places_of(waiter);
-  const std::string& place = join.places.front();
+  QueueState::Join join = queues_.entries_of(waiter);
+  const std::string& entry = join.entries.front();
   std::string key = part_of(request.key).lock;
   LeaseId id = request.id.value_or(random_lease_id());
   Transaction transaction;
   transaction.expect.push_back({key, kAbsent});
-  transaction.expect.push_back({place, join.expected});
-  OwnLease lease{.ttl = request.ttl, .id = id, .known_outside = request.id.has_value()};
+  transaction.expect.push_back({entry, join.expected});
+  OwnLease lease{.ttl = request.ttl, .id = id, .client_chosen = request.id.has_value()};
   transaction.changes.emplace_back(Put{key, request.value, lease});
-  transaction.changes.emplace_back(Erase{place});
+  transaction.changes.emplace_back(Erase{entry});
   Deadline deadline = deadline_for(begun);
   auto outcome = co_await store_.commit(std::move(transaction), deadline);
   auto executor = co_await asio::this_coro::executor;
   bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
-  if (granted_elsewhere) co_return co_await repeat_in_line(request, waiter);
+  if (granted_elsewhere) co_return co_await repeat_in_queue(request, waiter);
   if (!outcome) {
     // Whether it happened is left open. A lease that no client is told of is undone, and the place goes with the
     // waiter. A newer request of the same id that gets the place must know of this try.
     bool may_happen = may_happen_yet(outcome.error().code);
-    lines_.tried(waiter, may_happen ? LineBook::Places::unknown : LineBook::Places::there);
+    queues_.tried(waiter, may_happen ? QueueState::EntryFate::unknown : QueueState::EntryFate::there);
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
     co_return outcome.error();
   }
   if (auto* committed = std::get_if<Committed>(&*outcome)) {
-    lines_.finished(waiter, committed->revision);
+    queues_.finished(waiter, committed->revision);
     bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
@@ -106,22 +106,22 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   }
   auto& conflict = std::get<Conflict>(*outcome);
   const auto& stands = conflict.current[1];
-  auto places = LineBook::Places::there;
-  if (!stands) places = LineBook::Places::gone;
-  if (stands && stands->revision != join.expected) places = LineBook::Places::taken_over;
-  lines_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
-  lines_.tried(waiter, places);
+  auto entries = QueueState::EntryFate::there;
+  if (!stands) entries = QueueState::EntryFate::gone;
+  if (stands && stands->revision != join.expected) entries = QueueState::EntryFate::taken_over;
+  queues_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
+  queues_.tried(waiter, entries);
   co_return std::optional<Answer>();
 }
 
 // Another request of the same id has been granted: this one is its repeat (R1), and leaves its place behind.
-Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_line(const GrantRequest& request,
-                                                                               WaitLines::Waiter& waiter) {
+Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_queue(const GrantRequest& request,
+                                                                                WaitQueues::Waiter& waiter) {
   auto answer = co_await repeat(request, clock_.boot_now());
   if (!answer || *answer) co_return answer;
   // That lease has ended meanwhile, which the line is about to learn.
-  co_await lines_.rest();
-  lines_.tried(waiter, LineBook::Places::there);
+  co_await queues_.rest();
+  queues_.tried(waiter, QueueState::EntryFate::there);
   co_return answer;
 }
 

@@ -126,7 +126,7 @@ Result<void> read_token(const json::object& object, LockRecord& record) {
 
 std::string to_json(const LockRecord& record) {
   JsonObject json;
-  json.text("namespace", record.lock.space).text("lockName", record.lock.name);
+  json.text("namespace", record.lock.namespace_name).text("lockName", record.lock.name);
   if (record.holder.ownerless) {
     json.raw("owner", "null");
   } else {

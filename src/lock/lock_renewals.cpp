@@ -34,7 +34,7 @@ Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
   co_return true;
 }
 
-Task<Result<bool>> LockService::decide_with_ends(const Together& what, const DecideEach& decide, DecidedAll& all,
+Task<Result<bool>> LockService::decide_with_ends(const LockTransaction& what, const DecideEach& decide, DecidedAll& all,
                                                  Deadline deadline) {
   // If one is refused, nothing is renewed.
   if (any_refused(all)) co_return true;
@@ -79,7 +79,8 @@ Task<Result<bool>> LockService::lives_as_promised(const Decision& decision, Leas
   co_return *life && (*life)->surely_until >= saturating_add(received, write->ttl);
 }
 
-Task<Result<bool>> LockService::all_live_as_promised(const Together& what, const DecidedAll& all, Deadline deadline) {
+Task<Result<bool>> LockService::all_live_as_promised(const LockTransaction& what, const DecidedAll& all,
+                                                     Deadline deadline) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     LeaseId lease = what.stands()[i] ? what.stands()[i]->lease : LeaseId{0};
     auto lives = co_await lives_as_promised(all[i].decision, lease, deadline);

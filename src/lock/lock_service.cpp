@@ -37,25 +37,25 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
       store_(store),
       clock_(clock),
       log_(log),
-      lines_({.followed = {options_.key_prefix},
-              .part_of = [this](const std::string& name) { return part_of(name); },
-              .see_lock = [this](const Entry& entry) { return see(entry); },
-              .request_timeout = options_.request_timeout},
-             store, clock, log),
+      queues_({.followed = {options_.key_prefix},
+               .part_of = [this](const std::string& name) { return part_of(name); },
+               .see_lock = [this](const Entry& entry) { return see(entry); },
+               .request_timeout = options_.request_timeout},
+              store, clock, log),
       undone_(clock, log, "grants that nobody learned of could not be taken back; they end by themselves") {}
 
 LockService::~LockService() = default;
 
 Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
-  return waits(request) ? acquire_in_line(request) : try_to_acquire(request);
+  return waits(request) ? acquire_in_queue(request) : try_to_acquire(request);
 }
 
 Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, Instant now) { return decide_acquire(request, current, now); });
-  bool waited_for = lines_.in_use() && lines_.is_occupied(name_of(request.lock));
+  bool waited_for = queues_.in_use() && queues_.is_occupied(name_of(request.lock));
   if (!waited_for && !hints_.is_present(attempt.key)) attempt.first = First::guess;
-  attempt.in_order = lines_.may_have_places();
+  attempt.in_order = queues_.may_have_entries();
   auto ended = co_await decide_and_commit(attempt);
   if (!ended) co_return ended.error();
   hints_.present(attempt.key);
@@ -67,8 +67,8 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
     take_back(executor, std::get<LockGrant>(to_answer(std::move(outcome))));
     co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
   }
-  bool by_line_alone = !granted && !outcome.seen;
-  if (by_line_alone && !waits(request)) lines_.refused_by_line(executor, name_of(request.lock));
+  bool by_queue_alone = !granted && !outcome.seen;
+  if (by_queue_alone && !waits(request)) queues_.refused_by_queue(executor, name_of(request.lock));
   co_return to_answer(std::move(outcome));
 }
 
@@ -122,7 +122,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   bool recalled = attempt.first == First::recall && decide_by_memory(attempt);
   bool guessed = recalled || attempt.first == First::guess;
   if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
-  bool line_refused = false;
+  bool queue_refused = false;
   std::optional<Error> unanswered;         // why the last try had no answer
   std::vector<Revision> may_change_later;  // expected by unanswered tries, which may yet happen once it stands there
   std::optional<Revision> added_to;        // by an unanswered try, which may be part of what stands there now
@@ -139,7 +139,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       if (!*known) continue;
     }
     bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
-    if (newcomer && line_refused) outcome.decision = Refused{};
+    if (newcomer && queue_refused) outcome.decision = Refused{};
     if (!is_write(outcome.decision) && may_happen(may_change_later, found->entry)) co_return *unanswered;
     if (!is_write(outcome.decision)) co_return Result<void>();
     if (may_add_twice(outcome, added_to)) co_return *unanswered;
@@ -169,7 +169,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     }
     auto& conflict = std::get<Conflict>(*result);
     if (may_change_later.empty() && !added_to) unanswered.reset();
-    line_refused = newcomer && conflict.occupied.front();
+    queue_refused = newcomer && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
     if (std::exchange(guessed, false)) {
       written_.forget(attempt.key);
@@ -228,7 +228,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
     return lock.error();
   }
   bool leased = entry->lease != LeaseId{0};
-  note_clock(clock_difference_.read(lock->record, leased, now()));
+  note_clock(clock_skew_.read(lock->record, leased, now()));
   if (!leased) {
     lock->leaseless_for = leaseless_.seen(key, entry->revision, clock_.boot_now());
   }
@@ -239,7 +239,7 @@ Result<std::optional<HeldLock>> LockService::read(const std::string& key, const 
 void LockService::note_winner(const std::optional<Entry>& entry) {
   if (!entry) return;
   auto lock = read_held_lock(*entry, store_.token_base());
-  if (lock) note_clock(clock_difference_.just_written(lock->record, now()));
+  if (lock) note_clock(clock_skew_.just_written(lock->record, now()));
 }
 
 LockAnswer LockService::to_answer(Decided&& decided) const {
@@ -267,15 +267,15 @@ Task<bool> LockService::undo(std::string key, Revision grant) {
 }
 
 std::string LockService::name_of(const LockName& lock) {
-  return join({lock.space, ":", lock.name});
+  return join({lock.namespace_name, ":", lock.name});
 }
 
 std::string LockService::key_of(const LockName& lock) const {
-  return join({options_.key_prefix, lock.space, ":", lock.name});
+  return join({options_.key_prefix, lock.namespace_name, ":", lock.name});
 }
 
-LinePart LockService::part_of(const std::string& name) const {
-  return {.lock = join({options_.key_prefix, name}), .line = join({options_.key_prefix, kLines, name, "/"})};
+QueuePart LockService::part_of(const std::string& name) const {
+  return {.lock = join({options_.key_prefix, name}), .queue = join({options_.key_prefix, kLines, name, "/"})};
 }
 
 Deadline LockService::deadline_for(BootTime received) const {

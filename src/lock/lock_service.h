@@ -15,14 +15,14 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
-#include "lock/clock_difference.h"
+#include "lock/clock_skew.h"
 #include "lock/decided.h"
 #include "lock/leaseless_records.h"
+#include "lock/lock_transaction.h"
 #include "lock/rules.h"
-#include "lock/together.h"
 #include "lock/types.h"
 #include "lock/written_locks.h"
-#include "queue/wait_lines.h"
+#include "queue/wait_queues.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -90,10 +90,10 @@ class LockService {
   Task<Result<std::optional<SetRefused>>> release_all(LockSet set, ReleaseRequest each);
 
   // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
-  void drain(WaitEnd why) { lines_.drain(why); }
+  void drain(WaitEnd why) { queues_.drain(why); }
 
   // How many requests wait in line on this server.
-  std::size_t waiters() const { return lines_.waiters(); }
+  std::size_t waiters() const { return queues_.waiters(); }
 
   // Extends a holding and keeps its token. Its present end is known where this server wrote it last, else the store is
   // asked; `unavailable` when the store does not say.
@@ -102,8 +102,8 @@ class LockService {
   // Ends a holding; Refused when another holds the lock.
   Task<Result<std::optional<Refused>>> release(ReleaseRequest request);
 
-  // By how much the clocks of other writers of records seem to differ from ours: see ClockDifference.
-  std::chrono::seconds clock_difference() const { return clock_difference_.largest(clock_.boot_now()); }
+  // By how much the clocks of other writers of records seem to differ from ours: see ClockSkew.
+  std::chrono::seconds clock_skew() const { return clock_skew_.largest(clock_.boot_now()); }
 
   // The lock with its holder; nothing when it is free.
   Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
@@ -141,31 +141,31 @@ class LockService {
 
   static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
   Task<Result<LockAnswer>> try_to_acquire(const AcquireRequest& request);
-  Task<Result<LockAnswer>> acquire_in_line(const AcquireRequest& request);
-  Task<Result<SetAnswer>> acquire_all_in_line(LockSet set, AcquireRequest each);
-  WaitLines::Waiter enter_line(Executor executor, const LockSet& set, const AcquireRequest& request);
+  Task<Result<LockAnswer>> acquire_in_queue(const AcquireRequest& request);
+  Task<Result<SetAnswer>> acquire_all_in_queue(LockSet set, AcquireRequest each);
+  WaitQueues::Waiter enter_queue(Executor executor, const LockSet& set, const AcquireRequest& request);
   static std::vector<std::string> names_of(const LockSet& set);
   void give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names);
   struct TimeUp {
     std::vector<std::optional<HeldLock>> locks;  // as they stood then: [i] of names[i]
-    LineBook::Places places{};                   // and whether the waiter's places did
+    QueueState::EntryFate entries{};             // and whether the waiter's places did
   };
   using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
-  Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitLines::Waiter& waiter);
+  Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitQueues::Waiter& waiter);
   Task<Result<std::optional<SetGrant>>> take_turn(const LockSet& set, const AcquireRequest& request,
-                                                  WaitLines::Waiter& waiter, WaitLines::Next turn);
-  Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set, LineBook::Join join);
-  SetRefused refused_in_line(const LockSet& set, const AcquireRequest& request, const WaitLines::Waiter& waiter,
-                             const TimeUp& seen) const;
+                                                  WaitQueues::Waiter& waiter, WaitQueues::Next turn);
+  Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set, QueueState::Join join);
+  SetRefused refused_in_queue(const LockSet& set, const AcquireRequest& request, const WaitQueues::Waiter& waiter,
+                              const TimeUp& seen) const;
 
   std::vector<std::string> keys_of(const LockSet& set) const;
-  Task<Result<DecidedAll>> change_together(Together& what, DecideEach decide, First first, Deadline deadline);
-  Task<Result<DecidedAll>> change_durably(Together& what, DecideEach decide, Deadline deadline);
-  Task<Result<void>> look_together(Together& what, Deadline deadline);
-  Result<DecidedAll> decide_together(const Together& what, const DecideEach& decide);
-  Task<Result<bool>> decide_with_ends(const Together& what, const DecideEach& decide, DecidedAll& all,
+  Task<Result<DecidedAll>> change_together(LockTransaction& what, DecideEach decide, First first, Deadline deadline);
+  Task<Result<DecidedAll>> change_durably(LockTransaction& what, DecideEach decide, Deadline deadline);
+  Task<Result<void>> look_together(LockTransaction& what, Deadline deadline);
+  Result<DecidedAll> decide_together(const LockTransaction& what, const DecideEach& decide);
+  Task<Result<bool>> decide_with_ends(const LockTransaction& what, const DecideEach& decide, DecidedAll& all,
                                       Deadline deadline);
-  Task<Result<bool>> all_live_as_promised(const Together& what, const DecidedAll& all, Deadline deadline);
+  Task<Result<bool>> all_live_as_promised(const LockTransaction& what, const DecidedAll& all, Deadline deadline);
   SetGrant to_grants(DecidedAll all) const;
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;
@@ -187,7 +187,7 @@ class LockService {
 
   static std::string name_of(const LockName& lock);
   std::string key_of(const LockName& lock) const;
-  LinePart part_of(const std::string& name) const;
+  QueuePart part_of(const std::string& name) const;
   Deadline deadline_for(BootTime received) const;
   Instant now() const { return {clock_.wall_now(), clock_.boot_now()}; }
 
@@ -196,10 +196,10 @@ class LockService {
   Clock& clock_;
   Log& log_;
   LeaselessRecords leaseless_;
-  ClockDifference clock_difference_;
+  ClockSkew clock_skew_;
   PresenceHints hints_;
   WrittenLocks written_;  // only renewed locks where no other server writes, since a look costs little there
-  WaitLines lines_;
+  WaitQueues queues_;
   Retries undone_;
 };
 

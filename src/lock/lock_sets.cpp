@@ -20,7 +20,7 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
 }
 
 // Whether all may yet stand as these decisions saw them: a revision never comes back, but a held lock will be free.
-bool may_stand_so_again(const Together& what, const std::vector<Decided>& all) {
+bool may_stand_so_again(const LockTransaction& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& stands = what.stands()[i];
     if (all[i].seen && !(stands && stands->revision == all[i].seen->revision)) return false;
@@ -28,7 +28,7 @@ bool may_stand_so_again(const Together& what, const std::vector<Decided>& all) {
   return true;
 }
 
-bool shows_success_together(const Together& what, const std::vector<Decided>& all) {
+bool shows_success_together(const LockTransaction& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!shows_success(all[i].decision, all[i].seen, what.stands()[i])) return false;
   }
@@ -43,15 +43,15 @@ SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
 
 Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest each) {
   DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.space, set.names[i]};
+    each.lock = {set.namespace_name, set.names[i]};
     return decide_acquire(each, current, now);
   };
-  Together what(keys_of(set));
-  if (lines_.may_have_places()) {
-    std::vector<std::string> lines;
-    lines.reserve(set.names.size());
-    for (const std::string& name : set.names) lines.push_back(part_of(name_of({set.space, name})).line);
-    what.keep_clear(std::move(lines));
+  LockTransaction what(keys_of(set));
+  if (queues_.may_have_entries()) {
+    std::vector<std::string> queues;
+    queues.reserve(set.names.size());
+    for (const std::string& name : set.names) queues.push_back(part_of(name_of({set.namespace_name, name})).queue);
+    what.keep_clear(std::move(queues));
   }
   bool seems_held = std::ranges::any_of(what.keys(), [this](const auto& key) { return hints_.is_present(key); });
   First first = seems_held ? First::look : First::guess;
@@ -63,8 +63,8 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
   for (std::size_t i = 0; i < set.names.size(); ++i) {
     const Decided& one = (*outcomes)[i];
     if (granted || one.seen) hints_.present(what.keys()[i]);
-    bool by_line_alone = is_refused(one) && !one.seen;
-    if (by_line_alone) lines_.refused_by_line(executor, name_of({set.space, set.names[i]}));
+    bool by_queue_alone = is_refused(one) && !one.seen;
+    if (by_queue_alone) queues_.refused_by_queue(executor, name_of({set.namespace_name, set.names[i]}));
   }
   if (!granted) {
     SetAnswer answer = refused(set, *outcomes);
@@ -75,7 +75,7 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
       answer = HoldAndWait{std::move(held)};
       co_return answer;
     }
-    co_return co_await acquire_all_in_line(std::move(set), std::move(each));
+    co_return co_await acquire_all_in_queue(std::move(set), std::move(each));
   }
   SetGrant grants = to_grants(*std::move(outcomes));
   if ((clock_.boot_now() - each.received) * 2 > each.duration) {
@@ -88,10 +88,10 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
 
 Task<Result<SetAnswer>> LockService::renew_all(LockSet set, RenewRequest each) {
   DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.space, set.names[i]};
+    each.lock = {set.namespace_name, set.names[i]};
     return decide_renew(each, current, now);
   };
-  Together what(keys_of(set));
+  LockTransaction what(keys_of(set));
   auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
   if (!outcomes) co_return outcomes.error();
   SetAnswer answer = refused(set, *outcomes);
@@ -101,10 +101,10 @@ Task<Result<SetAnswer>> LockService::renew_all(LockSet set, RenewRequest each) {
 
 Task<Result<std::optional<SetRefused>>> LockService::release_all(LockSet set, ReleaseRequest each) {
   DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.space, set.names[i]};
+    each.lock = {set.namespace_name, set.names[i]};
     return decide_release(each, current, now);
   };
-  Together what(keys_of(set));
+  LockTransaction what(keys_of(set));
   auto outcomes = co_await change_durably(what, std::move(decide), deadline_for(each.received));
   if (!outcomes) co_return outcomes.error();
   bool ends_any = std::ranges::any_of(*outcomes, [](const Decided& one) { return is_write(one.decision); });
@@ -117,11 +117,11 @@ Task<Result<std::optional<SetRefused>>> LockService::release_all(LockSet set, Re
 std::vector<std::string> LockService::keys_of(const LockSet& set) const {
   std::vector<std::string> keys;
   keys.reserve(set.names.size());
-  for (const std::string& name : set.names) keys.push_back(key_of({set.space, name}));
+  for (const std::string& name : set.names) keys.push_back(key_of({set.namespace_name, name}));
   return keys;
 }
 
-Task<Result<LockService::DecidedAll>> LockService::change_durably(Together& what, DecideEach decide,
+Task<Result<LockService::DecidedAll>> LockService::change_durably(LockTransaction& what, DecideEach decide,
                                                                   Deadline deadline) {
   auto outcomes = co_await change_together(what, std::move(decide), First::look, deadline);
   if (!outcomes) co_return outcomes;
@@ -131,8 +131,8 @@ Task<Result<LockService::DecidedAll>> LockService::change_durably(Together& what
 }
 
 // decide_and_commit() for several.
-Task<Result<LockService::DecidedAll>> LockService::change_together(Together& what, DecideEach decide, First first,
-                                                                   Deadline deadline) {
+Task<Result<LockService::DecidedAll>> LockService::change_together(LockTransaction& what, DecideEach decide,
+                                                                   First first, Deadline deadline) {
   bool guessed = first == First::guess;
   Result<void> looked;
   if (!guessed) looked = co_await look_together(what, deadline);
@@ -189,20 +189,20 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(Together& wha
 }
 
 // All as of one moment, and durable.
-Task<Result<void>> LockService::look_together(Together& what, Deadline deadline) {
+Task<Result<void>> LockService::look_together(LockTransaction& what, Deadline deadline) {
   auto conflict = co_await store_.commit(what.look(), deadline);
   if (!conflict) co_return conflict.error();
   what.saw(std::get<Conflict>(*std::move(conflict)));
   co_return co_await store_.settled(what.as_of(), deadline);
 }
 
-Result<LockService::DecidedAll> LockService::decide_together(const Together& what, const DecideEach& decide) {
+Result<LockService::DecidedAll> LockService::decide_together(const LockTransaction& what, const DecideEach& decide) {
   DecidedAll all;
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
     auto seen = read(what.keys()[i], what.stands()[i]);
     if (!seen) return seen.error();
     Decision decision = decide(i, *seen, now());
-    if (what.is_in_line(i) && changes_hands(decision, *seen)) decision = Refused{};
+    if (what.is_queued(i) && changes_hands(decision, *seen)) decision = Refused{};
     all.push_back({std::move(decision), *std::move(seen), what.as_of()});
   }
   return all;

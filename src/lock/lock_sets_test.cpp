@@ -284,7 +284,7 @@ Task<int> take_sets(LockService* locks, Clock* clock, unsigned seed, int times, 
     std::vector<std::size_t> chosen{0, 1, 2, 3, 4, 5};
     std::ranges::shuffle(chosen, random);
     chosen.resize(1 + random() % 4);
-    LockSet set{.space = "space", .names = {}};
+    LockSet set{.namespace_name = "space", .names = {}};
     for (std::size_t i : chosen) set.names.push_back("lock-" + std::to_string(i));
     Holder holder{"owner", "instance-" + std::to_string(seed) + "-" + std::to_string(turn)};
     AcquireRequest each{.lock = {},
@@ -292,7 +292,7 @@ Task<int> take_sets(LockService* locks, Clock* clock, unsigned seed, int times, 
                         .duration = seconds(600),
                         .received = clock->boot_now(),
                         .wait = seconds(300),
-                        .when_hung_up = nullptr};
+                        .when_disconnected = nullptr};
     auto answer = co_await locks->acquire_all(set, std::move(each));
     auto* grants = answer ? std::get_if<SetGrant>(&*answer) : nullptr;
     if (!grants || grants->size() != chosen.size()) co_return turn;

@@ -20,13 +20,13 @@ Error may_have_it_later() {
 
 }  // namespace
 
-Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& request) {
+Task<Result<LockAnswer>> LockService::acquire_in_queue(const AcquireRequest& request) {
   auto answer = co_await try_to_acquire(request);
   if (!answer || !std::holds_alternative<Refused>(*answer)) co_return answer;
-  LockSet alone{.space = request.lock.space, .names = {}};
+  LockSet alone{.namespace_name = request.lock.namespace_name, .names = {}};
   alone.names.push_back(request.lock.name);
   auto executor = co_await asio::this_coro::executor;
-  auto waiter = enter_line(executor, alone, request);
+  auto waiter = enter_queue(executor, alone, request);
   auto waited = co_await wait_for_all(alone, request, waiter);
   if (!waited) co_return waited.error();
   if (auto* granted = std::get_if<SetGrant>(&*waited)) {
@@ -35,16 +35,16 @@ Task<Result<LockAnswer>> LockService::acquire_in_line(const AcquireRequest& requ
     answer = *end;
   } else {
     const auto& lock = std::get<TimeUp>(*waited).locks.front();
-    Refused refused{.holder = std::nullopt, .ahead = lines_.ahead_of(waiter)};
+    Refused refused{.holder = std::nullopt, .ahead = queues_.ahead_of(waiter)};
     if (lock) refused.holder = Refused::Obstacle{owner_of(*lock), lock->record.expiry};
     answer = std::move(refused);
   }
   co_return answer;
 }
 
-Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireRequest each) {
+Task<Result<SetAnswer>> LockService::acquire_all_in_queue(LockSet set, AcquireRequest each) {
   auto executor = co_await asio::this_coro::executor;
-  auto waiter = enter_line(executor, set, each);
+  auto waiter = enter_queue(executor, set, each);
   auto waited = co_await wait_for_all(set, each, waiter);
   if (!waited) co_return waited.error();
   SetAnswer answer;
@@ -53,25 +53,25 @@ Task<Result<SetAnswer>> LockService::acquire_all_in_line(LockSet set, AcquireReq
   } else if (auto* end = std::get_if<WaitEnd>(&*waited)) {
     answer = *end;
   } else {
-    answer = refused_in_line(set, each, waiter, std::get<TimeUp>(*waited));
+    answer = refused_in_queue(set, each, waiter, std::get<TimeUp>(*waited));
   }
   co_return answer;
 }
 
 // Joins the lines of all names. They are sorted, so that a repeated request for the same set is recognized.
-WaitLines::Waiter LockService::enter_line(Executor executor, const LockSet& set, const AcquireRequest& request) {
+WaitQueues::Waiter LockService::enter_queue(Executor executor, const LockSet& set, const AcquireRequest& request) {
   auto names = names_of(set);
   std::ranges::sort(names);
   const Holder& holder = request.holder;
-  auto waiter = lines_.enter(executor, std::move(names), holder.owner, holder.instance, request.keep_place);
-  if (request.when_hung_up) request.when_hung_up(waiter.hang_up());
+  auto waiter = queues_.enter(executor, std::move(names), holder.owner, holder.instance, request.keep_place);
+  if (request.when_disconnected) request.when_disconnected(waiter.disconnect());
   return waiter;
 }
 
 std::vector<std::string> LockService::names_of(const LockSet& set) {
   std::vector<std::string> names;
   names.reserve(set.names.size());
-  for (const std::string& name : set.names) names.push_back(name_of({set.space, name}));
+  for (const std::string& name : set.names) names.push_back(name_of({set.namespace_name, name}));
   return names;
 }
 
@@ -79,41 +79,41 @@ std::vector<std::string> LockService::names_of(const LockSet& set) {
 // token gives up nothing: it means a holding, and may be a late duplicate.
 void LockService::give_up_waiting(const ReleaseRequest& request, const std::vector<std::string>& names) {
   if (request.token) return;
-  lines_.give_up(names, request.holder.owner, request.holder.instance);
+  queues_.give_up(names, request.holder.owner, request.holder.instance);
 }
 
 Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, const AcquireRequest& request,
-                                                            WaitLines::Waiter& waiter) {
+                                                            WaitQueues::Waiter& waiter) {
   BootTime until = saturating_add(request.received, request.wait);
   std::optional<Error> unanswered;  // why it is not known whether the request holds them
   for (;;) {
-    auto next = co_await lines_.next(waiter, until);
+    auto next = co_await queues_.next(waiter, until);
     if (!next) co_return next.error();
-    if (auto end = WaitLines::end_of(*next)) {
+    if (auto end = WaitQueues::end_of(*next)) {
       Waited ended = *end;
       co_return ended;
     }
-    bool is_last = *next == WaitLines::Next::time_up;
+    bool is_last = *next == WaitQueues::Next::time_up;
     if (is_last) {
-      LineBook::Join join = lines_.places_of(waiter);
+      QueueState::Join join = queues_.entries_of(waiter);
       auto seen = co_await look_as_time_is_up(set, std::move(join));
       if (!seen) co_return unanswered.value_or(seen.error());
       bool has_them = std::ranges::all_of(
           seen->locks, [&](const auto& lock) { return lock && lock->record.holder == request.holder; });
-      if (!has_them && lines_.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
+      if (!has_them && queues_.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
       // A newer request of the same holder got the locks with these places, here or elsewhere: that one counts.
-      bool by_another = seen->places != LineBook::Places::there && !unanswered && !lines_.may_take_yet(waiter);
+      bool by_another = seen->entries != QueueState::EntryFate::there && !unanswered && !queues_.may_take_yet(waiter);
       Waited ended = WaitEnd::superseded;
       if (has_them && by_another) co_return ended;
       Waited refused = *std::move(seen);
       if (!has_them) co_return refused;
-      *next = WaitLines::Next::retake;
+      *next = WaitQueues::Next::retake;
     }
     BootTime begun = clock_.boot_now();
     auto granted = co_await take_turn(set, request, waiter, *next);
     if (!granted && (is_last || !outcome_unknown(granted.error().code))) co_return granted.error();
     if (!granted) unanswered = granted.error();
-    if (granted && !*granted && !lines_.may_take_yet(waiter)) unanswered.reset();
+    if (granted && !*granted && !queues_.may_take_yet(waiter)) unanswered.reset();
     if (!granted || !*granted) continue;
     if ((clock_.boot_now() - begun) * 2 > request.duration) {
       auto executor = co_await asio::this_coro::executor;
@@ -129,44 +129,46 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
 }
 
 Task<Result<std::size_t>> LockService::count_waiters(LockName lock, BootTime received) {
-  std::string line = part_of(name_of(lock)).line;
-  auto places =
-      co_await store_.list(std::move(line), "", std::numeric_limits<std::int32_t>::max(), deadline_for(received));
-  if (!places) co_return places.error();
-  co_return places->entries.size();
+  std::string queue = part_of(name_of(lock)).queue;
+  auto entries =
+      co_await store_.list(std::move(queue), "", std::numeric_limits<std::int32_t>::max(), deadline_for(received));
+  if (!entries) co_return entries.error();
+  co_return entries->entries.size();
 }
 
 // One commit takes the locks and erases the places, so that it and any other commit that wants either exclude each
 // other. Nothing: not all are free after all, and waiting goes on.
 Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set, const AcquireRequest& request,
-                                                             WaitLines::Waiter& waiter, WaitLines::Next turn) {
-  Together what(keys_of(set));
-  what.give_up(lines_.places_of(waiter));
+                                                             WaitQueues::Waiter& waiter, WaitQueues::Next turn) {
+  LockTransaction what(keys_of(set));
+  what.give_up(queues_.entries_of(waiter));
   DecideEach decide = [&set, &request, &what, turn](std::size_t i, const auto& current, Instant now) -> Decision {
-    bool first = what.places() == LineBook::Places::there && turn != WaitLines::Next::retake;
+    bool first = what.entries() == QueueState::EntryFate::there && turn != WaitQueues::Next::retake;
     bool mine = current && current->record.holder == request.holder;
     if (!first && !mine) return Refused{};
-    AcquireRequest one{.lock = {set.space, set.names[i]},
+    AcquireRequest one{.lock = {set.namespace_name, set.names[i]},
                        .holder = request.holder,
                        .duration = request.duration,
                        .received = request.received};
     return decide_acquire(one, current, now);
   };
-  First first = turn == WaitLines::Next::take ? First::guess : First::look;
+  First first = turn == WaitQueues::Next::take ? First::guess : First::look;
   auto all = co_await change_together(what, std::move(decide), first, deadline_for(clock_.boot_now()));
   bool granted = all && !any_refused(*all);
   if (!granted) {
     for (std::size_t i = 0; all && i < all->size(); ++i) {
-      lines_.saw(name_of({set.space, set.names[i]}), what.stands()[i], what.as_of(), look_again_at((*all)[i].seen));
+      queues_.saw(name_of({set.namespace_name, set.names[i]}), what.stands()[i], what.as_of(),
+                  look_again_at((*all)[i].seen));
     }
-    if (!all) co_await lines_.rest();
+    if (!all) co_await queues_.rest();
     // A try that can't happen any more either has happened, or has left the places there: the watch tells which.
-    auto unknown = !all && may_happen_yet(all.error().code) ? LineBook::Places::unknown : LineBook::Places::there;
-    lines_.tried(waiter, all ? what.places() : unknown);
+    auto unknown =
+        !all && may_happen_yet(all.error().code) ? QueueState::EntryFate::unknown : QueueState::EntryFate::there;
+    queues_.tried(waiter, all ? what.entries() : unknown);
     if (!all) co_return all.error();
     co_return std::nullopt;
   }
-  lines_.finished(waiter, what.as_of());
+  queues_.finished(waiter, what.as_of());
   SetGrant grants = to_grants(*std::move(all));
   for (LockGrant& grant : grants) {
     grant.waited = true;
@@ -177,13 +179,13 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
 
 // A refusal says what stands in the store, and not what the lines were told of it: since then the store may have been
 // away, and an unanswered try may have happened.
-Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set, LineBook::Join join) {
-  Together what(keys_of(set));
+Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet& set, QueueState::Join join) {
+  LockTransaction what(keys_of(set));
   what.give_up(std::move(join));
   auto conflict = co_await store_.commit(what.look(), deadline_for(clock_.boot_now()));
   if (!conflict) co_return conflict.error();
   what.saw(std::get<Conflict>(*std::move(conflict)));
-  TimeUp seen{.locks = {}, .places = what.places()};
+  TimeUp seen{.locks = {}, .entries = what.entries()};
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
     auto lock = read(what.keys()[i], what.stands()[i]);
     if (!lock) co_return lock.error();
@@ -192,14 +194,14 @@ Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet&
   co_return seen;
 }
 
-SetRefused LockService::refused_in_line(const LockSet& set, const AcquireRequest& request,
-                                        const WaitLines::Waiter& waiter, const TimeUp& seen) const {
-  SetRefused refused{.blocked_by = {}, .ahead = lines_.ahead_of(waiter)};
-  auto blockers = lines_.blockers_of(waiter);
+SetRefused LockService::refused_in_queue(const LockSet& set, const AcquireRequest& request,
+                                         const WaitQueues::Waiter& waiter, const TimeUp& seen) const {
+  SetRefused refused{.blocked_by = {}, .ahead = queues_.ahead_of(waiter)};
+  auto blockers = queues_.blockers_of(waiter);
   for (std::size_t i = 0; i < set.names.size(); ++i) {
     const std::string& name = set.names[i];
     bool is_held = seen.locks[i] && seen.locks[i]->record.holder != request.holder;
-    bool blocks = is_held || std::ranges::find(blockers, key_of({set.space, name})) != blockers.end();
+    bool blocks = is_held || std::ranges::find(blockers, key_of({set.namespace_name, name})) != blockers.end();
     if (blocks) refused.blocked_by.push_back(name);
   }
   return refused;

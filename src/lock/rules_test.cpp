@@ -50,7 +50,7 @@ Kind as(const Decision& decision) {
 TEST(LockRules, AcquireOfAFreeLockIsGranted) {
   auto write = as<WriteRecord>(decide_acquire(acquire(seconds(30)), std::nullopt, kAt));
   EXPECT_EQ(write.record.holder, kMe);
-  EXPECT_EQ(write.record.lock.space, "space");
+  EXPECT_EQ(write.record.lock.namespace_name, "space");
   EXPECT_EQ(write.record.lock.name, "name");
   EXPECT_EQ(write.record.duration, seconds(30));
   EXPECT_EQ(write.record.expiry, kNow + seconds(30));

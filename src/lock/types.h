@@ -23,7 +23,7 @@ struct Instant {
 };
 
 struct LockName {
-  std::string space;  // the namespace
+  std::string namespace_name;  // the namespace
   std::string name;
 };
 
@@ -41,7 +41,7 @@ struct Holder {
 
 // Several locks of one namespace that are taken, renewed or released together, all or none.
 struct LockSet {
-  std::string space;
+  std::string namespace_name;
   std::vector<std::string> names;  // 1 to kMostInSet, all different
 };
 
@@ -56,7 +56,7 @@ struct AcquireRequest {
   BootTime received;
   std::chrono::seconds wait{};        // in line, at most kLongestWait
   std::chrono::seconds keep_place{};  // after a hang-up or when the time is up, at most kLongestKeptPlace
-  WhenHungUp when_hung_up = nullptr;
+  WhenDisconnected when_disconnected = nullptr;
 };
 
 enum class RenewFrom {

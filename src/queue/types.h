@@ -19,14 +19,14 @@ inline constexpr std::chrono::seconds kAwayAtHead{1};
 
 // How waiting in line ended without a grant or a refusal.
 enum class WaitEnd {
-  superseded,  // the same holder asked again, and that request counts
-  draining,    // the server shuts down
-  store_lost,  // the store serves nothing for now
-  hung_up,     // the client no longer waits for the answer
+  superseded,    // the same holder asked again, and that request counts
+  draining,      // the server shuts down
+  store_lost,    // the store serves nothing for now
+  disconnected,  // the client no longer waits for the answer
 };
 
 // Registers a callback for when the waiting client hangs up. It is called on the executor of the request's coroutine,
 // maybe at once.
-using WhenHungUp = std::function<void(std::function<void()> told)>;
+using WhenDisconnected = std::function<void(std::function<void()> told)>;
 
 }  // namespace sharedlock

@@ -1,11 +1,11 @@
-// The part of WaitLines that works in the background.
+// The part of WaitQueues that works in the background.
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <limits>
 #include <utility>
 
-#include "queue/wait_lines.h"
+#include "queue/wait_queues.h"
 
 namespace sharedlock {
 
@@ -18,7 +18,7 @@ constexpr std::chrono::seconds kLastTry{1};
 
 }  // namespace
 
-Task<void> WaitLines::keep_time() {
+Task<void> WaitQueues::keep_time() {
   auto executor = co_await asio::this_coro::executor;
   co_await asio::post(executor, use_task);  // begin() spawned this with the lock held
   auto time = time_;
@@ -27,16 +27,16 @@ Task<void> WaitLines::keep_time() {
     {
       std::scoped_lock lock(mutex_);
       if (stopping_) co_return;
-      book_.advance(clock_.boot_now());
+      queue_state_.advance(clock_.boot_now());
       carry_out();
-      due = alarm_ = book_.next_due();
+      due = alarm_ = queue_state_.next_due();
     }
     co_await time->wait(time_left(clock_, Deadline(due)));
   }
 }
 
 // Works until nothing is left.
-Task<void> WaitLines::work() {
+Task<void> WaitQueues::work() {
   auto executor = co_await asio::this_coro::executor;
   co_await asio::post(executor, use_task);  // spawned with the lock held
   for (;;) {
@@ -46,7 +46,7 @@ Task<void> WaitLines::work() {
   }
 }
 
-std::optional<Task<void>> WaitLines::take_chore() {
+std::optional<Task<void>> WaitQueues::take_chore() {
   std::scoped_lock lock(mutex_);
   if (!stopping_) {
     if (rejoin_due_ && !rejoining_) {
@@ -55,13 +55,13 @@ std::optional<Task<void>> WaitLines::take_chore() {
       return rejoin();
     }
     if (!loads_.empty()) {
-      LinePart part = std::move(loads_.front());
+      QueuePart part = std::move(loads_.front());
       loads_.pop_front();
       return load(std::move(part));
     }
     if (!removes_.empty()) return remove(take_removes(), soon());
     if (!evicts_.empty()) {
-      LineBook::Evict head = std::move(evicts_.front());
+      QueueState::Evict head = std::move(evicts_.front());
       evicts_.pop_front();
       return evict(std::move(head));
     }
@@ -73,39 +73,39 @@ std::optional<Task<void>> WaitLines::take_chore() {
 }
 
 // Lock held. A batch from the front: places with known revisions only, or places that have to be looked for only.
-std::vector<LineBook::Remove> WaitLines::take_removes() {
-  std::vector<LineBook::Remove> some;
+std::vector<QueueState::Remove> WaitQueues::take_removes() {
+  std::vector<QueueState::Remove> some;
   bool known = removes_.front().revision.has_value();
   for (auto next = removes_.begin(); next != removes_.end() && some.size() < kAtOnce;) {
     if (next->revision.has_value() != known) break;
-    bool is_new = std::ranges::find(some, next->place, &LineBook::Remove::place) == some.end();
+    bool is_new = std::ranges::find(some, next->entry, &QueueState::Remove::entry) == some.end();
     if (is_new) some.push_back(std::move(*next));
     next = removes_.erase(next);
   }
   return some;
 }
 
-Task<void> WaitLines::load(LinePart part) {
+Task<void> WaitQueues::load(QueuePart part) {
   auto found = co_await store_.get(part.lock, soon());
-  Result<Listing> places = Listing();
-  if (found) places = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
+  Result<Listing> entries = Listing();
+  if (found) entries = co_await store_.list(part.queue, "", std::numeric_limits<std::int32_t>::max(), soon());
   std::scoped_lock lock(mutex_);
-  book_.advance(clock_.boot_now());
-  if (found && places) {
-    book_.loaded(part.lock, *found, *places);
+  queue_state_.advance(clock_.boot_now());
+  if (found && entries) {
+    queue_state_.loaded(part.lock, *found, *entries);
   } else {
-    book_.load_failed(part.lock);
+    queue_state_.load_failed(part.lock);
   }
   carry_out();
 }
 
 // One commit after the other, in order: a waiter that could not join is again taken before those behind it.
-Task<void> WaitLines::rejoin() {
+Task<void> WaitQueues::rejoin() {
   for (;;) {
-    std::vector<LineBook::WaiterId> lost;
+    std::vector<QueueState::WaiterId> lost;
     {
       std::scoped_lock lock(mutex_);
-      if (!stopping_) lost = book_.take_lost(kAtOnce);
+      if (!stopping_) lost = queue_state_.take_lost(kAtOnce);
       if (lost.empty()) {
         rejoining_ = false;
         co_return;
@@ -117,13 +117,13 @@ Task<void> WaitLines::rejoin() {
 
 // Repeated until an answer comes, under the same names: so the places of an unanswered try are found, if it happened.
 // (Under new names they would be erased, and all would join once more, behind waiters that came meanwhile.)
-Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
+Task<void> WaitQueues::rejoin_together(std::vector<QueueState::WaiterId> lost) {
   for (;;) {
     Transaction transaction;
     std::vector<Joining> together;
     {
       std::scoped_lock lock(mutex_);
-      for (LineBook::WaiterId id : lost) {
+      for (QueueState::WaiterId id : lost) {
         auto waiter = waiters_.find(id);
         if (waiter != waiters_.end()) together.push_back(put_join(transaction, *waiter->second));
       }
@@ -135,13 +135,13 @@ Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
     if (!done) co_await pause(kRest);
     if (!outcome && outcome_unknown(outcome.error().code)) continue;
     std::scoped_lock lock(mutex_);
-    book_.advance(clock_.boot_now());
+    queue_state_.advance(clock_.boot_now());
     for (const Joining& joining : together) {
       auto stands = outcome ? stands_at(*outcome, joining) : std::nullopt;
       if (stands) {
-        book_.joined(joining.waiter, *stands);
+        queue_state_.joined(joining.waiter, *stands);
       } else {
-        book_.not_joined(joining.waiter);
+        queue_state_.not_joined(joining.waiter);
       }
     }
     carry_out();
@@ -151,50 +151,50 @@ Task<void> WaitLines::rejoin_together(std::vector<LineBook::WaiterId> lost) {
 
 // Tried until an answer comes: the place of a waiter that is gone would hold up all behind it. Erases only what stands
 // there as it was known: a place that another server has taken over is that server's.
-Task<void> WaitLines::remove(std::vector<LineBook::Remove> places, Deadline until) {
+Task<void> WaitQueues::remove(std::vector<QueueState::Remove> entries, Deadline until) {
   Transaction transaction;
-  for (const LineBook::Remove& one : places) {
-    transaction.expect.push_back({one.place, one.revision.value_or(kNever)});
-    if (one.revision) transaction.changes.emplace_back(Erase{one.place});
+  for (const QueueState::Remove& one : entries) {
+    transaction.expect.push_back({one.entry, one.revision.value_or(kNever)});
+    if (one.revision) transaction.changes.emplace_back(Erase{one.entry});
   }
   auto outcome = co_await store_.commit(std::move(transaction), until);
   if (!outcome) co_await pause(kRest);
   std::scoped_lock lock(mutex_);
-  book_.advance(clock_.boot_now());
-  for (std::size_t i = 0; i < places.size(); ++i) {
+  queue_state_.advance(clock_.boot_now());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
     if (!outcome && stopping_) break;
     if (!outcome) {
-      removes_.push_back(std::move(places[i]));
+      removes_.push_back(std::move(entries[i]));
     } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
-      book_.removed(places[i].place, committed->revision);
+      queue_state_.removed(entries[i].entry, committed->revision);
     } else {
       auto& conflict = std::get<Conflict>(*outcome);
       const auto& stands = conflict.current[i];
-      if (stands) book_.not_removed(places[i].place, *stands);
-      if (!stands) book_.removed(places[i].place, conflict.as_of);
+      if (stands) queue_state_.not_removed(entries[i].entry, *stands);
+      if (!stands) queue_state_.removed(entries[i].entry, conflict.as_of);
     }
   }
   carry_out();
 }
 
 // R23: a waiter for several locks is an obstacle only if all of them are free and it is first in all their lines.
-Task<void> WaitLines::evict(LineBook::Evict head) {
-  auto found = co_await store_.get(head.place, soon());
+Task<void> WaitQueues::evict(QueueState::Evict head) {
+  auto found = co_await store_.get(head.entry, soon());
   if (!found || !found->entry || found->entry->revision != head.revision) co_return;
-  auto place = parse_line_place(found->entry->value);
+  auto entry = parse_queue_entry(found->entry->value);
   Transaction transaction;
-  std::string name = head.place.substr(head.part.line.size());
-  std::vector<LinePart> parts;
-  if (place) {
-    for (const std::string& waited : place->names) parts.push_back(options_.part_of(waited));
+  std::string name = head.entry.substr(head.part.queue.size());
+  std::vector<QueuePart> parts;
+  if (entry) {
+    for (const std::string& waited : entry->names) parts.push_back(options_.part_of(waited));
   }
   if (parts.empty()) parts.push_back(head.part);
-  for (const LinePart& part : parts) {
-    auto line = co_await store_.list(part.line, "", std::numeric_limits<std::int32_t>::max(), soon());
-    if (!line) co_return;
+  for (const QueuePart& part : parts) {
+    auto queue = co_await store_.list(part.queue, "", std::numeric_limits<std::int32_t>::max(), soon());
+    if (!queue) co_return;
     auto first = std::ranges::min_element(
-        line->entries, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
-    if (first == line->entries.end() || first->first != part.line + name) co_return;
+        queue->entries, {}, [](const KeyedEntry& one) { return std::pair(one.second.created, one.first); });
+    if (first == queue->entries.end() || first->first != part.queue + name) co_return;
     // Another server has taken the place over since: now that server is to act.
     if (first->second.revision != head.revision) co_return;
     transaction.expect.push_back({part.lock, kAbsent});
@@ -204,13 +204,13 @@ Task<void> WaitLines::evict(LineBook::Evict head) {
   auto outcome = co_await store_.commit(std::move(transaction), soon());
   if (outcome && std::holds_alternative<Committed>(*outcome)) {
     log_.write(LogLevel::warn, "a waiter of another server did nothing with a free lock and lost its place",
-               {{"place", head.place}});
+               {{"place", head.entry}});
   }
 }
 
-Task<void> WaitLines::pause(std::chrono::milliseconds span) {
+Task<void> WaitQueues::pause(std::chrono::milliseconds span) {
   auto executor = co_await asio::this_coro::executor;
-  Signal never(executor);
+  AsyncEvent never(executor);
   co_await never.wait(span);
 }
 

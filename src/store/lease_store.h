@@ -43,7 +43,7 @@ struct OwnLease {  // a lease of its own, which keep_alive() renews
   std::optional<LeaseId> id;  // the id to take, positive; without one the store picks it
   // Else it is one of random_lease_id(), for this commit alone. A client chose it, and may have given it to other
   // servers too. So the store never ends this lease of itself (R3): what comes to nothing is left to its ttl.
-  bool known_outside = false;
+  bool client_chosen = false;
 };
 struct PooledLease {  // never kept alive; entries may share a lease
   Ttl ttl;

@@ -61,7 +61,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsCutOffOrOutOfTimeComesBackToItsPlace) {
   Asking second = this->waiting("kept", "instance-2", 10, 1);
   Asking third = this->waiting("kept", "instance-3");
   Asking fourth = this->waiting("kept", "instance-4");
-  third.hang_up();
+  third.disconnect();
   EXPECT_EQ(second.answer().status, 423);
   ASSERT_TRUE(eventually([&] { return this->here() == 1; }));
   EXPECT_EQ(this->waiters("kept"), 3);
@@ -96,7 +96,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsAwayIsGrantedNothingAndPassedAfterASecond)
   ASSERT_EQ(this->change("away", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("away", "instance-2");
   Asking third = this->waiting("away", "instance-3");
-  second.hang_up();
+  second.disconnect();
   ASSERT_TRUE(eventually([&] { return this->here() == 1; }));
   auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(this->change("away", "release", "instance-1").status, 200);
@@ -116,8 +116,8 @@ TYPED_TEST(KeptPlaces, SafetyR37_APlaceIsKeptAsLongAsWasAsked) {
   Asking second = this->waiting("long", "instance-2", 1);
   Asking third = this->waiting("long", "instance-3", 0);
   auto begun = std::chrono::steady_clock::now();
-  second.hang_up();
-  third.hang_up();
+  second.disconnect();
+  third.disconnect();
   EXPECT_TRUE(eventually([&] { return this->waiters("long") == 1; })) << "the one that is not kept";
   EXPECT_TRUE(eventually([&] { return this->waiters("long") == 0; }));
   EXPECT_THAT(std::chrono::steady_clock::now() - begun, AllOf(Ge(950ms), Le(5s)));
@@ -127,14 +127,14 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoReleasesWhatItWaitsForLeavesNoPlaceBehind) {
   ASSERT_EQ(this->change("given-up", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("given-up", "instance-2");
   Asking third = this->waiting("given-up", "instance-3");
-  second.hang_up();
+  second.disconnect();
   ASSERT_TRUE(eventually([&] { return this->here() == 1; }));
   EXPECT_EQ(this->change("given-up", "release", "instance-2").status, 423) << "it holds nothing";
   EXPECT_TRUE(eventually([&] { return this->waiters("given-up") == 1; }, 3s));
   // And before its hang-up is noticed.
   EXPECT_EQ(this->change("given-up", "release", "instance-3").status, 423);
   EXPECT_EQ(this->waiters("given-up"), 1) << "as long as it is there, it waits";
-  third.hang_up();
+  third.disconnect();
   EXPECT_TRUE(eventually([&] { return this->waiters("given-up") == 0; }, 3s));
 }
 
@@ -145,7 +145,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_ASetComesBackToAllItsPlaces) {
   ASSERT_TRUE(eventually([&] { return this->waiters("set-b") == 1; }));
   Asking third = this->waiting("set-a", "instance-3");
   Asking fourth = this->waiting("set-b", "instance-4");
-  second.hang_up();
+  second.disconnect();
   ASSERT_TRUE(eventually([&] { return this->here() == 2; }));
   EXPECT_EQ(this->change("set-b", "release", "instance-1").status, 200);
   EXPECT_TRUE(fourth.is_silent()) << "it is free, but this is not the first in its line";
@@ -175,7 +175,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_LeasesLikewise) {
   EXPECT_TRUE(second.is_silent(300)) << "by then it has its place";
   Asking third(this->server(), "/lease", body, headers[1]);
   EXPECT_TRUE(third.is_silent(300));
-  second.hang_up();
+  second.disconnect();
   EXPECT_TRUE(third.is_silent(100));
   Asking again(this->server(), "/lease", body, headers[0]);
   EXPECT_TRUE(again.is_silent(100));

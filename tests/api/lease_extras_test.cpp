@@ -239,7 +239,7 @@ TYPED_TEST(LeaseExtras, WhoHangsUpAndReadsOnIsToldSo) {
   ASSERT_EQ(held.status, 201);
   Asking waiting(this->server(), "/lease", R"({"key":"hung-up"})", "x-lease-wait: 60s\r\n");
   EXPECT_TRUE(waiting.is_silent());
-  waiting.hang_up();
+  waiting.disconnect();
   auto told = waiting.answer();
   EXPECT_EQ(told.status, 400);
   EXPECT_THAT(told.body, HasSubstr("left the line"));

@@ -197,18 +197,18 @@ TEST_F(LockApi, PathsAreValidated) {
     std::string path;
     std::string details;
   };
-  std::string space = "Parameter 'namespace' failed validation: Namespace must be ";
+  std::string namespace_name = "Parameter 'namespace' failed validation: Namespace must be ";
   std::string name = "Parameter 'lockName' failed validation: Lock name must be ";
   std::string length = "between 3 and 64 characters long";
   std::string letters = "alphanumeric with dashes and underscores only";
   for (const auto& [path, details] :
        {Row{"/v1/space/lock/ab", "[\"" + name + length + "\"]"},
         Row{"/v1/space/lock/" + longest + "n", "[\"" + name + length + "\"]"},
-        Row{"/v1/ab/lock/abc", "[\"" + space + length + "\"]"},
+        Row{"/v1/ab/lock/abc", "[\"" + namespace_name + length + "\"]"},
         Row{"/v1/space/lock/a.b", "[\"" + name + letters + "\"]"},
-        Row{"/v1/sp:ce/lock/abc", "[\"" + space + letters + "\"]"},
+        Row{"/v1/sp:ce/lock/abc", "[\"" + namespace_name + letters + "\"]"},
         Row{"/v1/s%20/lock/%C3%A9%C3%A9%C3%A9",
-            "[\"" + space + length + "\",\"" + space + letters + "\",\"" + name + letters + "\"]"}}) {
+            "[\"" + namespace_name + length + "\",\"" + namespace_name + letters + "\",\"" + name + letters + "\"]"}}) {
     auto response = ask("GET", path);
     EXPECT_EQ(response.status, 400) << path;
     EXPECT_EQ(response.body, R"({"message":"Validation failed","details":)" + details + "}");

@@ -18,11 +18,11 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-std::vector<boost::json::object> lines_of(const std::string& err) {
-  std::vector<boost::json::object> lines;
+std::vector<boost::json::object> queues_of(const std::string& err) {
+  std::vector<boost::json::object> queues;
   std::istringstream text(err);
-  for (std::string line; std::getline(text, line);) lines.push_back(object_of(line));
-  return lines;
+  for (std::string queue; std::getline(text, queue);) queues.push_back(object_of(queue));
+  return queues;
 }
 
 // Some of everything, with secrets in it. Returns them, and the ids of the requests in `ids`.
@@ -58,13 +58,13 @@ TEST(Log, InfoIsOneJsonLineForEachRequest) {
   EXPECT_EQ(server.stop(), 0);
 
   std::set<std::string> logged;
-  for (const auto& line : lines_of(server.err())) {
-    EXPECT_TRUE(line.contains("time") && line.contains("level") && line.contains("msg"));
-    if (line.at("msg") != "request") continue;
-    EXPECT_EQ(line.at("level"), "info");
-    EXPECT_TRUE(line.contains("method") && line.contains("status") && line.contains("ms") && line.contains("peer"));
-    EXPECT_NE(line.at("path"), "/health") << "not worth a line";
-    EXPECT_TRUE(logged.insert(std::string(line.at("id").as_string())).second) << "a second line for one request";
+  for (const auto& queue : queues_of(server.err())) {
+    EXPECT_TRUE(queue.contains("time") && queue.contains("level") && queue.contains("msg"));
+    if (queue.at("msg") != "request") continue;
+    EXPECT_EQ(queue.at("level"), "info");
+    EXPECT_TRUE(queue.contains("method") && queue.contains("status") && queue.contains("ms") && queue.contains("peer"));
+    EXPECT_NE(queue.at("path"), "/health") << "not worth a line";
+    EXPECT_TRUE(logged.insert(std::string(queue.at("id").as_string())).second) << "a second line for one request";
   }
   EXPECT_EQ(logged, ids);
   EXPECT_EQ(server.process().out(), "");
@@ -99,10 +99,10 @@ std::optional<std::uint16_t> listening_port(pid_t pid) {
     sockets.insert(std::filesystem::read_symlink(file.path(), gone).string());
   }
   std::ifstream table(proc + "/net/tcp");
-  std::string line;
-  std::getline(table, line);
-  while (std::getline(table, line)) {
-    std::istringstream words(line);
+  std::string queue;
+  std::getline(table, queue);
+  while (std::getline(table, queue)) {
+    std::istringstream words(queue);
     std::array<std::string, 10> fields;  // slot, local, remote, state, ..., inode
     for (std::string& field : fields) words >> field;
     if (fields[3] != "0A" || !sockets.contains("socket:[" + fields[9] + "]")) continue;

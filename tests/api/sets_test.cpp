@@ -61,10 +61,10 @@ class Sets : public OnServer<Settings> {
   // One that has its places in line when this returns.
   Asking waiting(const std::string& names, const std::string& instance) {
     Asking asking(this->server(), kAcquire, asked(names, instance, 60, 60));
-    EXPECT_TRUE(eventually([&] { return in_line(names); }));
+    EXPECT_TRUE(eventually([&] { return in_queue(names); }));
     return asking;
   }
-  bool in_line(const std::string& names) {
+  bool in_queue(const std::string& names) {
     auto lock = look(names.substr(0, names.find(' ')));
     return lock.contains("waiters") && lock.at("waiters").as_int64() > 0;
   }
@@ -161,18 +161,18 @@ TYPED_TEST(Sets, TimeUpIsARefusalThatSaysWhy) {
 
 TYPED_TEST(Sets, OverlappingOnesAreServedInTheirOrder) {
   ASSERT_EQ(this->acquire("ring-1 ring-2 ring-3", "holder").status, 200);
-  std::deque<Asking> line;
+  std::deque<Asking> queue;
   const std::array<std::string, 3> sets{"ring-1 ring-2", "ring-2 ring-3", "ring-3 ring-1"};
   for (std::size_t i = 0; i < 3; ++i) {
-    line.emplace_back(this->server(), kAcquire, asked(sets[i], "instance-" + std::to_string(i), 60, 60));
+    queue.emplace_back(this->server(), kAcquire, asked(sets[i], "instance-" + std::to_string(i), 60, 60));
     EXPECT_TRUE(eventually([&] { return this->waiters() == static_cast<std::int64_t>(i) + 1; }));
-    EXPECT_TRUE(line.back().is_silent());
+    EXPECT_TRUE(queue.back().is_silent());
   }
   EXPECT_EQ(this->release("ring-1 ring-2 ring-3", "holder").status, 200);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(line.front().answer().status, 200);
-    line.pop_front();
-    for (Asking& other : line) EXPECT_TRUE(other.is_silent(0));
+    EXPECT_EQ(queue.front().answer().status, 200);
+    queue.pop_front();
+    for (Asking& other : queue) EXPECT_TRUE(other.is_silent(0));
     EXPECT_EQ(this->release(sets[i], "instance-" + std::to_string(i)).status, 200);
   }
 }
@@ -197,7 +197,7 @@ TYPED_TEST(Sets, TheNewerOfTwoRequestsOfOneInstanceCounts) {
 TYPED_TEST(Sets, WhoHangsUpLeavesAllLines) {
   ASSERT_EQ(this->acquire_one("left-1", "instance-1").status, 200);
   Asking waiting = this->waiting("left-1 left-2", "instance-2");
-  waiting.hang_up();
+  waiting.disconnect();
   EXPECT_TRUE(eventually([&] { return this->acquire_one("left-2", "instance-3").status == 200; }));
   EXPECT_TRUE(eventually([&] { return this->waiters() == 0; }));
 }

@@ -158,7 +158,7 @@ TYPED_TEST(Waiting, WhoHangsUpLeavesTheLine) {
   ASSERT_EQ(this->acquire("left", "instance-1").status, 200);
   Asking second = this->waiting("left", "instance-2");
   Asking third = this->waiting("left", "instance-3");
-  second.hang_up();
+  second.disconnect();
   auto told = second.answer();
   EXPECT_EQ(told.status, 400) << "its client reads on";
   EXPECT_THAT(told.body, HasSubstr("left the line"));

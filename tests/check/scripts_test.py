@@ -37,10 +37,10 @@ class NamedTests(unittest.TestCase):
         self.assertNotRegex("LockRulesRenew.Anything", expression)
 
     def test_a_test_by_a_pattern(self):
-        targets, expression = named("LineBook.SafetyR23_*")
+        targets, expression = named("QueueState.SafetyR23_*")
         self.assertEqual(targets, ["queue_test"])
-        self.assert_selects(expression, "LineBook.SafetyR23_ADeafHeadIsPassed")
-        self.assertNotRegex("LineBook.SafetyR24_Another", expression)
+        self.assert_selects(expression, "QueueState.SafetyR23_ADeafHeadIsPassed")
+        self.assertNotRegex("QueueState.SafetyR24_Another", expression)
 
     def test_a_suite_of_the_contract_is_found_on_every_store_with_and_without_values(self):
         targets, expression = named("StoreCommit")
@@ -58,7 +58,7 @@ class NamedTests(unittest.TestCase):
         self.assert_selects(expression, "metrics_text_test")
 
     def test_ctest_understands_what_selects_many(self):
-        for names in (["src/lock"], ["src", "tests"], ["LineBook.SafetyR2*", "LockRules.*", "tests/check"]):
+        for names in (["src/lock"], ["src", "tests"], ["QueueState.SafetyR2*", "LockRules.*", "tests/check"]):
             listed = run("ctest", "--test-dir", BUILD, "--show-only", "--tests-regex", named(*names)[1])
             self.assertEqual((listed.returncode, listed.stderr), (0, ""), names)
         self.assertIn("check_sources_test", listed.stdout)

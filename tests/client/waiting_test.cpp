@@ -212,7 +212,7 @@ TEST(ClientEnds, WhatCouldNotBeGivenBackIsSaid) {
   auto begun = BootClock::now();
   {
     Client client(ClientOptions(server.url()).attempt_timeout(200ms).patience(400ms));
-    client::Names names{.space = "default", .names = {"mute"}, .instance = client::random_instance()};
+    client::Names names{.namespace_name = "default", .names = {"mute"}, .instance = client::random_instance()};
     auto granted = client.acquire_once(names, 15s);
     ASSERT_FALSE(granted);
     EXPECT_EQ(granted.error().code, Errc::unavailable);

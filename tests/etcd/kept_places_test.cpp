@@ -130,7 +130,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoIsAwayIsGrantedNothingAndPassedAfterASecond)
   ASSERT_EQ(two.acquire("away", "instance-1").status, 200);
   Asking second = waiting(one, "away", "instance-2");
   Asking third = waiting(two, "away", "instance-3");
-  second.hang_up();
+  second.disconnect();
   ASSERT_TRUE(has_here(one, 0));
   EXPECT_EQ(waiters("away"), 2);
   auto begun = std::chrono::steady_clock::now();
@@ -155,8 +155,8 @@ TEST_F(EtcdKeptPlaces, SafetyR37_SetsAndLeasesComeBackOnAnotherServerToo) {
   ASSERT_TRUE(eventually([&] { return !places().empty(); }, 20s));
   Asking lease_third(two.server(), "/lease", body, waits + "2\r\n");
 
-  second.hang_up();
-  lease_second.hang_up();
+  second.disconnect();
+  lease_second.disconnect();
   Asking again(two.server(), kAcquireSet, asked("instance-2", kSet));
   Asking lease_again(two.server(), "/lease", body, waits + "1\r\n");
   for (const std::string line : {"set-a", "set-b"}) {

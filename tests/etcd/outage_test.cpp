@@ -252,11 +252,11 @@ class TwoClusters : public EtcdOutage {
     EXPECT_EQ(service.acquire("whose", "instance-1").status, 503);
     EXPECT_EQ(service.look("whose").status, 503);
   }
-  static int lines_about(ServiceOnEtcd& service, const std::string& words) {
+  static int queues_about(ServiceOnEtcd& service, const std::string& words) {
     const std::string log = service.server().err();
-    int lines = 0;
-    for (auto at = log.find(words); at != std::string::npos; at = log.find(words, at + 1)) ++lines;
-    return lines;
+    int queues = 0;
+    for (auto at = log.find(words); at != std::string::npos; at = log.find(words, at + 1)) ++queues;
+    return queues;
   }
 
   EtcdServer one;
@@ -294,7 +294,7 @@ TEST_F(TwoClusters, SafetyR20_OneThatAppearsLaterStopsTheServerUntilAllAgree) {
   auto two_looks = std::chrono::steady_clock::now() + seconds(7);
   (void)eventually([&] { return std::chrono::steady_clock::now() >= two_looks; });
   expect_nothing_served(service);
-  EXPECT_EQ(lines_about(service, "nothing is served: "), 1);
+  EXPECT_EQ(queues_about(service, "nothing is served: "), 1);
   link.lead_to(one.member(0).port());
   ASSERT_TRUE(service.becomes_ready()) << service.ready().body;
   EXPECT_EQ(service.keep_alive(granted.body).status, 200);

@@ -70,7 +70,7 @@ TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_EachModeServesWhatTheOtherGranted) {
     EXPECT_THAT(client.keys_of(id), ElementsAre(prefix + name));
     EXPECT_EQ(client.lease(id)->only_entry.value().created, created);
     EXPECT_TRUE(StoreClient(*old).keep_alive(id, prefix));
-    OwnLease repeat{.ttl = Ttl{60}, .id = id, .known_outside = true};
+    OwnLease repeat{.ttl = Ttl{60}, .id = id, .client_chosen = true};
     EXPECT_EQ(error_of(grant(*now, name + "-b", repeat)), Errc::lease_in_use);
     EXPECT_EQ(error_of(client.revoke(id, prefix)), std::nullopt);
     EXPECT_FALSE(client.get(prefix + name));

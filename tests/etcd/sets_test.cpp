@@ -26,7 +26,7 @@ class EtcdSets : public testing::Test {
     return R"({"names":[)" + names + R"(],"instanceId":")" + instance + R"(","leaseDuration":60,"wait":)" +
            std::to_string(wait) + "}";
   }
-  bool in_line(const std::string& name) { return two.look(name).body.find(R"("waiters":1)") != std::string::npos; }
+  bool in_queue(const std::string& name) { return two.look(name).body.find(R"("waiters":1)") != std::string::npos; }
 
   EtcdServer etcd{{.members = 1}};
   ServiceOnEtcd one{etcd};
@@ -39,7 +39,7 @@ TEST_F(EtcdSets, TheMostThatOneMayNameGoInOneTransactionOfEtcd) {
   EXPECT_EQ(one.acquire("name-17", "instance-1").status, 200);
   EXPECT_EQ(one.ask("POST", kAcquire, asked(names, "instance-2")).body, R"({"success":false,"blockedBy":["name-17"]})");
   Asking waiting(one.server(), kAcquire, asked(names, "instance-2", 60));
-  EXPECT_TRUE(eventually([&] { return in_line("name-17"); }));
+  EXPECT_TRUE(eventually([&] { return in_queue("name-17"); }));
   EXPECT_EQ(two.release("name-17", "instance-1").status, 200);
   auto granted = waiting.answer();
   EXPECT_EQ(granted.status, 200) << granted.body;
@@ -54,7 +54,7 @@ TEST_F(EtcdSets, TheMostThatOneMayNameGoInOneTransactionOfEtcd) {
 TEST_F(EtcdSets, AWaitingOneOnAnotherServerIsNotOvertaken) {
   ASSERT_EQ(one.acquire("busy", "instance-1").status, 200);
   Asking waiting(one.server(), kAcquire, asked(R"("busy","idle")", "instance-2", 60));
-  EXPECT_TRUE(eventually([&] { return in_line("busy"); }));
+  EXPECT_TRUE(eventually([&] { return in_queue("busy"); }));
   EXPECT_EQ(two.acquire("idle", "instance-3").status, 423);
   EXPECT_EQ(two.ask("POST", kAcquire, asked(R"("idle","other")", "instance-3")).body,
             R"({"success":false,"blockedBy":["idle"]})");
@@ -66,7 +66,7 @@ TEST_F(EtcdSets, AWaitingOneOnAnotherServerIsNotOvertaken) {
 TEST_F(EtcdSets, SafetyR23_OneWhoseServerStandsStillIsPassedInAllItsLines) {
   ASSERT_EQ(two.acquire("still-1", "instance-1").status, 200);
   Asking first(one.server(), kAcquire, asked(R"("still-1","still-2")", "instance-2", 60));
-  EXPECT_TRUE(eventually([&] { return in_line("still-1"); }));
+  EXPECT_TRUE(eventually([&] { return in_queue("still-1"); }));
   Asking second(two.server(), kAcquire, asked(R"("still-2","still-1")", "instance-3", 60));
   EXPECT_TRUE(second.is_silent());
   one.process().stop();

@@ -123,7 +123,7 @@ TEST_F(EtcdWaiting, WhoHangsUpLeavesTheLine) {
   ASSERT_EQ(one.acquire("left", "instance-1").status, 200);
   Asking second = waiting(one, "left", "instance-2");
   Asking third = waiting(two, "left", "instance-3");
-  second.hang_up();
+  second.disconnect();
   EXPECT_TRUE(eventually([&] { return waiters(one, "left") == 1; }));
   ASSERT_EQ(two.release("left", "instance-1").status, 200);
   EXPECT_EQ(third.answer().status, 200);

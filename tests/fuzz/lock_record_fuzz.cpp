@@ -10,7 +10,7 @@ namespace sharedlock::fuzz {
 namespace {
 
 bool equal(const LockRecord& a, const LockRecord& b) {
-  return a.lock.space == b.lock.space && a.lock.name == b.lock.name && a.holder == b.holder &&
+  return a.lock.namespace_name == b.lock.namespace_name && a.lock.name == b.lock.name && a.holder == b.holder &&
          a.duration == b.duration && a.expiry == b.expiry && a.carried_token == b.carried_token &&
          a.unknown_members == b.unknown_members;
 }

@@ -22,8 +22,8 @@ class Smuggling : public UnderAttack {
     EXPECT_THAT(ask("GET", lock).body, Not(HasSubstr("owner")));
   }
 
-  void expect_lines_refused(std::string_view lines, std::string_view body, int status = 400) {
-    expect_refused(post_head("/lease", lines) + std::string(body), status);
+  void expect_lines_refused(std::string_view queues, std::string_view body, int status = 400) {
+    expect_refused(post_head("/lease", queues) + std::string(body), status);
   }
 
  private:
@@ -88,11 +88,11 @@ TEST_F(Smuggling, NamesAndValuesThatAreNone) {
 }
 
 TEST_F(Smuggling, RequestLinesThatAreNone) {
-  for (const char* line :
+  for (const char* queue :
        {"GET  /health HTTP/1.1", "GET /health  HTTP/1.1", " GET /health HTTP/1.1", "GET /health",
         "GET\t/health\tHTTP/1.1", "GET /he alth HTTP/1.1", "GET /health HTTP/1.1 ", "GET /health HTTP/1.2",
         "GET /health HTTP/2.0", "GET /health http/1.1", "G\"T /health HTTP/1.1", "GET /\x01 HTTP/1.1"}) {
-    expect_refused(std::string(line) + "\r\nHost: h\r\n\r\n");
+    expect_refused(std::string(queue) + "\r\nHost: h\r\n\r\n");
   }
 }
 
@@ -129,8 +129,8 @@ TEST_F(Smuggling, TrailersThatAreNone) {
 TEST_F(Smuggling, ABodyIsNoRequest) {
   TestClient client = connect();
   for (const char* method : {"GET", "HEAD", "DELETE", "POST"}) {
-    std::string lines = "Content-Length: " + std::to_string(kGetHealth.size()) + "\r\n\r\n";
-    client.send(std::string(method) + " /nowhere HTTP/1.1\r\nHost: h\r\n" + lines + kGetHealth);
+    std::string queues = "Content-Length: " + std::to_string(kGetHealth.size()) + "\r\n\r\n";
+    client.send(std::string(method) + " /nowhere HTTP/1.1\r\nHost: h\r\n" + queues + kGetHealth);
     auto answer = method == std::string_view("HEAD") ? client.read_head_response() : client.read_response();
     EXPECT_EQ(answer.status, 404) << method;
     EXPECT_EQ(client.read_for(20), "") << method << ": one answer";

@@ -82,7 +82,7 @@ class RunTest : public testing::Test {
     const char* headers = "X-Admin-Token: the-token-of-the-admin\r\nX-Reason: test\r\n";
     return server->ask("DELETE", "/v1/default/lock/demo", "", headers).status;
   }
-  bool is_in_line(int count) const { return look().find("\"waiters\":" + std::to_string(count)) != std::string::npos; }
+  bool is_queued(int count) const { return look().find("\"waiters\":" + std::to_string(count)) != std::string::npos; }
   bool is_held() const { return look().find("owner") != std::string::npos; }
 
   TemporaryDirectory data;
@@ -235,7 +235,7 @@ TEST_F(RunTest, ASignalFromBeforeTheCommandDoesNotCountAsItsOwn) {
   Process holder(shell("echo 1 > " + commands.file("held") + "; " + commands.ticking("it")));
   ASSERT_TRUE(commands.appears("held"));
   Process run(shell("trap 'exit 9' TERM; echo 1 > " + commands.file("up") + "; while :; do sleep 0.01; done"));
-  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  ASSERT_TRUE(eventually([&] { return is_queued(1); }));
   ASSERT_EQ(::kill(guard_of(run), SIGTERM), 0);
   commands.create("end");
   ASSERT_TRUE(commands.appears("up"));
@@ -288,7 +288,7 @@ TEST_F(RunTest, AServerThatStandsStillHoldsUpNoEnd) {
   Process interrupted(shell("true"));
   Process interrupted_twice(shell("true"));
   Process interrupted_by_both(shell("true"));
-  ASSERT_TRUE(eventually([&] { return is_in_line(3); }));
+  ASSERT_TRUE(eventually([&] { return is_queued(3); }));
   server->process().stop();
   double begun = Commands::now();
   Process trying(shell("true", {"--ttl", "5s", "--wait", "0", "--patience", "1s"}));
@@ -462,10 +462,10 @@ TEST_F(RunTest, KilledGuardOfOneThatWaits) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
   Process waiter(shell("true"));
-  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  ASSERT_TRUE(eventually([&] { return is_queued(1); }));
   ASSERT_EQ(::kill(guard_of(waiter), SIGKILL), 0);
   EXPECT_EQ(waiter.wait(), 128 + SIGKILL) << waiter.err();
-  EXPECT_TRUE(eventually([&] { return !is_in_line(1); }));
+  EXPECT_TRUE(eventually([&] { return !is_queued(1); }));
 }
 
 // The runner ends what a guard that stands still does not.
@@ -664,7 +664,7 @@ TEST_F(RunTest, AWaitOutlastsItsCuts) {
   Process waiter(options);
   std::uint64_t before = 0;
   for (int cut = 0; cut < 3; ++cut) {
-    ASSERT_TRUE(eventually([&] { return link.delivered() > before && is_in_line(1); })) << waiter.err();
+    ASSERT_TRUE(eventually([&] { return link.delivered() > before && is_queued(1); })) << waiter.err();
     double begin = Commands::now();
     ASSERT_TRUE(eventually([&] { return Commands::now() > begin + 1.3; }));
     before = link.delivered();
@@ -684,15 +684,15 @@ TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsPlace) {
   ProcessOptions options = shell("echo first >> " + order);
   options.environment["SHARED_LOCK_URL"] = link.url();
   Process first(options);
-  ASSERT_TRUE(eventually([&] { return is_in_line(1); }));
+  ASSERT_TRUE(eventually([&] { return is_queued(1); }));
   Process second(shell("echo second >> " + order));
-  ASSERT_TRUE(eventually([&] { return is_in_line(2); }));
+  ASSERT_TRUE(eventually([&] { return is_queued(2); }));
   for (int cut = 0; cut < 3; ++cut) {
     std::uint64_t before = link.delivered();
     link.lead_to(server->port());
     ASSERT_TRUE(eventually([&] { return link.delivered() > before; })) << first.err();
   }
-  EXPECT_TRUE(is_in_line(2));
+  EXPECT_TRUE(is_queued(2));
   commands.create("end");
   EXPECT_EQ(first.wait(), 0) << first.err();
   EXPECT_EQ(second.wait(), 0) << second.err();

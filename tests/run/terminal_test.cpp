@@ -38,13 +38,13 @@ class Terminal {
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
   ~Terminal() {
-    hang_up();
+    disconnect();
     if (pid_ > 0 && !code_) ::kill(pid_, SIGKILL);
     if (pid_ > 0 && !code_) ::waitpid(pid_, nullptr, 0);
   }
 
   void type(const std::string& keys) { EXPECT_EQ(::write(master_, keys.data(), keys.size()), std::ssize(keys)); }
-  void hang_up() {
+  void disconnect() {
     if (master_ >= 0) ::close(master_);
     master_ = -1;
   }
@@ -178,7 +178,7 @@ TEST_F(RunAtTerminal, InFrontOfAPipeItHasTheTerminalOnceItReadsFromIt) {
 TEST_F(RunAtTerminal, HangUpEndsTheCommand) {
   Terminal terminal(url, commands.ticking("it"));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
-  terminal.hang_up();
+  terminal.disconnect();
   EXPECT_EQ(terminal.exit_code(), 128 + SIGHUP);
   EXPECT_EQ(server.ask("GET", "/v1/default/lock/demo").body.find("owner"), std::string::npos);
 }

@@ -28,7 +28,7 @@ class Asking {
     }
   }
   bool is_silent(int milliseconds = 50) { return client_.read_for(milliseconds).empty(); }
-  void hang_up() { client_.finish_sending(); }
+  void disconnect() { client_.finish_sending(); }
   void reset() { client_.reset(); }
 
  private:

@@ -7,7 +7,7 @@
 #include <deque>
 #include <utility>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 
 namespace sharedlock::test {
 
@@ -38,7 +38,7 @@ struct SlowLink::Way {
   tcp::socket& from;
   tcp::socket& to;
   std::deque<std::pair<Time, std::string>> under_way;  // and when it is due; empty: the end
-  Signal wake;
+  AsyncEvent wake;
 };
 
 struct SlowLink::Connection {

@@ -58,7 +58,7 @@ class EtcdStore final : public LeaseStore {
         session_(client_, keepalive_, watches_, clock, executor(), background_),
         commits_(reads_, writes_, leases_, pool_, short_leases_, session_, clock, connections_.options().max_retries),
         own_leases_(below_own_leases(), connections_.options().shared_leases, clock, log, executor()) {
-    background_.spawn(executor(), meet());
+    background_.spawn(executor(), handshake());
   }
 
   ~EtcdStore() override {
@@ -66,7 +66,7 @@ class EtcdStore final : public LeaseStore {
     leases_.stop();
     short_leases_.stop();
     epoch_.stop();
-    background_.spawn(executor(), say_farewell());
+    background_.spawn(executor(), shut_down());
     background_.join();
     own_leases_.join();
     short_leases_.join();
@@ -218,7 +218,7 @@ class EtcdStore final : public LeaseStore {
     return below;
   }
   // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
-  Task<void> meet() {
+  Task<void> handshake() {
     background_.spawn(executor(), loss_.attend());
     Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
     auto known = co_await token_base_.known(soon);
@@ -227,12 +227,12 @@ class EtcdStore final : public LeaseStore {
     co_await connections_.keep_looking();
   }
 
-  Task<void> say_farewell() {
+  Task<void> shut_down() {
     Deadline soon{clock_.boot_now() + std::chrono::seconds(1)};
     co_await session_.end(soon);
     Deadline a_little_later{clock_.boot_now() + std::chrono::seconds(1)};
     co_await epoch_.leave(a_little_later);
-    co_await loss_.say_farewell(a_little_later);
+    co_await loss_.shut_down(a_little_later);
     loss_.stop();
     session_.stop();
     connections_.stop_looking();

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/shared_work.h"
+#include "base/single_flight.h"
 #include "base/task.h"
 #include "store/etcd/options.h"
 #include "store/lease_store.h"
@@ -56,7 +56,7 @@ class EtcdTokenBase {
   std::atomic<Revision> known_at_{kAbsent};
   mutable std::mutex mutex_;
   std::string text_;
-  SharedWork<Result<void>> reading_;
+  SingleFlight<Result<void>> reading_;
 };
 
 }  // namespace sharedlock

@@ -8,11 +8,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "store/etcd/rpc/client.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/etcd/rpc/messages_grpc.h"
 #include "store/etcd/rpc/stream_grpc.h"
-#include "store/etcd/rpc/verdict.h"
 #include "store/etcd/token_base.h"
 #include "store/watch_hub.h"
 
@@ -163,7 +163,7 @@ class EtcdWatches::PrefixWatch {
   void ended(EtcdMember& member, const EtcdFailure& failure, std::uint64_t generation) {
     bool deaf = std::exchange(deaf_, false);
     if (stopping_ || failure.code == 0 || (failure.code == grpc_code::kCancelled && !deaf)) return;
-    if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
+    if (classify_etcd_error(failure.code, failure.message).next == EtcdErrorClass::Next::renew_token) {
       connections_.renew_token(generation);
     } else {
       connections_.failed(member, failure, kSignOfLife);
@@ -326,8 +326,8 @@ class EtcdWatches::PrefixWatch {
   bool deaf_ = false;  // the stream was given up because it showed no sign of life
   bool stopping_ = false;
   std::shared_ptr<Stream> stream_;
-  Signal wake_;  // for run()
-  Signal tick_;  // for ask_for_signs_of_life()
+  AsyncEvent wake_;  // for run()
+  AsyncEvent tick_;  // for ask_for_signs_of_life()
   WatchHub hub_;
 };
 

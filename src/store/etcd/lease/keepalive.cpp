@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "base/waiting.h"
 #include "store/etcd/lease/keepalive_slots.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/etcd/rpc/stream_grpc.h"
-#include "store/etcd/rpc/verdict.h"
 
 namespace sharedlock {
 
@@ -80,7 +80,7 @@ class EtcdKeepalive::Lane {
   }
 
   Task<void> rest() {
-    Signal over(executor_);
+    AsyncEvent over(executor_);
     co_await over.wait(kTick);
   }
 
@@ -108,7 +108,7 @@ class EtcdKeepalive::Lane {
     }
     bool distrusted = std::exchange(distrusted_, false);
     if (distrusted) failure = EtcdFailure{kUnusableAnswer, "it does not know what the others know"};
-    if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
+    if (classify_etcd_error(failure.code, failure.message).next == EtcdErrorClass::Next::renew_token) {
       connections_.renew_token(generation);
     } else if (distrusted || slots_.has_waiters()) {
       connections_.failed(member, failure, kLongestAnswer);
@@ -172,8 +172,8 @@ class EtcdKeepalive::Lane {
   Executor executor_;
   TaskGroup& tasks_;
   KeepaliveSlots<WaitingPtr<Answer>> slots_;
-  Signal wake_;      // for run()
-  Signal watchdog_;  // for watch_deadlines()
+  AsyncEvent wake_;      // for run()
+  AsyncEvent watchdog_;  // for watch_deadlines()
   std::shared_ptr<Stream> stream_;
   BootTime started_at_;
   std::chrono::nanoseconds longest_answer_ = kLongestAnswer;

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "base/shared_work.h"
+#include "base/single_flight.h"
 #include "base/task.h"
 #include "base/task_group.h"
 #include "store/lease_store.h"
@@ -57,7 +57,7 @@ class EtcdLeaseLooks {
   struct Lease {
     explicit Lease(Clock& clock) : asking(clock) {}
 
-    SharedWork<Result<EtcdLeaseLook>> asking;
+    SingleFlight<Result<EtcdLeaseLook>> asking;
     std::optional<EtcdLeaseLook> last;
   };
 

@@ -4,7 +4,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "base/signal.h"
+#include "base/async_event.h"
 #include "store/etcd/lease/leases.h"
 
 namespace sharedlock {
@@ -17,11 +17,11 @@ constexpr std::chrono::seconds kLongestAhead{1};
 }  // namespace
 
 // A request that waits for a lease which is already being granted.
-struct EtcdLeasePool::Seat {
-  explicit Seat(const Executor& on) : executor(on), called(on) {}
+struct EtcdLeasePool::Waiter {
+  explicit Waiter(const Executor& on) : executor(on), called(on) {}
 
   Executor executor;
-  Signal called;
+  AsyncEvent called;
   std::optional<Result<void>> outcome;
 };
 
@@ -29,8 +29,8 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
   auto executor = co_await asio::this_coro::executor;
   Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
   do {
-    auto seat = std::make_shared<Seat>(executor);
-    PooledLeases::Place place = take(end, entries, seat);
+    auto waiter = std::make_shared<Waiter>(executor);
+    PooledLeases::Place place = take(end, entries, waiter);
     Joined joined{place.id, place.sent};
     for (const Order& order : place.ahead) background_.spawn(executor_, grant_ahead(order));
     if (place.order) {
@@ -40,31 +40,31 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
       continue;  // of 2^39 ids one that is in use may be hit now and then
     }
     if (place.granted) co_return joined;
-    co_await seat->called.wait(time_left(clock_, deadline));
-    leave(place.id, seat);
-    if (!seat->outcome) co_return last;
-    if (*seat->outcome) co_return joined;
+    co_await waiter->called.wait(time_left(clock_, deadline));
+    leave(place.id, waiter);
+    if (!waiter->outcome) co_return last;
+    if (*waiter->outcome) co_return joined;
     // The other request may have had too little time; this one may have enough.
-    last = seat->outcome->error();
+    last = waiter->outcome->error();
     if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
   } while (clock_.boot_now() < deadline.at);
   co_return last;
 }
 
-PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const SeatPtr& seat) {
+PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const WaiterPtr& waiter) {
   Moment now{clock_.boot_now(), clock_.wall_now()};
   std::scoped_lock lock(mutex_);
   auto place = pool_.join(end, now, entries);
-  if (!place.granted && !place.order) waiting_[place.id].push_back(seat);
+  if (!place.granted && !place.order) waiting_[place.id].push_back(waiter);
   return place;
 }
 
 // Afterwards end() no longer touches the seat.
-void EtcdLeasePool::leave(LeaseId id, const SeatPtr& seat) {
+void EtcdLeasePool::leave(LeaseId id, const WaiterPtr& waiter) {
   std::scoped_lock lock(mutex_);
   auto those = waiting_.find(id);
   if (those == waiting_.end()) return;
-  std::erase(those->second, seat);
+  std::erase(those->second, waiter);
   if (those->second.empty()) waiting_.erase(those);
 }
 
@@ -90,10 +90,10 @@ void EtcdLeasePool::end(LeaseId id, const Result<Ttl>& granted) {
   }
   auto those = waiting_.extract(id);
   if (those.empty()) return;
-  for (const SeatPtr& seat : those.mapped()) {
+  for (const WaiterPtr& waiter : those.mapped()) {
     // With the mutex held the waiter can't leave() meanwhile, so its executor is alive.
-    seat->outcome = granted ? Result<void>() : Result<void>(granted.error());
-    asio::post(seat->executor, [seat] { seat->called.raise(); });
+    waiter->outcome = granted ? Result<void>() : Result<void>(granted.error());
+    asio::post(waiter->executor, [waiter] { waiter->called.raise(); });
   }
 }
 

@@ -42,12 +42,12 @@ class EtcdLeasePool {
   void drop_sent_before(BootTime moment);
 
  private:
-  struct Seat;
-  using SeatPtr = std::shared_ptr<Seat>;
+  struct Waiter;
+  using WaiterPtr = std::shared_ptr<Waiter>;
   using Order = PooledLeases::Order;
 
-  PooledLeases::Place take(BootTime end, std::size_t entries, const SeatPtr& seat);
-  void leave(LeaseId id, const SeatPtr& seat);
+  PooledLeases::Place take(BootTime end, std::size_t entries, const WaiterPtr& waiter);
+  void leave(LeaseId id, const WaiterPtr& waiter);
   Task<Result<void>> grant(Order order, Deadline deadline);
   Task<void> grant_ahead(Order order);
   void end(LeaseId id, const Result<Ttl>& granted);
@@ -58,7 +58,7 @@ class EtcdLeasePool {
   TaskGroup& background_;
   std::mutex mutex_;
   PooledLeases pool_;
-  std::map<LeaseId, std::vector<SeatPtr>> waiting_;  // for leases that are being granted
+  std::map<LeaseId, std::vector<WaiterPtr>> waiting_;  // for leases that are being granted
 };
 
 }  // namespace sharedlock

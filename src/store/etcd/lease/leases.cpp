@@ -59,16 +59,16 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadlin
   BootTime sent = clock_.boot_now();
   auto granted = co_await grant(id, wanted.ttl, deadline, &unanswered);
   bool exists = !granted && granted.error().code == Errc::lease_in_use;
-  if (exists && unanswered && !wanted.known_outside) {
+  if (exists && unanswered && !wanted.client_chosen) {
     // By the attempt that had no answer; what it got is at least what it asked for.
     safety_.renewed(id, sent, wanted.ttl);
     granted = Granted{id, wanted.ttl};
   } else if (exists) {
     granted = co_await take_over(wanted, id, deadline, &unanswered);
   }
-  if (granted && wanted.known_outside) granted->made_here = false;
+  if (granted && wanted.client_chosen) granted->made_here = false;
   bool may_live_on = !granted && unanswered && granted.error().code != Errc::lease_in_use;
-  if (may_live_on && !wanted.known_outside) revoke_unanswered(id);
+  if (may_live_on && !wanted.client_chosen) revoke_unanswered(id);
   co_return granted;
 }
 
@@ -106,7 +106,7 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId
   Ttl granted = *present ? (*present)->granted : Ttl(0);
   // One that may have been made by this very call is not revoked: its revocation, too, could come late, and end the
   // next lease of that id. etcd may have given it more than was asked for.
-  bool fits = granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered || wanted.known_outside));
+  bool fits = granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered || wanted.client_chosen));
   if (fits) {
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return renewed.error();
@@ -117,7 +117,7 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId
       safety_.renewed(id, renewed->sent, renewed->ttl);
       co_return Granted{id, renewed->ttl, /*made_here=*/false};
     }
-  } else if (*present && wanted.known_outside) {
+  } else if (*present && wanted.client_chosen) {
     co_return Error{Errc::lease_in_use, "there is a lease of that id with a shorter ttl"};
   } else if (*present) {
     pb::LeaseRevokeRequest request;

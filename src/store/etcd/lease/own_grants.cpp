@@ -54,9 +54,9 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   std::weak_ptr<const void> traced = trace;
   BootTime began = clock_.boot_now();
   // A client may repeat its request, and release what the repeat was told of, while this one is under way.
-  bool may_be_released = shared_ && grant.own.known_outside;
+  bool may_be_released = shared_ && grant.own.client_chosen;
   if (may_be_released) unsettled_.add(id, traced, began);
-  std::optional<LeaseTurns::Turn> turn;
+  std::optional<KeyedMutex::Turn> turn;
   if (grant.own.id) turn.emplace(co_await turns_.take(id));
   auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
   if (!shared_) co_return outcome;
@@ -70,7 +70,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
 
 Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Grant grant, Trace trace, BootTime called,
                                                     Deadline deadline) {
-  if (shared_ && grant.own.known_outside) {
+  if (shared_ && grant.own.client_chosen) {
     // Another server may have granted it as one of etcd's own (R2).
     auto native = co_await below_.native_info(grant.id, deadline);
     if (!native) co_return Error{Errc::unanswered, native.error().message};
@@ -78,7 +78,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
   }
   EtcdCommitWay way;
   way.look_first = looks_first(transaction, grant.own);
-  way.looks_itself = grant.own.known_outside;  // another server may have granted it meanwhile
+  way.looks_itself = grant.own.client_chosen;  // another server may have granted it meanwhile
   way.trace = std::move(trace);
   hints_.present(grant.key);  // soon, by this request or by the present holder
   Revision index_at = kAbsent;
@@ -87,7 +87,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     auto outcome = co_await below_.commit(std::move(whole), called, way, deadline);
     way.look_first = false;
     if (!outcome) {
-      bool unknown = shared_ && outcome_unknown(outcome.error().code) && !grant.own.known_outside;
+      bool unknown = shared_ && outcome_unknown(outcome.error().code) && !grant.own.client_chosen;
       if (!unknown) co_return outcome.error();
       std::weak_ptr<const void> traced = way.trace;
       way.trace.reset();
@@ -103,7 +103,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     conflict.current.resize(transaction.expect.size());
     if (!only_the_index_was_in_the_way(transaction, conflict)) co_return Outcome(std::move(conflict));
     // The lease of etcd that was granted for this is being revoked by now.
-    if (!shared_ && !grant.own.known_outside) co_return id_in_use("an index entry of that lease is left");
+    if (!shared_ && !grant.own.client_chosen) co_return id_in_use("an index entry of that lease is left");
     index_at = *replaced;
   }
   co_return Error{Errc::unanswered, "what the lease id stood for changed while this request looked at it"};
@@ -191,7 +191,7 @@ Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::wea
 }
 
 bool EtcdOwnLeases::looks_first(const Transaction& transaction, const OwnLease& own) const {
-  if (own.known_outside || below_.lacks_space()) return true;
+  if (own.client_chosen || below_.lacks_space()) return true;
   return std::ranges::any_of(transaction.expect, [this](const Expect& expect) {
     return expect.at != kAbsent || hints_.is_present(expect.key);
   });

@@ -12,8 +12,8 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "store/etcd/lease/keyed_mutex.h"
 #include "store/etcd/lease/lease_safety.h"
-#include "store/etcd/lease/lease_turns.h"
 #include "store/etcd/lease/unsettled_grants.h"
 #include "store/etcd/lease/written_leases.h"
 #include "store/etcd/write/commit_way.h"
@@ -113,7 +113,7 @@ class EtcdOwnLeases {
   Executor executor_;
   EtcdWrittenLeases written_;
   LeaseSafety safety_;
-  LeaseTurns turns_;
+  KeyedMutex turns_;
   PresenceHints hints_;  // of keys that were to be put with a lease of their own
   EtcdUnsettledGrants unsettled_;
   std::optional<Retries> undone_;

@@ -43,8 +43,8 @@ class Server {
   Server(LeaseStore& store, Clock& clock, Log& log, bool shared)
       : store_(store), leases_(below(), shared, clock, log, threads_.executor(0)) {}
 
-  Result<Outcome> grant(LeaseId id, Ttl ttl, const std::string& key = kKey, bool known_outside = false) {
-    OwnLease own{.ttl = ttl, .id = id, .known_outside = known_outside};
+  Result<Outcome> grant(LeaseId id, Ttl ttl, const std::string& key = kKey, bool client_chosen = false) {
+    OwnLease own{.ttl = ttl, .id = id, .client_chosen = client_chosen};
     Transaction transaction{.expect = {{key, kAbsent}}, .none_under = {}, .changes = {Put{key, "value", own}}};
     return run_task(leases_.commit(std::move(transaction), clock().boot_now(), Deadline::never()));
   }
@@ -208,10 +208,10 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnIdWhoseIndexEntryIsTrueIsRefusedInBothMode
   ASSERT_TRUE(here_.grant(kId, Ttl{60}));
   for (Server* server : {&here_, &there_, &natively}) {
     EXPECT_EQ(code_of(server->grant(kId, Ttl{60}, "/leases/b")), Errc::lease_in_use);
-    EXPECT_EQ(code_of(server->grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::lease_in_use) << "a repeat";
+    EXPECT_EQ(code_of(server->grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::lease_in_use) << "a repeat";
   }
   erase(kKey);
-  EXPECT_TRUE(natively.grant(kId, Ttl{60}, "/leases/b", /*known_outside=*/true));
+  EXPECT_TRUE(natively.grant(kId, Ttl{60}, "/leases/b", /*client_chosen=*/true));
 }
 
 TEST_F(EtcdOwnLeasesTest, SafetyR33_EachModeKeepsWhatTheOtherWrote) {
@@ -246,8 +246,8 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
 
 // Its own index entry may stand, put by another server: what was found for another request does not show that.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_NobodyWhoseIdWasChosenSharesWhatAnotherFinds) {
-  ASSERT_TRUE(there_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
-  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::lease_in_use);
+  ASSERT_TRUE(there_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::lease_in_use);
   EXPECT_TRUE(here_.looked_itself);
   EXPECT_TRUE(here_.grant(kOtherId, Ttl{60}));
   EXPECT_FALSE(here_.looked_itself);
@@ -258,7 +258,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
   here_.answers = false;
   here_.lacks_space = true;
   EXPECT_EQ(code_of(here_.grant(kId, Ttl{60})), Errc::unavailable);
-  EXPECT_EQ(code_of(here_.grant(kOtherId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  EXPECT_EQ(code_of(here_.grant(kOtherId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::unavailable);
   here_.answers = true;
   here_.lacks_space = false;
   here_.lacked_until = clock_.boot_now();
@@ -277,7 +277,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
 TEST_F(EtcdOwnLeasesTest, SafetyR33_SpaceThatIsUsedUpMeanwhileCountsToo) {
   here_.answers = false;
   here_.before_commit = [&] { here_.lacks_space = true; };
-  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::unavailable);
   here_.answers = true;
   here_.tries.reset();
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
@@ -290,7 +290,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AnAttemptOfNoEpochThatIsLeftIsWaitedForAlsoA
   bool chosen = true;
   for (LeaseId id : {kId, kOtherId}) {
     here_.before_commit = [&] { here_.lacked_until = clock_.boot_now(); };
-    EXPECT_TRUE(here_.grant(id, Ttl{60}, kKey, /*known_outside=*/std::exchange(chosen, false)));
+    EXPECT_TRUE(here_.grant(id, Ttl{60}, kKey, /*client_chosen=*/std::exchange(chosen, false)));
     EXPECT_EQ(code_of(here_.revoke(id)), Errc::unavailable);
     EXPECT_FALSE(get(kKey)) << "what it found is ended";
     clock_.advance(milliseconds(9999));
@@ -312,7 +312,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdThatNobodyChoseIsSettledWhenItsEpochHasE
 // release it while that try is still under way, or sent again for others in its batch.
 TEST_F(EtcdOwnLeasesTest, SafetyR06_NoLateGrantFollowsAReleaseThatWasAcknowledged) {
   here_.answers = false;
-  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true)), Errc::unavailable);
+  EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::unavailable);
   here_.answers = true;
   EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "whose answer is lost";
   EXPECT_TRUE(here_.keep_alive(kId)) << "the repeat";
@@ -331,7 +331,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_NoLateGrantFollowsAReleaseThatWasAcknowledge
 
 TEST_F(EtcdOwnLeasesTest, SafetyR06_AReleaseBesideAGrantOfItsIdIsNotAcknowledged) {
   here_.before_commit = [&] { EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable); };
-  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
+  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
   EXPECT_TRUE(here_.revoke(kId)) << "what became of it is known by now";
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
@@ -339,7 +339,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AReleaseBesideAGrantOfItsIdIsNotAcknowledged
 // An attempt before the one that was answered may be left.
 TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsSettledWhenItsEpochHasEnded) {
   here_.settled = false;
-  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*known_outside=*/true));
+  EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
   here_.settled = true;
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <optional>
 
+#include "base/async_event.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/shared_work.h"
-#include "base/signal.h"
+#include "base/single_flight.h"
 #include "base/task.h"
 #include "base/task_group.h"
 #include "store/lease_store.h"
@@ -51,8 +51,8 @@ class EtcdSession {
   Clock& clock_;
   Executor executor_;
   std::atomic<LeaseId> id_{LeaseId{0}};  // 0: none
-  SharedWork<Result<LeaseId>> granting_;
-  Signal wake_;
+  SingleFlight<Result<LeaseId>> granting_;
+  AsyncEvent wake_;
   bool stopping_ = false;  // on the executor
 };
 

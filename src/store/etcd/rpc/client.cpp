@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "store/etcd/rpc/connections_grpc.h"
-#include "store/etcd/rpc/verdict.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/etcd/witness/guard_grpc.h"
 #include "store/etcd/witness/witness.h"
 
@@ -163,17 +163,17 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       if (!repeatable) break;
       continue;
     }
-    EtcdVerdict verdict = judge_etcd_error(failure.code, failure.message);
-    if (verdict.next == EtcdVerdict::Next::renew_token && connections_.options().username.empty()) {
-      verdict.next = EtcdVerdict::Next::give_up;
+    EtcdErrorClass verdict = classify_etcd_error(failure.code, failure.message);
+    if (verdict.next == EtcdErrorClass::Next::renew_token && connections_.options().username.empty()) {
+      verdict.next = EtcdErrorClass::Next::give_up;
     }
-    if (verdict.next == EtcdVerdict::Next::renew_token && !std::exchange(logged_in_again, true)) {
+    if (verdict.next == EtcdErrorClass::Next::renew_token && !std::exchange(logged_in_again, true)) {
       connections_.renew_token(generation);
       --attempt;
       continue;
     }
     unanswered = unanswered || !verdict.surely_not_done;
-    if (verdict.next == EtcdVerdict::Next::give_up) {
+    if (verdict.next == EtcdErrorClass::Next::give_up) {
       connections_.worked(member, connections_.clock().boot_now() - sent);
       if (says_no_space(failure.message)) lacks_space_ = true;
       Error refusal{verdict.code, etcd_says(member.endpoint.name, failure.message)};

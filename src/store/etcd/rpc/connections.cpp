@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "store/etcd/rpc/connections_grpc.h"
-#include "store/etcd/rpc/verdict.h"
+#include "store/etcd/rpc/error_class.h"
 
 namespace sharedlock {
 
@@ -84,7 +84,7 @@ EtcdMember::EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Cl
       watch(channel),
       auth(channel),
       maintenance(channel),
-      meeting(clock),
+      handshaking(clock),
       checking(clock) {}
 
 EtcdConnections::EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log)
@@ -118,8 +118,8 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
   // The connection may have broken while idle; the channel would reconnect by itself, perhaps to another server.
   if (!member->is_connected()) broke(*member);
   if (!member->verified || needs_token()) {
-    auto met = co_await meet(member, deadline);
-    if (!met) co_return met.error();
+    auto ready = co_await handshake(member, deadline);
+    if (!ready) co_return ready.error();
     if (!member->verified) co_return unreachable(Errc::unavailable);
   }
   if (check_ && member->checked != member->breaks) {

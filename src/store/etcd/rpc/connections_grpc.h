@@ -15,11 +15,11 @@
 #include <string>
 #include <vector>
 
+#include "base/async_event.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/shared_work.h"
-#include "base/signal.h"
+#include "base/single_flight.h"
 #include "store/etcd/options.h"
 #include "store/etcd/rpc/clusters.h"
 #include "store/etcd/rpc/completions_grpc.h"
@@ -41,8 +41,8 @@ struct EtcdMember {
   etcdserverpb::Watch::Stub watch;
   etcdserverpb::Auth::Stub auth;
   etcdserverpb::Maintenance::Stub maintenance;
-  SharedWork<Result<void>> meeting;
-  SharedWork<Result<void>> checking;
+  SingleFlight<Result<void>> handshaking;
+  SingleFlight<Result<void>> checking;
   std::atomic<bool> verified = false;      // it has named its cluster, and its connection has held since
   std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, plus one
   std::atomic<std::uint64_t> checked = 0;  // the value of `breaks` when its state was last checked
@@ -137,8 +137,8 @@ class EtcdConnections {
 
  private:
   Task<Result<void>> look_at_all(Deadline deadline);
-  Task<Result<void>> meet(EtcdMember* member, Deadline deadline);
-  Task<Result<void>> introduce(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> handshake(EtcdMember* member, Deadline deadline);
+  Task<Result<void>> run_handshake(EtcdMember* member, Deadline deadline);
   Task<Result<void>> look_at_state(EtcdMember* member, Deadline deadline);
   Task<Result<void>> check(EtcdMember* member, Deadline deadline);
   static void broke(EtcdMember& member);
@@ -172,8 +172,8 @@ class EtcdConnections {
   bool open_ = false;             // etcd's authentication is turned off
   std::uint64_t generation_ = 0;  // of the token
 
-  SharedWork<Result<void>> looking_;
-  std::optional<Signal> wake_;          // for keep_looking()
+  SingleFlight<Result<void>> looking_;
+  std::optional<AsyncEvent> wake_;      // for keep_looking()
   bool stopping_ = false;               // on its executor
   std::string warned_version_;          // on its executor
   bool looked_at_permissions_ = false;  // likewise

@@ -4,8 +4,8 @@
 
 #include "base/time_text.h"
 #include "store/etcd/rpc/connections_grpc.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/etcd/rpc/messages_grpc.h"
-#include "store/etcd/rpc/verdict.h"
 #include "store/etcd/token_base.h"
 #include "store/etcd/watches.h"
 #include "store/etcd/witness/loss_grpc.h"
@@ -170,7 +170,7 @@ Task<Result<void>> EtcdLoss::check(EtcdMember* member, std::chrono::nanoseconds 
     if (!connections_.is_ours(*member, response.header())) co_return connections_.unreachable(Errc::unavailable);
     co_return checked(known, response);
   }
-  if (judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::renew_token) {
+  if (classify_etcd_error(failure.code, failure.message).next == EtcdErrorClass::Next::renew_token) {
     connections_.renew_token(token_generation);
   }
   connections_.failed(*member, failure, span);
@@ -366,7 +366,7 @@ Task<void> EtcdLoss::erase_stale() {
   }
 }
 
-Task<void> EtcdLoss::say_farewell(Deadline deadline) {
+Task<void> EtcdLoss::shut_down(Deadline deadline) {
   if (witness_.floor() != kAbsent && !witness_.refuses()) co_await put_witness(/*ended=*/true, deadline);
 }
 

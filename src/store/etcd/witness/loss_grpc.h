@@ -8,10 +8,10 @@
 #include <optional>
 #include <string>
 
+#include "base/async_event.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/signal.h"
 #include "base/task.h"
 #include "store/etcd/options.h"
 #include "store/etcd/rpc/client.h"
@@ -53,7 +53,7 @@ class EtcdLoss {
   bool confirm(const EtcdWitness::Known& known, const etcdserverpb::TxnResponse& response);
 
   // The server ends cleanly: says so in its witness.
-  Task<void> say_farewell(Deadline deadline);
+  Task<void> shut_down(Deadline deadline);
 
  private:
   Task<Result<void>> check(EtcdMember* member, std::chrono::nanoseconds span);
@@ -91,7 +91,7 @@ class EtcdLoss {
   std::atomic<bool> ended_{false};
   std::mutex mutex_;
   std::string why_;  // it is lost
-  Signal wake_;      // on the executor, like what follows
+  AsyncEvent wake_;  // on the executor, like what follows
   bool stopping_ = false;
   BootTime told_beside_{};  // by the witness, which stands
   Revision seen_floor_ = kAbsent;

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/async_event.h"
 #include "base/clock.h"
-#include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
 
@@ -60,30 +60,30 @@ class EtcdBatchQueue {
       co_return answer;
     }
     auto executor = co_await asio::this_coro::executor;
-    auto seat = std::make_shared<Seat>(executor, std::move(item), deadline);
-    enqueue(seat);
-    co_await seat->called->wait(time_left(clock_, deadline));
-    seat->called.reset();
-    co_return leave(seat);
+    auto waiter = std::make_shared<Waiter>(executor, std::move(item), deadline);
+    enqueue(waiter);
+    co_await waiter->called->wait(time_left(clock_, deadline));
+    waiter->called.reset();
+    co_return leave(waiter);
   }
 
  private:
-  struct Seat {
-    Seat(const Executor& on, Item what, Deadline until)
+  struct Waiter {
+    Waiter(const Executor& on, Item what, Deadline until)
         : item(std::move(what)), executor(on), deadline(until), called(std::in_place, on) {}
 
     Item item;
     Executor executor;
     Deadline deadline;
-    std::optional<Signal> called;  // wakes the caller, on its executor; reset once it no longer waits
+    std::optional<AsyncEvent> called;  // wakes the caller, on its executor; reset once it no longer waits
     bool sent = false;
     bool gone = false;  // the caller no longer waits
     bool alone = false;
     std::optional<Answer> answer;
-    std::vector<std::shared_ptr<Seat>> followers;  // they waited when it was sent, and look for the same
+    std::vector<std::shared_ptr<Waiter>> followers;  // they waited when it was sent, and look for the same
   };
-  using SeatPtr = std::shared_ptr<Seat>;
-  using Seats = std::vector<SeatPtr>;
+  using WaiterPtr = std::shared_ptr<Waiter>;
+  using Waiters = std::vector<WaiterPtr>;
 
   bool enter_alone() {
     std::scoped_lock lock(mutex_);
@@ -105,14 +105,14 @@ class EtcdBatchQueue {
     return !waiting_.empty();
   }
 
-  void enqueue(const SeatPtr& seat) {
+  void enqueue(const WaiterPtr& waiter) {
     // Not with the lock held: called on `executor_`, spawn() starts the task at once.
-    if (add(seat)) background_.spawn(executor_, run());
+    if (add(waiter)) background_.spawn(executor_, run());
   }
 
-  bool add(const SeatPtr& seat) {
+  bool add(const WaiterPtr& waiter) {
     std::scoped_lock lock(mutex_);
-    waiting_.push_back(seat);
+    waiting_.push_back(waiter);
     bool leaves = may_leave() && under_way_ < limits_.batches;
     if (leaves) ++under_way_;
     return leaves;
@@ -126,60 +126,60 @@ class EtcdBatchQueue {
   }
 
   // The answer if there is one by now, else late(); afterwards nothing touches what belongs to the caller.
-  Answer leave(const SeatPtr& seat) {
+  Answer leave(const WaiterPtr& waiter) {
     std::scoped_lock lock(mutex_);
-    if (seat->answer) return *std::move(seat->answer);
-    seat->gone = true;
-    std::erase(waiting_, seat);
-    return kind_.late(seat->item, seat->sent);
+    if (waiter->answer) return *std::move(waiter->answer);
+    waiter->gone = true;
+    std::erase(waiting_, waiter);
+    return kind_.late(waiter->item, waiter->sent);
   }
 
   Task<void> run() {
     std::size_t sent = 0;
-    for (Seats seats = take(sent); !seats.empty(); seats = take(sent)) {
-      sent = seats.size();
-      if (seats.size() == 1) {
-        Answer answer = co_await kind_.send_alone(&seats[0]->item, seats[0]->deadline);
+    for (Waiters waiters = take(sent); !waiters.empty(); waiters = take(sent)) {
+      sent = waiters.size();
+      if (waiters.size() == 1) {
+        Answer answer = co_await kind_.send_alone(&waiters[0]->item, waiters[0]->deadline);
         std::vector<Answer> answers;
         answers.push_back(std::move(answer));
-        tell(seats, answers);
+        tell(waiters, answers);
         continue;
       }
       std::vector<Item*> items;
-      Deadline last = seats[0]->deadline;
-      for (const SeatPtr& seat : seats) {
-        items.push_back(&seat->item);
-        last.at = std::max(last.at, seat->deadline.at);
+      Deadline last = waiters[0]->deadline;
+      for (const WaiterPtr& waiter : waiters) {
+        items.push_back(&waiter->item);
+        last.at = std::max(last.at, waiter->deadline.at);
       }
       auto answers = co_await kind_.send(&items, last);
       if (answers) {
-        tell(seats, *answers);
+        tell(waiters, *answers);
       } else {
-        for (std::size_t more = queue_again(seats); more > 0; --more) background_.spawn(executor_, run());
+        for (std::size_t more = queue_again(waiters); more > 0; --more) background_.spawn(executor_, run());
       }
     }
   }
 
   // The requests to send next, as one batch, in the place of `came_back` answered ones; none: that place is free.
-  Seats take(std::size_t came_back) {
+  Waiters take(std::size_t came_back) {
     std::scoped_lock lock(mutex_);
     --under_way_;
     items_under_way_ -= came_back;
-    Seats seats;
-    if (!may_leave()) return seats;
+    Waiters waiters;
+    if (!may_leave()) return waiters;
     typename Kind::Plan plan;
-    std::deque<SeatPtr> left;
-    std::unordered_map<std::string_view, Seat*> leaders;
+    std::deque<WaiterPtr> left;
+    std::unordered_map<std::string_view, Waiter*> leaders;
     while (!waiting_.empty() && left.size() < kMostPassedOver) {
-      SeatPtr next = std::move(waiting_.front());
+      WaiterPtr next = std::move(waiting_.front());
       waiting_.pop_front();
       bool alone = next->alone || kind_.goes_alone(next->item);
-      bool goes = alone ? seats.empty() : plan.take(next->item);
+      bool goes = alone ? waiters.empty() : plan.take(next->item);
       auto leader = leaders.find(kind_.look(next->item));
       if (goes) {
         next->sent = true;
         if (!kind_.look(next->item).empty()) leaders.emplace(kind_.look(next->item), next.get());
-        seats.push_back(std::move(next));
+        waiters.push_back(std::move(next));
         if (alone) break;
       } else if (leader != leaders.end()) {
         leader->second->followers.push_back(std::move(next));
@@ -189,14 +189,14 @@ class EtcdBatchQueue {
     }
     // Requests that were passed over come first next time.
     waiting_.insert(waiting_.begin(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
-    if (!seats.empty()) ++under_way_;
-    items_under_way_ += seats.size();
-    return seats;
+    if (!waiters.empty()) ++under_way_;
+    items_under_way_ += waiters.size();
+    return waiters;
   }
 
   // With the lock held. Followers of an answered request: with a shared answer they go to `told`, else they wait again.
-  void tell_followers(Seat& leader, const std::optional<Answer>& shared, Seats& told) {
-    for (SeatPtr& follower : std::exchange(leader.followers, {})) {
+  void tell_followers(Waiter& leader, const std::optional<Answer>& shared, Waiters& told) {
+    for (WaiterPtr& follower : std::exchange(leader.followers, {})) {
       if (follower->gone) continue;
       if (shared.has_value()) {
         follower->answer.emplace(*shared);
@@ -207,24 +207,24 @@ class EtcdBatchQueue {
     }
   }
 
-  void tell(Seats& seats, std::vector<Answer>& answers) {
+  void tell(Waiters& waiters, std::vector<Answer>& answers) {
     std::scoped_lock lock(mutex_);
-    Seats followers;
-    for (std::size_t i = 0; i < seats.size(); ++i) {
-      if (!seats[i]->followers.empty()) tell_followers(*seats[i], kind_.share(answers[i]), followers);
-      if (!seats[i]->gone) seats[i]->answer = std::move(answers[i]);
+    Waiters followers;
+    for (std::size_t i = 0; i < waiters.size(); ++i) {
+      if (!waiters[i]->followers.empty()) tell_followers(*waiters[i], kind_.share(answers[i]), followers);
+      if (!waiters[i]->gone) waiters[i]->answer = std::move(answers[i]);
     }
-    seats.insert(seats.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
-    std::erase_if(seats, [](const SeatPtr& seat) { return seat->gone; });
+    waiters.insert(waiters.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
+    std::erase_if(waiters, [](const WaiterPtr& waiter) { return waiter->gone; });
     // One post to each executor. With the mutex held no waiter can leave() meanwhile, so its executor is alive.
-    auto place = [](const SeatPtr& seat) { return &seat->executor.context(); };
-    std::ranges::sort(seats, {}, place);
-    for (auto first = seats.begin(); first != seats.end();) {
-      auto end = std::ranges::upper_bound(first, seats.end(), place(*first), {}, place);
+    auto place = [](const WaiterPtr& waiter) { return &waiter->executor.context(); };
+    std::ranges::sort(waiters, {}, place);
+    for (auto first = waiters.begin(); first != waiters.end();) {
+      auto end = std::ranges::upper_bound(first, waiters.end(), place(*first), {}, place);
       Executor executor = (*first)->executor;
-      asio::post(executor, [those = Seats(std::make_move_iterator(first), std::make_move_iterator(end))] {
-        for (const SeatPtr& seat : those) {
-          if (seat->called) seat->called->raise();
+      asio::post(executor, [those = Waiters(std::make_move_iterator(first), std::make_move_iterator(end))] {
+        for (const WaiterPtr& waiter : those) {
+          if (waiter->called) waiter->called->raise();
         }
       });
       first = end;
@@ -232,17 +232,17 @@ class EtcdBatchQueue {
   }
 
   // Queues them to be sent alone. Returns how many more may be under way, so that these requests go side by side.
-  std::size_t queue_again(Seats& seats) {
+  std::size_t queue_again(Waiters& waiters) {
     std::scoped_lock lock(mutex_);
-    Seats nobody;
-    for (const SeatPtr& seat : seats) tell_followers(*seat, std::nullopt, nobody);
-    std::erase_if(seats, [](const SeatPtr& seat) { return seat->gone; });
-    for (const SeatPtr& seat : seats) {
-      seat->alone = true;
-      seat->sent = false;
+    Waiters nobody;
+    for (const WaiterPtr& waiter : waiters) tell_followers(*waiter, std::nullopt, nobody);
+    std::erase_if(waiters, [](const WaiterPtr& waiter) { return waiter->gone; });
+    for (const WaiterPtr& waiter : waiters) {
+      waiter->alone = true;
+      waiter->sent = false;
     }
-    waiting_.insert(waiting_.begin(), seats.begin(), seats.end());
-    std::size_t more = seats.empty() ? 0 : std::min(seats.size() - 1, limits_.batches - under_way_);
+    waiting_.insert(waiting_.begin(), waiters.begin(), waiters.end());
+    std::size_t more = waiters.empty() ? 0 : std::min(waiters.size() - 1, limits_.batches - under_way_);
     under_way_ += more;
     return more;
   }
@@ -258,7 +258,7 @@ class EtcdBatchQueue {
   std::mutex mutex_;
   std::size_t under_way_ = 0;
   std::size_t items_under_way_ = 0;
-  std::deque<SeatPtr> waiting_;
+  std::deque<WaiterPtr> waiting_;
 };
 
 }  // namespace sharedlock

@@ -79,14 +79,14 @@ class Words {
 
  private:
   Task<void> travel(std::string what) {
-    auto signal = std::make_shared<Signal>(executor_);
+    auto signal = std::make_shared<AsyncEvent>(executor_);
     under_way_[what] = signal;
     co_await signal->wait();
     under_way_.erase(what);
   }
 
   Executor executor_;
-  std::map<std::string, std::shared_ptr<Signal>> under_way_;
+  std::map<std::string, std::shared_ptr<AsyncEvent>> under_way_;
 };
 
 class EtcdBatchQueueTest : public testing::Test {

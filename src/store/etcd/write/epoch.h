@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/result.h"
 #include "base/retries.h"
-#include "base/shared_work.h"
+#include "base/single_flight.h"
 #include "base/task.h"
 #include "store/lease_store.h"
 
@@ -87,7 +87,7 @@ class EtcdEpoch {
   std::atomic<BootTime> ends_{BootTime()};  // the key's lease lives for longer
   LeaseId lease_{0};                        // of the key; this and the next are begin()'s alone
   BootTime lease_ends_;
-  SharedWork<Result<Revision>> beginning_;
+  SingleFlight<Result<Revision>> beginning_;
   std::atomic<Revision> to_end_{kAbsent};  // the last one that end() could not end in time
   std::atomic<Revision> ended_{kAbsent};   // this one, and all before it
   std::atomic<bool> is_ending_late_ = false;

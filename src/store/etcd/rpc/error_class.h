@@ -22,7 +22,7 @@ inline constexpr int kUnauthenticated = 16;
 }  // namespace grpc_code
 
 // What an unsuccessful call to etcd means.
-struct EtcdVerdict {
+struct EtcdErrorClass {
   enum class Next {
     give_up,      // another try would end alike
     try_again,    // at another endpoint, or a little later
@@ -33,12 +33,12 @@ struct EtcdVerdict {
   bool surely_not_done;  // etcd changed nothing; otherwise that is not known
   Next next;
 
-  bool operator==(const EtcdVerdict&) const = default;
+  bool operator==(const EtcdErrorClass&) const = default;
 };
 
 // Reads the code and the message of a gRPC status that is not OK. etcd words its errors in the message; the codes alone
 // don't tell a lease that is gone from a member that is away.
-EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message);
+EtcdErrorClass classify_etcd_error(int grpc_code, std::string_view message);
 
 // Instead of a gRPC code: there was an answer, but one that nothing may rest on. The message says what is wrong with
 // it.

@@ -4,29 +4,29 @@
 #include <vector>
 
 #include "base/result.h"
-#include "queue/line_book.h"
+#include "queue/queue_state.h"
 
 namespace sharedlock {
 
 // What stands in a place of a line, as a JSON object: owner, the SHA-256 of the instance (which stays secret), the
 // server that keeps the place, and the names of all that is waited for together (R21).
-struct LinePlace {
+struct QueueEntry {
   std::string owner;
   std::string instance;  // hexadecimal; empty: anonymous
   std::string server;
   std::vector<std::string> names;
-  Revision since = kAbsent;  // as in LineBook::Join; absent: it stands there for the first time
+  Revision since = kAbsent;  // as in QueueState::Join; absent: it stands there for the first time
 };
 
-std::string to_json(const LinePlace& place);
+std::string to_json(const QueueEntry& entry);
 // The JSON of a place that is joined again.
 std::string joined_again(std::string json, Revision since);
 
 // corrupt: not such an object.
-Result<LinePlace> parse_line_place(const std::string& json);
+Result<QueueEntry> parse_queue_entry(const std::string& json);
 
 // How holders and waiters are told apart.
 Identity identity_of(const std::string& owner, const std::string& instance);
-Identity identity_of(const LinePlace& place);  // empty where the waiter is anonymous
+Identity identity_of(const QueueEntry& entry);  // empty where the waiter is anonymous
 
 }  // namespace sharedlock

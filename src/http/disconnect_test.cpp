@@ -24,44 +24,44 @@ struct Waiting {
     if (!eventually([this] { return server.gate.entered == 1; })) throw std::runtime_error("no handler began");
   }
   bool noticed() {
-    return eventually([this] { return server.gate.hung_up == 1 && server.gate.undelivered == 1; });
+    return eventually([this] { return server.gate.disconnected == 1 && server.gate.undelivered == 1; });
   }
 
   TestServer server;
   TestClient client;
 };
 
-TEST(HangUp, IsNoticedWhenThePeerStopsSending) {
+TEST(Disconnect, IsNoticedWhenThePeerStopsSending) {
   Waiting waiting;
   waiting.client.finish_sending();
   EXPECT_TRUE(waiting.noticed());
   EXPECT_EQ(waiting.client.read_to_end(), "") << "nothing is sent to who is taken for gone";
 }
 
-TEST(HangUp, IsNoticedWhenThePeerResets) {
+TEST(Disconnect, IsNoticedWhenThePeerResets) {
   Waiting waiting;
   waiting.client.reset();
   EXPECT_TRUE(waiting.noticed());
 }
 
-TEST(HangUp, IsNoticedBehindBytesThatNobodyHasRead) {
+TEST(Disconnect, IsNoticedBehindBytesThatNobodyHasRead) {
   Waiting waiting;
   waiting.client.send(kGet);
   EXPECT_EQ(waiting.client.read_for(50), "");
-  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+  EXPECT_EQ(waiting.server.gate.disconnected, 0);
   waiting.client.finish_sending();
   EXPECT_TRUE(waiting.noticed());
 }
 
-TEST(HangUp, IsNoticedWhereItHasComeBeforeTheHandlerBegan) {
+TEST(Disconnect, IsNoticedWhereItHasComeBeforeTheHandlerBegan) {
   TestServer server;
   TestClient client(server.port());
   client.send(kWait);
   client.finish_sending();
-  EXPECT_TRUE(eventually([&] { return server.gate.hung_up == 1 && server.gate.undelivered == 1; }));
+  EXPECT_TRUE(eventually([&] { return server.gate.disconnected == 1 && server.gate.undelivered == 1; }));
 }
 
-TEST(HangUp, IsNotWhatASecondRequestIs) {
+TEST(Disconnect, IsNotWhatASecondRequestIs) {
   Waiting waiting;
   waiting.client.send(kGet);
   waiting.client.send(kWait);
@@ -70,12 +70,12 @@ TEST(HangUp, IsNotWhatASecondRequestIs) {
   EXPECT_EQ(waiting.client.read_response().body, "waited");
   EXPECT_EQ(waiting.client.read_response().body, "hello");
   EXPECT_EQ(waiting.client.read_response().body, "waited");
-  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+  EXPECT_EQ(waiting.server.gate.disconnected, 0);
   EXPECT_EQ(waiting.server.gate.undelivered, 0);
 }
 
 // They keep the socket readable, which must not keep its thread busy.
-TEST(HangUp, UnreadBytesCostNoTime) {
+TEST(Disconnect, UnreadBytesCostNoTime) {
   Waiting waiting;
   waiting.client.send(kGet);
   auto cpu = [] { return std::chrono::microseconds(std::clock() * 1'000'000 / CLOCKS_PER_SEC); };
@@ -86,7 +86,7 @@ TEST(HangUp, UnreadBytesCostNoTime) {
   EXPECT_EQ(waiting.client.read_response().body, "waited");
 }
 
-TEST(HangUp, OfAnotherRequestBeforeIsNone) {
+TEST(Disconnect, OfAnotherRequestBeforeIsNone) {
   Waiting waiting;
   waiting.server.gate.open = true;
   EXPECT_EQ(waiting.client.read_response().body, "waited");
@@ -94,18 +94,18 @@ TEST(HangUp, OfAnotherRequestBeforeIsNone) {
   EXPECT_EQ(waiting.client.request("GET", "/hello").body, "hello");
   waiting.client.finish_sending();
   EXPECT_EQ(waiting.client.read_to_end(), "");
-  EXPECT_EQ(waiting.server.gate.hung_up, 0);
+  EXPECT_EQ(waiting.server.gate.disconnected, 0);
 }
 
-TEST(HangUp, IsWhatAServerThatStopsSays) {
+TEST(Disconnect, IsWhatAServerThatStopsSays) {
   Waiting waiting;
   waiting.server.server.stop();
-  EXPECT_EQ(waiting.server.gate.hung_up, 1);
+  EXPECT_EQ(waiting.server.gate.disconnected, 1);
 }
 
 // Whatever the moment: either all of the answer was handed over, or it was undone; and it was never handed over after
 // the hang-up had been seen.
-TEST(HangUp, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
+TEST(Disconnect, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
   TestServer server;
   std::mt19937 random(7);
   constexpr int kClients = 1500;

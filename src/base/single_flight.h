@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/async_event.h"
 #include "base/clock.h"
-#include "base/signal.h"
 
 namespace sharedlock {
 
@@ -19,21 +19,21 @@ namespace sharedlock {
 // left: the one with the latest deadline runs the work again. Thread-safe. The clock must outlive it, and it must
 // outlive its calls.
 template <class T>
-class SharedWork {
+class SingleFlight {
  public:
-  explicit SharedWork(Clock& clock) : clock_(clock) {}
+  explicit SingleFlight(Clock& clock) : clock_(clock) {}
 
   // `work()` returns the Task<T> that does the work and that ends by `deadline`. Nothing: by then another caller's run
   // was still under way.
   template <class Work>
   Task<std::optional<T>> join(Work work, Deadline deadline) {
     auto executor = co_await asio::this_coro::executor;
-    auto seat = std::make_shared<Seat>(executor, deadline);
-    if (!begin(seat)) {
-      co_await seat->called.wait(time_left(clock_, deadline));
-      leave(seat);
-      if (seat->result) co_return std::move(seat->result);
-      if (!seat->runs) co_return std::nullopt;
+    auto waiter = std::make_shared<Waiter>(executor, deadline);
+    if (!begin(waiter)) {
+      co_await waiter->called.wait(time_left(clock_, deadline));
+      leave(waiter);
+      if (waiter->result) co_return std::move(waiter->result);
+      if (!waiter->runs) co_return std::nullopt;
     }
     T result = co_await work();
     end(result, deadline);
@@ -41,27 +41,27 @@ class SharedWork {
   }
 
  private:
-  struct Seat {
-    Seat(Executor on, Deadline until) : executor(on), deadline(until), called(on) {}
+  struct Waiter {
+    Waiter(Executor on, Deadline until) : executor(on), deadline(until), called(on) {}
 
     Executor executor;
     Deadline deadline;
-    Signal called;  // wakes the waiting caller, on its executor
+    AsyncEvent called;  // wakes the waiting caller, on its executor
     bool runs = false;
     std::optional<T> result;
   };
 
   // True: the caller runs the work. False: its seat is in the queue.
-  bool begin(const std::shared_ptr<Seat>& seat) {
+  bool begin(const std::shared_ptr<Waiter>& waiter) {
     std::scoped_lock lock(mutex_);
-    if (running_) waiting_.push_back(seat);
+    if (running_) waiting_.push_back(waiter);
     return !std::exchange(running_, true);
   }
 
   // Afterwards end() no longer touches the seat.
-  void leave(const std::shared_ptr<Seat>& seat) {
+  void leave(const std::shared_ptr<Waiter>& waiter) {
     std::scoped_lock lock(mutex_);
-    std::erase(waiting_, seat);
+    std::erase(waiting_, waiter);
   }
 
   void end(const T& result, Deadline deadline) {
@@ -69,9 +69,9 @@ class SharedWork {
     std::scoped_lock lock(mutex_);
     if (!result.has_value() && deadline.at <= now && hand_over(now)) return;
     running_ = false;
-    for (const auto& seat : waiting_) {
-      seat->result = result;
-      call(seat);
+    for (const auto& waiter : waiting_) {
+      waiter->result = result;
+      call(waiter);
     }
     waiting_.clear();
   }
@@ -87,14 +87,14 @@ class SharedWork {
   }
 
   // Called with the mutex held: the waiter can't leave() meanwhile, so its executor is alive.
-  static void call(const std::shared_ptr<Seat>& seat) {
-    asio::post(seat->executor, [seat] { seat->called.raise(); });
+  static void call(const std::shared_ptr<Waiter>& waiter) {
+    asio::post(waiter->executor, [waiter] { waiter->called.raise(); });
   }
 
   Clock& clock_;
   std::mutex mutex_;
   bool running_ = false;
-  std::vector<std::shared_ptr<Seat>> waiting_;
+  std::vector<std::shared_ptr<Waiter>> waiting_;
 };
 
 }  // namespace sharedlock

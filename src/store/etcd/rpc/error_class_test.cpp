@@ -1,4 +1,4 @@
-#include "store/etcd/rpc/verdict.h"
+#include "store/etcd/rpc/error_class.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,64 +8,66 @@
 namespace sharedlock {
 namespace {
 
-using Next = EtcdVerdict::Next;
+using Next = EtcdErrorClass::Next;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
 // Codes and words as etcd 3.4.23 and gRPC 1.51 send them.
-TEST(EtcdVerdict, WhatLeasesSay) {
-  EXPECT_EQ(judge_etcd_error(5, "etcdserver: requested lease not found"),
-            (EtcdVerdict{Errc::lease_not_found, true, Next::give_up}));
-  EXPECT_EQ(judge_etcd_error(9, "etcdserver: lease already exists"),
-            (EtcdVerdict{Errc::lease_in_use, true, Next::give_up}));
+TEST(EtcdErrorClass, WhatLeasesSay) {
+  EXPECT_EQ(classify_etcd_error(5, "etcdserver: requested lease not found"),
+            (EtcdErrorClass{Errc::lease_not_found, true, Next::give_up}));
+  EXPECT_EQ(classify_etcd_error(9, "etcdserver: lease already exists"),
+            (EtcdErrorClass{Errc::lease_in_use, true, Next::give_up}));
 }
 
-TEST(EtcdVerdict, WhatWasNeverSentSurelyDidNotHappen) {
+TEST(EtcdErrorClass, WhatWasNeverSentSurelyDidNotHappen) {
   for (auto message : {"failed to connect to all addresses; last error: UNKNOWN: Connection refused",
                        "connections to all backends failing", "DNS resolution failed for etcd-1:2379"}) {
-    EXPECT_EQ(judge_etcd_error(14, message), (EtcdVerdict{Errc::unavailable, true, Next::try_again})) << message;
+    EXPECT_EQ(classify_etcd_error(14, message), (EtcdErrorClass{Errc::unavailable, true, Next::try_again})) << message;
   }
 }
 
-TEST(EtcdVerdict, WithoutAnAnswerTheOutcomeIsUnknown) {
+TEST(EtcdErrorClass, WithoutAnAnswerTheOutcomeIsUnknown) {
   for (auto [code, message] :
        {std::pair(14, "Socket closed"), std::pair(4, "Deadline Exceeded"),
         std::pair(14, "etcdserver: request timed out"), std::pair(14, "etcdserver: leader changed"),
         std::pair(2, "context canceled"), std::pair(1, "CANCELLED"), std::pair(13, "reset")}) {
-    EXPECT_EQ(judge_etcd_error(code, message), (EtcdVerdict{Errc::unavailable, false, Next::try_again})) << message;
+    EXPECT_EQ(classify_etcd_error(code, message), (EtcdErrorClass{Errc::unavailable, false, Next::try_again}))
+        << message;
   }
 }
 
-TEST(EtcdVerdict, SafetyR18_NoSpaceLeavesOpenWhetherItHappened) {
-  EXPECT_EQ(judge_etcd_error(8, "etcdserver: mvcc: database space exceeded"),
-            (EtcdVerdict{Errc::unavailable, false, Next::give_up}));
-  EXPECT_EQ(judge_etcd_error(8, "etcdserver: too many requests"),
-            (EtcdVerdict{Errc::unavailable, true, Next::try_again}));
+TEST(EtcdErrorClass, SafetyR18_NoSpaceLeavesOpenWhetherItHappened) {
+  EXPECT_EQ(classify_etcd_error(8, "etcdserver: mvcc: database space exceeded"),
+            (EtcdErrorClass{Errc::unavailable, false, Next::give_up}));
+  EXPECT_EQ(classify_etcd_error(8, "etcdserver: too many requests"),
+            (EtcdErrorClass{Errc::unavailable, true, Next::try_again}));
 }
 
-TEST(EtcdVerdict, AnOutdatedTokenIsRenewed) {
-  EXPECT_EQ(judge_etcd_error(16, "etcdserver: invalid auth token").next, Next::renew_token);
-  EXPECT_EQ(judge_etcd_error(3, "etcdserver: revision of auth store is old").next, Next::renew_token);
+TEST(EtcdErrorClass, AnOutdatedTokenIsRenewed) {
+  EXPECT_EQ(classify_etcd_error(16, "etcdserver: invalid auth token").next, Next::renew_token);
+  EXPECT_EQ(classify_etcd_error(3, "etcdserver: revision of auth store is old").next, Next::renew_token);
 }
 
-TEST(EtcdVerdict, ATokenIsFetchedWhenEtcdBeginsToAskForOne) {
-  EXPECT_EQ(judge_etcd_error(3, "etcdserver: user name is empty"),
-            (EtcdVerdict{Errc::unavailable, true, Next::renew_token}));
+TEST(EtcdErrorClass, ATokenIsFetchedWhenEtcdBeginsToAskForOne) {
+  EXPECT_EQ(classify_etcd_error(3, "etcdserver: user name is empty"),
+            (EtcdErrorClass{Errc::unavailable, true, Next::renew_token}));
 }
 
-TEST(EtcdVerdict, WhoMayNotIsToldSoAtOnce) {
+TEST(EtcdErrorClass, WhoMayNotIsToldSoAtOnce) {
   for (auto [code, message] : {std::pair(7, "etcdserver: permission denied"),
                                std::pair(3, "etcdserver: authentication failed, invalid user ID or password")}) {
-    EXPECT_EQ(judge_etcd_error(code, message), (EtcdVerdict{Errc::unavailable, true, Next::give_up})) << message;
+    EXPECT_EQ(classify_etcd_error(code, message), (EtcdErrorClass{Errc::unavailable, true, Next::give_up})) << message;
   }
 }
 
-TEST(EtcdVerdict, WhatMakesNoSenseToEtcdIsRefused) {
+TEST(EtcdErrorClass, WhatMakesNoSenseToEtcdIsRefused) {
   for (auto [code, message] :
        {std::pair(3, "etcdserver: request is too large"), std::pair(11, "etcdserver: too large lease TTL"),
         std::pair(11, "etcdserver: mvcc: required revision has been compacted")}) {
-    EXPECT_EQ(judge_etcd_error(code, message), (EtcdVerdict{Errc::invalid_argument, true, Next::give_up})) << message;
+    EXPECT_EQ(classify_etcd_error(code, message), (EtcdErrorClass{Errc::invalid_argument, true, Next::give_up}))
+        << message;
   }
 }
 

@@ -1,4 +1,4 @@
-#include "base/signal.h"
+#include "base/async_event.h"
 
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ enum class Raised { before, meanwhile, twice };
 // How long a wait takes that is raised so, and then one of at most 20 ms that nobody ends.
 Task<std::vector<steady_clock::duration>> two_waits(Raised when) {
   auto executor = co_await asio::this_coro::executor;
-  Signal signal(executor);
+  AsyncEvent signal(executor);
   if (when != Raised::meanwhile) signal.raise();
   if (when == Raised::twice) signal.raise();
   if (when == Raised::meanwhile) asio::post(executor, [&signal] { signal.raise(); });
@@ -34,7 +34,7 @@ Task<std::vector<steady_clock::duration>> two_waits(Raised when) {
   co_return took;
 }
 
-TEST(Signal, EndsOneWait) {
+TEST(AsyncEvent, EndsOneWait) {
   for (Raised when : {Raised::before, Raised::meanwhile, Raised::twice}) {
     auto took = run_task(two_waits(when));
     EXPECT_LT(took[0], 10s) << static_cast<int>(when);

@@ -1,10 +1,10 @@
-#include "store/etcd/rpc/verdict.h"
+#include "store/etcd/rpc/error_class.h"
 
 namespace sharedlock {
 
 namespace {
 
-using Next = EtcdVerdict::Next;
+using Next = EtcdErrorClass::Next;
 
 bool says(std::string_view message, std::string_view words) {
   return message.find(words) != std::string_view::npos;
@@ -22,13 +22,13 @@ bool is_about_permission(int code, std::string_view message) {
          says(message, "authentication is not enabled");
 }
 
-EtcdVerdict judge_exhausted(std::string_view message) {
+EtcdErrorClass judge_exhausted(std::string_view message) {
   // "database space exceeded" may come for a transaction that was applied.
   bool not_done = says(message, "too many requests");
   return {Errc::unavailable, not_done, not_done ? Next::try_again : Next::give_up};
 }
 
-EtcdVerdict judge_unavailable(std::string_view message) {
+EtcdErrorClass judge_unavailable(std::string_view message) {
   // gRPC's own words where it had no connection to send the request over.
   bool not_sent = says(message, "failed to connect") || says(message, "connections to all backends failing") ||
                   says(message, "DNS resolution failed") || says(message, "empty address list");
@@ -53,7 +53,7 @@ bool says_no_space(std::string_view message) {
   return says(message, "database space exceeded");
 }
 
-EtcdVerdict judge_etcd_error(int grpc_code, std::string_view message) {
+EtcdErrorClass classify_etcd_error(int grpc_code, std::string_view message) {
   if (is_about_the_token(grpc_code, message)) return {Errc::unavailable, true, Next::renew_token};
   if (is_about_permission(grpc_code, message)) return {Errc::unavailable, true, Next::give_up};
   switch (grpc_code) {

@@ -1,5 +1,5 @@
 // Waiting in line inside one process: many threads, one lock, no wake-up lost.
-#include "queue/wait_lines.h"
+#include "queue/wait_queues.h"
 
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ using test::run_task;
 
 const LockName kLock{"space", "name"};
 
-class WaitLinesTest : public testing::Test {
+class WaitQueuesTest : public testing::Test {
  protected:
   AcquireRequest asking(const std::string& instance, seconds wait) {
     return {.lock = kLock,
@@ -33,7 +33,7 @@ class WaitLinesTest : public testing::Test {
             .duration = seconds(60),
             .received = clock.boot_now(),
             .wait = wait,
-            .when_hung_up = nullptr};
+            .when_disconnected = nullptr};
   }
 
   GrantRequest lease(std::optional<LeaseId> id, seconds wait) {
@@ -43,11 +43,11 @@ class WaitLinesTest : public testing::Test {
             .received = clock.boot_now(),
             .id = id,
             .wait = wait,
-            .when_hung_up = nullptr};
+            .when_disconnected = nullptr};
   }
-  bool somebody_waits(const std::string& lines) {
-    auto places = run_task(store->list(lines, "", 10, Deadline::never()));
-    return places && !places->entries.empty();
+  bool somebody_waits(const std::string& queues) {
+    auto entries = run_task(store->list(queues, "", 10, Deadline::never()));
+    return entries && !entries->entries.empty();
   }
   void store_record(const std::string& instance) {
     Transaction transaction;
@@ -95,22 +95,22 @@ class WaitLinesTest : public testing::Test {
 // The same for a place and for a holder, by instance and owner; and short enough to need no allocation.
 TEST(LineIdentity, IsShortAndTellsApart) {
   auto waiting = [](const std::string& owner, const std::string& instance) {
-    return identity_of(LinePlace{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
+    return identity_of(QueueEntry{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
   };
   EXPECT_EQ(waiting("owner", "instance"), identity_of("owner", "instance"));
   EXPECT_NE(waiting("owner", "instance"), waiting("owner", "another"));
   EXPECT_NE(waiting("owner", "instance"), waiting("another", "instance"));
-  EXPECT_EQ(identity_of(LinePlace{.owner = "owner", .instance = "", .server = "s", .names = {}}), "");
+  EXPECT_EQ(identity_of(QueueEntry{.owner = "owner", .instance = "", .server = "s", .names = {}}), "");
   EXPECT_EQ(waiting(std::string(200, 'o'), "instance").capacity(), Identity().capacity());
 }
 
 // A repeat renews the lease and leaves its revision: an undo could come after that, and end what was promised.
-TEST_F(WaitLinesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
+TEST_F(WaitQueuesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
   EXPECT_TRUE(wait_for_lease({}).undoable);
   EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
 }
 
-TEST_F(WaitLinesTest, WhoWaitsIsToldWhyThatEnds) {
+TEST_F(WaitQueuesTest, WhoWaitsIsToldWhyThatEnds) {
   EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
   AcquireRequest request = asking("waiter", seconds(60));
   BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
@@ -126,7 +126,7 @@ TEST_F(WaitLinesTest, WhoWaitsIsToldWhyThatEnds) {
 }
 
 // Whenever the second request comes, it is granted; the first one is granted too, or gives way to it.
-TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
+TEST_F(WaitQueuesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   int both = 0;
   int superseded = 0;
   for (int i = 0; i < 500; ++i) {
@@ -160,30 +160,30 @@ TEST_F(WaitLinesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
 }
 
 // The second request comes when the first has seen its turn: it can't get that place, and joins behind it.
-TEST_F(WaitLinesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepeat) {
+TEST_F(WaitQueuesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepeat) {
   test::FaultStore slow(*store);
   LeaseService service({}, slow, clock, log);
-  auto places = [this] { return run_task(store->list("/shared-lock.queue/", "", 10, Deadline::never()))->entries; };
+  auto entries = [this] { return run_task(store->list("/shared-lock.queue/", "", 10, Deadline::never()))->entries; };
   auto held = run_task(service.grant(lease({}, seconds(0))));
   GrantRequest request = lease(LeaseId{std::int64_t{1} << 41}, seconds(60));
   BackgroundCall<Result<LeaseService::Answer>> first(threads.executor(0), service.grant(request));
-  ASSERT_TRUE(test::eventually([&] { return places().size() == 1; }));
+  ASSERT_TRUE(test::eventually([&] { return entries().size() == 1; }));
   std::optional<BackgroundCall<Result<LeaseService::Answer>>> second;
   slow.before_commit = [&] {
     slow.before_commit = [] {};
     second.emplace(threads.executor(2), service.grant(request));
-    EXPECT_TRUE(test::eventually([&] { return places().size() == 2; }));
+    EXPECT_TRUE(test::eventually([&] { return entries().size() == 2; }));
   };
   EXPECT_TRUE(run_task(service.release(std::get<LeaseGrant>(*held).id, clock.boot_now())));
   auto older = std::get<LeaseGrant>(*first.result());
   auto newer = std::get<LeaseGrant>(*second->result());
   EXPECT_EQ(newer.id, older.id);
   EXPECT_EQ(newer.token, older.token) << "one holding";
-  EXPECT_TRUE(test::eventually([&] { return places().empty(); }));
+  EXPECT_TRUE(test::eventually([&] { return entries().empty(); }));
 }
 
 // Also where the entry does not show that it is the waiter's own (R33).
-TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
+TEST_F(WaitQueuesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   test::FaultStore hiding(*store);
   hiding.others_write();
   hiding.hide_leases();
@@ -195,7 +195,7 @@ TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   // In one change, so that the waiter's turn never comes.
   Transaction transaction;
   transaction.changes.emplace_back(
-      Put{"/shared-lock/key", "value", OwnLease{.ttl = seconds(60), .id = request.id, .known_outside = true}});
+      Put{"/shared-lock/key", "value", OwnLease{.ttl = seconds(60), .id = request.id, .client_chosen = true}});
   auto granted = run_task(store->commit(std::move(transaction), Deadline::never()));
   ASSERT_TRUE(granted);
   auto found = waiting.result();
@@ -204,7 +204,7 @@ TEST_F(WaitLinesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   EXPECT_TRUE(test::eventually([this] { return !somebody_waits("/shared-lock.queue/"); })) << "its place is left";
 }
 
-TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
+TEST_F(WaitQueuesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
   LockGrant fresh = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); });
   EXPECT_TRUE(fresh.waited && !fresh.replaces);
   EXPECT_TRUE(release_lock("waiter"));
@@ -212,7 +212,7 @@ TEST_F(WaitLinesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlrea
 }
 
 // A client that is cut off at the moment of its grant may come back and find it.
-TEST_F(WaitLinesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeenKept) {
+TEST_F(WaitQueuesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeenKept) {
   LockGrant grant = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); }, seconds(10));
   auto is_held = [this] { return run_task(locks.get(kLock, clock.boot_now()))->has_value(); };
   BootTime begun = clock.boot_now();
@@ -238,7 +238,7 @@ Task<int> take_turns(LockService* locks, Clock* clock, std::string instance, int
                            .duration = seconds(60),
                            .received = clock->boot_now(),
                            .wait = seconds(300),
-                           .when_hung_up = nullptr};
+                           .when_disconnected = nullptr};
     auto answer = co_await locks->acquire(std::move(request));
     auto* grant = answer ? std::get_if<LockGrant>(&*answer) : nullptr;
     if (!grant) co_return i;
@@ -255,7 +255,7 @@ Task<int> take_turns(LockService* locks, Clock* clock, std::string instance, int
 }
 
 // Every hand-over needs a wake-up: losing one would keep all waiters waiting.
-TEST_F(WaitLinesTest, SafetyR22_AHundredThousandHandOversLoseNoWakeUp) {
+TEST_F(WaitQueuesTest, SafetyR22_AHundredThousandHandOversLoseNoWakeUp) {
   constexpr int kWaiters = 8;
   constexpr int kTurns = 100'000 / kWaiters;
   Seen seen;

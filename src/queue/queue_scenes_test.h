@@ -1,9 +1,9 @@
 #pragma once
 
-// Every order of events over small scenes of waiting: two servers, each with a LineBook of its own, over one store that
-// is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any later
-// moment, in their order. No client may be stuck in the end, nor overtaken on the way (R22 to R26). Connections are
-// cut, and clients come back or don't (R37): a client that is away never gets its turn, one that comes back has its
+// Every order of events over small scenes of waiting: two servers, each with a QueueState of its own, over one store
+// that is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any
+// later moment, in their order. No client may be stuck in the end, nor overtaken on the way (R22 to R26). Connections
+// are cut, and clients come back or don't (R37): a client that is away never gets its turn, one that comes back has its
 // place, and no place is left behind.
 #include <gtest/gtest.h>
 
@@ -22,13 +22,13 @@
 #include <utility>
 #include <vector>
 
-#include "queue/line_book.h"
+#include "queue/queue_state.h"
 #include "support/effort.h"
 
 namespace sharedlock::scenes {
 
-inline const LinePart kPart{.lock = "lock", .line = "line/"};
-inline const LinePart kOther{.lock = "other", .line = "other-line/"};
+inline const QueuePart kPart{.lock = "lock", .queue = "line/"};
+inline const QueuePart kOther{.lock = "other", .queue = "other-line/"};
 
 inline constexpr std::chrono::seconds kTick{3};  // longer than anything but a place is kept
 inline constexpr std::chrono::seconds kKept{5};
@@ -38,7 +38,7 @@ inline constexpr std::chrono::seconds kKept{5};
 inline LockSight see_lock(const Entry& entry) {
   return {.holder = entry.value, .look_again = std::nullopt};
 }
-inline PlaceSight see_place(const Entry& entry) {
+inline EntrySight see_entry(const Entry& entry) {
   std::size_t at = entry.value.find('@');
   std::size_t parts = entry.value.find('#');
   std::size_t since = entry.value.find('~');
@@ -52,7 +52,7 @@ struct Scene {
   struct Client {
     std::string name;
     std::size_t server;
-    std::vector<LinePart> waits_for = {kPart};
+    std::vector<QueuePart> waits_for = {kPart};
     bool keeps = false;  // its place, while it is away
     std::optional<std::size_t> of =
         std::nullopt;  // that client's next request, after its connection was cut, noticed or not
@@ -76,7 +76,7 @@ class World {
     for (std::size_t i = 0; i < 2; ++i) {
       servers_.emplace_back();
       servers_.back().mark = std::string(1, static_cast<char>('A' + i));
-      servers_.back().book = std::make_unique<LineBook>(servers_.back().mark, see_lock, see_place);
+      servers_.back().book = std::make_unique<QueueState>(servers_.back().mark, see_lock, see_entry);
     }
     clients_.resize(scene.clients.size());
     put("lock", "holder");
@@ -196,8 +196,8 @@ class World {
   // A place that still stands in the store; empty: none.
   std::string left_behind() const {
     for (const auto& [key, entry] : entries_) {
-      bool is_place = key.starts_with(kPart.line) || key.starts_with(kOther.line);
-      if (is_place && !(scene_.deaf && entry.value.find("@A") != std::string::npos)) return key;
+      bool is_entry = key.starts_with(kPart.queue) || key.starts_with(kOther.queue);
+      if (is_entry && !(scene_.deaf && entry.value.find("@A") != std::string::npos)) return key;
     }
     return {};
   }
@@ -212,12 +212,12 @@ class World {
     for (const Server& server : servers_) out << server.alive << server.told << '{' << server.book->text() << '}';
     for (const Op& op : ops_) {
       out << op.kind << op.server << op.applied << op.waiter << op.part.lock << number_of(op.at) << op.won << op.retake;
-      for (const std::string& place : op.places) out << place;
+      for (const std::string& entry : op.entries) out << entry;
       for (const auto& [key, revision] : op.expect) out << key << number_of(revision);
       if (op.found) out << number_of(op.found->as_of) << (op.found->entry ? 1 : 0);
     }
     for (const Client& client : clients_) {
-      out << static_cast<int>(client.state) << client.id << client.kept << client.has_joined << client.place;
+      out << static_cast<int>(client.state) << client.id << client.kept << client.has_joined << client.entry;
     }
     out << log_.size() << foreign_ << crashed_ << lost_ << gaps_ << session_ended_ << left_ << cuts_ << given_up_
         << ticks_;
@@ -228,27 +228,27 @@ class World {
   enum class ClientState { idle, waiting, granted, gone, away };
   struct Client {
     ClientState state = ClientState::idle;
-    LineBook::WaiterId id = 0;
+    QueueState::WaiterId id = 0;
     bool kept = false;  // its server knows that it is away
     bool has_kept_place = false;
     bool has_joined = false;
     bool is_newest = false;  // it came when the client's earlier request had a place already
-    std::string place = {};  // of the earlier request, as it stood when this one came
+    std::string entry = {};  // of the earlier request, as it stood when this one came
   };
   struct Server {
     std::string mark;
-    std::unique_ptr<LineBook> book;
+    std::unique_ptr<QueueState> book;
     std::size_t told = 0;
     bool alive = true;
   };
   struct Op {
     char kind;  // l: load, j: join, J: rejoin, t: take, r: remove, e: evict
     std::size_t server;
-    LineBook::WaiterId waiter = 0;
-    LinePart part = {};
+    QueueState::WaiterId waiter = 0;
+    QueuePart part = {};
     std::vector<std::pair<std::string, Revision>> expect = {};
-    std::vector<std::string> places = {};  // put, or erased
-    std::vector<std::string> left = {};    // erased with that
+    std::vector<std::string> entries = {};  // put, or erased
+    std::vector<std::string> left = {};     // erased with that
     Revision since = kAbsent;
     std::vector<std::string> locks = {};
     bool look = false;  // a remove that knows no revision
@@ -261,8 +261,8 @@ class World {
     Listing listing = {};
   };
 
-  Client& client_of(std::size_t server, LineBook::WaiterId id) { return clients_[index_of(server, id)]; }
-  std::size_t index_of(std::size_t server, LineBook::WaiterId id) const {
+  Client& client_of(std::size_t server, QueueState::WaiterId id) { return clients_[index_of(server, id)]; }
+  std::size_t index_of(std::size_t server, QueueState::WaiterId id) const {
     for (std::size_t c = 0; c < clients_.size(); ++c) {
       if (scene_.clients[c].server == server && clients_[c].id == id) return c;
     }
@@ -296,11 +296,11 @@ class World {
     return std::ranges::all_of(op.expect, [this](const auto& one) { return revision_of(one.first) == one.second; });
   }
   void end_session() {
-    std::vector<std::string> places;
+    std::vector<std::string> entries;
     for (const auto& [key, entry] : entries_) {
-      if (entry.value.find("@A") != std::string::npos) places.push_back(key);
+      if (entry.value.find("@A") != std::string::npos) entries.push_back(key);
     }
-    if (!places.empty()) erase(places);
+    if (!entries.empty()) erase(entries);
   }
 
   void begin_wait(std::size_t c) {
@@ -315,10 +315,10 @@ class World {
     clients_[c].is_newest = client.of && clients_[*client.of].has_joined && !scene_.clients[*client.of].of;
     if (client.of) clients_[*client.of].is_newest = false;
     if (client.of && may_count_on_its_place(*client.of)) {
-      clients_[c].place = place_of(client.name, client.waits_for.front().line);
+      clients_[c].entry = entry_of(client.name, client.waits_for.front().queue);
     }
     clients_[c].id = server.book->add(client.waits_for, client.name,
-                                      client.keeps ? LineBook::Back::from_anywhere : LineBook::Back::no);
+                                      client.keeps ? QueueState::Back::from_anywhere : QueueState::Back::no);
     carry_out(client.server);
   }
 
@@ -334,10 +334,10 @@ class World {
   }
 
   // The last place of that client in that line; empty: none.
-  std::string place_of(const std::string& name, const std::string& line) const {
+  std::string entry_of(const std::string& name, const std::string& queue) const {
     auto last = entries_.end();
     for (auto one = entries_.begin(); one != entries_.end(); ++one) {
-      bool is_its_own = one->first.starts_with(line) && one->second.value.starts_with(name + "@");
+      bool is_its_own = one->first.starts_with(queue) && one->second.value.starts_with(name + "@");
       if (is_its_own && (last == entries_.end() || one->second.created > last->second.created)) last = one;
     }
     return last == entries_.end() ? std::string() : last->first;
@@ -367,7 +367,7 @@ class World {
   void give_up(std::size_t c) {
     const Scene::Client& client = scene_.clients[c];
     std::vector<std::string> locks;
-    for (const LinePart& part : client.waits_for) locks.push_back(part.lock);
+    for (const QueuePart& part : client.waits_for) locks.push_back(part.lock);
     servers_[client.server].book->give_up(locks, client.name);
     if (clients_[c].kept) clients_[c].state = ClientState::gone;
     carry_out(client.server);
@@ -388,96 +388,96 @@ class World {
   }
 
   void carry_out(std::size_t s) {
-    LineBook& book = *servers_[s].book;
+    QueueState& book = *servers_[s].book;
     for (auto effects = book.take_effects(); !effects.empty(); effects = book.take_effects()) {
       for (const auto& effect : effects) carry_out(s, effect);
     }
   }
 
-  void carry_out(std::size_t s, const LineBook::Effect& effect) {
-    LineBook& book = *servers_[s].book;
-    if (auto* wake = std::get_if<LineBook::Wake>(&effect)) {
+  void carry_out(std::size_t s, const QueueState::Effect& effect) {
+    QueueState& book = *servers_[s].book;
+    if (auto* wake = std::get_if<QueueState::Wake>(&effect)) {
       Client& client = client_of(s, wake->waiter);
       if (client.id != wake->waiter) return;
       if (client.state == ClientState::away) {
         if (client.kept) fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is away, and is told to act";
-        if (wake->turn == LineBook::Turn::superseded) client.state = ClientState::gone;
+        if (wake->turn == QueueState::Turn::superseded) client.state = ClientState::gone;
         return;
       }
-      if (wake->turn == LineBook::Turn::superseded && client.is_newest && client.state == ClientState::waiting) {
+      if (wake->turn == QueueState::Turn::superseded && client.is_newest && client.state == ClientState::waiting) {
         fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is told of a newer request, and there is none";
       }
-      if (client.state == ClientState::gone || wake->turn == LineBook::Turn::superseded) {
+      if (client.state == ClientState::gone || wake->turn == QueueState::Turn::superseded) {
         client.state = ClientState::gone;
         bool busy = std::ranges::any_of(
             ops_, [&](const Op& op) { return op.server == s && op.waiter == wake->waiter && op.kind != 'J'; });
         if (!busy) book.left(wake->waiter);
-      } else if (wake->turn == LineBook::Turn::join) {
+      } else if (wake->turn == QueueState::Turn::join) {
         ops_.push_back(join_op('j', s, wake->waiter));
       } else {
         Op op = take_op(s, wake->waiter, {});
-        op.retake = wake->turn == LineBook::Turn::retake;
+        op.retake = wake->turn == QueueState::Turn::retake;
         bool takes_free = std::ranges::any_of(op.locks, [&](const auto& lock) { return !entries_.contains(lock); });
         if (op.retake && takes_free) {
-          give_up(op, LineBook::Places::there);
+          give_up(op, QueueState::EntryFate::there);
         } else {
           ops_.push_back(std::move(op));
         }
       }
-    } else if (auto* load = std::get_if<LineBook::Load>(&effect)) {
+    } else if (auto* load = std::get_if<QueueState::Load>(&effect)) {
       ops_.push_back({.kind = 'l', .server = s, .part = load->part});
-    } else if (auto* remove = std::get_if<LineBook::Remove>(&effect)) {
-      Op op{.kind = 'r', .server = s, .places = {remove->place}};
+    } else if (auto* remove = std::get_if<QueueState::Remove>(&effect)) {
+      Op op{.kind = 'r', .server = s, .entries = {remove->entry}};
       op.look = !remove->revision.has_value();
-      if (remove->revision) op.expect.emplace_back(remove->place, *remove->revision);
+      if (remove->revision) op.expect.emplace_back(remove->entry, *remove->revision);
       ops_.push_back(std::move(op));
-    } else if (auto* evict = std::get_if<LineBook::Evict>(&effect)) {
+    } else if (auto* evict = std::get_if<QueueState::Evict>(&effect)) {
       ops_.push_back({.kind = 'e',
                       .server = s,
-                      .expect = {{evict->part.lock, kAbsent}, {evict->place, evict->revision}},
-                      .places = {evict->place}});
+                      .expect = {{evict->part.lock, kAbsent}, {evict->entry, evict->revision}},
+                      .entries = {evict->entry}});
     } else {
       for (auto id : book.take_lost(1)) ops_.push_back(join_op('J', s, id));
     }
   }
 
-  Op join_op(char kind, std::size_t s, LineBook::WaiterId id) {
-    LineBook::Join join = servers_[s].book->join_of(id);
-    Op op{.kind = kind, .server = s, .waiter = id, .places = join.places};
-    for (const std::string& place : join.places) op.expect.emplace_back(place, join.expected);
+  Op join_op(char kind, std::size_t s, QueueState::WaiterId id) {
+    QueueState::Join join = servers_[s].book->join_of(id);
+    Op op{.kind = kind, .server = s, .waiter = id, .entries = join.entries};
+    for (const std::string& entry : join.entries) op.expect.emplace_back(entry, join.expected);
     op.since = join.since;
-    for (const LineBook::Left& left : join.left) {
-      op.expect.emplace_back(left.place, left.revision);
-      op.left.push_back(left.place);
+    for (const QueueState::Left& left : join.left) {
+      op.expect.emplace_back(left.entry, left.revision);
+      op.left.push_back(left.entry);
     }
     return op;
   }
 
   // `gone`: its place is known not to stand there.
-  Op take_op(std::size_t s, LineBook::WaiterId id, std::optional<bool> gone) {
+  Op take_op(std::size_t s, QueueState::WaiterId id, std::optional<bool> gone) {
     const Scene::Client& client = scene_.clients[index_of(s, id)];
     Op op{.kind = 't', .server = s, .waiter = id};
-    for (const LinePart& part : client.waits_for) {
+    for (const QueuePart& part : client.waits_for) {
       auto held = entries_.find(part.lock);
       bool mine = held != entries_.end() && held->second.value == client.name;
       op.expect.emplace_back(part.lock, mine ? held->second.revision : kAbsent);
       op.locks.push_back(part.lock);
     }
-    LineBook::Join places = servers_[s].book->places_of(id);
+    QueueState::Join entries = servers_[s].book->entries_of(id);
     if (gone.value_or(false)) return op;
-    for (const std::string& place : places.places) op.expect.emplace_back(place, places.expected);
-    op.places = places.places;
+    for (const std::string& entry : entries.entries) op.expect.emplace_back(entry, entries.expected);
+    op.entries = entries.entries;
     return op;
   }
 
   void apply(Op& op) {
     op.applied = true;
     if (op.kind == 'l') {
-      auto entry = entries_.find(op.part.lock);
-      op.found = Found{entry == entries_.end() ? std::nullopt : std::optional(entry->second), revision_};
+      auto found = entries_.find(op.part.lock);
+      op.found = Found{found == entries_.end() ? std::nullopt : std::optional(found->second), revision_};
       op.listing.as_of = revision_;
-      for (const auto& [key, place] : entries_) {
-        if (key.starts_with(op.part.line)) op.listing.entries.emplace_back(key, place);
+      for (const auto& [key, entry] : entries_) {
+        if (key.starts_with(op.part.queue)) op.listing.entries.emplace_back(key, entry);
       }
       return;
     }
@@ -485,7 +485,7 @@ class World {
     if (op.won && op.kind == 'e') evict_all(op);
     if (op.won && op.kind == 't') check_order(op);
     if (op.kind == 'r' && !op.won) {
-      auto entry = entries_.find(op.places.front());
+      auto entry = entries_.find(op.entries.front());
       op.found = Found{entry == entries_.end() ? std::nullopt : std::optional(entry->second), revision_};
     }
     if (op.kind == 'j' || op.kind == 'J') {
@@ -494,43 +494,43 @@ class World {
       std::vector<std::pair<std::string, std::string>> puts;
       for (const std::string& lock : op.locks)
         puts.emplace_back(lock, scene_.clients[index_of(op.server, op.waiter)].name);
-      change(puts, op.places);
+      change(puts, op.entries);
     } else if (op.won) {
-      erase(op.places);
+      erase(op.entries);
     }
     op.at = op.stood.value_or(revision_);
   }
 
   // Evicts all places of a set, or none: each must be the first in its line.
   void evict_all(Op& op) {
-    const Entry& evicted = entries_.at(op.places.front());
-    std::string name = op.places.front().substr(op.places.front().find('/') + 1);
-    if (see_place(evicted).parts == 1) return;
-    op.places.clear();
-    for (const LinePart& part : {kPart, kOther}) {
+    const Entry& evicted = entries_.at(op.entries.front());
+    std::string name = op.entries.front().substr(op.entries.front().find('/') + 1);
+    if (see_entry(evicted).parts == 1) return;
+    op.entries.clear();
+    for (const QueuePart& part : {kPart, kOther}) {
       auto first = entries_.end();
       for (auto one = entries_.begin(); one != entries_.end(); ++one) {
-        if (!one->first.starts_with(part.line)) continue;
+        if (!one->first.starts_with(part.queue)) continue;
         bool before = first == entries_.end() ||
                       std::pair(one->second.created, one->first) < std::pair(first->second.created, first->first);
         if (before) first = one;
       }
-      op.won &= !entries_.contains(part.lock) && first != entries_.end() && first->first == part.line + name;
-      op.places.push_back(part.line + name);
+      op.won &= !entries_.contains(part.lock) && first != entries_.end() && first->first == part.queue + name;
+      op.entries.push_back(part.queue + name);
     }
   }
 
   void apply_join(Op& op) {
     const Scene::Client& client = scene_.clients[index_of(op.server, op.waiter)];
     std::string value = client.name + "@" + servers_[op.server].mark;
-    if (op.places.size() > 1) value += "#" + std::to_string(op.places.size());
+    if (op.entries.size() > 1) value += "#" + std::to_string(op.entries.size());
     if (op.since != kAbsent) value += "~" + std::to_string(number_of(op.since));
     if (op.won) {
-      const std::string& place = clients_[index_of(op.server, op.waiter)].place;
-      bool is_its_own = std::ranges::find(op.places, place) != op.places.end();
-      if (entries_.contains(place) && !is_its_own) fault_ = client.name + " has come back and lost its place";
+      const std::string& entry = clients_[index_of(op.server, op.waiter)].entry;
+      bool is_its_own = std::ranges::find(op.entries, entry) != op.entries.end();
+      if (entries_.contains(entry) && !is_its_own) fault_ = client.name + " has come back and lost its place";
       std::vector<std::pair<std::string, std::string>> puts;
-      for (const std::string& one : op.places) puts.emplace_back(one, value);
+      for (const std::string& one : op.entries) puts.emplace_back(one, value);
       change(puts, op.left);
     } else {
       // The places may be there by an earlier try that had no answer.
@@ -538,20 +538,20 @@ class World {
         auto entry = entries_.find(one);
         return entry != entries_.end() && entry->second.value == value;
       };
-      if (std::ranges::all_of(op.places, is_there)) op.stood = revision_of(op.places.front());
+      if (std::ranges::all_of(op.entries, is_there)) op.stood = revision_of(op.entries.front());
     }
   }
 
   // No other place may stand before its own, in any of its lines where the lock was free.
   void check_order(const Op& op) {
-    for (const std::string& mine : op.places) {
-      const Entry& place = entries_.at(mine);
-      std::string line = mine.substr(0, mine.rfind('/') + 1);
-      std::string lock = line == kPart.line ? kPart.lock : kOther.lock;
+    for (const std::string& mine : op.entries) {
+      const Entry& entry = entries_.at(mine);
+      std::string queue = mine.substr(0, mine.rfind('/') + 1);
+      std::string lock = queue == kPart.queue ? kPart.lock : kOther.lock;
       if (entries_.contains(lock)) continue;
       for (const auto& [key, other] : entries_) {
-        bool before = std::pair(other.created, key) < std::pair(place.created, mine);
-        if (key.starts_with(line) && before) fault_ = mine + " overtook " + key;
+        bool before = std::pair(other.created, key) < std::pair(entry.created, mine);
+        if (key.starts_with(queue) && before) fault_ = mine + " overtook " + key;
       }
     }
   }
@@ -560,12 +560,12 @@ class World {
     Op op = std::move(ops_[i]);
     ops_.erase(ops_.begin() + static_cast<std::ptrdiff_t>(i));
     lost_ += lost ? 1 : 0;
-    LineBook& book = *servers_[op.server].book;
+    QueueState& book = *servers_[op.server].book;
     if (op.kind == 'l') book.loaded(op.part.lock, *op.found, op.listing);
     if (op.kind == 'r' && op.found && op.found->entry) {
-      book.not_removed(op.places.front(), *op.found->entry);
+      book.not_removed(op.entries.front(), *op.found->entry);
     } else if (op.kind == 'r') {
-      book.removed(op.places.front(), op.at);
+      book.removed(op.entries.front(), op.at);
     }
     bool again = op.kind == 'J' && lost;
     if (again && client_of(op.server, op.waiter).state == ClientState::waiting) {
@@ -595,7 +595,7 @@ class World {
 
   // As LockService::take_turn() does.
   void answer_take(const Op& op, bool lost) {
-    LineBook& book = *servers_[op.server].book;
+    QueueState& book = *servers_[op.server].book;
     Client& client = client_of(op.server, op.waiter);
     const std::string& name = scene_.clients[index_of(op.server, op.waiter)].name;
     if (op.won && !lost) {
@@ -603,30 +603,30 @@ class World {
       book.finished(op.waiter, op.at);
       return;
     }
-    LineBook::Join places = book.places_of(op.waiter);
-    LineBook::Places seen = LineBook::Places::there;
-    for (const std::string& one : places.places) {
-      auto place = entries_.find(one);
-      if (place == entries_.end() && seen == LineBook::Places::there) seen = LineBook::Places::gone;
-      bool another = place != entries_.end() && place->second.revision != places.expected;
-      if (another) seen = LineBook::Places::taken_over;
+    QueueState::Join entries = book.entries_of(op.waiter);
+    QueueState::EntryFate seen = QueueState::EntryFate::there;
+    for (const std::string& one : entries.entries) {
+      auto entry = entries_.find(one);
+      if (entry == entries_.end() && seen == QueueState::EntryFate::there) seen = QueueState::EntryFate::gone;
+      bool another = entry != entries_.end() && entry->second.revision != entries.expected;
+      if (another) seen = QueueState::EntryFate::taken_over;
     }
     bool may_try = true;
     for (const std::string& lock : op.locks) {
       auto held = entries_.find(lock);
       bool mine = held != entries_.end() && held->second.value == name;
-      may_try &= mine || (held == entries_.end() && seen == LineBook::Places::there && !op.retake);
+      may_try &= mine || (held == entries_.end() && seen == QueueState::EntryFate::there && !op.retake);
     }
     if (may_try && client.state != ClientState::gone) {
-      ops_.push_back(take_op(op.server, op.waiter, seen != LineBook::Places::there));
+      ops_.push_back(take_op(op.server, op.waiter, seen != QueueState::EntryFate::there));
       ops_.back().retake = op.retake;
       return;
     }
     give_up(op, seen);
   }
 
-  void give_up(const Op& op, LineBook::Places seen) {
-    LineBook& book = *servers_[op.server].book;
+  void give_up(const Op& op, QueueState::EntryFate seen) {
+    QueueState& book = *servers_[op.server].book;
     for (const std::string& lock : op.locks) {
       auto held = entries_.find(lock);
       book.saw(lock, held == entries_.end() ? std::nullopt : std::optional(held->second), revision_, std::nullopt);

@@ -29,9 +29,9 @@ inline constexpr Revision kNever{std::numeric_limits<std::int64_t>::max()};
 
 // One of the locks that a waiter waits for. Its line is the entries under `line`, which ends in a slash: one for each
 // waiter, called a place (R21).
-struct LinePart {
+struct QueuePart {
   std::string lock;  // the key of what is waited for
-  std::string line;
+  std::string queue;
 };
 
 // Identifies a waiter: of two requests of one identity only the later counts. Empty: unlike every other.
@@ -44,11 +44,11 @@ struct LockSight {
 };
 
 // What a line has to know of a place.
-struct PlaceSight {
+struct EntrySight {
   Identity waiter;
   std::string server;        // the waiter's; the place stands under that server's session
   std::uint8_t parts = 1;    // how many it waits for together
-  Revision since = kAbsent;  // of places that were lost and joined again: see LineBook::Join
+  Revision since = kAbsent;  // of places that were lost and joined again: see QueueState::Join
 };
 
 // What a server knows of the lines in which its clients wait, and what follows from it: what each waiter is to do, and
@@ -56,7 +56,7 @@ struct PlaceSight {
 // so that tests can try every order of events. It is fed with what the store's watch and the answers of commits say,
 // and yields effects for its owner to carry out. Views are hints: each effect is a commit with guards, so acting on an
 // old view costs a try and no more. Not thread-safe.
-class LineBook {
+class QueueState {
  public:
   using WaiterId = std::uint64_t;
 
@@ -74,16 +74,16 @@ class LineBook {
     Turn turn;
   };
   struct Load {  // read the lock, then the line, and say loaded() or load_failed()
-    LinePart part;
+    QueuePart part;
   };
   struct Rejoin {};  // waiters lost their places: see take_lost()
   struct Remove {    // a place of this server without a waiter: erase it, until an answer comes; then say removed(), or
-    std::string place;  // not_removed() where something else stands there: another server may have taken it over
+    std::string entry;  // not_removed() where something else stands there: another server may have taken it over
     std::optional<Revision> revision;  // nothing: look first
   };
   struct Evict {  // the head of a line does nothing although the lock is free: erase its place, guarded by both (R23)
-    LinePart part;
-    std::string place;
+    QueuePart part;
+    std::string entry;
     Revision revision;
   };
   using Effect = std::variant<Wake, Load, Rejoin, Remove, Evict>;
@@ -91,11 +91,11 @@ class LineBook {
   // What a joining waiter puts: at each key, expecting that revision there. And what is left of the places that it had:
   // the same commit is to erase them, guarded by their revisions.
   struct Left {
-    std::string place;
+    std::string entry;
     Revision revision;
   };
   struct Join {
-    std::vector<std::string> places;  // one for each part, in their order
+    std::vector<std::string> entries;  // one for each part, in their order
     Revision expected = kAbsent;
     std::vector<Left> left = {};
     Revision since = kAbsent;  // when it joins again: when it joined first. That tells the older of two requests of one
@@ -103,13 +103,13 @@ class LineBook {
   };
 
   // What became of a waiter's places, as its try has seen; unknown: the try had no answer, and may happen yet.
-  enum class Places { there, gone, taken_over, unknown };
+  enum class EntryFate { there, gone, taken_over, unknown };
 
   using SeeLock = std::function<LockSight(const Entry&)>;
-  using SeePlace = std::function<PlaceSight(const Entry&)>;
+  using SeeEntry = std::function<EntrySight(const Entry&)>;
 
   // `server`: the mark of this server in its places and their names; unique, and without a slash.
-  LineBook(std::string server, SeeLock see_lock, SeePlace see_place);
+  QueueState(std::string server, SeeLock see_lock, SeeEntry see_entry);
 
   // To be called before any event of that time is reported; does what is due by time alone.
   void advance(BootTime now);
@@ -122,7 +122,7 @@ class LineBook {
 
   // A new waiter. It takes over the place of an older waiter of the same identity for the same locks, which is told so,
   // or is forgotten if its client is away.
-  WaiterId add(std::vector<LinePart> parts, Identity identity, Back back = Back::no);
+  WaiterId add(std::vector<QueuePart> parts, Identity identity, Back back = Back::no);
 
   // What a waiter that was told to join puts.
   Join join_of(WaiterId waiter);
@@ -134,16 +134,16 @@ class LineBook {
 
   // The first of the waiters that lost their places, in the order of those places: as many as fit in a commit that puts
   // at most so many places. They are to join before any that lost theirs behind them.
-  std::vector<WaiterId> take_lost(std::size_t most_places);
+  std::vector<WaiterId> take_lost(std::size_t most_entries);
 
   // The places of a waiter that was told to take: its commit erases them, expecting that revision.
-  Join places_of(WaiterId waiter) const;
+  Join entries_of(WaiterId waiter) const;
 
   // What stands under a lock as of that revision; look_again as in LockSight.
   void saw(const std::string& lock, const std::optional<Entry>& entry, Revision as_of,
            std::optional<BootTime> look_again);
   // A waiter that was told to take or look is done with that, and has taken nothing.
-  void tried(WaiterId waiter, Places places);
+  void tried(WaiterId waiter, EntryFate entries);
   // Whether an unanswered try may happen yet: until its places are gone, or are replaced by others.
   bool may_take_yet(WaiterId waiter) const { return waiters_.at(waiter).unsure; }
 
@@ -163,11 +163,11 @@ class LineBook {
   // What the store tells. reset(): events may be missing, so every line is loaded again.
   void changed(const ChangeBatch& batch);
   void reset();
-  void loaded(const std::string& lock, const Found& found, const Listing& places);
+  void loaded(const std::string& lock, const Found& found, const Listing& entries);
   void load_failed(const std::string& lock);
 
   // Follows a line for a while, even without waiters: a request was refused because of it, though its lock seems free.
-  void look_after(const LinePart& part);
+  void look_after(const QueuePart& part);
 
   std::vector<Effect> take_effects() { return std::exchange(effects_, {}); }
 
@@ -180,7 +180,7 @@ class LineBook {
 
   std::size_t waiters() const { return waiters_.size(); }
   std::size_t kept() const { return kept_.size(); }  // of these, with their clients away
-  std::size_t lines() const { return lines_.size(); }
+  std::size_t queues() const { return queues_.size(); }
 
   // All that it knows, for tests: books with equal texts will do the same.
   std::string text() const;
@@ -197,7 +197,7 @@ class LineBook {
     std::string name;
     auto operator<=>(const Order&) const = default;
   };
-  struct Place {
+  struct EntryView {
     Revision revision;
     Identity identity;
     bool ours;  // under this server's session, whichever server gave it its name
@@ -205,10 +205,10 @@ class LineBook {
     Revision asked;  // when its request first had a place: later for the newer of two requests of one identity
   };
   // A tree of libstdc++ that knows how many places come before each.
-  using PlacesInOrder = __gnu_pbds::tree<Order, Place, std::less<Order>, __gnu_pbds::rb_tree_tag,
-                                         __gnu_pbds::tree_order_statistics_node_update>;
-  struct Line {
-    LinePart part;
+  using EntriesInOrder = __gnu_pbds::tree<Order, EntryView, std::less<Order>, __gnu_pbds::rb_tree_tag,
+                                          __gnu_pbds::tree_order_statistics_node_update>;
+  struct Queue {
+    QueuePart part;
     bool loaded = false;
     bool loading = false;
     bool load_again = false;  // what is being read may be too old
@@ -220,8 +220,8 @@ class LineBook {
     LockSight sight;  // of `lock`
     Revision lock_as_of{};
     Revision loaded_as_of{};  // the places
-    Revision line_as_of{};    // the places now
-    PlacesInOrder places;
+    Revision queue_as_of{};   // the places now
+    EntriesInOrder entries;
     std::unordered_map<std::string_view, const Order*> by_name;  // in `places`, as are all pointers to an Order
     std::unordered_map<Identity, const Order*> latest;           // newest place of each identity
     std::unordered_map<Identity, WaiterId> identities;           // of our waiters
@@ -239,13 +239,13 @@ class LineBook {
     loading,     // its lines, see tell_join()
     succeeding,  // waits for a commit of an older waiter of the same identity, to get its place if that is not used
     joining,
-    in_line,
+    in_queue,
     gone,  // its places are not there any more; the watch will tell why
     lost,
     away,  // its places are there, and its client is not
   };
   struct Waiter {
-    std::vector<Line*> lines;
+    std::vector<Queue*> queues;
     Identity identity;
     std::string name;  // of its places
     State state = State::loading;
@@ -263,57 +263,57 @@ class LineBook {
     BootTime kept_until{};
   };
 
-  Line& line_for(const LinePart& part);
-  Line* find(const std::string& lock);
+  Queue& queue_for(const QueuePart& part);
+  Queue* find(const std::string& lock);
   std::string fresh_name();
-  static std::string key_of(const Line& line, const std::string& name) { return line.part.line + name; }
+  static std::string key_of(const Queue& queue, const std::string& name) { return queue.part.queue + name; }
 
-  void begin_load(Line& line);
-  bool apply(Line& line, Revision revision, const Change& change);
-  bool learn_lock(Line& line, const std::optional<Entry>& entry, Revision as_of);
-  void put_place(Line& line, const std::string& name, const Entry& entry);
-  void drop_place(Line& line, const std::string& name);
-  static void erase_place(Line& line, const std::string& name);
-  static const Place* place_at(const Line& line, const std::string& name);
+  void begin_load(Queue& queue);
+  bool apply(Queue& queue, Revision revision, const Change& change);
+  bool learn_lock(Queue& queue, const std::optional<Entry>& entry, Revision as_of);
+  void put_entry(Queue& queue, const std::string& name, const Entry& entry);
+  void drop_entry(Queue& queue, const std::string& name);
+  static void erase_entry(Queue& queue, const std::string& name);
+  static const EntryView* entry_at(const Queue& queue, const std::string& name);
   static bool joins_again(const Waiter& waiter);
-  static const Place* place_left(const Line& line, const Waiter& waiter);
-  void remove_orphan(Line& line, const std::string& name, Revision revision);
-  void remove_places(const Waiter& waiter);
-  void take_listing(Line& line, const Listing& listing);
+  static const EntryView* entry_left(const Queue& queue, const Waiter& waiter);
+  void remove_orphan(Queue& queue, const std::string& name, Revision revision);
+  void remove_entries(const Waiter& waiter);
+  void take_listing(Queue& queue, const Listing& listing);
 
   void tell_join(WaiterId id, Waiter& waiter);
   bool has_read(const Waiter& waiter);
-  std::optional<std::pair<Order, Revision>> place_to_take_over(const Waiter& waiter) const;
-  static bool has_come_elsewhere(const Line& line, const Waiter& waiter);
-  static bool is_later(const Line& line, const Order& one, const Order& other);
+  std::optional<std::pair<Order, Revision>> entry_to_take_over(const Waiter& waiter) const;
+  static bool has_come_elsewhere(const Queue& queue, const Waiter& waiter);
+  static bool is_later(const Queue& queue, const Order& one, const Order& other);
   void succeed(WaiterId older_id, Waiter& older, Waiter& newer);
-  void hand_on(WaiterId id, Waiter& waiter, bool with_places);
+  void hand_on(WaiterId id, Waiter& waiter, bool with_entries);
   void unname(WaiterId id, const Waiter& waiter);
   void lose_name(WaiterId id, Waiter& waiter);
   void tell(WaiterId id, Waiter& waiter, Turn turn);
   void supersede(WaiterId id);
-  void check_place(const Line& line, WaiterId id);
+  void check_entry(const Queue& queue, WaiterId id);
   void forget(WaiterId id);
   void lose(WaiterId id, Waiter& waiter);
   void unlose(WaiterId id, const Waiter& waiter);
-  static bool is_holder(const Line& line, const Waiter& waiter);
+  static bool is_holder(const Queue& queue, const Waiter& waiter);
   bool may_take(const Waiter& waiter) const;
-  bool is_first(const Line& line, const Waiter& waiter) const;
-  void look_over(Line& line);
-  void look_over_head(Line& line);
-  void look_over_all_of(const std::vector<Line*>& lines);
-  void set_due(Line& line);
-  void on_due(Line& line);
+  bool is_first(const Queue& queue, const Waiter& waiter) const;
+  void look_over(Queue& queue);
+  void look_over_head(Queue& queue);
+  void look_over_all_of(const std::vector<Queue*>& queues);
+  void set_due(Queue& queue);
+  void on_due(Queue& queue);
 
   const std::string server_;
   const SeeLock see_lock_;
-  const SeePlace see_place_;
+  const SeeEntry see_entry_;
   BootTime now_{};
   WaiterId last_waiter_ = 0;
   std::uint64_t last_load_ = 0;
   std::uint64_t last_name_ = 0;
-  std::unordered_map<std::string, Line> lines_;       // by lock
-  std::unordered_map<std::string, Line*> by_prefix_;  // by line
+  std::unordered_map<std::string, Queue> queues_;      // by lock
+  std::unordered_map<std::string, Queue*> by_prefix_;  // by line
   std::unordered_map<WaiterId, Waiter> waiters_;
   std::unordered_map<std::string, WaiterId> by_name_;
   std::map<Order, WaiterId> lost_;                  // by the places that they had, however often they tried since

@@ -1,37 +1,37 @@
-// The part of LineBook for clients that come back: places are kept while their clients are away (R37), and handed on
+// The part of QueueState for clients that come back: places are kept while their clients are away (R37), and handed on
 // from one request to the next of the same identity.
 #include <algorithm>
 
-#include "queue/line_book.h"
+#include "queue/queue_state.h"
 
 namespace sharedlock {
 
-void LineBook::keep(WaiterId id, std::chrono::nanoseconds span) {
+void QueueState::keep(WaiterId id, std::chrono::nanoseconds span) {
   auto found = waiters_.find(id);
   if (found == waiters_.end()) return;
   Waiter& waiter = found->second;
-  bool surely_its_own = waiter.state == State::in_line && !waiter.superseded && !waiter.unsure;
+  bool surely_its_own = waiter.state == State::in_queue && !waiter.superseded && !waiter.unsure;
   bool may_come_back = span > span.zero() && !waiter.identity.empty() && !waiter.given_up;
   if (!surely_its_own || !may_come_back || kept_.size() >= kMostKept) return left(id);
   waiter.state = State::away;
   waiter.acting = false;
   waiter.kept_until = now_ + std::chrono::duration_cast<BootTime::duration>(span);
   kept_.emplace(waiter.kept_until, id);
-  auto lines = waiter.lines;
-  for (Line* line : lines) {
-    if (waiters_.contains(id)) check_place(*line, id);
+  auto queues = waiter.queues;
+  for (Queue* queue : queues) {
+    if (waiters_.contains(id)) check_entry(*queue, id);
   }
-  look_over_all_of(lines);
+  look_over_all_of(queues);
 }
 
-void LineBook::give_up(const std::vector<std::string>& locks, const Identity& identity) {
-  Line* line = locks.empty() ? nullptr : find(locks.front());
-  if (!line) return;
-  auto same = line->identities.find(identity);
-  if (same == line->identities.end()) return;
+void QueueState::give_up(const std::vector<std::string>& locks, const Identity& identity) {
+  Queue* queue = locks.empty() ? nullptr : find(locks.front());
+  if (!queue) return;
+  auto same = queue->identities.find(identity);
+  if (same == queue->identities.end()) return;
   Waiter& waiter = waiters_.at(same->second);
-  auto is_named = [&](const Line* one) { return std::ranges::find(locks, one->part.lock) != locks.end(); };
-  bool for_all = waiter.lines.size() == locks.size() && std::ranges::all_of(waiter.lines, is_named);
+  auto is_named = [&](const Queue* one) { return std::ranges::find(locks, one->part.lock) != locks.end(); };
+  bool for_all = waiter.queues.size() == locks.size() && std::ranges::all_of(waiter.queues, is_named);
   if (!for_all) return;
   waiter.given_up = true;
   if (waiter.state == State::away) left(same->second);
@@ -39,9 +39,9 @@ void LineBook::give_up(const std::vector<std::string>& locks, const Identity& id
 
 // A newer waiter of the same identity for the same locks takes the older one's place, if that is surely there. Where a
 // commit of the older one is under way, the newer one waits for it if its client may have come back.
-void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
-  bool stands = (older.state == State::in_line && !older.acting) || older.state == State::away;
-  bool under_way = older.state == State::in_line || older.state == State::joining;
+void QueueState::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
+  bool stands = (older.state == State::in_queue && !older.acting) || older.state == State::away;
+  bool under_way = older.state == State::in_queue || older.state == State::joining;
   if (older.state == State::succeeding) {
     newer.state = State::succeeding;
     newer.succeeds = older.succeeds;
@@ -49,7 +49,7 @@ void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
     return;
   } else if (stands) {
     newer.name = std::exchange(older.name, {});
-    newer.state = State::in_line;
+    newer.state = State::in_queue;
     newer.revision = older.revision;
     newer.order = older.order;
     newer.asked = older.asked;
@@ -61,16 +61,16 @@ void LineBook::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
 }
 
 // If another waiter succeeds it: hands on its places, where it has them; else tells that one to join.
-void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
+void QueueState::hand_on(WaiterId id, Waiter& waiter, bool with_entries) {
   if (!waiter.superseded || waiter.identity.empty()) return;
-  const Line& line = *waiter.lines.front();
-  auto same = line.identities.find(waiter.identity);
-  if (same == line.identities.end()) return;
+  const Queue& queue = *waiter.queues.front();
+  auto same = queue.identities.find(waiter.identity);
+  if (same == queue.identities.end()) return;
   WaiterId newer_id = same->second;
   Waiter& newer = waiters_.at(newer_id);
   if (newer.state != State::succeeding || newer.succeeds != id) return;
   newer.succeeds = 0;
-  if (with_places && waiter.state == State::in_line && !waiter.name.empty()) {
+  if (with_entries && waiter.state == State::in_queue && !waiter.name.empty()) {
     unname(newer_id, newer);
     newer.name = std::exchange(waiter.name, {});
     by_name_[newer.name] = newer_id;
@@ -78,10 +78,10 @@ void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
     newer.order = waiter.order;
     newer.asked = waiter.asked;
     newer.unsure = waiter.unsure;
-    newer.state = State::in_line;
-    auto lines = newer.lines;
-    for (Line* its : lines) check_place(*its, newer_id);
-    look_over_all_of(lines);
+    newer.state = State::in_queue;
+    auto queues = newer.queues;
+    for (Queue* its : queues) check_entry(*its, newer_id);
+    look_over_all_of(queues);
   } else {
     newer.state = State::loading;
     tell_join(newer_id, newer);
@@ -90,10 +90,10 @@ void LineBook::hand_on(WaiterId id, Waiter& waiter, bool with_places) {
 
 // Once all of its lines are known: there may be a place of the same identity to take over. If its client may have come
 // back from another server, the lines must have been read after it came.
-void LineBook::tell_join(WaiterId id, Waiter& waiter) {
+void QueueState::tell_join(WaiterId id, Waiter& waiter) {
   if (waiter.state != State::loading || waiter.superseded) return;
-  if (!std::ranges::all_of(waiter.lines, [](const Line* line) { return line->loaded; })) return;
-  auto theirs = place_to_take_over(waiter);
+  if (!std::ranges::all_of(waiter.queues, [](const Queue* queue) { return queue->loaded; })) return;
+  auto theirs = entry_to_take_over(waiter);
   if (!theirs && waiter.back == Back::from_anywhere && !has_read(waiter)) return;
   if (theirs) {
     unname(id, waiter);
@@ -107,30 +107,30 @@ void LineBook::tell_join(WaiterId id, Waiter& waiter) {
 }
 
 // Whether all of its lines were read after it came; if not, they will be. Waiters that come together share one read.
-bool LineBook::has_read(const Waiter& waiter) {
+bool QueueState::has_read(const Waiter& waiter) {
   bool all = true;
-  for (Line* line : waiter.lines) {
-    if (line->load_done > waiter.came_after) continue;
+  for (Queue* queue : waiter.queues) {
+    if (queue->load_done > waiter.came_after) continue;
     all = false;
-    if (!line->loading) {
-      begin_load(*line);
-    } else if (line->load <= waiter.came_after) {
-      line->load_more = true;
+    if (!queue->loading) {
+      begin_load(*queue);
+    } else if (queue->load <= waiter.came_after) {
+      queue->load_more = true;
     }
   }
   return all;
 }
 
 // The places of the same identity in all of its lines, if they are one waiter's, of another server, for the same locks.
-std::optional<std::pair<LineBook::Order, Revision>> LineBook::place_to_take_over(const Waiter& waiter) const {
+std::optional<std::pair<QueueState::Order, Revision>> QueueState::entry_to_take_over(const Waiter& waiter) const {
   std::optional<std::pair<Order, Revision>> theirs;
   if (waiter.identity.empty()) return theirs;
-  for (const Line* line : waiter.lines) {
-    auto other = line->latest.find(waiter.identity);
-    if (other == line->latest.end()) return std::nullopt;
-    const Place& place = line->places.find(*other->second)->second;
-    std::pair found{*other->second, place.revision};
-    bool same = !place.ours && place.parts == waiter.lines.size() && (!theirs || *theirs == found);
+  for (const Queue* queue : waiter.queues) {
+    auto other = queue->latest.find(waiter.identity);
+    if (other == queue->latest.end()) return std::nullopt;
+    const EntryView& entry = queue->entries.find(*other->second)->second;
+    std::pair found{*other->second, entry.revision};
+    bool same = !entry.ours && entry.parts == waiter.queues.size() && (!theirs || *theirs == found);
     if (!same) return std::nullopt;
     theirs = std::move(found);
   }
@@ -140,18 +140,18 @@ std::optional<std::pair<LineBook::Order, Revision>> LineBook::place_to_take_over
 // Whether another server has a place of its identity that was first put after its own: that request is the newer one
 // (R26), even if its own place has been lost since. A place that was lost and joined again counts from when it was
 // first put.
-bool LineBook::has_come_elsewhere(const Line& line, const Waiter& waiter) {
+bool QueueState::has_come_elsewhere(const Queue& queue, const Waiter& waiter) {
   if (waiter.asked == kAbsent || waiter.identity.empty()) return false;
-  auto latest = line.latest.find(waiter.identity);
-  if (latest == line.latest.end()) return false;
-  const Place& place = line.places.find(*latest->second)->second;
-  return place.asked > waiter.asked && !place.ours;
+  auto latest = queue.latest.find(waiter.identity);
+  if (latest == queue.latest.end()) return false;
+  const EntryView& entry = queue.entries.find(*latest->second)->second;
+  return entry.asked > waiter.asked && !entry.ours;
 }
 
 // Whether `one` is the newer of two places of one identity.
-bool LineBook::is_later(const Line& line, const Order& one, const Order& other) {
-  Revision asked = line.places.find(one)->second.asked;
-  Revision others = line.places.find(other)->second.asked;
+bool QueueState::is_later(const Queue& queue, const Order& one, const Order& other) {
+  Revision asked = queue.entries.find(one)->second.asked;
+  Revision others = queue.entries.find(other)->second.asked;
   return asked == others ? other < one : others < asked;
 }
 

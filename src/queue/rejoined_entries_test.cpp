@@ -40,7 +40,7 @@ class LostPlaces : public testing::Test {
             .duration = seconds(60),
             .received = clock.boot_now(),
             .wait = wait,
-            .when_hung_up = nullptr};
+            .when_disconnected = nullptr};
   }
   void hold(const std::string& instance) {
     auto held = run_task(locks.acquire(asking(instance, seconds(0))));
@@ -49,7 +49,7 @@ class LostPlaces : public testing::Test {
   Result<LockAnswer> wait(const AcquireRequest& request) {
     return BackgroundCall<Result<LockAnswer>>(threads.executor(0), locks.acquire(request)).result();
   }
-  std::vector<KeyedEntry> places(const std::string& name = "name") {
+  std::vector<KeyedEntry> entries(const std::string& name = "name") {
     return run_task(store->list("locks/.queue/space:" + name + "/", "", 100, Deadline::never()))->entries;
   }
   bool is_held() { return run_task(store->get("locks/space:name", Deadline::never()))->entry.has_value(); }
@@ -120,7 +120,7 @@ TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
   };
   auto answer = wait(request);
   ASSERT_TRUE(answer && std::holds_alternative<LockGrant>(*answer));
-  EXPECT_TRUE(eventually([this] { return places().empty(); }));
+  EXPECT_TRUE(eventually([this] { return entries().empty(); }));
 }
 
 // At this server or another, the commit that gave it the lock erased the places. What it was told must not change.
@@ -131,7 +131,7 @@ TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
     if (clock.boot_now() < ends) return;
     faults.before_commit = [] {};
     Transaction transaction;
-    transaction.changes.emplace_back(Erase{places().front().first});
+    transaction.changes.emplace_back(Erase{entries().front().first});
     ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
     put_record("waiter");
   };
@@ -148,13 +148,13 @@ TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
   put_record("other");
   std::atomic<int> tries = 0;
   faults.before_commit = [&] {
-    if (is_held() || places().empty()) return;
+    if (is_held() || entries().empty()) return;
     if (++tries == 1) faults.next_commit(FaultStore::Fault::request_lost);
     put_record("other");
   };
   AcquireRequest request = asking("waiter", seconds(4));
   BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
-  ASSERT_TRUE(eventually([this] { return places().size() == 1; }));
+  ASSERT_TRUE(eventually([this] { return entries().size() == 1; }));
   for (int tried = 1; tried <= 2; ++tried) {
     erase({"locks/space:name"});
     ASSERT_TRUE(eventually([&] { return tries == tried && is_held(); }));
@@ -170,22 +170,22 @@ TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
   std::atomic<bool> is_lost = false;
   std::atomic<int> commits = 0;
   faults.after_commit = [&] {
-    if (!is_lost || places().empty() || places().front().first == lost) return;
-    if (++commits == 1) put = places();
+    if (!is_lost || entries().empty() || entries().front().first == lost) return;
+    if (++commits == 1) put = entries();
   };
   AcquireRequest request = asking("waiter", seconds(60));
   BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
-  ASSERT_TRUE(eventually([this] { return places().size() == 1; }));
+  ASSERT_TRUE(eventually([this] { return entries().size() == 1; }));
   faults.next_commit(FaultStore::Fault::answer_lost);
-  lost = places().front().first;
+  lost = entries().front().first;
   is_lost = true;
   erase({lost});
   ASSERT_TRUE(eventually([&] { return commits >= 2; }));
-  EXPECT_EQ(places(), put);
+  EXPECT_EQ(entries(), put);
   erase({"locks/space:name"});
   auto answer = waiting.result();
   EXPECT_TRUE(answer && std::holds_alternative<LockGrant>(*answer));
-  EXPECT_TRUE(places().empty());
+  EXPECT_TRUE(entries().empty());
 }
 
 // A try without an answer lost no race: the look that follows tells whether it happened.
@@ -215,20 +215,20 @@ TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   std::vector<BackgroundCall<Result<SetAnswer>>> waiting;
   for (std::size_t i = 0; i < 2; ++i) {
     waiting.emplace_back(threads.executor(0), ask("waiter" + std::to_string(i), seconds(60)));
-    ASSERT_TRUE(eventually([&] { return places("name0").size() == i + 1; }));
+    ASSERT_TRUE(eventually([&] { return entries("name0").size() == i + 1; }));
   }
   auto order = [&] {
-    auto stand = places("name19");
-    std::ranges::sort(stand, {}, [](const KeyedEntry& place) { return std::pair(place.second.created, place.first); });
+    auto stand = entries("name19");
+    std::ranges::sort(stand, {}, [](const KeyedEntry& entry) { return std::pair(entry.second.created, entry.first); });
     std::vector<std::string> instances;
-    for (const auto& [key, place] : stand) instances.push_back(parse_line_place(place.value)->instance);
+    for (const auto& [key, entry] : stand) instances.push_back(parse_queue_entry(entry.value)->instance);
     return instances;
   };
   auto before = order();
   ASSERT_EQ(before.size(), 2u);
   std::vector<std::string> lost;
   for (const std::string& name : set.names) {
-    for (const auto& [key, place] : places(name)) lost.push_back(key);
+    for (const auto& [key, entry] : entries(name)) lost.push_back(key);
   }
   for (auto fault : {FaultStore::Fault::request_lost, FaultStore::Fault::refused_broken}) faults.next_commit(fault);
   int commits = faults.commits();
@@ -248,7 +248,7 @@ TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   EXPECT_TRUE(second && std::holds_alternative<SetGrant>(*second));
 }
 
-class LeasesInLine : public LostPlaces {
+class LeasesInQueue : public LostPlaces {
  protected:
   GrantRequest asking_for_key(std::optional<LeaseId> id, seconds wait) {
     return {.key = "key",
@@ -257,7 +257,7 @@ class LeasesInLine : public LostPlaces {
             .received = clock.boot_now(),
             .id = id,
             .wait = wait,
-            .when_hung_up = nullptr};
+            .when_disconnected = nullptr};
   }
   Result<LeaseService::Answer> wait(const GrantRequest& request) {
     return BackgroundCall<Result<LeaseService::Answer>>(threads.executor(0), leases.grant(request)).result();
@@ -282,7 +282,7 @@ class LeasesInLine : public LostPlaces {
   LeaseService leases{{}, faults, clock, log};
 };
 
-TEST_F(LeasesInLine, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
+TEST_F(LeasesInQueue, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
   ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
   auto answer = wait(asking_for_key(std::nullopt, seconds(1)));
   ASSERT_TRUE(answer && std::holds_alternative<LeaseRefused>(*answer));
@@ -294,7 +294,7 @@ TEST_F(LeasesInLine, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
 }
 
 // An earlier try with the same id had no answer, or went to another server, and the line was told nothing.
-TEST_F(LeasesInLine, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
+TEST_F(LeasesInQueue, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
   ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
   GrantRequest request = asking_for_key(kSmallestChosenLeaseId, seconds(1));
   at_the_end_of(request, [this] { put_key(kSmallestChosenLeaseId); });
@@ -304,7 +304,7 @@ TEST_F(LeasesInLine, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
 }
 
 // The key was renewed between the two looks of a reader, and so has another lease than the first look saw.
-TEST_F(LeasesInLine, SafetyR19_AKeyThatIsRenewedWhileItIsLookedAtIsNotFree) {
+TEST_F(LeasesInQueue, SafetyR19_AKeyThatIsRenewedWhileItIsLookedAtIsNotFree) {
   put_key(LeaseId{5});
   faults.before_look_at_lease = [this] {
     faults.before_look_at_lease = [] {};

@@ -22,9 +22,9 @@ inline std::chrono::milliseconds time_left(const Clock& clock, Deadline deadline
 
 // Lets one coroutine wait until others, on the same executor, raise the signal. A signal raised before the wait is not
 // lost. Not thread-safe.
-class Signal {
+class AsyncEvent {
  public:
-  explicit Signal(const Executor& executor) : timer_(executor) {}
+  explicit AsyncEvent(const Executor& executor) : timer_(executor) {}
 
   // To be awaited at once. Ends when raise() is called, or was since the last wait, or when `longest` has passed.
   Task<void> wait(std::chrono::milliseconds longest = std::chrono::hours(24)) {

@@ -1,5 +1,5 @@
 // Turns in a line, in every order of events (R22 to R26).
-#include "queue/line_book.h"
+#include "queue/queue_state.h"
 
 #include <gtest/gtest.h>
 
@@ -11,74 +11,74 @@
 #include <variant>
 #include <vector>
 
-#include "queue/line_scenes_test.h"
+#include "queue/queue_scenes_test.h"
 #include "support/effort.h"
 
 namespace sharedlock::scenes {
 namespace {
 
-TEST(LineBook, SafetyR22_TwoServersHandOn) {
+TEST(QueueState, SafetyR22_TwoServersHandOn) {
   Explored explored = explore({.clients = {{"one", 0}, {"two", 1}}}, test::kFullSpeed ? 1'000'000 : 500);
   EXPECT_EQ(explored.fault, "");
   EXPECT_EQ(explored.complete, test::kFullSpeed);
 }
 
-TEST(LineBook, SafetyR22_AmongProgramsThatKnowNoLines) {
+TEST(QueueState, SafetyR22_AmongProgramsThatKnowNoLines) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .foreign_takes = 1});
 }
 
-TEST(LineBook, SafetyR22_ThreeInOneLine) {
+TEST(QueueState, SafetyR22_ThreeInOneLine) {
   expect_well({.clients = {{"one", 0}, {"two", 1}, {"three", 0}}});
 }
 
-TEST(LineBook, SafetyR22_WhenAServerDies) {
+TEST(QueueState, SafetyR22_WhenAServerDies) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .crashes = 1});
 }
 
-TEST(LineBook, SafetyR22_WhenAnswersAreLost) {
+TEST(QueueState, SafetyR22_WhenAnswersAreLost) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .lost_answers = 1});
 }
 
-TEST(LineBook, SafetyR22_WhenTheWatchHasAGap) {
+TEST(QueueState, SafetyR22_WhenTheWatchHasAGap) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .gaps = 1});
 }
 
-TEST(LineBook, SafetyR22_WhenOneLeaves) {
+TEST(QueueState, SafetyR22_WhenOneLeaves) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .leaves = 1});
 }
 
-TEST(LineBook, SafetyR23_ADeafHeadIsPassed) {
+TEST(QueueState, SafetyR23_ADeafHeadIsPassed) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .deaf = true});
 }
 
-TEST(LineBook, SafetyR24_AServerThatLosesItsSessionJoinsAgain) {
+TEST(QueueState, SafetyR24_AServerThatLosesItsSessionJoinsAgain) {
   expect_well({.clients = {{"one", 0}, {"two", 0}, {"three", 1}}, .session_ends = 1});
   expect_well({.clients = {{"one", 0}, {"two", 0}, {"three", 1}}, .lost_answers = 1, .session_ends = 1});
 }
 
-TEST(LineBook, SafetyR25_SetsThatOverlap) {
+TEST(QueueState, SafetyR25_SetsThatOverlap) {
   expect_well({.clients = {{"one", 0, {kPart, kOther}}, {"two", 1, {kOther, kPart}}}});
 }
 
-TEST(LineBook, SafetyR25_SetsLosePlacesTogether) {
+TEST(QueueState, SafetyR25_SetsLosePlacesTogether) {
   expect_well({.clients = {{"one", 0, {kPart, kOther}}, {"two", 1, {kOther, kPart}}}, .session_ends = 1});
 }
 
-TEST(LineBook, SafetyR26_TheSameWaitsTwice) {
+TEST(QueueState, SafetyR26_TheSameWaitsTwice) {
   expect_well({.clients = {{"same", 0}, {"same", 1}}});
   expect_well({.clients = {{"same", 0}, {"same", 0}, {"two", 1}}});
 }
 
 // What is known of a line that is being read anew may be out of date: the head that did nothing may be gone, and the
 // line empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
-TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
+TEST(QueueState, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
   const Revision listed{3};
-  LineBook book("A", see_lock, see_place);
-  book.add(std::vector<LinePart>(1, kPart), "ours");
+  QueueState book("A", see_lock, see_entry);
+  book.add(std::vector<QueuePart>(1, kPart), "ours");
   Entry head{.value = "theirs@B", .lease = LeaseId{7}, .created = Revision{2}, .revision = Revision{2}};
-  Listing places{.entries = {}, .more = false, .as_of = listed};
-  places.entries.emplace_back("line/1-B", head);
-  book.loaded(kPart.lock, Found{std::nullopt, listed}, places);
+  Listing entries{.entries = {}, .more = false, .as_of = listed};
+  entries.entries.emplace_back("line/1-B", head);
+  book.loaded(kPart.lock, Found{std::nullopt, listed}, entries);
 
   book.reset();
   Change left{.key = "line/1-B", .now = std::nullopt, .previous = head};
@@ -100,23 +100,23 @@ TEST(LineBook, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
   book.advance(BootTime() + std::chrono::seconds(6));
   auto effects = book.take_effects();
   ASSERT_EQ(effects.size(), 1U);
-  ASSERT_TRUE(std::holds_alternative<LineBook::Evict>(effects[0]));
-  EXPECT_EQ(std::get<LineBook::Evict>(effects[0]).place, "line/2-B");
+  ASSERT_TRUE(std::holds_alternative<QueueState::Evict>(effects[0]));
+  EXPECT_EQ(std::get<QueueState::Evict>(effects[0]).entry, "line/2-B");
 }
 
 // Thousands of waiters may need it at once, when their time is up together.
-TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
+TEST(QueueState, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   constexpr std::int64_t kWaiters = 20'000;
-  LineBook book("A", see_lock, see_place);
-  std::vector<LineBook::WaiterId> waiters;
+  QueueState book("A", see_lock, see_entry);
+  std::vector<QueueState::WaiterId> waiters;
   for (std::int64_t i = 0; i < kWaiters; ++i) waiters.push_back(book.add({kPart}, std::to_string(i)));
   book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
   for (std::int64_t i = 0; i < kWaiters; ++i) {
-    std::string place = book.join_of(waiters[static_cast<std::size_t>(i)]).places.front();
+    std::string key = book.join_of(waiters[static_cast<std::size_t>(i)]).entries.front();
     Revision revision{i + 2};
     Entry entry{std::to_string(i) + "@A", LeaseId{1}, revision, revision};
     book.joined(waiters[static_cast<std::size_t>(i)], revision);
-    book.changed({.revision = revision, .changes = {{.key = place, .now = entry, .previous = {}}}});
+    book.changed({.revision = revision, .changes = {{.key = key, .now = entry, .previous = {}}}});
   }
   // The shortest of several runs, since other programs may take the core meanwhile.
   auto time_of = [&](std::size_t from) {
@@ -132,14 +132,14 @@ TEST(LineBook, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
 }
 
 // One of our waiters is first in line for a lock that is held; leases are renewed by puts (R33).
-class RenewedLines : public testing::Test {
+class RenewedQueues : public testing::Test {
  protected:
-  RenewedLines() {
-    book_.loaded(kPart.lock, Found{held_by("holder", 1), Revision{1}}, {});
-    std::string place = book_.join_of(waiter_).places.front();
-    book_.joined(waiter_, Revision{2});
-    tell(place, 2, Entry{.value = "two@A", .lease = LeaseId{1}, .created = Revision{2}, .revision = Revision{2}});
-    book_.take_effects();
+  RenewedQueues() {
+    queue_state_.loaded(kPart.lock, Found{held_by("holder", 1), Revision{1}}, {});
+    std::string entry = queue_state_.join_of(waiter_).entries.front();
+    queue_state_.joined(waiter_, Revision{2});
+    tell(entry, 2, Entry{.value = "two@A", .lease = LeaseId{1}, .created = Revision{2}, .revision = Revision{2}});
+    queue_state_.take_effects();
   }
 
   // Created at revision 1, and put last at `revision`.
@@ -151,37 +151,37 @@ class RenewedLines : public testing::Test {
     Change change{.key = key, .now = std::move(now), .previous = std::nullopt};
     ChangeBatch batch{.revision = Revision{revision}, .changes = {}};
     batch.changes.push_back(std::move(change));
-    book_.changed(batch);
+    queue_state_.changed(batch);
   }
 
-  std::optional<LineBook::Turn> only_turn() {
-    auto effects = book_.take_effects();
-    auto* wake = effects.size() == 1 ? std::get_if<LineBook::Wake>(&effects.front()) : nullptr;
+  std::optional<QueueState::Turn> only_turn() {
+    auto effects = queue_state_.take_effects();
+    auto* wake = effects.size() == 1 ? std::get_if<QueueState::Wake>(&effects.front()) : nullptr;
     return wake && wake->waiter == waiter_ ? std::optional(wake->turn) : std::nullopt;
   }
 
-  LineBook book_{"A", see_lock, see_place};
-  LineBook::WaiterId waiter_ = book_.add(std::vector<LinePart>(1, kPart), "two");
+  QueueState queue_state_{"A", see_lock, see_entry};
+  QueueState::WaiterId waiter_ = queue_state_.add(std::vector<QueuePart>(1, kPart), "two");
 };
 
-TEST_F(RenewedLines, ARenewalIsKnownAndTellsNobodyAnything) {
-  BootTime due = book_.next_due();
+TEST_F(RenewedQueues, ARenewalIsKnownAndTellsNobodyAnything) {
+  BootTime due = queue_state_.next_due();
   for (std::int64_t revision = 3; revision < 6; ++revision) {
     tell(kPart.lock, revision, held_by("holder", revision));
-    EXPECT_TRUE(book_.take_effects().empty()) << revision;
-    EXPECT_EQ(book_.next_due(), due) << revision;
-    EXPECT_EQ(book_.holder_of(kPart.lock).value().revision, Revision{revision});
+    EXPECT_TRUE(queue_state_.take_effects().empty()) << revision;
+    EXPECT_EQ(queue_state_.next_due(), due) << revision;
+    EXPECT_EQ(queue_state_.holder_of(kPart.lock).value().revision, Revision{revision});
   }
   tell(kPart.lock, 4, std::nullopt);
-  EXPECT_TRUE(book_.take_effects().empty()) << "it was renewed later";
+  EXPECT_TRUE(queue_state_.take_effects().empty()) << "it was renewed later";
   tell(kPart.lock, 6, std::nullopt);
-  EXPECT_EQ(only_turn(), LineBook::Turn::take);
+  EXPECT_EQ(only_turn(), QueueState::Turn::take);
 }
 
-TEST_F(RenewedLines, APutThatChangesTheHolderIsNoRenewal) {
+TEST_F(RenewedQueues, APutThatChangesTheHolderIsNoRenewal) {
   tell(kPart.lock, 3, held_by("holder", 3));
   tell(kPart.lock, 4, held_by("two", 4));
-  EXPECT_EQ(only_turn(), LineBook::Turn::retake);
+  EXPECT_EQ(only_turn(), QueueState::Turn::retake);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "lock/clock_difference.h"
+#include "lock/clock_skew.h"
 
 #include <utility>
 
@@ -20,7 +20,7 @@ seconds larger(seconds one, seconds other) {
 
 }  // namespace
 
-std::optional<seconds> ClockDifference::read(const LockRecord& record, bool leased, Instant now) {
+std::optional<seconds> ClockSkew::read(const LockRecord& record, bool leased, Instant now) {
   if (record.expiry >= kNeverExpires) return std::nullopt;
   seconds ahead = record.expiry - record.duration - now.epoch();
   seconds behind = now.epoch() - record.expiry;
@@ -32,7 +32,7 @@ std::optional<seconds> ClockDifference::read(const LockRecord& record, bool leas
   return std::nullopt;
 }
 
-std::optional<seconds> ClockDifference::just_written(const LockRecord& record, Instant now) {
+std::optional<seconds> ClockSkew::just_written(const LockRecord& record, Instant now) {
   // A renewal keeps the beginning of its holding.
   if (record.carried_token || record.expiry >= kNeverExpires) return std::nullopt;
   seconds difference = record.expiry - record.duration - now.epoch();
@@ -41,25 +41,25 @@ std::optional<seconds> ClockDifference::just_written(const LockRecord& record, I
   return tell_once(difference);
 }
 
-std::optional<seconds> ClockDifference::tell_once(seconds difference) {
+std::optional<seconds> ClockSkew::tell_once(seconds difference) {
   return told_.exchange(true) ? std::nullopt : std::optional(difference);
 }
 
-void ClockDifference::note(seconds difference, BootTime now) {
+void ClockSkew::note(seconds difference, BootTime now) {
   std::scoped_lock lock(mutex_);
   turn_over(now);
   present_ = larger(present_, difference);
   any_ = true;
 }
 
-seconds ClockDifference::largest(BootTime now) const {
+seconds ClockSkew::largest(BootTime now) const {
   if (!any_) return seconds(0);
   std::scoped_lock lock(mutex_);
   turn_over(now);
   return larger(present_, before_);
 }
 
-void ClockDifference::turn_over(BootTime now) const {
+void ClockSkew::turn_over(BootTime now) const {
   if (now - since_ < kSpan) return;
   before_ = now - since_ < 2 * kSpan ? present_ : seconds(0);
   present_ = seconds(0);

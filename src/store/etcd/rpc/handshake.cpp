@@ -3,8 +3,8 @@
 
 #include "store/etcd/lease/lease_index.h"
 #include "store/etcd/rpc/connections_grpc.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/etcd/rpc/messages_grpc.h"
-#include "store/etcd/rpc/verdict.h"
 #include "store/etcd/rpc/version.h"
 #include "store/etcd/token_base.h"
 #include "store/etcd/witness/guard_grpc.h"
@@ -29,10 +29,10 @@ Task<void> EtcdConnections::keep_looking() {
       if (stopping_) break;
       Deadline deadline{clock_.boot_now() + options_.request_timeout};
       if (!member->is_connected()) broke(*member);
-      auto met = co_await meet(member.get(), deadline);
-      if (met) met = co_await look_at_state(member.get(), deadline);
-      if (met && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
-      if (met) usable = member.get();
+      auto ready = co_await handshake(member.get(), deadline);
+      if (ready) ready = co_await look_at_state(member.get(), deadline);
+      if (ready && !std::exchange(member->warned, true)) co_await look_at_version(member.get(), deadline);
+      if (ready) usable = member.get();
     }
     if (!stopping_) co_await look_at_other_cluster();
     if (!stopping_ && usable && !looked_at_permissions_) {
@@ -72,20 +72,20 @@ void EtcdConnections::stop_looking() {
 Task<Result<void>> EtcdConnections::look_at_all(Deadline deadline) {
   for (const auto& member : members_) {
     if (was_asked(*member)) continue;
-    auto met = co_await meet(member.get(), deadline);
-    if (!was_asked(*member)) co_return met ? unreachable(Errc::deadline_exceeded) : met.error();
+    auto ready = co_await handshake(member.get(), deadline);
+    if (!was_asked(*member)) co_return ready ? unreachable(Errc::deadline_exceeded) : ready.error();
   }
   co_return Result<void>();
 }
 
-Task<Result<void>> EtcdConnections::meet(EtcdMember* member, Deadline deadline) {
-  auto work = [this, member, deadline] { return introduce(member, deadline); };
-  auto met = co_await member->meeting.join(work, deadline);
-  if (!met) co_return unreachable(Errc::deadline_exceeded);
-  co_return *std::move(met);
+Task<Result<void>> EtcdConnections::handshake(EtcdMember* member, Deadline deadline) {
+  auto work = [this, member, deadline] { return run_handshake(member, deadline); };
+  auto ready = co_await member->handshaking.join(work, deadline);
+  if (!ready) co_return unreachable(Errc::deadline_exceeded);
+  co_return *std::move(ready);
 }
 
-Task<Result<void>> EtcdConnections::introduce(EtcdMember* member, Deadline deadline) {
+Task<Result<void>> EtcdConnections::run_handshake(EtcdMember* member, Deadline deadline) {
   if (needs_token()) {
     auto logged_in = co_await log_in(member, deadline);
     if (!logged_in || member->verified) co_return logged_in;
@@ -112,8 +112,8 @@ Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadli
     co_return Result<void>();
   }
   // Our token has expired, or is invalid there: the answer to the login says whether the member is of our cluster.
-  auto next = judge_etcd_error(failure.code, failure.message).next;
-  if (next == EtcdVerdict::Next::renew_token && !options_.username.empty()) {
+  auto next = classify_etcd_error(failure.code, failure.message).next;
+  if (next == EtcdErrorClass::Next::renew_token && !options_.username.empty()) {
     co_return co_await log_in(member, deadline);
   }
   failed(*member, failure, span);
@@ -201,7 +201,8 @@ Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline dea
     log_.write(LogLevel::error, "the user of etcd must be allowed to read and write a prefix that leases need",
                {{"endpoint", member->endpoint.name}, {"prefix", prefix}});
   }
-  co_return failure.code == 0 || judge_etcd_error(failure.code, failure.message).next == EtcdVerdict::Next::give_up;
+  co_return failure.code == 0 ||
+      classify_etcd_error(failure.code, failure.message).next == EtcdErrorClass::Next::give_up;
 }
 
 }  // namespace sharedlock

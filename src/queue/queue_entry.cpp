@@ -1,4 +1,4 @@
-#include "queue/line_place.h"
+#include "queue/queue_entry.h"
 
 #include <boost/json.hpp>
 #include <charconv>
@@ -32,33 +32,33 @@ std::string joined_again(std::string json, Revision since) {
   return std::move(json) + ",\"since\":" + std::to_string(number_of(since)) + "}";
 }
 
-std::string to_json(const LinePlace& place) {
+std::string to_json(const QueueEntry& entry) {
   std::string names = "[";
-  for (const std::string& name : place.names) {
+  for (const std::string& name : entry.names) {
     if (names.size() > 1) names += ',';
     append_json_string(names, name);
   }
   std::string json = JsonObject()
-                         .text("owner", place.owner)
-                         .text("instance", place.instance)
-                         .text("server", place.server)
+                         .text("owner", entry.owner)
+                         .text("instance", entry.instance)
+                         .text("server", entry.server)
                          .raw("names", names + ']')
                          .take();
-  return place.since == kAbsent ? json : joined_again(std::move(json), place.since);
+  return entry.since == kAbsent ? json : joined_again(std::move(json), entry.since);
 }
 
-Result<LinePlace> parse_line_place(const std::string& text) {
+Result<QueueEntry> parse_queue_entry(const std::string& text) {
   try {
     const json::value parsed = json::parse(text);
     const json::object& members = parsed.as_object();
-    LinePlace place{.owner = std::string(members.at("owner").as_string()),
-                    .instance = std::string(members.at("instance").as_string()),
-                    .server = std::string(members.at("server").as_string()),
-                    .names = {},
-                    .since = kAbsent};
-    for (const json::value& name : members.at("names").as_array()) place.names.emplace_back(name.as_string());
-    if (auto* since = members.if_contains("since")) place.since = Revision{since->as_int64()};
-    return place;
+    QueueEntry entry{.owner = std::string(members.at("owner").as_string()),
+                     .instance = std::string(members.at("instance").as_string()),
+                     .server = std::string(members.at("server").as_string()),
+                     .names = {},
+                     .since = kAbsent};
+    for (const json::value& name : members.at("names").as_array()) entry.names.emplace_back(name.as_string());
+    if (auto* since = members.if_contains("since")) entry.since = Revision{since->as_int64()};
+    return entry;
   } catch (const std::exception&) {
     return Error{Errc::corrupt, "a place in line can't be read"};
   }
@@ -68,8 +68,8 @@ Identity identity_of(const std::string& owner, const std::string& instance) {
   return short_identity(owner, sha256_hex(instance));
 }
 
-Identity identity_of(const LinePlace& place) {
-  return place.instance.empty() ? Identity() : short_identity(place.owner, place.instance);
+Identity identity_of(const QueueEntry& entry) {
+  return entry.instance.empty() ? Identity() : short_identity(entry.owner, entry.instance);
 }
 
 }  // namespace sharedlock

@@ -1,4 +1,4 @@
-#include "lock/clock_difference.h"
+#include "lock/clock_skew.h"
 
 #include <gtest/gtest.h>
 
@@ -21,8 +21,8 @@ LockRecord begun(seconds ago) {
   return record;
 }
 
-TEST(ClockDifference, SafetyR10_ARecordThatBeginsInTheFutureShowsAClockThatIsAhead) {
-  ClockDifference difference;
+TEST(ClockSkew, SafetyR10_ARecordThatBeginsInTheFutureShowsAClockThatIsAhead) {
+  ClockSkew difference;
   difference.read(begun(seconds(20)), true, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0)) << "it may have stood there for that long";
   difference.read(begun(seconds(-40)), true, kThen);
@@ -30,8 +30,8 @@ TEST(ClockDifference, SafetyR10_ARecordThatBeginsInTheFutureShowsAClockThatIsAhe
   EXPECT_EQ(difference.largest(kNow), seconds(40));
 }
 
-TEST(ClockDifference, SafetyR10_ARecordThatOutlivesItsExpiryShowsAClockThatIsBehind) {
-  ClockDifference difference;
+TEST(ClockSkew, SafetyR10_ARecordThatOutlivesItsExpiryShowsAClockThatIsBehind) {
+  ClockSkew difference;
   difference.read(begun(kDuration + seconds(4)), true, kThen);
   difference.read(begun(kDuration + seconds(100)), false, kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0));
@@ -39,8 +39,8 @@ TEST(ClockDifference, SafetyR10_ARecordThatOutlivesItsExpiryShowsAClockThatIsBeh
   EXPECT_EQ(difference.largest(kNow), seconds(-60));
 }
 
-TEST(ClockDifference, ARecordThatWasJustWrittenShowsEveryDifference) {
-  ClockDifference difference;
+TEST(ClockSkew, ARecordThatWasJustWrittenShowsEveryDifference) {
+  ClockSkew difference;
   difference.just_written(begun(seconds(1)), kThen);
   EXPECT_EQ(difference.largest(kNow), seconds(0));
   LockRecord renewed = begun(seconds(25));
@@ -51,8 +51,8 @@ TEST(ClockDifference, ARecordThatWasJustWrittenShowsEveryDifference) {
   EXPECT_EQ(difference.largest(kNow), seconds(-20));
 }
 
-TEST(ClockDifference, SafetyR35_ARecordThatNeverExpiresIsNoSample) {
-  ClockDifference difference;
+TEST(ClockSkew, SafetyR35_ARecordThatNeverExpiresIsNoSample) {
+  ClockSkew difference;
   LockRecord endless = begun(seconds(0));
   for (seconds later : {seconds(0), seconds(1), seconds(1000)}) {
     endless.expiry = EpochSeconds(seconds(253'402'300'799) + later);
@@ -62,20 +62,20 @@ TEST(ClockDifference, SafetyR35_ARecordThatNeverExpiresIsNoSample) {
   EXPECT_EQ(difference.largest(kNow), seconds(0));
 }
 
-TEST(ClockDifference, SafetyR35_ASkewOfMoreThanASecondIsToldOnce) {
-  ClockDifference read;
+TEST(ClockSkew, SafetyR35_ASkewOfMoreThanASecondIsToldOnce) {
+  ClockSkew read;
   EXPECT_EQ(read.read(begun(seconds(-1)), true, kThen), std::nullopt) << "records are in whole seconds";
   EXPECT_EQ(read.read(begun(kDuration + seconds(60)), true, kThen), std::nullopt) << "its lease may have grown";
   EXPECT_EQ(read.read(begun(seconds(-2)), true, kThen), seconds(2));
   EXPECT_EQ(read.read(begun(seconds(-12)), true, kThen), std::nullopt);
   EXPECT_EQ(read.just_written(begun(seconds(12)), kThen), std::nullopt);
   EXPECT_EQ(read.largest(kNow), seconds(-60));
-  ClockDifference lost_race;
+  ClockSkew lost_race;
   EXPECT_EQ(lost_race.just_written(begun(seconds(2)), kThen), seconds(-2));
 }
 
-TEST(ClockDifference, IsForgottenWithinTenMinutes) {
-  ClockDifference difference;
+TEST(ClockSkew, IsForgottenWithinTenMinutes) {
+  ClockSkew difference;
   difference.read(begun(seconds(-40)), true, kThen);
   EXPECT_EQ(difference.largest(kNow + minutes(5)), seconds(40));
   EXPECT_EQ(difference.largest(kNow + minutes(10)), seconds(0));

@@ -12,37 +12,37 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/async_event.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/result.h"
-#include "base/signal.h"
 #include "base/task.h"
 #include "base/task_group.h"
-#include "queue/line_book.h"
-#include "queue/line_place.h"
+#include "queue/queue_entry.h"
+#include "queue/queue_state.h"
 #include "queue/types.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
 
-struct WaitLinesOptions {
-  std::vector<std::string> followed;                         // prefixes that cover the locks and their lines
-  std::function<LinePart(const std::string& name)> part_of;  // where a name's lock and line are
-  std::function<LockSight(const Entry&)> see_lock;           // what an entry under a lock's key says
-  std::chrono::milliseconds request_timeout{5000};           // of each commit
+struct WaitQueuesOptions {
+  std::vector<std::string> followed;                          // prefixes that cover the locks and their lines
+  std::function<QueuePart(const std::string& name)> part_of;  // where a name's lock and line are
+  std::function<LockSight(const Entry&)> see_lock;            // what an entry under a lock's key says
+  std::chrono::milliseconds request_timeout{5000};            // of each commit
 };
 
 // Waiting in line over a LeaseStore: keeps the places of this server's waiters and tells each when its turn comes;
-// taking the lock is up to the waiter. LineBook decides; this class carries that out. It asks the store for nothing,
+// taking the lock is up to the waiter. QueueState decides; this class carries that out. It asks the store for nothing,
 // and follows nothing, before there is a waiter. Thread-safe. Store, clock and log must outlive it.
-class WaitLines {
+class WaitQueues {
  public:
-  WaitLines(WaitLinesOptions options, LeaseStore& store, Clock& clock, Log& log);
-  WaitLines(const WaitLines&) = delete;
-  WaitLines& operator=(const WaitLines&) = delete;
+  WaitQueues(WaitQueuesOptions options, LeaseStore& store, Clock& clock, Log& log);
+  WaitQueues(const WaitQueues&) = delete;
+  WaitQueues& operator=(const WaitQueues&) = delete;
   // All waiters must be gone. Erases their places, except those that are kept. Waits for its background tasks, so the
   // threads of their executors must still run.
-  ~WaitLines();
+  ~WaitQueues();
 
   // Why next() returned.
   enum class Next {
@@ -51,7 +51,7 @@ class WaitLines {
     look,        // look whether the holder still holds; else as with take; or it is time to pause, see next()
     superseded,  // a newer request of the same identity waits
     time_up,
-    hung_up,
+    disconnected,
     draining,
     store_lost,
   };
@@ -67,25 +67,25 @@ class WaitLines {
     ~Waiter();
 
     // To be called when its client has hung up: on its executor, maybe after its end.
-    std::function<void()> hang_up() const;
+    std::function<void()> disconnect() const;
 
    private:
-    friend class WaitLines;
+    friend class WaitQueues;
     // Used on its executor, but for `turn`, which is guarded by the lines' mutex.
     struct State {
       explicit State(Executor on) : executor(on), signal(on) {}
 
       Executor executor;
-      Signal signal;
-      LineBook::WaiterId id = 0;
-      std::string place;                      // what stands in its places
+      AsyncEvent signal;
+      QueueState::WaiterId id = 0;
+      std::string entry;                      // what stands in its places
       std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
-      bool hung_up = false;
+      bool disconnected = false;
       bool may_come_back = false;  // it has hung up, its time is up, or it is sent elsewhere
-      std::optional<LineBook::Turn> turn;
+      std::optional<QueueState::Turn> turn;
     };
-    Waiter(WaitLines& lines, std::shared_ptr<State> state) : lines_(&lines), state_(std::move(state)) {}
-    WaitLines* lines_;
+    Waiter(WaitQueues& queues, std::shared_ptr<State> state) : queues_(&queues), state_(std::move(state)) {}
+    WaitQueues* queues_;
     std::shared_ptr<State> state_;
   };
 
@@ -103,12 +103,12 @@ class WaitLines {
   Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
 
   // Its places. The commit that takes the locks is to erase them, and to expect them at that revision.
-  LineBook::Join places_of(const Waiter& waiter) const;
+  QueueState::Join entries_of(const Waiter& waiter) const;
 
   // After take or look. Nothing was taken: this is what stands under a lock, and when it is to be looked at again.
   void saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
            std::optional<BootTime> look_again);
-  void tried(Waiter& waiter, LineBook::Places places);
+  void tried(Waiter& waiter, QueueState::EntryFate entries);
   // Before tried(), where the store did not answer: a pause.
   Task<void> rest() { return pause(kRest); }
   // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its places.
@@ -121,11 +121,11 @@ class WaitLines {
   void drain(WaitEnd why);
 
   // A newcomer was refused because the line is occupied, though the lock is free.
-  void refused_by_line(Executor executor, const std::string& name);
+  void refused_by_queue(Executor executor, const std::string& name);
 
   // Whether this server has had to do with a line at all; and whether any line, here or elsewhere, may be occupied.
   bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
-  bool may_have_places() const { return in_use() || store_.is_shared(); }
+  bool may_have_entries() const { return in_use() || store_.is_shared(); }
 
   // Hints.
   bool is_occupied(const std::string& name) const;
@@ -141,7 +141,7 @@ class WaitLines {
 
   // A waiter that joins by a transaction, maybe together with others.
   struct Joining {
-    LineBook::WaiterId waiter = 0;
+    QueueState::WaiterId waiter = 0;
     std::string value;      // of its places
     std::size_t begin = 0;  // among what the transaction expects: where they are, and how many
     std::size_t count = 0;
@@ -156,29 +156,29 @@ class WaitLines {
   Task<void> work();
   Task<void> keep_time();
   std::optional<Task<void>> take_chore();
-  std::vector<LineBook::Remove> take_removes();
-  Task<void> load(LinePart part);
+  std::vector<QueueState::Remove> take_removes();
+  Task<void> load(QueuePart part);
   Task<void> rejoin();
-  Task<void> rejoin_together(std::vector<LineBook::WaiterId> lost);
-  Task<void> remove(std::vector<LineBook::Remove> places, Deadline until);
-  Task<void> evict(LineBook::Evict head);
+  Task<void> rejoin_together(std::vector<QueueState::WaiterId> lost);
+  Task<void> remove(std::vector<QueueState::Remove> entries, Deadline until);
+  Task<void> evict(QueueState::Evict head);
   Joining put_join(Transaction& transaction, const Waiter::State& state);
   static std::optional<Revision> stands_at(const Outcome& outcome, const Joining& joining);
   Task<void> pause(std::chrono::milliseconds span);
   Deadline soon() const { return {clock_.boot_now() + options_.request_timeout}; }
 
-  const WaitLinesOptions options_;
+  const WaitQueuesOptions options_;
   LeaseStore& store_;
   Clock& clock_;
   Log& log_;
   const std::string server_;
 
   mutable std::mutex mutex_;
-  LineBook book_;
-  std::unordered_map<LineBook::WaiterId, WaiterPtr> waiters_;
-  std::deque<LinePart> loads_;
-  std::deque<LineBook::Remove> removes_;
-  std::deque<LineBook::Evict> evicts_;
+  QueueState queue_state_;
+  std::unordered_map<QueueState::WaiterId, WaiterPtr> waiters_;
+  std::deque<QueuePart> loads_;
+  std::deque<QueueState::Remove> removes_;
+  std::deque<QueueState::Evict> evicts_;
   BootTime alarm_{};  // when keep_time() wakes
   bool rejoin_due_ = false;
   bool rejoining_ = false;
@@ -187,7 +187,7 @@ class WaitLines {
   bool stopping_ = false;
   std::atomic<bool> in_use_ = false;
   std::optional<Executor> executor_;  // of the chores; set by begin()
-  std::shared_ptr<Signal> time_;      // for keep_time(), on that executor
+  std::shared_ptr<AsyncEvent> time_;  // for keep_time(), on that executor
   std::vector<Subscription> following_;
   TaskGroup tasks_;
 };

@@ -13,7 +13,7 @@ namespace sharedlock {
 // How far the wall clocks of other writers of lock records are from ours, as far as the records show it (R10). It is
 // for operators: no decision rests on it. Records that never expire, as some other programs write them, show nothing.
 // Thread-safe, and nearly free while clocks agree.
-class ClockDifference {
+class ClockSkew {
  public:
   // A record was read that may be old. If it begins in the future, its writer's clock is ahead. If it is well past its
   // expiry though its lease (`leased`) lives, that clock is behind.

@@ -1,17 +1,17 @@
-#include "store/etcd/lease/lease_turns.h"
+#include "store/etcd/lease/keyed_mutex.h"
 
 #include <boost/asio/this_coro.hpp>
 
 namespace sharedlock {
 
-Task<LeaseTurns::Turn> LeaseTurns::take(LeaseId id) {
+Task<KeyedMutex::Turn> KeyedMutex::take(LeaseId id) {
   auto executor = co_await asio::this_coro::executor;
   auto enlist = [this, id](WaitingPtr<bool> waiting) { this->enlist(id, std::move(waiting)); };
   co_await wait_on<bool>(executor, enlist);
   co_return Turn(*this, id);
 }
 
-void LeaseTurns::enlist(LeaseId id, WaitingPtr<bool> waiting) {
+void KeyedMutex::enlist(LeaseId id, WaitingPtr<bool> waiting) {
   {
     std::scoped_lock lock(mutex_);
     auto [found, first] = waiting_.try_emplace(id);
@@ -23,7 +23,7 @@ void LeaseTurns::enlist(LeaseId id, WaitingPtr<bool> waiting) {
   waiting->resume(true);
 }
 
-void LeaseTurns::end(LeaseId id) {
+void KeyedMutex::end(LeaseId id) {
   WaitingPtr<bool> next;
   {
     std::scoped_lock lock(mutex_);

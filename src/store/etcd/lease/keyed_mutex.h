@@ -12,12 +12,12 @@ namespace sharedlock {
 
 // Lets commits that name the same lease id go one after the other, in this process. Thread-safe; must outlive its
 // turns.
-class LeaseTurns {
+class KeyedMutex {
  public:
   // The right to work with one id, until it is destroyed.
   class Turn {
    public:
-    Turn(LeaseTurns& turns, LeaseId id) : turns_(&turns), id_(id) {}
+    Turn(KeyedMutex& turns, LeaseId id) : turns_(&turns), id_(id) {}
     Turn(Turn&& other) noexcept : turns_(std::exchange(other.turns_, nullptr)), id_(other.id_) {}
     Turn& operator=(Turn&&) = delete;
     ~Turn() {
@@ -25,7 +25,7 @@ class LeaseTurns {
     }
 
    private:
-    LeaseTurns* turns_;
+    KeyedMutex* turns_;
     LeaseId id_;
   };
 

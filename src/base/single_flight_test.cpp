@@ -1,4 +1,4 @@
-#include "base/shared_work.h"
+#include "base/single_flight.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ using Answer = Result<std::string>;
 // A caller that asks for the work. If it runs the work itself, that ends when finish() is called.
 class Caller {
  public:
-  Caller(std::string name, asio::io_context& context, SharedWork<Answer>& work, Deadline deadline)
+  Caller(std::string name, asio::io_context& context, SingleFlight<Answer>& work, Deadline deadline)
       : name_(std::move(name)), finished_(context.get_executor()) {
     asio::co_spawn(context, join(&work, deadline), [](std::exception_ptr escaped) {
       if (escaped) std::rethrow_exception(escaped);
@@ -42,7 +42,7 @@ class Caller {
   }
 
  private:
-  Task<void> join(SharedWork<Answer>* work, Deadline deadline) {
+  Task<void> join(SingleFlight<Answer>* work, Deadline deadline) {
     auto mine = [this] { return run(); };
     told_ = co_await work->join(mine, deadline);
     ended_ = true;
@@ -55,14 +55,14 @@ class Caller {
   }
 
   std::string name_;
-  Signal finished_;
+  AsyncEvent finished_;
   bool runs_ = false;
   bool good_ = false;
   bool ended_ = false;
   std::optional<Answer> told_;
 };
 
-class SharedWorkTest : public ::testing::Test {
+class SingleFlightTest : public ::testing::Test {
  protected:
   Deadline in(std::chrono::nanoseconds span) const { return {clock.boot_now() + span}; }
   Caller& call(const std::string& name, std::chrono::nanoseconds patience) {
@@ -81,11 +81,11 @@ class SharedWorkTest : public ::testing::Test {
 
   ManualClock clock;
   asio::io_context context{1};
-  SharedWork<Answer> work{clock};
+  SingleFlight<Answer> work{clock};
   std::vector<std::unique_ptr<Caller>> callers;
 };
 
-TEST_F(SharedWorkTest, OneRunIsEnoughForAll) {
+TEST_F(SingleFlightTest, OneRunIsEnoughForAll) {
   Caller& first = call("first", seconds(5));
   Caller& second = call("second", seconds(5));
   EXPECT_FALSE(second.runs());
@@ -95,14 +95,14 @@ TEST_F(SharedWorkTest, OneRunIsEnoughForAll) {
   EXPECT_FALSE(second.runs());
 }
 
-TEST_F(SharedWorkTest, WhoComesLaterGetsARunOfHisOwn) {
+TEST_F(SingleFlightTest, WhoComesLaterGetsARunOfHisOwn) {
   finish(call("first", seconds(5)), true);
   Caller& second = call("second", seconds(5));
   finish(second, true);
   EXPECT_EQ(second.told(), "second");
 }
 
-TEST_F(SharedWorkTest, AFailureInTimeIsOneForAll) {
+TEST_F(SingleFlightTest, AFailureInTimeIsOneForAll) {
   Caller& first = call("first", seconds(5));
   Caller& second = call("second", seconds(50));
   finish(first, false);
@@ -110,7 +110,7 @@ TEST_F(SharedWorkTest, AFailureInTimeIsOneForAll) {
   EXPECT_EQ(second.told(), "no: first");
 }
 
-TEST_F(SharedWorkTest, ARunThatHadTooLittleTimeFailsNobodyElse) {
+TEST_F(SingleFlightTest, ARunThatHadTooLittleTimeFailsNobodyElse) {
   Caller& hasty = call("hasty", seconds(1));
   Caller& other = call("other", seconds(5));
   Caller& patient = call("patient", seconds(50));
@@ -125,7 +125,7 @@ TEST_F(SharedWorkTest, ARunThatHadTooLittleTimeFailsNobodyElse) {
   EXPECT_EQ(other.told(), "patient");
 }
 
-TEST_F(SharedWorkTest, NobodyWaitsPastHisOwnDeadline) {
+TEST_F(SingleFlightTest, NobodyWaitsPastHisOwnDeadline) {
   Caller& first = call("first", seconds(50));
   Caller& hasty = call("hasty", milliseconds(1));
   Caller& patient = call("patient", seconds(50));

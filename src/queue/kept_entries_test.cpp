@@ -6,8 +6,8 @@
 #include <variant>
 #include <vector>
 
-#include "queue/line_book.h"
-#include "queue/line_scenes_test.h"
+#include "queue/queue_scenes_test.h"
+#include "queue/queue_state.h"
 
 namespace sharedlock::scenes {
 namespace {
@@ -22,7 +22,7 @@ constexpr int kShare = 5;
 const Scene::Client kBackHere{"one", 0, {kPart}, true, 0};
 const Scene::Client kBackElsewhere{"one", 1, {kPart}, true, 0};
 
-TEST(LineBook, SafetyR37_WhoNeverComesBackIsPassed) {
+TEST(QueueState, SafetyR37_WhoNeverComesBackIsPassed) {
   Scene scene = cut_of_the_first({});
   scene.ticks = 1;
   expect_well(scene, kShare);
@@ -30,15 +30,15 @@ TEST(LineBook, SafetyR37_WhoNeverComesBackIsPassed) {
   expect_well(scene, kShare);
 }
 
-TEST(LineBook, SafetyR37_WhoComesBackHereHasItsPlace) {
+TEST(QueueState, SafetyR37_WhoComesBackHereHasItsPlace) {
   expect_well(cut_of_the_first({kBackHere}), kShare);
 }
 
-TEST(LineBook, SafetyR37_WhoComesBackElsewhereHasItsPlace) {
+TEST(QueueState, SafetyR37_WhoComesBackElsewhereHasItsPlace) {
   expect_well(cut_of_the_first({kBackElsewhere}), kShare);
 }
 
-TEST(LineBook, SafetyR37_WhoComesBackLate) {
+TEST(QueueState, SafetyR37_WhoComesBackLate) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});
     scene.ticks = 2;
@@ -47,7 +47,7 @@ TEST(LineBook, SafetyR37_WhoComesBackLate) {
 }
 
 // Also at the moment of its grant, which a foreign program makes fail.
-TEST(LineBook, SafetyR37_WhoComesBackWhileItsTurnComes) {
+TEST(QueueState, SafetyR37_WhoComesBackWhileItsTurnComes) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});
     scene.foreign_takes = 1;
@@ -55,14 +55,14 @@ TEST(LineBook, SafetyR37_WhoComesBackWhileItsTurnComes) {
   }
 }
 
-TEST(LineBook, SafetyR37_WhoGoesToAndFro) {
+TEST(QueueState, SafetyR37_WhoGoesToAndFro) {
   Scene scene = cut_of_the_first({kBackElsewhere, kBackHere});
   scene.clients.back().of = 2;
   scene.cuts = 2;
   expect_well(scene, kShare);
 }
 
-TEST(LineBook, SafetyR37_AnswersAreLostMeanwhile) {
+TEST(QueueState, SafetyR37_AnswersAreLostMeanwhile) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});
     scene.lost_answers = 1;
@@ -70,14 +70,14 @@ TEST(LineBook, SafetyR37_AnswersAreLostMeanwhile) {
   }
 }
 
-TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceDies) {
+TEST(QueueState, SafetyR37_TheServerThatKeepsAPlaceDies) {
   Scene scene = cut_of_the_first({kBackElsewhere});
   scene.crashes = 1;
   expect_well(scene, kShare);
 }
 
 // R24: a place that is kept is not joined again, nor is one that another server has taken over.
-TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceLosesItsSession) {
+TEST(QueueState, SafetyR37_TheServerThatKeepsAPlaceLosesItsSession) {
   for (const auto& back : {kBackHere, kBackElsewhere}) {
     Scene scene = cut_of_the_first({back});
     scene.session_ends = 1;
@@ -85,7 +85,7 @@ TEST(LineBook, SafetyR37_TheServerThatKeepsAPlaceLosesItsSession) {
   }
 }
 
-TEST(LineBook, SafetyR37_ASetComesBack) {
+TEST(QueueState, SafetyR37_ASetComesBack) {
   for (std::size_t server : {0u, 1u}) {
     Scene scene{.clients = {{"one", 0, {kPart, kOther}, true},
                             {"two", 1, {kPart}, false},
@@ -98,21 +98,21 @@ TEST(LineBook, SafetyR37_ASetComesBack) {
 }
 
 // A client that ends for good says so by a release.
-TEST(LineBook, SafetyR37_APlaceThatIsGivenUpGoesAtOnce) {
+TEST(QueueState, SafetyR37_APlaceThatIsGivenUpGoesAtOnce) {
   for (bool before_the_cut : {false, true}) {
-    LineBook book("A", see_lock, see_place);
-    auto id = book.add({kPart}, "one", LineBook::Back::here);
+    QueueState book("A", see_lock, see_entry);
+    auto id = book.add({kPart}, "one", QueueState::Back::here);
     book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
-    std::string place = book.join_of(id).places.front();
+    std::string entry = book.join_of(id).entries.front();
     book.joined(id, Revision{2});
     book.changed(
         {.revision = Revision{2},
-         .changes = {{.key = place, .now = Entry{"one@A", LeaseId{1}, Revision{2}, Revision{2}}, .previous = {}}}});
+         .changes = {{.key = entry, .now = Entry{"one@A", LeaseId{1}, Revision{2}, Revision{2}}, .previous = {}}}});
     auto removes = [&] {
       auto effects = book.take_effects();
       return std::ranges::count_if(effects, [&](const auto& effect) {
-        auto* remove = std::get_if<LineBook::Remove>(&effect);
-        return remove && remove->place == place && remove->revision == Revision{2};
+        auto* remove = std::get_if<QueueState::Remove>(&effect);
+        return remove && remove->entry == entry && remove->revision == Revision{2};
       });
     };
     if (before_the_cut) book.give_up({"lock"}, "one");
