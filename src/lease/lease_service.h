@@ -111,10 +111,9 @@ class LeaseService {
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request, BootTime begun);
   Task<Result<Answer>> grant_in_queue(const GrantRequest& request);
-  Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitQueues::Waiter& waiter,
-                                                WaitQueues::Next turn);
+  Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitQueues::Turn& turn);
   Task<Result<Answer>> answer_as_time_is_up(const GrantRequest& request);
-  Task<Result<std::optional<Answer>>> repeat_in_queue(const GrantRequest& request, WaitQueues::Waiter& waiter);
+  Task<Result<std::optional<Answer>>> repeat_in_queue(const GrantRequest& request, WaitQueues::Turn& turn);
   Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
   Task<bool> undo(std::string key, Revision grant);

@@ -29,21 +29,21 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_queue(const GrantReque
     BootTime pause = looks > 0 ? look_at : BootTime::max();
     auto next = co_await queues_.next(waiter, until, pause);
     if (!next) co_return next.error();
-    if (*next == WaitQueues::Next::look) {
+    if (std::holds_alternative<WaitQueues::Pause>(*next)) {
       --looks;
       look_at += options_.request_timeout;
       auto repeated = co_await repeat(request, clock_.boot_now());
       if (repeated && *repeated) co_return **std::move(repeated);
       continue;
     }
-    if (*next == WaitQueues::Next::time_up) {
+    if (std::holds_alternative<WaitQueues::TimeUp>(*next)) {
       co_return co_await answer_as_time_is_up(request);
     }
-    if (auto end = WaitQueues::end_of(*next)) {
+    if (auto* end = std::get_if<WaitEnd>(&*next)) {
       Answer ended = *end;
       co_return ended;
     }
-    auto answer = co_await take_turn(request, waiter, *next);
+    auto answer = co_await take_turn(request, std::get<WaitQueues::Turn>(*next));
     if (!answer) co_return answer.error();
     if (*answer) co_return **std::move(answer);
   }
@@ -66,11 +66,10 @@ Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const Gran
 
 // The lease is granted now, not when the waiter joined: so it has all of its ttl.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const GrantRequest& request,
-                                                                          WaitQueues::Waiter& waiter,
-                                                                          WaitQueues::Next turn) {
-  if (turn == WaitQueues::Next::retake) co_return co_await repeat_in_queue(request, waiter);
+                                                                          WaitQueues::Turn& turn) {
+  if (turn.step() == QueueState::Step::retake) co_return co_await repeat_in_queue(request, turn);
   BootTime begun = clock_.boot_now();
-  QueueState::Join join = queues_.entries_of(waiter);
+  QueueState::Join join = turn.entries();
   const std::string& entry = join.entries.front();
   std::string key = part_of(request.key).lock;
   LeaseId id = request.id.value_or(random_lease_id());
@@ -84,17 +83,16 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   auto outcome = co_await store_.commit(std::move(transaction), deadline);
   auto executor = co_await asio::this_coro::executor;
   bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
-  if (granted_elsewhere) co_return co_await repeat_in_queue(request, waiter);
+  if (granted_elsewhere) co_return co_await repeat_in_queue(request, turn);
   if (!outcome) {
     // Whether it happened is left open. A lease that no client is told of is undone, and the place goes with the
     // waiter. A newer request of the same id that gets the place must know of this try.
-    bool may_happen = may_happen_yet(outcome.error().code);
-    queues_.tried(waiter, may_happen ? QueueState::EntryFate::unknown : QueueState::EntryFate::there);
+    turn.failed(outcome.error().code);
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
     co_return outcome.error();
   }
   if (auto* committed = std::get_if<Committed>(&*outcome)) {
-    queues_.finished(waiter, committed->revision);
+    turn.took(committed->revision);
     bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
     if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
@@ -109,19 +107,23 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   auto entries = QueueState::EntryFate::there;
   if (!stands) entries = QueueState::EntryFate::gone;
   if (stands && stands->revision != join.expected) entries = QueueState::EntryFate::taken_over;
-  queues_.saw(request.key, conflict.current[0], conflict.as_of, std::nullopt);
-  queues_.tried(waiter, entries);
+  std::vector<WaitQueues::Turn::Seen> seen(1);
+  seen[0] = {.name = request.key, .entry = conflict.current[0], .as_of = conflict.as_of, .look_again = std::nullopt};
+  turn.refused(entries, seen);
   co_return std::optional<Answer>();
 }
 
 // Another request of the same id has been granted: this one is its repeat (R1), and leaves its place behind.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_queue(const GrantRequest& request,
-                                                                                WaitQueues::Waiter& waiter) {
+                                                                                WaitQueues::Turn& turn) {
   auto answer = co_await repeat(request, clock_.boot_now());
-  if (!answer || *answer) co_return answer;
+  if (!answer || *answer) {
+    turn.leave();
+    co_return answer;
+  }
   // That lease has ended meanwhile, which the line is about to learn.
   co_await queues_.rest();
-  queues_.tried(waiter, QueueState::EntryFate::there);
+  turn.refused(QueueState::EntryFate::there);
   co_return answer;
 }
 

@@ -153,7 +153,7 @@ class LockService {
   using Waited = std::variant<SetGrant, TimeUp, WaitEnd>;
   Task<Result<Waited>> wait_for_all(const LockSet& set, const AcquireRequest& request, WaitQueues::Waiter& waiter);
   Task<Result<std::optional<SetGrant>>> take_turn(const LockSet& set, const AcquireRequest& request,
-                                                  WaitQueues::Waiter& waiter, WaitQueues::Next turn);
+                                                  WaitQueues::Turn& turn);
   Task<Result<TimeUp>> look_as_time_is_up(const LockSet& set, QueueState::Join join);
   SetRefused refused_in_queue(const LockSet& set, const AcquireRequest& request, const WaitQueues::Waiter& waiter,
                               const TimeUp& seen) const;

@@ -89,11 +89,11 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
   for (;;) {
     auto next = co_await queues_.next(waiter, until);
     if (!next) co_return next.error();
-    if (auto end = WaitQueues::end_of(*next)) {
+    if (auto* end = std::get_if<WaitEnd>(&*next)) {
       Waited ended = *end;
       co_return ended;
     }
-    bool is_last = *next == WaitQueues::Next::time_up;
+    bool is_last = std::holds_alternative<WaitQueues::TimeUp>(*next);
     if (is_last) {
       QueueState::Join join = queues_.entries_of(waiter);
       auto seen = co_await look_as_time_is_up(set, std::move(join));
@@ -107,10 +107,10 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
       if (has_them && by_another) co_return ended;
       Waited refused = *std::move(seen);
       if (!has_them) co_return refused;
-      *next = WaitQueues::Next::retake;
+      next->emplace<WaitQueues::Turn>(std::get<WaitQueues::TimeUp>(*next).retake());
     }
     BootTime begun = clock_.boot_now();
-    auto granted = co_await take_turn(set, request, waiter, *next);
+    auto granted = co_await take_turn(set, request, std::get<WaitQueues::Turn>(*next));
     if (!granted && (is_last || !outcome_unknown(granted.error().code))) co_return granted.error();
     if (!granted) unanswered = granted.error();
     if (granted && !*granted && !queues_.may_take_yet(waiter)) unanswered.reset();
@@ -139,11 +139,12 @@ Task<Result<std::size_t>> LockService::count_waiters(LockName lock, BootTime rec
 // One commit takes the locks and erases the places, so that it and any other commit that wants either exclude each
 // other. Nothing: not all are free after all, and waiting goes on.
 Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set, const AcquireRequest& request,
-                                                             WaitQueues::Waiter& waiter, WaitQueues::Next turn) {
+                                                             WaitQueues::Turn& turn) {
   LockTransaction what(keys_of(set));
-  what.give_up(queues_.entries_of(waiter));
-  DecideEach decide = [&set, &request, &what, turn](std::size_t i, const auto& current, Instant now) -> Decision {
-    bool first = what.entries() == QueueState::EntryFate::there && turn != WaitQueues::Next::retake;
+  what.give_up(turn.entries());
+  DecideEach decide = [&set, &request, &what, step = turn.step()](std::size_t i, const auto& current,
+                                                                  Instant now) -> Decision {
+    bool first = what.entries() == QueueState::EntryFate::there && step != QueueState::Step::retake;
     bool mine = current && current->record.holder == request.holder;
     if (!first && !mine) return Refused{};
     AcquireRequest one{.lock = {set.namespace_name, set.names[i]},
@@ -152,23 +153,25 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
                        .received = request.received};
     return decide_acquire(one, current, now);
   };
-  First first = turn == WaitQueues::Next::take ? First::guess : First::look;
+  First first = turn.step() == QueueState::Step::take ? First::guess : First::look;
   auto all = co_await change_together(what, std::move(decide), first, deadline_for(clock_.boot_now()));
-  bool granted = all && !any_refused(*all);
-  if (!granted) {
-    for (std::size_t i = 0; all && i < all->size(); ++i) {
-      queues_.saw(name_of({set.namespace_name, set.names[i]}), what.stands()[i], what.as_of(),
-                  look_again_at((*all)[i].seen));
+  if (!all) {
+    co_await queues_.rest();
+    turn.failed(all.error().code);
+    co_return all.error();
+  }
+  if (any_refused(*all)) {
+    std::vector<WaitQueues::Turn::Seen> seen;
+    for (std::size_t i = 0; i < all->size(); ++i) {
+      seen.push_back({.name = name_of({set.namespace_name, set.names[i]}),
+                      .entry = what.stands()[i],
+                      .as_of = what.as_of(),
+                      .look_again = look_again_at((*all)[i].seen)});
     }
-    if (!all) co_await queues_.rest();
-    // A try that can't happen any more either has happened, or has left the places there: the watch tells which.
-    auto unknown =
-        !all && may_happen_yet(all.error().code) ? QueueState::EntryFate::unknown : QueueState::EntryFate::there;
-    queues_.tried(waiter, all ? what.entries() : unknown);
-    if (!all) co_return all.error();
+    turn.refused(what.entries(), seen);
     co_return std::nullopt;
   }
-  queues_.finished(waiter, what.as_of());
+  turn.took(what.as_of());
   SetGrant grants = to_grants(*std::move(all));
   for (LockGrant& grant : grants) {
     grant.waited = true;

@@ -103,7 +103,7 @@ void QueueState::tell_join(WaiterId id, Waiter& waiter) {
     by_name_[waiter.name] = id;
   }
   waiter.state = State::joining;
-  effects_.emplace_back(Wake{id, Turn::join});
+  effects_.emplace_back(Wake{id, Step::join});
 }
 
 // Whether all of its lines were read after it came; if not, they will be. Waiters that come together share one read.

@@ -57,7 +57,7 @@ void QueueState::not_joined(WaiterId id, bool unanswered) {
   Waiter& waiter = found->second;
   bool takes_over = waiter.expected != kAbsent;
   if (takes_over && unanswered && !waiter.superseded) {
-    effects_.emplace_back(Wake{id, Turn::join});
+    effects_.emplace_back(Wake{id, Step::join});
     return;
   }
   unname(id, waiter);

@@ -58,11 +58,11 @@ class OneLine {
     }
     book.changed(batch);
   }
-  bool is_told(QueueState::WaiterId id, QueueState::Turn turn) {
+  bool is_told(QueueState::WaiterId id, QueueState::Step step) {
     auto effects = book.take_effects();
     return std::ranges::any_of(effects, [&](const auto& effect) {
       auto* wake = std::get_if<QueueState::Wake>(&effect);
-      return wake && wake->waiter == id && wake->turn == turn;
+      return wake && wake->waiter == id && wake->step == step;
     });
   }
 
@@ -112,7 +112,7 @@ TEST(QueueState, SafetyR24_WhoHasComeElsewhereIsNotJoinedAgain) {
     }
     queue.happens("line/1-B", "one@B");
     EXPECT_TRUE(queue.book.take_lost(10).empty());
-    EXPECT_TRUE(queue.is_told(old, QueueState::Turn::superseded)) << joins;
+    EXPECT_TRUE(queue.is_told(old, QueueState::Step::superseded)) << joins;
     queue.book.left(old);
     EXPECT_EQ(queue.book.waiters(), 0u);
   }
@@ -132,7 +132,7 @@ TEST(QueueState, SafetyR26_WhichPlaceIsTheLaterIsSeenOnceItsOwnIsKnown) {
     queue.book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{5}},
                       both);
     queue.book.joined(id, Revision{3});
-    EXPECT_EQ(queue.is_told(id, QueueState::Turn::superseded), elsewhere == 4);
+    EXPECT_EQ(queue.is_told(id, QueueState::Step::superseded), elsewhere == 4);
   }
 }
 
@@ -144,7 +144,7 @@ TEST(QueueState, SafetyR37_NoPlaceIsKeptWhileATakeMayYetHappen) {
     queue.happens("lock", "other");
     auto first = queue.stand("one");
     queue.happens("lock", "");
-    EXPECT_TRUE(queue.is_told(first, QueueState::Turn::take));
+    EXPECT_TRUE(queue.is_told(first, QueueState::Step::take));
     queue.happens("lock", "other");
     auto come_back = [&] { return queue.book.add({kPart}, "one", QueueState::Back::here); };
     auto back = waits_for_the_answer ? come_back() : first;
@@ -265,10 +265,10 @@ TEST(QueueState, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne)
   auto newer = queue.stand("one");
   queue.book.take_effects();
   queue.happens("line/9-B", "one@B~1");
-  EXPECT_FALSE(queue.is_told(newer, QueueState::Turn::superseded));
+  EXPECT_FALSE(queue.is_told(newer, QueueState::Step::superseded));
   queue.happens("line/9-B", "");
   queue.happens("line/8-B", "one@B");
-  EXPECT_TRUE(queue.is_told(newer, QueueState::Turn::superseded))
+  EXPECT_TRUE(queue.is_told(newer, QueueState::Step::superseded))
       << "but one that has not lost its place is the newer one";
 }
 

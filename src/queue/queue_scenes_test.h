@@ -401,22 +401,22 @@ class World {
       if (client.id != wake->waiter) return;
       if (client.state == ClientState::away) {
         if (client.kept) fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is away, and is told to act";
-        if (wake->turn == QueueState::Turn::superseded) client.state = ClientState::gone;
+        if (wake->step == QueueState::Step::superseded) client.state = ClientState::gone;
         return;
       }
-      if (wake->turn == QueueState::Turn::superseded && client.is_newest && client.state == ClientState::waiting) {
+      if (wake->step == QueueState::Step::superseded && client.is_newest && client.state == ClientState::waiting) {
         fault_ = scene_.clients[index_of(s, wake->waiter)].name + " is told of a newer request, and there is none";
       }
-      if (client.state == ClientState::gone || wake->turn == QueueState::Turn::superseded) {
+      if (client.state == ClientState::gone || wake->step == QueueState::Step::superseded) {
         client.state = ClientState::gone;
         bool busy = std::ranges::any_of(
             ops_, [&](const Op& op) { return op.server == s && op.waiter == wake->waiter && op.kind != 'J'; });
         if (!busy) book.left(wake->waiter);
-      } else if (wake->turn == QueueState::Turn::join) {
+      } else if (wake->step == QueueState::Step::join) {
         ops_.push_back(join_op('j', s, wake->waiter));
       } else {
         Op op = take_op(s, wake->waiter, {});
-        op.retake = wake->turn == QueueState::Turn::retake;
+        op.retake = wake->step == QueueState::Step::retake;
         bool takes_free = std::ranges::any_of(op.locks, [&](const auto& lock) { return !entries_.contains(lock); });
         if (op.retake && takes_free) {
           give_up(op, QueueState::EntryFate::there);

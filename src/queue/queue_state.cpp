@@ -184,13 +184,13 @@ void QueueState::supersede(WaiterId id) {
   if (std::exchange(waiter.superseded, true)) return;
   unlose(id, waiter);
   if (waiter.state == State::away) return left(id);
-  effects_.emplace_back(Wake{id, Turn::superseded});
+  effects_.emplace_back(Wake{id, Step::superseded});
 }
 
-void QueueState::tell(WaiterId id, Waiter& waiter, Turn turn) {
+void QueueState::tell(WaiterId id, Waiter& waiter, Step step) {
   if (waiter.state != State::in_queue || waiter.acting || waiter.superseded) return;
   waiter.acting = true;
-  effects_.emplace_back(Wake{id, turn});
+  effects_.emplace_back(Wake{id, step});
 }
 
 bool QueueState::is_first(const Queue& queue, const Waiter& waiter) const {
@@ -218,7 +218,7 @@ void QueueState::look_over(Queue& queue) {
     if (same != queue.identities.end()) {
       WaiterId id = same->second;
       Waiter& waiter = waiters_.at(id);
-      if (may_take(waiter)) tell(id, waiter, Turn::retake);
+      if (may_take(waiter)) tell(id, waiter, Step::retake);
       // Its client has come back elsewhere, and has what it waited for.
       if (waiter.state == State::away && may_take(waiter)) left(id);
     }
@@ -238,7 +238,7 @@ void QueueState::look_over_head(Queue& queue) {
     if (waiter != by_name_.end()) {
       Waiter& first = waiters_.at(waiter->second);
       bool its_turn = may_take(first);
-      if (its_turn) tell(waiter->second, first, Turn::take);
+      if (its_turn) tell(waiter->second, first, Step::take);
       if (its_turn && first.state == State::away) {
         head = order.name;
         idle = kAwayAtHead;

@@ -61,7 +61,7 @@ class QueueState {
   using WaiterId = std::uint64_t;
 
   // What a waiter is told to do next.
-  enum class Turn {
+  enum class Step {
     join,        // put its place, see join_of()
     take,        // it is first, and all that it waits for seems free
     retake,      // it may not be first, but its own identity seems to hold it: look, and take nothing that is free
@@ -71,7 +71,7 @@ class QueueState {
 
   struct Wake {
     WaiterId waiter;
-    Turn turn;
+    Step step;
   };
   struct Load {  // read the lock, then the line, and say loaded() or load_failed()
     QueuePart part;
@@ -290,7 +290,7 @@ class QueueState {
   void hand_on(WaiterId id, Waiter& waiter, bool with_entries);
   void unname(WaiterId id, const Waiter& waiter);
   void lose_name(WaiterId id, Waiter& waiter);
-  void tell(WaiterId id, Waiter& waiter, Turn turn);
+  void tell(WaiterId id, Waiter& waiter, Step step);
   void supersede(WaiterId id);
   void check_entry(const Queue& queue, WaiterId id);
   void forget(WaiterId id);

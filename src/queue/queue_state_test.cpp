@@ -154,10 +154,10 @@ class RenewedQueues : public testing::Test {
     queue_state_.changed(batch);
   }
 
-  std::optional<QueueState::Turn> only_turn() {
+  std::optional<QueueState::Step> only_step() {
     auto effects = queue_state_.take_effects();
     auto* wake = effects.size() == 1 ? std::get_if<QueueState::Wake>(&effects.front()) : nullptr;
-    return wake && wake->waiter == waiter_ ? std::optional(wake->turn) : std::nullopt;
+    return wake && wake->waiter == waiter_ ? std::optional(wake->step) : std::nullopt;
   }
 
   QueueState queue_state_{"A", see_lock, see_entry};
@@ -175,13 +175,13 @@ TEST_F(RenewedQueues, ARenewalIsKnownAndTellsNobodyAnything) {
   tell(kPart.lock, 4, std::nullopt);
   EXPECT_TRUE(queue_state_.take_effects().empty()) << "it was renewed later";
   tell(kPart.lock, 6, std::nullopt);
-  EXPECT_EQ(only_turn(), QueueState::Turn::take);
+  EXPECT_EQ(only_step(), QueueState::Step::take);
 }
 
 TEST_F(RenewedQueues, APutThatChangesTheHolderIsNoRenewal) {
   tell(kPart.lock, 3, held_by("holder", 3));
   tell(kPart.lock, 4, held_by("two", 4));
-  EXPECT_EQ(only_turn(), QueueState::Turn::retake);
+  EXPECT_EQ(only_step(), QueueState::Step::retake);
 }
 
 }  // namespace

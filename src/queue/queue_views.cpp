@@ -219,7 +219,7 @@ void QueueState::on_due(Queue& queue) {
     // For the first in line, if it is one of our waiters.
     queue.look_at = now_ + kIdle;
     auto head = queue.entries.empty() ? by_name_.end() : by_name_.find(queue.entries.begin()->first.name);
-    if (queue.lock && head != by_name_.end()) tell(head->second, waiters_.at(head->second), Turn::look);
+    if (queue.lock && head != by_name_.end()) tell(head->second, waiters_.at(head->second), Step::look);
   }
   set_due(queue);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <cstdlib>
 #include <span>
 #include <utility>
 
@@ -27,14 +28,6 @@ EntrySight see_entry(const Entry& entry) {
 }
 
 }  // namespace
-
-std::optional<WaitEnd> WaitQueues::end_of(Next next) {
-  if (next == Next::superseded) return WaitEnd::superseded;
-  if (next == Next::draining) return WaitEnd::draining;
-  if (next == Next::store_lost) return WaitEnd::store_lost;
-  if (next == Next::disconnected) return WaitEnd::disconnected;
-  return std::nullopt;
-}
 
 WaitQueues::Waiter::~Waiter() {
   if (state_) queues_->leave(*state_);
@@ -134,34 +127,32 @@ Task<Result<WaitQueues::Next>> WaitQueues::next(Waiter& waiter, BootTime until, 
   Waiter::State& state = *waiter.state_;
   std::optional<Error> unjoined;
   for (;;) {
-    std::optional<QueueState::Turn> turn;
-    std::optional<Next> drained;
+    std::optional<QueueState::Step> step;
+    std::optional<WaitEnd> drained;
     {
       std::scoped_lock lock(mutex_);
-      turn = std::exchange(state.turn, std::nullopt);
+      step = std::exchange(state.step, std::nullopt);
       drained = drained_;
     }
     state.may_come_back = state.disconnected;
-    if (state.disconnected) co_return Next::disconnected;
+    if (state.disconnected) co_return WaitEnd::disconnected;
     if (drained) {
       state.may_come_back = store_.is_shared();
       co_return *drained;
     }
-    if (turn == QueueState::Turn::take) co_return Next::take;
-    if (turn == QueueState::Turn::retake) co_return Next::retake;
-    if (turn == QueueState::Turn::look) co_return Next::look;
-    if (turn == QueueState::Turn::superseded) co_return Next::superseded;
+    if (step == QueueState::Step::superseded) co_return WaitEnd::superseded;
+    if (step && step != QueueState::Step::join) co_return Turn(*this, state.id, *step);
     BootTime now = clock_.boot_now();
     bool time_up = now >= until;
     if (!time_up && now >= pause) {
       std::scoped_lock lock(mutex_);
-      if (!state.turn) state.turn = turn;  // it is still to join
-      co_return Next::look;
+      if (!state.step) state.step = step;  // it is still to join
+      co_return Pause();
     }
     if (time_up && unjoined) co_return *unjoined;
     state.may_come_back = time_up;
-    if (time_up) co_return Next::time_up;
-    if (turn == QueueState::Turn::join) {
+    if (time_up) co_return TimeUp(*this, state.id);
+    if (step == QueueState::Step::join) {
       unjoined = co_await join(waiter);
     } else {
       co_await state.signal.wait(time_left(clock_, Deadline(std::min(until, pause))));
@@ -229,35 +220,57 @@ QueueState::Join WaitQueues::entries_of(const Waiter& waiter) const {
   return queue_state_.entries_of(waiter.state_->id);
 }
 
-void WaitQueues::saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
-                     std::optional<BootTime> look_again) {
-  std::scoped_lock lock(mutex_);
-  queue_state_.saw(options_.part_of(name).lock, entry, as_of, look_again);
-  carry_out();
-}
-
-void WaitQueues::tried(Waiter& waiter, QueueState::EntryFate entries) {
-  std::scoped_lock lock(mutex_);
-  queue_state_.advance(clock_.boot_now());
-  queue_state_.tried(waiter.state_->id, entries);
-  carry_out();
-}
-
 bool WaitQueues::may_take_yet(const Waiter& waiter) const {
   std::scoped_lock lock(mutex_);
   return queue_state_.may_take_yet(waiter.state_->id);
 }
 
-void WaitQueues::finished(Waiter& waiter, Revision revision) {
-  std::scoped_lock lock(mutex_);
-  waiters_.erase(waiter.state_->id);
-  queue_state_.finished(waiter.state_->id, revision);
-  carry_out();
+// A try may be under way if an exception, or the end of the executor, ends its turn.
+WaitQueues::Turn::~Turn() {
+  if (queues_) refused(QueueState::EntryFate::unknown);
+}
+
+QueueState::Join WaitQueues::Turn::entries() const {
+  std::scoped_lock lock(queues_->mutex_);
+  return queues_->queue_state_.entries_of(waiter_);
+}
+
+void WaitQueues::Turn::took(Revision revision) {
+  WaitQueues& queues = end();
+  std::scoped_lock lock(queues.mutex_);
+  queues.waiters_.erase(waiter_);
+  queues.queue_state_.finished(waiter_, revision);
+  queues.carry_out();
+}
+
+void WaitQueues::Turn::refused(QueueState::EntryFate entries, const std::vector<Seen>& seen) {
+  WaitQueues& queues = end();
+  std::scoped_lock lock(queues.mutex_);
+  for (const Seen& one : seen) {
+    queues.queue_state_.saw(queues.options_.part_of(one.name).lock, one.entry, one.as_of, one.look_again);
+  }
+  queues.queue_state_.advance(queues.clock_.boot_now());
+  queues.queue_state_.tried(waiter_, entries);
+  queues.carry_out();
+}
+
+// A try that can't happen any more either has happened, or has left the entries there: the watch tells which.
+void WaitQueues::Turn::failed(Errc why) {
+  refused(may_happen_yet(why) ? QueueState::EntryFate::unknown : QueueState::EntryFate::there);
+}
+
+void WaitQueues::Turn::leave() {
+  end();
+}
+
+WaitQueues& WaitQueues::Turn::end() {
+  if (!queues_) std::abort();  // it has ended already
+  return *std::exchange(queues_, nullptr);
 }
 
 void WaitQueues::drain(WaitEnd why) {
   std::scoped_lock lock(mutex_);
-  if (!drained_) drained_ = why == WaitEnd::store_lost ? Next::store_lost : Next::draining;
+  if (!drained_) drained_ = why;
   for (auto& [id, state] : waiters_) {
     asio::post(state->executor, [one = state] { one->signal.raise(); });
   }
@@ -311,7 +324,7 @@ void WaitQueues::carry_out() {
     if (auto* wake = std::get_if<QueueState::Wake>(&effect)) {
       auto waiter = waiters_.find(wake->waiter);
       if (waiter == waiters_.end()) continue;
-      waiter->second->turn = wake->turn;
+      waiter->second->step = wake->step;
       asio::post(waiter->second->executor, [state = waiter->second] { state->signal.raise(); });
     } else if (auto* load = std::get_if<QueueState::Load>(&effect)) {
       loads_.push_back(std::move(load->part));

@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "base/async_event.h"
@@ -44,21 +46,6 @@ class WaitQueues {
   // threads of their executors must still run.
   ~WaitQueues();
 
-  // Why next() returned.
-  enum class Next {
-    take,        // it is first in line, and all it waits for seems free (or its own): try to take it, then say tried()
-    retake,      // its own identity seems to hold it: the same, but it may take nothing that is free
-    look,        // look whether the holder still holds; else as with take; or it is time to pause, see next()
-    superseded,  // a newer request of the same identity waits
-    time_up,
-    disconnected,
-    draining,
-    store_lost,
-  };
-
-  // Nothing where waiting goes on, or the time is up.
-  static std::optional<WaitEnd> end_of(Next next);
-
   // A waiter, on the executor of the coroutine that called enter(). Leaves the line when destroyed, or soon after.
   class Waiter {
    public:
@@ -71,7 +58,7 @@ class WaitQueues {
 
    private:
     friend class WaitQueues;
-    // Used on its executor, but for `turn`, which is guarded by the lines' mutex.
+    // Used on its executor, but for `step`, which is guarded by the lines' mutex.
     struct State {
       explicit State(Executor on) : executor(on), signal(on) {}
 
@@ -81,13 +68,75 @@ class WaitQueues {
       std::string entry;                      // what stands in its places
       std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
       bool disconnected = false;
-      bool may_come_back = false;  // it has hung up, its time is up, or it is sent elsewhere
-      std::optional<QueueState::Turn> turn;
+      bool may_come_back = false;            // it has hung up, its time is up, or it is sent elsewhere
+      std::optional<QueueState::Step> step;  // what it is to do next
     };
     Waiter(WaitQueues& queues, std::shared_ptr<State> state) : queues_(&queues), state_(std::move(state)) {}
     WaitQueues* queues_;
     std::shared_ptr<State> state_;
   };
+
+  // A waiter's turn to try once to take what it waits for, in one commit that also erases its entries (R26). Ended
+  // exactly once, by took(), refused(), failed() or leave(), before the waiter's next(); a second end aborts. One that
+  // is destroyed before it has ended counts as a try without an answer. The queues must outlive it.
+  class Turn {
+   public:
+    // What a refused try saw under the lock of that name, and when that is to be looked at again.
+    struct Seen {
+      std::string name;
+      std::optional<Entry> entry;
+      Revision as_of{};
+      std::optional<BootTime> look_again;
+    };
+
+    Turn(Turn&& other) noexcept
+        : queues_(std::exchange(other.queues_, nullptr)), waiter_(other.waiter_), step_(other.step_) {}
+    Turn& operator=(Turn&&) = delete;
+    ~Turn();
+
+    // take, retake or look, as QueueState::Step says; a look takes what is free after all.
+    QueueState::Step step() const { return step_; }
+    // The waiter's entries. The commit that takes the locks is to erase them, and to expect them at that revision.
+    QueueState::Join entries() const;
+
+    // The locks were taken, and the entries erased, at that revision: the waiter is not in the queues any more.
+    void took(Revision revision);
+    // Nothing was taken. The waiter may be told its next turn at once, so after a try that saw nothing: rest() first.
+    void refused(QueueState::EntryFate entries, const std::vector<Seen>& seen = {});
+    // The commit failed so: rest() first, unless the waiter leaves. Where it may happen yet, see may_take_yet().
+    void failed(Errc why);
+    // Nothing is reported: the waiter is destroyed next, and its entries go with it.
+    void leave();
+
+   private:
+    friend class WaitQueues;
+    Turn(WaitQueues& queues, QueueState::WaiterId waiter, QueueState::Step step)
+        : queues_(&queues), waiter_(waiter), step_(step) {}
+    WaitQueues& end();
+
+    WaitQueues* queues_;  // null: it has ended
+    QueueState::WaiterId waiter_;
+    QueueState::Step step_;
+  };
+
+  // The waiter's time is up.
+  class TimeUp {
+   public:
+    // A last turn, where a look has shown that the waiter's own identity holds what it waits for.
+    Turn retake() const { return {*queues_, waiter_, QueueState::Step::retake}; }
+
+   private:
+    friend class WaitQueues;
+    TimeUp(WaitQueues& queues, QueueState::WaiterId waiter) : queues_(&queues), waiter_(waiter) {}
+
+    WaitQueues* queues_;
+    QueueState::WaiterId waiter_;
+  };
+
+  struct Pause {};  // nothing to do yet, but it is time to pause; see next()
+
+  // What a waiter is to do.
+  using Next = std::variant<Turn, Pause, TimeUp, WaitEnd>;
 
   // Joins the end of the lines of these names; `owner` and `instance` (empty: anonymous) identify the waiter. If they
   // have places there already, it gets those: the places of a waiter that got nothing are kept for its `keep_place`.
@@ -99,22 +148,16 @@ class WaitQueues {
 
   // Waits until there is something to do, or until that time. An error says why the waiter has no place in line.
   Task<Result<Next>> next(Waiter& waiter, BootTime until) { return next(waiter, until, BootTime::max()); }
-  // The same, but returns `look` at `pause` if there is nothing else to do by then; that needs no tried().
+  // The same, but returns Pause at `pause` if there is nothing else to do by then.
   Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
 
-  // Its places. The commit that takes the locks is to erase them, and to expect them at that revision.
+  // The same as Turn::entries(), for a look as the time is up.
   QueueState::Join entries_of(const Waiter& waiter) const;
 
-  // After take or look. Nothing was taken: this is what stands under a lock, and when it is to be looked at again.
-  void saw(const std::string& name, const std::optional<Entry>& entry, Revision as_of,
-           std::optional<BootTime> look_again);
-  void tried(Waiter& waiter, QueueState::EntryFate entries);
-  // Before tried(), where the store did not answer: a pause.
+  // A pause before the end of a turn, so that the next one does not come at once.
   Task<void> rest() { return pause(kRest); }
   // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its places.
   bool may_take_yet(const Waiter& waiter) const;
-  // After take or look, where it was taken: its places were erased at that revision.
-  void finished(Waiter& waiter, Revision revision);
 
   // Ends all waiting: present waiters are told to leave, and later ones are told so at once. `why`: draining or
   // store_lost; the first one counts.
@@ -183,7 +226,7 @@ class WaitQueues {
   bool rejoin_due_ = false;
   bool rejoining_ = false;
   std::size_t workers_ = 0;
-  std::optional<Next> drained_;  // and why
+  std::optional<WaitEnd> drained_;  // and why
   bool stopping_ = false;
   std::atomic<bool> in_use_ = false;
   std::optional<Executor> executor_;  // of the chores; set by begin()

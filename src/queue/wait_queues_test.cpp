@@ -221,6 +221,31 @@ TEST_F(WaitQueuesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeen
   EXPECT_GE(clock.boot_now() - begun, seconds(1));
 }
 
+// Whether an unanswered try may happen yet, as seen at the first turns of a waiter that ends none of them.
+Task<std::vector<bool>> drop_turns(WaitQueues* queues, BootTime until) {
+  auto executor = co_await asio::this_coro::executor;
+  std::vector<std::string> names(1, "name");
+  auto waiter = queues->enter(executor, std::move(names), "owner", "instance");
+  std::vector<bool> may_take_yet;
+  for (int i = 0; i < 2; ++i) {
+    auto next = co_await queues->next(waiter, until);
+    if (!next || !std::holds_alternative<WaitQueues::Turn>(*next)) break;
+    may_take_yet.push_back(queues->may_take_yet(waiter));
+  }
+  co_return may_take_yet;
+}
+
+// Its commit may have been sent.
+TEST_F(WaitQueuesTest, SafetyR26_ATurnThatIsDroppedEndsAsUnanswered) {
+  WaitQueuesOptions options{
+      .followed = {"locks/"},
+      .part_of = [](const std::string& name) -> QueuePart { return {"locks/" + name, "locks/.queue/" + name + "/"}; },
+      .see_lock = [](const Entry&) { return LockSight(); }};
+  WaitQueues queues(std::move(options), *store, clock, log);
+  BackgroundCall<std::vector<bool>> waiting(threads.executor(0), drop_turns(&queues, clock.boot_now() + seconds(60)));
+  EXPECT_EQ(waiting.result(), (std::vector<bool>{false, true}));
+}
+
 struct Seen {
   std::atomic<int> inside = 0;
   std::atomic<int> most_inside = 0;
