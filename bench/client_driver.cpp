@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 
 namespace {
 

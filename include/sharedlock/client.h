@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,9 +9,10 @@
 
 #include "sharedlock/error.h"
 #include "sharedlock/lock.h"
-#include "sharedlock/operations.h"
 
 namespace sharedlock::client {
+
+class Engine;
 
 // For ClientOptions::patience().
 inline constexpr std::chrono::milliseconds kNeverGiveUp = std::chrono::milliseconds::max();
@@ -26,7 +26,7 @@ class SHAREDLOCK_API ClientOptions {
   // The bearer token of each request; called on our thread. Spaces and line ends around it, as files have them, do not
   // count, nor around the next one.
   ClientOptions& token(std::function<std::string()> provider);
-  ClientOptions& admin_token(std::string secret);                  // for force_release
+  ClientOptions& admin_token(std::string secret);                  // for Operations::force_release()
   ClientOptions& attempt_timeout(std::chrono::milliseconds span);  // of one try without an answer: 2 s
   ClientOptions& request_timeout(std::chrono::milliseconds span);  // with all tries: 10 s
 
@@ -112,24 +112,10 @@ class SHAREDLOCK_API Client {
   template <class Token>
   auto lease(const std::string& key, const LeaseOptions& options, Token&& token);
 
-  // Low-level calls, for programs that manage renewal and keep track of what they hold. They block. Renewals are sent
-  // once: the next one is the repeat. When the outcome is `unavailable`, what may have been taken is given back before
-  // they return, for two seconds at most; where that fails the message says so.
-  Result<Grant> acquire_once(const Names& names, std::chrono::seconds duration, Wait wait = Wait(0));
-  Result<Grant> renew_once(const Names& names, std::chrono::seconds duration);  // from now; lost: it is not ours
-  // held_by_another: another holds it. Takes no longer than `longest`; 0: it is repeated for request_timeout().
-  Result<void> release_once(const Names& names, std::chrono::milliseconds longest = std::chrono::milliseconds(0));
-  Result<LockState> get(const std::string& namespace_name, const std::string& name);
-  Result<Verdict> verify(const std::string& namespace_name, const std::string& name, std::int64_t token);
-  Result<void> force_release(const std::string& namespace_name, const std::string& name, const std::string& reason);
-  Result<LeaseGrant> grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,
-                                Wait wait = Wait(0));
-  Result<LeaseGrant> keep_alive_once(std::int64_t id);  // lost: there is no such lease; without a token
-  Result<void> release_lease_once(std::int64_t id);     // lost: likewise
-  Result<LeaseState> get_lease(const std::string& key);
-
  private:
+  friend class Operations;
   class Impl;
+  Engine& engine() const;  // what Operations sends its requests by
   std::unique_ptr<Impl> impl_;
 };
 

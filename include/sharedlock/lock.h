@@ -10,11 +10,14 @@
 
 #include "sharedlock/boot_clock.h"
 #include "sharedlock/error.h"
-#include "sharedlock/operations.h"
 
 namespace sharedlock::client {
 
 class Client;
+
+// How long a call waits in line for what another holds; 0 does not wait. kForEver is the longest there is.
+using Wait = std::chrono::seconds;
+inline constexpr Wait kForEver = Wait::max();
 
 // What is held, and renewed in the background at a third of its ttl until it is released: the common part of Lock and
 // Lease. Thread-safe, but for moving and destroying. Released when destroyed, in the background. May outlive its

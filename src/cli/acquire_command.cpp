@@ -37,18 +37,18 @@ std::string waits_for_itself(const client::Names& names) {
   return "";
 }
 
-client::Result<Answer> acquire(client::Client& client, const AcquireFlags& flags) {
+client::Result<Answer> acquire(client::Operations operations, const AcquireFlags& flags) {
   client::Names names = flags.names;
   if (names.instance.empty()) names.instance = client::random_instance();
   std::string around = flags.wait > std::chrono::seconds(0) ? waits_for_itself(names) : "";
   std::jthread saying;
   if (!around.empty()) saying = say_later("acquire", "waiting for " + around);
-  auto granted = client.acquire_once(names, flags.ttl, flags.wait);
+  auto granted = operations.acquire(names, flags.ttl, flags.wait);
   saying = {};
   if (!granted) return granted.error();
   Answer answer;
   answer.grant(names, *granted);
-  answer.undo = [&client, names] { (void)client.release_once(names); };
+  answer.undo = [operations, names] { (void)operations.release(names); };
   return answer;
 }
 

@@ -22,8 +22,8 @@ struct ForceReleaseFlags {
   std::string reason;
 };
 
-client::Result<Answer> force_release(client::Client& client, const ForceReleaseFlags& flags) {
-  auto released = client.force_release(flags.namespace_name, flags.name, flags.reason);
+client::Result<Answer> force_release(client::Operations operations, const ForceReleaseFlags& flags) {
+  auto released = operations.force_release(flags.namespace_name, flags.name, flags.reason);
   if (!released) return released.error();
   return Answer().boolean("success", true);
 }

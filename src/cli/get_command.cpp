@@ -21,8 +21,8 @@ struct GetFlags {
   std::string name;
 };
 
-client::Result<Answer> get(client::Client& client, const GetFlags& flags) {
-  auto state = client.get(flags.namespace_name, flags.name);
+client::Result<Answer> get(client::Operations operations, const GetFlags& flags) {
+  auto state = operations.get(flags.namespace_name, flags.name);
   if (!state) return state.error();
   Answer answer;
   answer.text("namespace", flags.namespace_name).text("lockName", flags.name).boolean("held", state->held);

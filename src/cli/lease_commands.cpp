@@ -23,34 +23,34 @@ struct LeaseFlags {
   seconds wait{0};
   std::int64_t id = 0;
 };
-using Request = client::Result<Answer> (*)(client::Client&, const LeaseFlags&);
+using Request = client::Result<Answer> (*)(client::Operations, const LeaseFlags&);
 
-client::Result<Answer> grant(client::Client& client, const LeaseFlags& flags) {
-  auto granted = client.grant_once(flags.key, flags.value, flags.ttl, flags.wait);
+client::Result<Answer> grant(client::Operations operations, const LeaseFlags& flags) {
+  auto granted = operations.grant(flags.key, flags.value, flags.ttl, flags.wait);
   if (!granted) return granted.error();
   Answer answer;
   answer.text("key", flags.key).number("leaseId", granted->id).number("fencingToken", granted->token);
   answer.number("ttl", granted->ttl.count());
-  answer.undo = [&client, id = granted->id] { (void)client.release_lease_once(id); };
+  answer.undo = [operations, id = granted->id] { (void)operations.release_lease(id); };
   return answer;
 }
 
-client::Result<Answer> keep_alive(client::Client& client, const LeaseFlags& flags) {
-  auto kept = client.keep_alive_once(flags.id);
+client::Result<Answer> keep_alive(client::Operations operations, const LeaseFlags& flags) {
+  auto kept = operations.keep_alive(flags.id);
   if (!kept) return kept.error();
   Answer answer;
   answer.number("leaseId", flags.id).number("ttl", kept->ttl.count());
   return answer;
 }
 
-client::Result<Answer> release(client::Client& client, const LeaseFlags& flags) {
-  auto released = client.release_lease_once(flags.id);
+client::Result<Answer> release(client::Operations operations, const LeaseFlags& flags) {
+  auto released = operations.release_lease(flags.id);
   if (!released) return released.error();
   return Answer().boolean("success", true);
 }
 
-client::Result<Answer> get(client::Client& client, const LeaseFlags& flags) {
-  auto state = client.get_lease(flags.key);
+client::Result<Answer> get(client::Operations operations, const LeaseFlags& flags) {
+  auto state = operations.get_lease(flags.key);
   if (!state) return state.error();
   Answer answer;
   answer.text("key", flags.key).boolean("held", state->held);

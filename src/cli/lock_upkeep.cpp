@@ -13,8 +13,8 @@ constexpr std::chrono::milliseconds kAgain{500};  // after a renewal without an 
 
 }  // namespace
 
-LockUpkeep::LockUpkeep(client::Client& client, client::Names names, client::Grant grant, Events events)
-    : client_(client), names_(std::move(names)), grant_(std::move(grant)), events_(std::move(events)) {
+LockUpkeep::LockUpkeep(client::Operations operations, client::Names names, client::Grant grant, Events events)
+    : operations_(operations), names_(std::move(names)), grant_(std::move(grant)), events_(std::move(events)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -38,7 +38,7 @@ void LockUpkeep::run() {
       events_.lost();
       return;
     }
-    auto renewed = client_.renew_once(names_, grant_.ttl);
+    auto renewed = operations_.renew(names_, grant_.ttl);
     if (renewed) {
       over = renewed->sent + renewed->ttl;
       due = renewed->sent + renewed->ttl / 3;

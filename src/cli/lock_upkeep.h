@@ -7,7 +7,7 @@
 #include <string>
 #include <thread>
 
-#include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 
 namespace sharedlock {
 
@@ -20,15 +20,15 @@ class LockUpkeep {
     std::function<void(const std::string&)> trouble;  // for people: renewals get no answer; or do again
   };
 
-  // `client` must outlive it. Events come on the thread.
-  LockUpkeep(client::Client& client, client::Names names, client::Grant grant, Events events);
+  // The client of `operations` must outlive it. Events come on the thread.
+  LockUpkeep(client::Operations operations, client::Names names, client::Grant grant, Events events);
   ~LockUpkeep();  // waits for a renewal that is under way
 
  private:
   void run();
   bool sleep_until(client::BootClock::time_point due);
 
-  client::Client& client_;
+  client::Operations operations_;
   const client::Names names_;
   client::Grant grant_;
   const Events events_;

@@ -18,8 +18,8 @@ struct ReleaseFlags {
   client::Names names;
 };
 
-client::Result<Answer> release(client::Client& client, const ReleaseFlags& flags) {
-  auto released = client.release_once(flags.names);
+client::Result<Answer> release(client::Operations operations, const ReleaseFlags& flags) {
+  auto released = operations.release(flags.names);
   if (!released && released.error().code == client::Errc::held_by_another) {
     return client::Error{client::Errc::lost, released.error().message};
   }

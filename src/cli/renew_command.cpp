@@ -21,8 +21,8 @@ struct RenewFlags {
   std::chrono::seconds ttl{60};
 };
 
-client::Result<Answer> renew(client::Client& client, const RenewFlags& flags) {
-  auto renewed = client.renew_once(flags.names, flags.ttl);
+client::Result<Answer> renew(client::Operations operations, const RenewFlags& flags) {
+  auto renewed = operations.renew(flags.names, flags.ttl);
   if (!renewed) return renewed.error();
   return Answer().grant(flags.names, *renewed);
 }

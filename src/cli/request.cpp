@@ -81,13 +81,13 @@ void declare_request(CLI::App& command, RequestFlags& into) {
 }
 
 int ask(const CLI::App& command, const RequestFlags& flags,
-        const std::function<client::Result<Answer>(client::Client&)>& request) {
+        const std::function<client::Result<Answer>(client::Operations)>& request) {
   ::signal(SIGPIPE, SIG_IGN);  // where nobody reads the answer, what was done is undone
   auto options = client_options(flags.client);
   if (!options) return fail(command, flags.json, options.error());
   try {
     client::Client client(*options);
-    auto answer = request(client);
+    auto answer = request(client::Operations(client));
     if (!answer) return fail(command, flags.json, answer.error());
     if (answer->print(flags.json)) return answer->exit_code;
     std::string why = std::generic_category().message(errno);

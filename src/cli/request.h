@@ -10,7 +10,7 @@
 #include "base/json_text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
-#include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 
 namespace sharedlock {
 
@@ -47,15 +47,15 @@ void declare_request(CLI::App& command, RequestFlags& into);
 // Asks the server, and prints its answer, or what went wrong on stderr (with --json also on stdout). Returns the exit
 // code.
 int ask(const CLI::App& command, const RequestFlags& flags,
-        const std::function<client::Result<Answer>(client::Client&)>& request);
+        const std::function<client::Result<Answer>(client::Operations)>& request);
 
 // A command that asks once: declares the flags of RequestFlags after its own. `Flags` has a member `request` for them.
 template <class Flags>
 Command request_command(CLI::App& app, std::shared_ptr<Flags> flags,
-                        client::Result<Answer> (*request)(client::Client&, const Flags&)) {
+                        client::Result<Answer> (*request)(client::Operations, const Flags&)) {
   declare_request(app, flags->request);
   auto run = [&app, flags, request] {
-    return ask(app, flags->request, [&](client::Client& client) { return request(client, *flags); });
+    return ask(app, flags->request, [&](client::Operations operations) { return request(operations, *flags); });
   };
   return {&app, run};
 }

@@ -159,8 +159,9 @@ class Runner {
   }
 
  private:
+  client::Operations operations() { return client::Operations(*client_); }
   void give_back() {
-    auto released = client_->release_once(names_, kLongestRelease);
+    auto released = operations().release(names_, kLongestRelease);
     bool left = !released && released.error().code == client::Errc::unavailable;
     if (left) remark("the lock could not be released: " + released.error().message + "; it ends by itself");
   }
@@ -189,7 +190,7 @@ class Runner {
     client::Result<Grant> grant(client::Error{client::Errc::unavailable, ""});
     std::atomic<bool> ended = false;
     std::jthread asking([&] {
-      grant = client_->acquire_once(names_, options_.ttl, options_.wait);
+      grant = operations().acquire(names_, options_.ttl, options_.wait);
       ended = true;
       wake();
     });
@@ -234,7 +235,8 @@ class Runner {
       lost = true;
       wake();
     };
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = remark});
+    LockUpkeep upkeep(operations(), names_, grant,
+                      {.renewed = [](const Grant&) {}, .lost = on_lost, .trouble = remark});
     unprinted_ = std::to_string(grant.tokens.front()) + '\n';
     while (!lost && signals_->next().number == 0) wait_for_something();
     lost ? signals_->let_through() : hear_the_second();
@@ -258,7 +260,7 @@ class Runner {
       }
       remark("the lock is lost");
     };
-    LockUpkeep upkeep(*client_, names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = remark});
+    LockUpkeep upkeep(operations(), names_, grant, {.renewed = on_renewed, .lost = on_lost, .trouble = remark});
     for (;;) {
       std::int64_t left = kill_at + kGuardIsLate - nanoseconds(BootClock::now());
       auto longest = static_cast<int>(std::clamp<std::int64_t>(left / 1'000'000 + 1, 0, 1000));

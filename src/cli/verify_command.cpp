@@ -22,8 +22,8 @@ struct VerifyFlags {
   std::int64_t token = 0;
 };
 
-client::Result<Answer> verify(client::Client& client, const VerifyFlags& flags) {
-  auto verdict = client.verify(flags.namespace_name, flags.name, flags.token);
+client::Result<Answer> verify(client::Operations operations, const VerifyFlags& flags) {
+  auto verdict = operations.verify(flags.namespace_name, flags.name, flags.token);
   if (!verdict) return verdict.error();
   Answer answer;
   answer.boolean("valid", verdict->valid).number("current", verdict->current);

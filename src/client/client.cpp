@@ -5,6 +5,7 @@
 #include "base/environment.h"
 #include "client/engine.h"
 #include "client/holding.h"
+#include "sharedlock/operations.h"
 
 namespace sharedlock::client {
 
@@ -65,27 +66,17 @@ Result<T> wait_for(Engine& engine, Start start) {
   return answer.get();
 }
 
-// One request with its repeats, in the words of Calls. `longest`, where it is not 0, is the end of them all.
-template <class T, class Attempt>
-Result<T> repeat(Engine& engine, Attempt attempt, std::chrono::milliseconds longest = std::chrono::milliseconds(0)) {
-  Engine::Once<T> once = [&engine, attempt](TimePoint until) { return attempt(engine.calls(), until); };
-  TimePoint now = BootClock::now();
-  Engine::Times times{.last_try = now + engine.options().request_timeout()};
-  if (longest.count() > 0) times.last_try = times.end = now + longest;
-  return engine.run(engine.repeat<T>(std::move(once), times));
-}
-
 }  // namespace
 
 Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 
 Client::~Client() {
-  impl_->engine->stop_acquiring();
+  engine().stop_acquiring();
   impl_->acquiring.join();
 }
 
 void Client::stop_acquiring() {
-  impl_->engine->stop_acquiring();
+  engine().stop_acquiring();
 }
 
 void Client::acquire_then(const std::string& name, const LockOptions& options, std::function<void(Result<Lock>)> done) {
@@ -95,13 +86,12 @@ void Client::acquire_then(const std::string& name, const LockOptions& options, s
 void Client::acquire_all_then(const std::vector<std::string>& names, const LockOptions& options,
                               std::function<void(Result<Lock>)> done) {
   Names all{.namespace_name = options.namespace_name(), .names = names, .instance = random_instance()};
-  impl_->acquiring.spawn(impl_->engine->executor(), impl_->take_lock(std::move(all), options, std::move(done)));
+  impl_->acquiring.spawn(engine().executor(), impl_->take_lock(std::move(all), options, std::move(done)));
 }
 
 void Client::lease_then(const std::string& key, const LeaseOptions& options, std::function<void(Result<Lease>)> done) {
   Calls::LeaseRequest request{.key = key, .value = options.value(), .ttl = options.ttl(), .id = random_lease_id()};
-  impl_->acquiring.spawn(impl_->engine->executor(),
-                         impl_->take_lease(std::move(request), options.wait(), std::move(done)));
+  impl_->acquiring.spawn(engine().executor(), impl_->take_lease(std::move(request), options.wait(), std::move(done)));
 }
 
 Result<Lock> Client::acquire(const std::string& name, const LockOptions& options) {
@@ -109,61 +99,15 @@ Result<Lock> Client::acquire(const std::string& name, const LockOptions& options
 }
 
 Result<Lock> Client::acquire_all(const std::vector<std::string>& names, const LockOptions& options) {
-  return wait_for<Lock>(*impl_->engine, [&](auto done) { acquire_all_then(names, options, std::move(done)); });
+  return wait_for<Lock>(engine(), [&](auto done) { acquire_all_then(names, options, std::move(done)); });
 }
 
 Result<Lease> Client::lease(const std::string& key, const LeaseOptions& options) {
-  return wait_for<Lease>(*impl_->engine, [&](auto done) { lease_then(key, options, std::move(done)); });
+  return wait_for<Lease>(engine(), [&](auto done) { lease_then(key, options, std::move(done)); });
 }
 
-Result<Grant> Client::acquire_once(const Names& names, std::chrono::seconds duration, Wait wait) {
-  return impl_->engine->run(impl_->engine->acquire(names, duration, wait, Engine::GiveBack::at_once));
-}
-
-Result<Grant> Client::renew_once(const Names& names, std::chrono::seconds duration) {
-  Engine& engine = *impl_->engine;
-  return engine.run(engine.calls().renew(names, duration, BootClock::now() + engine.options().attempt_timeout()));
-}
-
-Result<void> Client::release_once(const Names& names, std::chrono::milliseconds longest) {
-  auto once = [&](Calls& calls, TimePoint until) { return calls.release(names, until); };
-  return repeat<void>(*impl_->engine, once, longest);
-}
-
-Result<LockState> Client::get(const std::string& namespace_name, const std::string& name) {
-  return repeat<LockState>(*impl_->engine,
-                           [&](Calls& calls, TimePoint until) { return calls.get(namespace_name, name, until); });
-}
-
-Result<Verdict> Client::verify(const std::string& namespace_name, const std::string& name, std::int64_t token) {
-  return repeat<Verdict>(
-      *impl_->engine, [&](Calls& calls, TimePoint until) { return calls.verify(namespace_name, name, token, until); });
-}
-
-Result<void> Client::force_release(const std::string& namespace_name, const std::string& name,
-                                   const std::string& reason) {
-  return repeat<void>(*impl_->engine, [&](Calls& calls, TimePoint until) {
-    return calls.force_release(namespace_name, name, reason, until);
-  });
-}
-
-Result<LeaseGrant> Client::grant_once(const std::string& key, const std::string& value, std::chrono::seconds ttl,
-                                      Wait wait) {
-  Calls::LeaseRequest request{.key = key, .value = value, .ttl = ttl, .id = random_lease_id()};
-  return impl_->engine->run(impl_->engine->grant(std::move(request), wait, Engine::GiveBack::at_once));
-}
-
-Result<LeaseGrant> Client::keep_alive_once(std::int64_t id) {
-  Engine& engine = *impl_->engine;
-  return engine.run(engine.calls().keep_alive(id, BootClock::now() + engine.options().attempt_timeout()));
-}
-
-Result<void> Client::release_lease_once(std::int64_t id) {
-  return repeat<void>(*impl_->engine, [id](Calls& calls, TimePoint until) { return calls.release_lease(id, until); });
-}
-
-Result<LeaseState> Client::get_lease(const std::string& key) {
-  return repeat<LeaseState>(*impl_->engine, [&](Calls& calls, TimePoint until) { return calls.get_lease(key, until); });
+Engine& Client::engine() const {
+  return *impl_->engine;
 }
 
 ScopedLock::ScopedLock(Client& client, const std::string& name, LockOptions options)

@@ -4,8 +4,6 @@
 #include <future>
 #include <utility>
 
-#include "base/random.h"
-
 namespace sharedlock::client {
 
 BootClock::time_point BootClock::now() noexcept {
@@ -35,15 +33,6 @@ Failure::Failure(const Error& error)
 
 void throw_exception_from_error(const Error& error, const boost::source_location&) {
   throw Failure(error);
-}
-
-std::string random_instance() {
-  std::string instance;
-  for (int word = 0; word < 2; ++word) {
-    std::uint64_t bits = random_bits();
-    for (int digit = 0; digit < 16; ++digit, bits >>= 4) instance += "0123456789abcdef"[bits & 15];
-  }
-  return instance;
 }
 
 Holding::Holding(std::shared_ptr<State> state) : state_(std::move(state)) {}

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "client/schedule.h"
-#include "sharedlock/operations.h"
+#include "sharedlock/lock.h"
 
 namespace sharedlock::client {
 

@@ -17,6 +17,7 @@
 
 #include "client/canned_server.h"
 #include "sharedlock/asio.h"
+#include "sharedlock/operations.h"
 #include "support/effort.h"
 #include "support/eventually.h"
 #include "support/server_process.h"
@@ -34,6 +35,7 @@ using client::Lease;
 using client::LeaseOptions;
 using client::Lock;
 using client::LockOptions;
+using client::Operations;
 using client::Result;
 using client::ScopedLock;
 using std::chrono::seconds;
@@ -70,7 +72,7 @@ TEST(ClientOfAStrictServer, TakesKeepsAndGivesBackLocksAndSets) {
   EXPECT_GT(lock->token(), 0);
   auto first = lock->safe_until();
   EXPECT_TRUE(eventually([&] { return lock->safe_until() > first; })) << "it renews itself";
-  EXPECT_EQ(client.get("default", "job").value().token, lock->token());
+  EXPECT_EQ(Operations(client).get("default", "job").value().token, lock->token());
   EXPECT_EQ(code_of(client.acquire("job")), Errc::held_by_another);
   auto set = client.acquire_all({"one", "other"});
   ASSERT_TRUE(set) << set.error().message;
@@ -84,8 +86,8 @@ TEST_F(ClientLibrary, TakesALockAndGivesItBack) {
   EXPECT_TRUE(lock.held());
   EXPECT_GT(lock.token(), 0);
   EXPECT_EQ(code_of(two.acquire("job")), Errc::held_by_another);
-  EXPECT_TRUE(one.get("default", "job").value().held);
-  EXPECT_TRUE(one.verify("default", "job", lock.token()).value().valid);
+  EXPECT_TRUE(Operations(one).get("default", "job").value().held);
+  EXPECT_TRUE(Operations(one).verify("default", "job", lock.token()).value().valid);
   EXPECT_TRUE(lock.release());
   EXPECT_FALSE(lock.held());
   EXPECT_FALSE(lock.stop_token().stop_requested()) << "it was not lost";
@@ -98,7 +100,7 @@ TEST_F(ClientLibrary, LineEndsAroundTokensDoNotCount) {
   Client client{ClientOptions(url_of(server)).token([] { return "a-token\r\n"; }).admin_token("secret\n")};
   auto lock = client.acquire("job");
   ASSERT_TRUE(lock) << lock.error().message;
-  EXPECT_TRUE(client.force_release("default", "job", "test"));
+  EXPECT_TRUE(Operations(client).force_release("default", "job", "test"));
 }
 
 TEST_F(ClientLibrary, SafetyR07_SafetyIsCountedFromTheSending) {
@@ -127,7 +129,7 @@ TEST_F(ClientLibrary, SaysThatItIsLost) {
   auto lock = one.acquire("taken", LockOptions().ttl(3s)).value();
   std::promise<bool> over;
   lock.when_over([&](bool lost) { over.set_value(lost); });
-  ASSERT_TRUE(one.force_release("default", "taken", "test"));
+  ASSERT_TRUE(Operations(one).force_release("default", "taken", "test"));
   EXPECT_TRUE(over.get_future().get());
   EXPECT_FALSE(lock.held());
   EXPECT_TRUE(lock.stop_token().stop_requested());
@@ -150,7 +152,7 @@ TEST_F(ClientLibrary, SafetyR07_OneWhoseServerStandsStillIsLostBeforeItsTimeIsUp
 TEST_F(ClientLibrary, WaitsInLine) {
   auto lock = one.acquire("line").value();
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("line", LockOptions().wait(30s)); });
-  ASSERT_TRUE(eventually([&] { return one.get("default", "line").value().waiters == 1; }));
+  ASSERT_TRUE(eventually([&] { return Operations(one).get("default", "line").value().waiters == 1; }));
   ASSERT_TRUE(lock.release());
   auto next = waiting.get();
   ASSERT_TRUE(next) << next.error().message;
@@ -164,7 +166,7 @@ TEST_F(ClientLibrary, WaitsInLine) {
 TEST_F(ClientLibrary, SafetyR07_AGrantAfterWaitingIsFresh) {
   auto lock = one.acquire("fresh").value();
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("fresh", LockOptions().ttl(2s).wait(30s)); });
-  ASSERT_TRUE(eventually([&] { return one.get("default", "fresh").value().waiters == 1; }));
+  ASSERT_TRUE(eventually([&] { return Operations(one).get("default", "fresh").value().waiters == 1; }));
   std::this_thread::sleep_for(1500ms);  // real time: most of the ttl, as counted from the sending
   ASSERT_TRUE(lock.release());
   auto released = BootClock::now();
@@ -186,7 +188,7 @@ TEST_F(ClientLibrary, TakesSeveralAtOnce) {
 
 TEST_F(ClientLibrary, HoldsLeases) {
   auto lease = one.lease("leased/key", LeaseOptions().value("me").ttl(1s)).value();
-  EXPECT_EQ(one.get_lease("leased/key").value().value, "me");
+  EXPECT_EQ(Operations(one).get_lease("leased/key").value().value, "me");
   EXPECT_EQ(code_of(two.lease("leased/key")), Errc::held_by_another);
   auto first = lease.safe_until();
   EXPECT_TRUE(eventually([&] { return lease.safe_until() > first + 1s; })) << "it renews itself";
@@ -196,7 +198,7 @@ TEST_F(ClientLibrary, HoldsLeases) {
   auto next = waiting.get();
   ASSERT_TRUE(next) << next.error().message;
   EXPECT_GT(next->token(), lease.token());
-  ASSERT_TRUE(one.release_lease_once(next->id()));
+  ASSERT_TRUE(Operations(one).release_lease(next->id()));
   EXPECT_EQ(code_of(next->release()), Errc::lost);
 }
 
@@ -205,7 +207,7 @@ TEST_F(ClientLibrary, WhatTheServerRefusesSaysWhy) {
   EXPECT_EQ(code_of(refused), Errc::refused);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("alphanumeric"));
   EXPECT_EQ(code_of(one.acquire("long", LockOptions().ttl(1000000s))), Errc::refused);
-  EXPECT_EQ(code_of(two.force_release("default", "some", "")), Errc::refused);
+  EXPECT_EQ(code_of(Operations(two).force_release("default", "some", "")), Errc::refused);
   EXPECT_THROW(Client(ClientOptions("ftp://host")), client::Failure);
   EXPECT_THROW(Client(ClientOptions("http://")), client::Failure);
 }
@@ -216,7 +218,7 @@ TEST_F(ClientLibrary, ServesCoroutines) {
   auto work = [](Client* taking, Client* forcing, bool* done) -> asio::awaitable<void> {
     auto lock = co_await taking->acquire("coroutine", LockOptions().ttl(3s), asio::use_awaitable);
     EXPECT_TRUE(lock && lock->held());
-    EXPECT_TRUE(forcing->force_release("default", "coroutine", ""));
+    EXPECT_TRUE(Operations(*forcing).force_release("default", "coroutine", ""));
     bool lost = co_await lock->lost(asio::use_awaitable);
     EXPECT_TRUE(lost);
     auto lease = co_await taking->lease("coroutine", LeaseOptions(), asio::use_awaitable);

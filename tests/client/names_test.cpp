@@ -15,6 +15,7 @@
 
 #include "client/canned_server.h"
 #include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 #include "support/network.h"
 #include "support/temporary_directory.h"
 
@@ -26,6 +27,7 @@ using client::BootClock;
 using client::Client;
 using client::ClientOptions;
 using client::Errc;
+using client::Operations;
 using testing::AllOf;
 using testing::Ge;
 using testing::HasSubstr;
@@ -127,7 +129,7 @@ class ClientNames : public testing::Test {
   BootClock::duration time_to_ask(const std::string& host) const {
     Client client(at(host));
     auto begun = BootClock::now();
-    auto state = client.get("default", "named");
+    auto state = Operations(client).get("default", "named");
     EXPECT_TRUE(state) << state.error().message;
     return BootClock::now() - begun;
   }
@@ -152,7 +154,8 @@ TEST_F(ClientNames, AFamilyThatTheNameServerIsMuteAboutHoldsUpNothing) {
 TEST_F(ClientNames, TheMessageSaysWhatWasSlow) {
   auto brief = [&](const std::string& host) {
     auto options = at(host).attempt_timeout(300ms).request_timeout(1ms);
-    return Client(options).get("default", "named").error();
+    Client client(options);
+    return Operations(client).get("default", "named").error();
   };
   EXPECT_EQ(brief("mute.test").code, Errc::unavailable);
   EXPECT_THAT(brief("mute.test").message, HasSubstr("looking up the name mute.test takes longer than"));
@@ -162,7 +165,7 @@ TEST_F(ClientNames, TheMessageSaysWhatWasSlow) {
 TEST_F(ClientNames, ConnectTimeoutEndsWhatHasNoEnd) {
   Client client(at("lost.test").attempt_timeout(20s).connect_timeout(1s).request_timeout(1ms));
   auto begun = BootClock::now();
-  auto state = client.get("default", "named");
+  auto state = Operations(client).get("default", "named");
   ASSERT_FALSE(state);
   EXPECT_THAT(state.error().message, HasSubstr("connecting to [2001:db8::1] takes longer than 1s"));
   EXPECT_THAT(BootClock::now() - begun, AllOf(Ge(1s), Le(4s)));
@@ -172,7 +175,7 @@ TEST_F(ClientNames, AClientEndsThoughItsLookupDoesNot) {
   BootClock::time_point begun;
   {
     Client client(at("mute.test").attempt_timeout(300ms).request_timeout(1ms));
-    EXPECT_FALSE(client.get("default", "named"));
+    EXPECT_FALSE(Operations(client).get("default", "named"));
     begun = BootClock::now();
   }
   EXPECT_THAT(BootClock::now() - begun, Le(1s));

@@ -11,12 +11,14 @@ from serving import serve  # noqa: E402
 
 PROGRAM = r"""
 #include <sharedlock/client.h>
+#include <sharedlock/operations.h>
 #include <cstdio>
 int main(int, char** arguments) {
   sharedlock::client::Client client{sharedlock::client::ClientOptions(arguments[1])};
   auto lock = client.acquire("installed");
   if (!lock) std::puts(lock.error().message.c_str());
-  std::puts(lock && lock->held() && lock->release() ? "held and released" : "no");
+  auto shown = sharedlock::client::Operations(client).get("default", "installed");
+  std::puts(lock && lock->held() && shown && shown->held && lock->release() ? "held and released" : "no");
 }
 """
 CMAKE = """

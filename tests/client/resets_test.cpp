@@ -16,6 +16,7 @@
 
 #include "client/canned_server.h"
 #include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 
 namespace sharedlock::test {
 namespace {
@@ -24,6 +25,7 @@ using namespace std::chrono_literals;
 using client::Client;
 using client::ClientOptions;
 using client::Errc;
+using client::Operations;
 
 // One connection after another, as the test says. It holds little of what it has not read.
 class ServerByHand {
@@ -92,7 +94,7 @@ std::string large() {
 TEST(ClientResets, WhatIsAnsweredBeforeTheWholeRequestWasReadIsHeard) {
   ServerByHand server;
   Client client{ClientOptions(server.url())};
-  auto asked = std::async(std::launch::async, [&] { return client.grant_once("key", large(), 5s); });
+  auto asked = std::async(std::launch::async, [&] { return Operations(client).grant("key", large(), 5s); });
   ASSERT_TRUE(server.accept());
   EXPECT_THAT(server.read(), testing::HasSubstr("/lease"));
   server.say(CannedServer::response(413, "too large", "Connection: close\r\n"));
@@ -107,7 +109,7 @@ TEST(ClientResets, WhatIsAnsweredBeforeTheWholeRequestWasReadIsHeard) {
 TEST(ClientResets, NoGrantIsBelievedBeforeTheWholeRequestWasSent) {
   ServerByHand server;
   Client client{ClientOptions(server.url()).attempt_timeout(5s).request_timeout(10s).patience(300ms)};
-  auto asked = std::async(std::launch::async, [&] { return client.grant_once("key", large(), 5s); });
+  auto asked = std::async(std::launch::async, [&] { return Operations(client).grant("key", large(), 5s); });
   int answered = 0;
   while (asked.wait_for(0s) != std::future_status::ready) {
     if (!server.accept(20ms) || server.read().empty()) continue;
@@ -125,7 +127,7 @@ TEST(ClientResets, NoGrantIsBelievedBeforeTheWholeRequestWasSent) {
 TEST(ClientResets, WhatAServerSaidToAnIdleConnectionIsNoAnswer) {
   ServerByHand server;
   Client client{ClientOptions(server.url())};
-  auto get = [&] { return client.get("default", "demo"); };
+  auto get = [&] { return Operations(client).get("default", "demo"); };
   auto first = std::async(std::launch::async, get);
   ASSERT_TRUE(server.accept());
   server.read();

@@ -10,6 +10,7 @@
 #include "client/tls_front.h"
 #include "etcd/service_on_etcd.h"
 #include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 #include "support/slow_link.h"
 #include "support/temporary_directory.h"
 
@@ -22,6 +23,7 @@ using client::Client;
 using client::ClientOptions;
 using client::Errc;
 using client::LockOptions;
+using client::Operations;
 
 class ClientOnEmbedded : public testing::Test {
  protected:
@@ -49,7 +51,7 @@ TEST_F(ClientOnEmbedded, LocksAreHeldThroughAServerThatIsKilled) {
   auto first = lock.safe_until();
   EXPECT_TRUE(eventually([&] { return lock.safe_until() > first; })) << "it renews itself at the new one";
   EXPECT_TRUE(lock.held());
-  EXPECT_EQ(one.get("default", "kept").value().token, token);
+  EXPECT_EQ(Operations(one).get("default", "kept").value().token, token);
   EXPECT_TRUE(lock.release());
 }
 
@@ -57,11 +59,11 @@ TEST_F(ClientOnEmbedded, WhoWaitsIsServedByTheServerThatComesNext) {
   auto holder = std::make_optional(one.acquire("line", LockOptions().ttl(30s)).value());
   Client two{ClientOptions(link.url())};
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("line", LockOptions().wait(60s)); });
-  ASSERT_TRUE(eventually([&] { return one.get("default", "line").value().waiters == 1; }));
+  ASSERT_TRUE(eventually([&] { return Operations(one).get("default", "line").value().waiters == 1; }));
   EXPECT_EQ(server->stop(), 0) << "it drains";
   restart();
   ASSERT_TRUE(eventually([&] {
-    auto state = one.get("default", "line");
+    auto state = Operations(one).get("default", "line");
     return state && state->waiters == 1;
   })) << "it asks again, and is not told of the other";
   EXPECT_TRUE(holder->held());
@@ -89,7 +91,7 @@ TEST_F(ClientOnEtcd, TwoServersAreOneService) {
   auto lock = one.acquire("job", LockOptions().ttl(10s)).value();
   EXPECT_EQ(two.acquire("job").error().code, Errc::held_by_another);
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("job", LockOptions().wait(60s)); });
-  ASSERT_TRUE(eventually([&] { return one.get("default", "job").value().waiters == 1; }));
+  ASSERT_TRUE(eventually([&] { return Operations(one).get("default", "job").value().waiters == 1; }));
   EXPECT_TRUE(lock.release());
   auto next = waiting.get();
   ASSERT_TRUE(next) << next.error().message;

@@ -11,6 +11,7 @@
 
 #include "client/canned_server.h"
 #include "sharedlock/client.h"
+#include "sharedlock/operations.h"
 #include "support/eventually.h"
 
 namespace sharedlock::test {
@@ -23,6 +24,7 @@ using client::ClientOptions;
 using client::Errc;
 using client::LeaseOptions;
 using client::LockOptions;
+using client::Operations;
 using testing::Each;
 using testing::HasSubstr;
 using testing::Le;
@@ -213,12 +215,12 @@ TEST(ClientEnds, WhatCouldNotBeGivenBackIsSaid) {
   {
     Client client(ClientOptions(server.url()).attempt_timeout(200ms).patience(400ms));
     client::Names names{.namespace_name = "default", .names = {"mute"}, .instance = client::random_instance()};
-    auto granted = client.acquire_once(names, 15s);
+    auto granted = Operations(client).acquire(names, 15s);
     ASSERT_FALSE(granted);
     EXPECT_EQ(granted.error().code, Errc::unavailable);
     EXPECT_THAT(granted.error().message, HasSubstr("could not be given back, and ends by itself within 15s"));
     auto before = BootClock::now();
-    EXPECT_FALSE(client.release_once(names, 300ms));
+    EXPECT_FALSE(Operations(client).release(names, 300ms));
     EXPECT_THAT(BootClock::now() - before, Le(1500ms));
   }
   EXPECT_THAT(BootClock::now() - begun, Le(6s));
