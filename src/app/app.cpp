@@ -56,7 +56,6 @@ App::App(const Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clo
                .admin_token = settings.admin_token,
                .allowed_origins = settings.allowed_origins}),
       lock_api_(locks_, access_, waiters_, lock_metrics_, log, settings.strict_compatibility),
-      set_api_(locks_, access_, waiters_, lock_metrics_, log),
       lease_api_(lease_api_options(settings), leases_, access_, waiters_, lease_metrics_, clock, log),
       ops_api_(leases_, metrics_sources()),
       pprof_api_(settings.pprof_enabled ? std::make_unique<PprofApi>() : nullptr),
@@ -90,7 +89,7 @@ std::vector<MetricsSource> App::metrics_sources() {
 std::vector<http::Route> App::all_routes() {
   std::vector<http::Route> all;
   auto profiles = pprof_api_ ? pprof_api_->routes() : std::vector<http::Route>();
-  for (auto routes : {lease_api_.routes(), lock_api_.routes(), set_api_.routes(), ops_api_.routes(), profiles}) {
+  for (auto routes : {lease_api_.routes(), lock_api_.routes(), ops_api_.routes(), profiles}) {
     std::move(routes.begin(), routes.end(), std::back_inserter(all));
   }
   return all;

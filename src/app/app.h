@@ -12,7 +12,6 @@
 #include "api/lock_metrics.h"
 #include "api/ops_api.h"
 #include "api/pprof_api.h"
-#include "api/set_api.h"
 #include "base/capacity.h"
 #include "base/clock.h"
 #include "base/io_threads.h"
@@ -69,7 +68,6 @@ class App {
   LockMetrics lock_metrics_;
   ProcessStatsReader process_stats_;
   LockApi lock_api_;
-  SetApi set_api_;
   LeaseApi lease_api_;
   OpsApi ops_api_;
   std::unique_ptr<PprofApi> pprof_api_;  // only where profiles are enabled

@@ -17,6 +17,14 @@ namespace sharedlock::http {
 // Answers a request. The Request outlives the coroutine: the session owns it and awaits directly.
 using Handler = std::function<Task<Response>(const Request&)>;
 
+// What a handler returns that need not wait.
+Task<Response> answer_now(Response response);
+
+// Counts the answers of a handler by their status: called with each before it is sent. Not called where something else
+// answered, or where the handler threw. A hook and not a coroutine around the handler, which would be one more frame
+// for as long as a client waits.
+using Count = std::function<void(int status)>;
+
 // Looks at a request before its body is read; an answer (401, 403, 400 for the path) ends it. Its parameters may still
 // hold a slash or a NUL, which no handler sees. Must not block.
 using Admit = std::function<std::optional<Response>(const Request&)>;
@@ -39,6 +47,7 @@ struct Route {
   bool plain_text = false;  // 405 on this path is plain text instead of JSON
   bool quiet = false;       // not worth a log line each time (health checks, metrics)
   Priority priority = Priority::newcomers;
+  Count count = {};  // none: counted with all answers only (http_metrics.h)
 };
 
 inline Route for_holders(Route route) {

@@ -89,6 +89,7 @@ Task<bool> Session::serve_one() {
   if (!answered_ && enter_flight()) {
     try {
       response_ = co_await route_->handler(request_);
+      if (route_->count) route_->count(response_.status());
     } catch (const std::exception& failed) {
       answer_exception(failed.what());
     } catch (...) {

@@ -312,6 +312,20 @@ TEST(Session, AnExceptionIs500AndLogged) {
   EXPECT_EQ(client.request("GET", "/hello").status, 200) << "the server goes on";
 }
 
+TEST(Session, ARouteCountsTheAnswersOfItsHandlerAndNoOthers) {
+  TestServer server;
+  TestClient client(server.port());
+  client.send(post("/guarded", "Content-Length: 0\r\n", ""));
+  EXPECT_EQ(client.read_response().status, 401);
+  EXPECT_EQ(client.request("GET", "/throw").status, 500);
+  EXPECT_EQ(client.request("GET", "/guarded").status, 405);
+  EXPECT_EQ(server.gate.counted, 0);
+  client.send(post("/guarded", "X-Key: k\r\nContent-Length: 0\r\n", ""));
+  EXPECT_EQ(client.read_response().status, 201);
+  EXPECT_EQ(server.gate.counted, 1);
+  EXPECT_EQ(server.gate.last_status, 201);
+}
+
 TEST(Session, LogsOneLinePerRequest) {
   TestServer server({}, LogLevel::info);
   TestClient client(server.port());

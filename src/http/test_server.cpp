@@ -124,6 +124,10 @@ std::string LogFile::text() const {
 std::vector<Route> test_routes(Gate& gate) {
   Handler slow = [&gate](const Request&) { return wait_at(&gate); };
   Handler waiting = [&gate](const Request& request) { return wait_for_gate_or_hang_up(request, &gate); };
+  Count count = [&gate](int status) {
+    ++gate.counted;
+    gate.last_status = status;
+  };
   std::vector<Route> routes;
   routes.push_back({Method::get, "/hello", hello});
   routes.push_back({Method::get, "/quiet", hello});
@@ -138,7 +142,9 @@ std::vector<Route> test_routes(Gate& gate) {
   routes.push_back({Method::get, "/v1/{a}/lock/{b}", show_parts});
   routes.push_back({Method::get, "/empty", empty});
   routes.push_back({Method::get, "/throw", fail});
+  routes.back().count = count;
   routes.push_back({Method::post, "/guarded", echo, needs_key});
+  routes.back().count = count;
   routes.push_back({Method::post, "/v1/{a}/guarded", echo, needs_key});
   routes.push_back({Method::get, "/slow", slow});
   routes.push_back({Method::get, "/waiting", waiting});

@@ -37,6 +37,8 @@ struct Gate {
   std::atomic<bool> open = false;
   std::atomic<int> disconnected = 0;  // how often GET /waiting was told so
   std::atomic<int> undelivered = 0;   // how often it had to undo
+  std::atomic<int> counted = 0;       // how often a route counted an answer
+  std::atomic<int> last_status = 0;   // of the last that was counted
 };
 
 // GET /hello, GET /quiet, GET /health (for operators): 200 "hello" · GET /large-health (for operators): 6 MiB · POST
@@ -44,7 +46,8 @@ struct Gate {
 // /v1/{a}/lock/{b}: "a|b|path|query" · GET /empty: 204 · GET /throw: an exception · POST /guarded, POST
 // /v1/{a}/guarded: 401 without `X-Key`, 400 for the parameter "bad" or one with a slash, else 201 with the body · GET
 // /slow: waits for the gate, then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16
-// MiB · GET /plain: plain text errors · GET /headers: as many header lines as came
+// MiB · GET /plain: plain text errors · GET /headers: as many header lines as came. /throw and /guarded count their
+// answers.
 std::vector<Route> test_routes(Gate& gate);
 
 // A server with these routes on a free port of 127.0.0.1, two I/O threads and a clock that stands still.

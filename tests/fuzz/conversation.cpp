@@ -17,7 +17,6 @@
 #include "api/lease_api.h"
 #include "api/lock_api.h"
 #include "api/ops_api.h"
-#include "api/set_api.h"
 #include "base/manual_clock.h"
 #include "base/task_group.h"
 #include "fuzz/target.h"
@@ -52,14 +51,13 @@ class Routes {
         locks_({}, *store_, clock, quiet_log()),
         leases_({}, *store_, clock, quiet_log()),
         lock_api_(locks_, access_, waiters_, lock_metrics_, quiet_log(), /*strict=*/false),
-        set_api_(locks_, access_, waiters_, lock_metrics_, quiet_log()),
         lease_api_({}, leases_, access_, waiters_, lease_metrics_, clock, quiet_log()),
         ops_api_(leases_, {}) {}
 
   // What their handlers are called with is added to `seen`.
   std::vector<http::Route> all(std::vector<Seen>& seen) {
     std::vector<http::Route> all;
-    for (auto routes : {lease_api_.routes(), lock_api_.routes(), set_api_.routes(), ops_api_.routes()}) {
+    for (auto routes : {lease_api_.routes(), lock_api_.routes(), ops_api_.routes()}) {
       for (http::Route& route : routes) {
         route.handler = [&seen, handler = std::move(route.handler)](const http::Request& request) {
           seen.push_back({std::string(request.path), std::string(request.body)});
@@ -80,7 +78,6 @@ class Routes {
   LockMetrics lock_metrics_;
   LeaseMetrics lease_metrics_;
   LockApi lock_api_;
-  SetApi set_api_;
   LeaseApi lease_api_;
   OpsApi ops_api_;
 };
