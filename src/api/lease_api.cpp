@@ -3,6 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "api/audit.h"
 #include "api/problem.h"
@@ -28,27 +29,79 @@ http::Response granted(const LeaseGrant& grant) {
   return response;
 }
 
+// For a request that can't wait here.
+http::Response sent_elsewhere(std::string_view why) {
+  http::Response response = plain(503, std::string(why));
+  response.add_header("Retry-After", 1);
+  return response;
+}
+
+Result<LeaseId> read_id(const http::Request& request) {
+  return parse_lease_id(request.body);
+}
+
+Result<std::string> read_key(const http::Request& request) {
+  return parse_lease_query(request.query);
+}
+
+http::Response refuse_grant(const Error& error) {
+  return plain(400, "Failed to unmarshal request body: " + error.message);
+}
+
+http::Response refuse_id(const Error& /*error*/) {
+  return plain(500, "Failed to parse lease id");
+}
+
+http::Response refuse_key(const Error& error) {
+  return plain(400, error.message);
+}
+
+LeaseOperation grant_ended(int status) {
+  if (status == 201) return LeaseOperation::get_created;
+  return status == 202 ? LeaseOperation::get_accepted : LeaseOperation::get_error;
+}
+
 }  // namespace
 
 std::vector<http::Route> LeaseApi::routes() {
   using http::Method;
-  auto admit = [this](const http::Request& request) { return access_.admit_to_leases(request); };
+  auto row = [this](Method method, std::string_view pattern, http::Handler handler) {
+    auto admit = [this](const http::Request& request) { return access_.admit_to_leases(request); };
+    return http::Route{method, pattern, std::move(handler), admit, /*plain_text=*/true};
+  };
+  auto to_grant = [this](const http::Request& request) { return this->to_grant(request); };
+  http::Route force_release = row(Method::delete_, "/lease", reading(read_key, refuse_key, &LeaseApi::force_release));
+  force_release.admit = [this](const http::Request& request) { return access_.admit_administrator_to_leases(request); };
   return {
-      {Method::post, "/lease", [this](const auto& request) { return grant(request); }, admit, /*plain_text=*/true},
-      http::for_holders({Method::post, "/keepalive", [this](const auto& request) { return keep_alive(request); }, admit,
-                         /*plain_text=*/true}),
-      http::for_holders({Method::post, "/release", [this](const auto& request) { return release(request); }, admit,
-                         /*plain_text=*/true}),
-      {Method::get, "/lease", [this](const auto& request) { return get(request); }, admit, /*plain_text=*/true},
-      http::for_holders(
-          {Method::delete_, "/lease", [this](const auto& request) { return force_release(request); },
-           [this](const http::Request& request) { return access_.admit_administrator_to_leases(request); },
-           /*plain_text=*/true}),
+      row(Method::post, "/lease", reading(to_grant, refuse_grant, &LeaseApi::grant)),
+      http::for_holders(row(Method::post, "/keepalive", reading(read_id, refuse_id, &LeaseApi::keep_alive))),
+      http::for_holders(row(Method::post, "/release", reading(read_id, refuse_id, &LeaseApi::release))),
+      row(Method::get, "/lease", reading(read_key, refuse_key, &LeaseApi::get)),
+      http::for_holders(std::move(force_release)),
   };
 }
 
+// A handler that reads what is asked for with `read`, and hands it on or answers `refuse` of the error. No coroutine of
+// its own, see http::Count.
+template <class Read, class Asked>
+http::Handler LeaseApi::reading(Read read, http::Response (*refuse)(const Error&),
+                                Task<http::Response> (LeaseApi::*handle)(const http::Request&, Asked)) {
+  return [this, read, refuse, handle](const http::Request& request) {
+    Result<Asked> asked = read(request);
+    return asked ? (this->*handle)(request, *std::move(asked)) : http::answer_now(refuse(asked.error()));
+  };
+}
+
+// Of the body and the headers of POST /lease; invalid_argument says what is wrong with them.
+Result<GrantRequest> LeaseApi::to_grant(const http::Request& request) const {
+  auto body = parse_lease_body(request.body);
+  if (!body) return body.error();
+  if (log_.enabled(LogLevel::debug)) note(*body, request);
+  return with_headers(*std::move(body), request);
+}
+
 // What the headers ask for; invalid_argument says what is wrong with them.
-Result<GrantRequest> LeaseApi::to_grant(LeaseBody body, const http::Request& request) const {
+Result<GrantRequest> LeaseApi::with_headers(LeaseBody body, const http::Request& request) const {
   GrantRequest grant{
       .key = std::move(body.key), .value = std::move(body.value), .ttl = kDefaultTtl, .received = request.received};
   auto sent = [&](std::string_view name) {
@@ -87,51 +140,42 @@ Result<GrantRequest> LeaseApi::to_grant(LeaseBody body, const http::Request& req
   return grant;
 }
 
-Task<http::Response> LeaseApi::grant(const http::Request& request) {
-  auto body = parse_lease_body(request.body);
-  if (!body) co_return plain(400, "Failed to unmarshal request body: " + body.error().message);
-  if (log_.enabled(LogLevel::debug)) note(*body, request);
-  auto asked = to_grant(*std::move(body), request);
-  if (!asked) co_return plain(400, "Failed to unmarshal request body: " + asked.error().message);
-
-  bool waits = asked->wait > std::chrono::nanoseconds(0);
+// Its frame lives as long as its client waits: so it holds little.
+Task<http::Response> LeaseApi::grant(const http::Request& request, GrantRequest asked) {
+  bool waits = asked.wait > std::chrono::nanoseconds(0);
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
-  if (crowded) asked->wait = {};  // a free key is granted all the same
-  auto answer = co_await leases_.grant(*asked);
-  if (!answer) {
-    count(LeaseOperation::get_error, request);
-    if (answer.error().code == Errc::lease_in_use) co_return plain(409, "Lease id in use");
-    co_return failed("Failed to create lease", answer.error(), request);
-  }
-  if (auto* refused = std::get_if<LeaseRefused>(&*answer)) {
-    if (crowded) co_return sent_elsewhere(kTooManyWaiters, request);
-    count(LeaseOperation::get_accepted, request);
-    if (!options_.expose_holder_lease_id || !refused->holder) co_return http::Response(202);
-    co_return plain(202, std::to_string(number_of(*refused->holder)));
-  }
-  if (auto* end = std::get_if<WaitEnd>(&*answer)) {
-    bool elsewhere = *end == WaitEnd::draining || *end == WaitEnd::store_lost;
-    if (elsewhere) co_return sent_elsewhere(sent_elsewhere_because(*end), request);
-    count(LeaseOperation::get_error, request);
-    if (*end == WaitEnd::superseded) co_return plain(409, "A newer request of this lease id waits for the key");
-    co_return plain(400, std::string(kDisconnected));
-  }
-  count(LeaseOperation::get_created, request);
-  const LeaseGrant& grant = std::get<LeaseGrant>(*answer);
-  http::Response response = granted(grant);
-  if (grant.undoable) {
+  if (crowded) asked.wait = {};  // a free key is granted all the same
+  auto outcome = co_await leases_.grant(asked);
+  bool turned_away = crowded && outcome && std::holds_alternative<LeaseRefused>(*outcome);
+  http::Response response = turned_away ? sent_elsewhere(kTooManyWaiters) : answer(outcome, request);
+  count(grant_ended(response.status()), request);
+  auto* grant = outcome ? std::get_if<LeaseGrant>(&*outcome) : nullptr;
+  if (grant && grant->undoable) {
     auto executor = co_await asio::this_coro::executor;
     response.if_undelivered(
-        [this, executor, key = std::move(asked->key), grant] { leases_.take_back(executor, key, grant); });
+        [this, executor, key = std::move(asked.key), grant = *grant] { leases_.take_back(executor, key, grant); });
   }
   co_return response;
 }
 
-Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {
-  auto id = parse_lease_id(request.body);
-  if (!id) co_return plain(500, "Failed to parse lease id");
-  auto ttl = co_await leases_.keep_alive(*id, request.received);
+// Of a grant.
+http::Response LeaseApi::answer(const Result<LeaseService::Answer>& outcome, const http::Request& request) const {
+  if (!outcome && outcome.error().code == Errc::lease_in_use) return plain(409, "Lease id in use");
+  if (!outcome) return failed("Failed to create lease", outcome.error(), request);
+  if (auto* grant = std::get_if<LeaseGrant>(&*outcome)) return granted(*grant);
+  if (auto* refused = std::get_if<LeaseRefused>(&*outcome)) {
+    bool names_holder = options_.expose_holder_lease_id && refused->holder;
+    return names_holder ? plain(202, std::to_string(number_of(*refused->holder))) : http::Response(202);
+  }
+  auto end = std::get<WaitEnd>(*outcome);
+  if (end == WaitEnd::superseded) return plain(409, "A newer request of this lease id waits for the key");
+  if (end == WaitEnd::disconnected) return plain(400, std::string(kDisconnected));
+  return sent_elsewhere(sent_elsewhere_because(end));
+}
+
+Task<http::Response> LeaseApi::keep_alive(const http::Request& request, LeaseId id) {
+  auto ttl = co_await leases_.keep_alive(id, request.received);
   count(ttl ? LeaseOperation::prolong_success : LeaseOperation::prolong_failure, request);
   if (!ttl && ttl.error().code == Errc::lease_not_found) co_return http::Response(204);
   if (!ttl) co_return failed("Failed to prolong lease", ttl.error(), request);
@@ -140,30 +184,24 @@ Task<http::Response> LeaseApi::keep_alive(const http::Request& request) {
   co_return response;
 }
 
-Task<http::Response> LeaseApi::release(const http::Request& request) {
-  auto id = parse_lease_id(request.body);
-  if (!id) co_return plain(500, "Failed to parse lease id");
-  auto released = co_await leases_.release(*id, request.received);
+Task<http::Response> LeaseApi::release(const http::Request& request, LeaseId id) {
+  auto released = co_await leases_.release(id, request.received);
   if (!released && released.error().code == Errc::lease_not_found) co_return http::Response(204);
   if (!released) co_return failed("Failed to release lease", released.error(), request);
   co_return http::Response(200);
 }
 
-Task<http::Response> LeaseApi::get(const http::Request& request) {
-  auto key = parse_lease_query(request.query);
-  if (!key) co_return plain(400, key.error().message);
-  auto lease = co_await leases_.get(*key, request.received);
+Task<http::Response> LeaseApi::get(const http::Request& request, std::string key) {
+  auto lease = co_await leases_.get(key, request.received);
   if (!lease) co_return failed("Failed to get lease", lease.error(), request);
   if (!*lease) co_return plain(404, "Nobody holds this key");
-  co_return http::Response(200, http::kJson, to_json(*key, **lease));
+  co_return http::Response(200, http::kJson, to_json(key, **lease));
 }
 
-Task<http::Response> LeaseApi::force_release(const http::Request& request) {
-  auto key = parse_lease_query(request.query);
-  if (!key) co_return plain(400, key.error().message);
-  auto lease = co_await leases_.force_release(*key, request.received);
+Task<http::Response> LeaseApi::force_release(const http::Request& request, std::string key) {
+  auto lease = co_await leases_.force_release(key, request.received);
   if (!lease) co_return failed("Failed to release lease", lease.error(), request);
-  audit_force_release(log_, request, "lease " + *key, *lease ? (*lease)->value : "", lease->has_value());
+  audit_force_release(log_, request, "lease " + key, *lease ? (*lease)->value : "", lease->has_value());
   co_return *lease ? http::Response(200) : plain(404, "Nobody holds this key");
 }
 
@@ -175,14 +213,6 @@ void LeaseApi::note(const LeaseBody& asked, const http::Request& request) const 
 http::Response LeaseApi::failed(std::string_view what, const Error& error, const http::Request& request) const {
   log_.write(LogLevel::error, what, {{"request", request.id}, {"error", error.message}});
   return plain(500, std::string(what));
-}
-
-// For a request that can't wait here.
-http::Response LeaseApi::sent_elsewhere(std::string_view why, const http::Request& request) {
-  count(LeaseOperation::get_error, request);
-  http::Response response = plain(503, std::string(why));
-  response.add_header("Retry-After", 1);
-  return response;
 }
 
 void LeaseApi::count(LeaseOperation operation, const http::Request& request) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/access.h"
@@ -38,15 +40,19 @@ class LeaseApi {
   std::vector<http::Route> routes();
 
  private:
-  Task<http::Response> grant(const http::Request& request);
-  Task<http::Response> keep_alive(const http::Request& request);
-  Task<http::Response> release(const http::Request& request);
-  Task<http::Response> get(const http::Request& request);
-  Task<http::Response> force_release(const http::Request& request);
-  Result<GrantRequest> to_grant(LeaseBody body, const http::Request& request) const;
+  template <class Read, class Asked>
+  http::Handler reading(Read read, http::Response (*refuse)(const Error&),
+                        Task<http::Response> (LeaseApi::*handle)(const http::Request&, Asked));
+  Task<http::Response> grant(const http::Request& request, GrantRequest asked);
+  Task<http::Response> keep_alive(const http::Request& request, LeaseId id);
+  Task<http::Response> release(const http::Request& request, LeaseId id);
+  Task<http::Response> get(const http::Request& request, std::string key);
+  Task<http::Response> force_release(const http::Request& request, std::string key);
+  Result<GrantRequest> to_grant(const http::Request& request) const;
+  Result<GrantRequest> with_headers(LeaseBody body, const http::Request& request) const;
+  http::Response answer(const Result<LeaseService::Answer>& outcome, const http::Request& request) const;
   void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
-  http::Response sent_elsewhere(std::string_view why, const http::Request& request);
   void count(LeaseOperation operation, const http::Request& request);
 
   const LeaseApiOptions options_;
