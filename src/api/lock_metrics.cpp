@@ -7,8 +7,6 @@ namespace sharedlock {
 
 namespace {
 
-constexpr std::array<std::string_view, kLockOperations> kOperationNames = {
-    "get", "acquire", "renew", "release", "verify", "force-release", "acquire-set", "renew-set", "release-set"};
 constexpr std::array<std::string_view, 4> kOutcomeNames = {"success", "refused", "invalid", "error"};
 
 std::size_t outcome_of(int status) {
@@ -27,7 +25,7 @@ void LockMetrics::write(MetricsText& text, std::chrono::seconds clock_skew, std:
   text.counters("shared_lock_lock_operations_total", "Operations of the lock API by how they ended.");
   for (std::size_t i = 0; i < kLockOperations * kOutcomes; ++i) {
     text.add(static_cast<double>(counters_.sum(i)),
-             {{"operation", kOperationNames[i / kOutcomes]}, {"outcome", kOutcomeNames[i % kOutcomes]}});
+             {{"operation", kLockOperationNames[i / kOutcomes]}, {"outcome", kOutcomeNames[i % kOutcomes]}});
   }
   text.gauges("shared_lock_lock_waiters", "Clients of this server that wait in line for a lock.");
   text.add(static_cast<double>(waiters));

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <cstddef>
+#include <iterator>
+#include <string_view>
 
 #include "telemetry/metrics_text.h"
 #include "telemetry/thread_counters.h"
@@ -9,7 +11,11 @@
 namespace sharedlock {
 
 enum class LockOperation { get, acquire, renew, release, verify, force_release, acquire_set, renew_set, release_set };
-inline constexpr std::size_t kLockOperations = 9;
+
+// What they are called in the metrics, in that order.
+inline constexpr std::string_view kLockOperationNames[] = {
+    "get", "acquire", "renew", "release", "verify", "force-release", "acquire-set", "renew-set", "release-set"};
+inline constexpr std::size_t kLockOperations = std::size(kLockOperationNames);
 
 // The operations of the lock API by how they ended. What was refused before it became an operation (no such path, not
 // admitted) is not one. Thread-safe.
