@@ -121,7 +121,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_queue(
     turn.leave();
     co_return answer;
   }
-  // That lease has ended meanwhile, which the line is about to learn.
+  // That lease has ended meanwhile, which the queue is about to learn.
   co_await queues_.rest();
   turn.refused(QueueState::EntryFate::there);
   co_return answer;

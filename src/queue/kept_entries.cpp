@@ -1,4 +1,4 @@
-// The part of QueueState for clients that come back: places are kept while their clients are away (R37), and handed on
+// The part of QueueState for clients that come back: entries are kept while their clients are away (R37), and handed on
 // from one request to the next of the same identity.
 #include <algorithm>
 
@@ -37,7 +37,7 @@ void QueueState::give_up(const std::vector<std::string>& locks, const Identity& 
   if (waiter.state == State::away) left(same->second);
 }
 
-// A newer waiter of the same identity for the same locks takes the older one's place, if that is surely there. Where a
+// A newer waiter of the same identity for the same locks takes the older one's entry, if that is surely there. Where a
 // commit of the older one is under way, the newer one waits for it if its client may have come back.
 void QueueState::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   bool stands = (older.state == State::in_queue && !older.acting) || older.state == State::away;
@@ -60,7 +60,7 @@ void QueueState::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   }
 }
 
-// If another waiter succeeds it: hands on its places, where it has them; else tells that one to join.
+// If another waiter succeeds it: hands its entries on, if it has them; else tells the other one to join.
 void QueueState::hand_on(WaiterId id, Waiter& waiter, bool with_entries) {
   if (!waiter.superseded || waiter.identity.empty()) return;
   const Queue& queue = *waiter.queues.front();
@@ -88,8 +88,8 @@ void QueueState::hand_on(WaiterId id, Waiter& waiter, bool with_entries) {
   }
 }
 
-// Once all of its lines are known: there may be a place of the same identity to take over. If its client may have come
-// back from another server, the lines must have been read after it came.
+// Tells the waiter to join once all of its queues are known, since an entry of its identity may stand there to be taken
+// over. If its client may have come back from another server, the queues must have been read after it came.
 void QueueState::tell_join(WaiterId id, Waiter& waiter) {
   if (waiter.state != State::loading || waiter.superseded) return;
   if (!std::ranges::all_of(waiter.queues, [](const Queue* queue) { return queue->loaded; })) return;
@@ -106,7 +106,7 @@ void QueueState::tell_join(WaiterId id, Waiter& waiter) {
   effects_.emplace_back(Wake{id, Step::join});
 }
 
-// Whether all of its lines were read after it came; if not, they will be. Waiters that come together share one read.
+// Whether all of its queues were read after it came; if not, they will be. Waiters that come together share one read.
 bool QueueState::has_read(const Waiter& waiter) {
   bool all = true;
   for (Queue* queue : waiter.queues) {
@@ -121,7 +121,7 @@ bool QueueState::has_read(const Waiter& waiter) {
   return all;
 }
 
-// The places of the same identity in all of its lines, if they are one waiter's, of another server, for the same locks.
+// The entries of its identity in all of its queues, if they belong to one waiter of another server, for the same locks.
 std::optional<std::pair<QueueState::Order, Revision>> QueueState::entry_to_take_over(const Waiter& waiter) const {
   std::optional<std::pair<Order, Revision>> theirs;
   if (waiter.identity.empty()) return theirs;
@@ -137,8 +137,8 @@ std::optional<std::pair<QueueState::Order, Revision>> QueueState::entry_to_take_
   return theirs;
 }
 
-// Whether another server has a place of its identity that was first put after its own: that request is the newer one
-// (R26), even if its own place has been lost since. A place that was lost and joined again counts from when it was
+// Whether another server has an entry of its identity that was first put after its own: that request is the newer one
+// (R26), even if its own entry has been lost since. An entry that was lost and joined again counts from when it was
 // first put.
 bool QueueState::has_come_elsewhere(const Queue& queue, const Waiter& waiter) {
   if (waiter.asked == kAbsent || waiter.identity.empty()) return false;
@@ -148,7 +148,7 @@ bool QueueState::has_come_elsewhere(const Queue& queue, const Waiter& waiter) {
   return entry.asked > waiter.asked && !entry.ours;
 }
 
-// Whether `one` is the newer of two places of one identity.
+// Whether `one` is the newer of two entries of one identity.
 bool QueueState::is_later(const Queue& queue, const Order& one, const Order& other) {
   Revision asked = queue.entries.find(one)->second.asked;
   Revision others = queue.entries.find(other)->second.asked;

@@ -1,4 +1,4 @@
-// The part of QueueState that puts places: of new waiters, and of waiters that lost theirs (R24).
+// The part of QueueState that puts entries: of new waiters, and of waiters that lost theirs (R24).
 #include <algorithm>
 
 #include "queue/queue_state.h"
@@ -18,12 +18,12 @@ QueueState::Join QueueState::join_of(WaiterId id) {
   return join;
 }
 
-// Under another name than that of the places that it had. A waiter without a name has left those to others.
+// Whether it joins under another name than that of its former entries. A waiter without a name has left them to others.
 bool QueueState::joins_again(const Waiter& waiter) {
   return !waiter.name.empty() && waiter.order.created != kAbsent && waiter.name != waiter.order.name;
 }
 
-// The place that it had in that line, if it still stands there.
+// The entry that it had in that queue, if it still stands there.
 const QueueState::EntryView* QueueState::entry_left(const Queue& queue, const Waiter& waiter) {
   const EntryView* left = entry_at(queue, waiter.order.name);
   return left && left->ours ? left : nullptr;
@@ -43,13 +43,13 @@ void QueueState::joined(WaiterId id, Revision revision) {
   if (waiter.expected == kAbsent) waiter.order = {revision, waiter.name};
   if (waiter.asked == kAbsent) waiter.asked = revision;
   waiter.expected = kAbsent;
-  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/true);
+  if (waiter.superseded) return hand_on(id, waiter, /*with_entries=*/true);
   auto queues = waiter.queues;
   for (Queue* queue : queues) check_entry(*queue, id);
   look_over_all_of(queues);
 }
 
-// Its name is used up, since an unanswered commit under it may still happen. Taking over another server's place is
+// Its name is used up, since an unanswered commit under it may still happen. Taking over another server's entry is
 // tried again under the same name: that may have happened already, which the next answer tells.
 void QueueState::not_joined(WaiterId id, bool unanswered) {
   auto found = waiters_.find(id);
@@ -70,9 +70,9 @@ void QueueState::not_joined(WaiterId id, bool unanswered) {
   waiter.expected = kAbsent;
   by_name_[waiter.name] = id;
   waiter.state = State::loading;
-  if (waiter.superseded) return hand_on(id, waiter, /*with_places=*/false);
+  if (waiter.superseded) return hand_on(id, waiter, /*with_entries=*/false);
   bool had_entries = waiter.order.created != kAbsent;
-  if (had_entries) return lose(id, waiter);  // in its order among the lost places
+  if (had_entries) return lose(id, waiter);  // in its order among the lost entries
   tell_join(id, waiter);
 }
 
@@ -82,7 +82,7 @@ void QueueState::lose(WaiterId id, Waiter& waiter) {
   effects_.emplace_back(Rejoin{});
 }
 
-// A waiter with more places than that is taken alone.
+// A waiter that needs more entries than that is taken alone.
 std::vector<QueueState::WaiterId> QueueState::take_lost(std::size_t most_entries) {
   std::vector<WaiterId> taken;
   std::size_t entries = 0;

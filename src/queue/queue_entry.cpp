@@ -12,7 +12,7 @@ namespace json = boost::json;
 
 namespace {
 
-// 120 bits: as many as a string holds without an allocation, and a line keeps four such strings for each waiter.
+// 120 bits: as many as a string holds without an allocation, and a queue keeps four such strings for each waiter.
 Identity short_identity(std::string_view owner, std::string_view instance) {
   constexpr std::size_t kBytes = 15;
   std::string digits = sha256_hex(std::string(instance).append(owner));

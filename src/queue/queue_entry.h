@@ -8,8 +8,8 @@
 
 namespace sharedlock {
 
-// What stands in a place of a line, as a JSON object: owner, the SHA-256 of the instance (which stays secret), the
-// server that keeps the place, and the names of all that is waited for together (R21).
+// The value of a queue entry, as a JSON object: owner, the SHA-256 of the instance (which stays secret), the server
+// that keeps the entry, and the names of all that is waited for together (R21).
 struct QueueEntry {
   std::string owner;
   std::string instance;  // hexadecimal; empty: anonymous
@@ -19,7 +19,7 @@ struct QueueEntry {
 };
 
 std::string to_json(const QueueEntry& entry);
-// The JSON of a place that is joined again.
+// The JSON of an entry that is joined again.
 std::string joined_again(std::string json, Revision since);
 
 // corrupt: not such an object.

@@ -1,4 +1,4 @@
-// Places that are lost with a session and joined again (R24), and what is known of one line when answers and events
+// Entries that are lost with a session and joined again (R24), and what is known of one queue when answers and events
 // cross.
 #include <gtest/gtest.h>
 
@@ -18,16 +18,16 @@
 namespace sharedlock::scenes {
 namespace {
 
-// One line at server A; each test tells it the events.
-class OneLine {
+// One queue at server A; each test tells it the events.
+class OneQueue {
  public:
-  OneLine() : book("A", see_lock, see_entry) {}
+  OneQueue() : state("A", see_lock, see_entry) {}
 
   void load(bool is_held = true) {
-    book.look_after(kPart);
+    state.look_after(kPart);
     std::optional<Entry> lock;
     if (is_held) lock = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}};
-    book.loaded("lock", {.entry = lock, .as_of = Revision{1}}, {});
+    state.loaded("lock", {.entry = lock, .as_of = Revision{1}}, {});
   }
   void happens(const std::string& key, const std::string& value) {
     Revision now = next();
@@ -35,38 +35,38 @@ class OneLine {
     if (!value.empty()) change.now = Entry{value, LeaseId{1}, now, now};
     ChangeBatch batch{.revision = now, .changes = {}};
     batch.changes.push_back(std::move(change));
-    book.changed(batch);
+    state.changed(batch);
   }
-  // A waiter with its place.
+  // A waiter with its entry.
   QueueState::WaiterId stand(const std::string& who) {
-    auto id = book.add({kPart}, who, QueueState::Back::here);
+    auto id = state.add({kPart}, who, QueueState::Back::here);
     join(id, who);
     return id;
   }
   void join(QueueState::WaiterId id, const std::string& who) {
-    entries[id] = book.join_of(id).entries.front();
-    book.joined(id, Revision{last + 1});
+    entries[id] = state.join_of(id).entries.front();
+    state.joined(id, Revision{last + 1});
     happens(entries[id], who + "@A");
   }
   void join_together(const std::vector<std::pair<QueueState::WaiterId, std::string>>& all) {
     Revision now = next();
     ChangeBatch batch{.revision = now, .changes = {}};
     for (const auto& [id, who] : all) {
-      std::string entry = book.join_of(id).entries.front();
+      std::string entry = state.join_of(id).entries.front();
       batch.changes.push_back({.key = entry, .now = Entry{who + "@A", LeaseId{1}, now, now}, .previous = {}});
-      book.joined(id, now);
+      state.joined(id, now);
     }
-    book.changed(batch);
+    state.changed(batch);
   }
   bool is_told(QueueState::WaiterId id, QueueState::Step step) {
-    auto effects = book.take_effects();
+    auto effects = state.take_effects();
     return std::ranges::any_of(effects, [&](const auto& effect) {
       auto* wake = std::get_if<QueueState::Wake>(&effect);
       return wake && wake->waiter == id && wake->step == step;
     });
   }
 
-  QueueState book;
+  QueueState state;
   std::map<QueueState::WaiterId, std::string> entries;
 
  private:
@@ -74,26 +74,26 @@ class OneLine {
   std::int64_t last = 1;
 };
 
-// A client that came back to its kept place has a newer request than the waiters behind it.
-TEST(QueueState, SafetyR24_PlacesAreJoinedAgainInTheirOrderNotInThatOfRequests) {
-  OneLine queue;
+// A client that came back to its kept entry has a newer request than the waiters behind it.
+TEST(QueueState, SafetyR24_LostEntriesAreJoinedAgainInTheirOrderNotThatOfRequests) {
+  OneQueue queue;
   queue.load();
   auto first = queue.stand("first");
   auto second = queue.stand("second");
   std::string entry = queue.entries[first];
-  queue.book.keep(first, kKept);
-  auto back = queue.book.add({kPart}, "first", QueueState::Back::here);
+  queue.state.keep(first, kKept);
+  auto back = queue.state.add({kPart}, "first", QueueState::Back::here);
   for (int sessions = 0; sessions < 2; ++sessions) {
-    queue.happens(sessions == 0 ? entry : queue.book.entries_of(back).entries.front(), "");
-    queue.happens(queue.book.entries_of(second).entries.front(), "");
-    EXPECT_EQ(queue.book.take_lost(10), (std::vector<QueueState::WaiterId>{back, second})) << sessions;
+    queue.happens(sessions == 0 ? entry : queue.state.entries_of(back).entries.front(), "");
+    queue.happens(queue.state.entries_of(second).entries.front(), "");
+    EXPECT_EQ(queue.state.take_lost(10), (std::vector<QueueState::WaiterId>{back, second})) << sessions;
     // The store does not answer at once.
-    queue.book.not_joined(back);
-    queue.book.not_joined(second);
-    EXPECT_EQ(queue.book.take_lost(10), (std::vector<QueueState::WaiterId>{back, second})) << sessions;
+    queue.state.not_joined(back);
+    queue.state.not_joined(second);
+    EXPECT_EQ(queue.state.take_lost(10), (std::vector<QueueState::WaiterId>{back, second})) << sessions;
     // Both by one commit: then their names order them.
-    std::string front = queue.book.join_of(back).entries.front();
-    std::string behind = queue.book.join_of(second).entries.front();
+    std::string front = queue.state.join_of(back).entries.front();
+    std::string behind = queue.state.join_of(second).entries.front();
     EXPECT_LT(front, behind);
     queue.join_together({{back, "first"}, {second, "second"}});
   }
@@ -101,109 +101,109 @@ TEST(QueueState, SafetyR24_PlacesAreJoinedAgainInTheirOrderNotInThatOfRequests) 
 
 // The client's connection may have been cut without notice. R26: the newer request counts, and the older one must not
 // join behind it, where it would seem the newer.
-TEST(QueueState, SafetyR24_WhoHasComeElsewhereIsNotJoinedAgain) {
+TEST(QueueState, SafetyR24_AWaiterWithANewerRequestElsewhereIsNotJoinedAgain) {
   for (bool joins : {false, true}) {
-    OneLine queue;
+    OneQueue queue;
     queue.load();
     auto old = queue.stand("one");
     queue.happens(queue.entries[old], "");
     if (joins) {
-      EXPECT_EQ(queue.book.take_lost(10).size(), 1u);
+      EXPECT_EQ(queue.state.take_lost(10).size(), 1u);
     }
     queue.happens("line/1-B", "one@B");
-    EXPECT_TRUE(queue.book.take_lost(10).empty());
+    EXPECT_TRUE(queue.state.take_lost(10).empty());
     EXPECT_TRUE(queue.is_told(old, QueueState::Step::superseded)) << joins;
-    queue.book.left(old);
-    EXPECT_EQ(queue.book.waiters(), 0u);
+    queue.state.left(old);
+    EXPECT_EQ(queue.state.waiters(), 0u);
   }
 }
 
-// Both places are read at once, before the answer that says which of them was put first.
-TEST(QueueState, SafetyR26_WhichPlaceIsTheLaterIsSeenOnceItsOwnIsKnown) {
+// Both entries are read at once, before the answer that says which of them was put first.
+TEST(QueueState, SafetyR26_WhichEntryIsNewerIsSeenOnceItsOwnIsKnown) {
   for (std::int64_t elsewhere : {2, 4}) {
-    OneLine queue;
+    OneQueue queue;
     queue.load();
-    auto id = queue.book.add({kPart}, "one", QueueState::Back::no);
-    std::string entry = queue.book.join_of(id).entries.front();
-    queue.book.reset();
+    auto id = queue.state.add({kPart}, "one", QueueState::Back::no);
+    std::string entry = queue.state.join_of(id).entries.front();
+    queue.state.reset();
     Listing both{.entries = {}, .more = false, .as_of = Revision{5}};
     both.entries.emplace_back("line/000-B", Entry{"one@B", LeaseId{2}, Revision{elsewhere}, Revision{elsewhere}});
     both.entries.emplace_back(entry, Entry{"one@A", LeaseId{1}, Revision{3}, Revision{3}});
-    queue.book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{5}},
-                      both);
-    queue.book.joined(id, Revision{3});
+    queue.state.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{5}},
+                       both);
+    queue.state.joined(id, Revision{3});
     EXPECT_EQ(queue.is_told(id, QueueState::Step::superseded), elsewhere == 4);
   }
 }
 
 // An unanswered commit may yet take the lock, and must not take it for a client that is away.
-TEST(QueueState, SafetyR37_NoPlaceIsKeptWhileATakeMayYetHappen) {
+TEST(QueueState, SafetyR37_NoEntryIsKeptWhileATakeMayYetHappen) {
   for (bool waits_for_the_answer : {false, true}) {
-    OneLine queue;
+    OneQueue queue;
     queue.load(/*is_held=*/false);
     queue.happens("lock", "other");
     auto first = queue.stand("one");
     queue.happens("lock", "");
     EXPECT_TRUE(queue.is_told(first, QueueState::Step::take));
     queue.happens("lock", "other");
-    auto come_back = [&] { return queue.book.add({kPart}, "one", QueueState::Back::here); };
+    auto come_back = [&] { return queue.state.add({kPart}, "one", QueueState::Back::here); };
     auto back = waits_for_the_answer ? come_back() : first;
-    queue.book.tried(first, QueueState::EntryFate::unknown);
+    queue.state.tried(first, QueueState::EntryFate::unknown);
     if (!waits_for_the_answer) back = come_back();
-    queue.book.keep(back, kKept);
-    EXPECT_EQ(queue.book.kept(), 0u) << waits_for_the_answer;
+    queue.state.keep(back, kKept);
+    EXPECT_EQ(queue.state.kept(), 0u) << waits_for_the_answer;
   }
 }
 
-// A line without waiters may get one again while an old read of it is under way. Had it been forgotten in between, the
+// A queue without waiters may get one again while an old read of it is under way. Had it been forgotten in between, the
 // events since that read would be missing.
-TEST(QueueState, ALineIsNotForgottenWhileItIsRead) {
-  OneLine queue;
-  auto gone = queue.book.add({kPart}, "gone");
-  queue.book.left(gone);
-  queue.book.advance(BootTime() + std::chrono::seconds(100));
-  EXPECT_EQ(queue.book.queues(), 1u);
+TEST(QueueState, AQueueIsNotForgottenWhileItIsRead) {
+  OneQueue queue;
+  auto gone = queue.state.add({kPart}, "gone");
+  queue.state.left(gone);
+  queue.state.advance(BootTime() + std::chrono::seconds(100));
+  EXPECT_EQ(queue.state.queues(), 1u);
   queue.happens("line/1-B", "other@B");
-  queue.book.add({kPart}, "one");
+  queue.state.add({kPart}, "one");
   queue.load(/*is_held=*/false);
-  EXPECT_TRUE(queue.book.is_occupied("lock"));
+  EXPECT_TRUE(queue.state.is_occupied("lock"));
 
-  OneLine another;
-  another.book.left(another.book.add({kPart}, "gone"));
-  another.book.advance(BootTime() + std::chrono::seconds(100));
+  OneQueue another;
+  another.state.left(another.state.add({kPart}, "gone"));
+  another.state.advance(BootTime() + std::chrono::seconds(100));
   another.load();
-  another.book.advance(BootTime() + std::chrono::seconds(200));
-  EXPECT_EQ(another.book.queues(), 0u);
+  another.state.advance(BootTime() + std::chrono::seconds(200));
+  EXPECT_EQ(another.state.queues(), 0u);
 }
 
-// R37: each erasure of a place is guarded by its revision, also where a set has lost some of its places.
+// R37: each erasure of an entry is guarded by its revision, also where a set has lost some of its entries.
 TEST(QueueState, SafetyR37_WhatIsLeftOfASetIsErasedAsItWasKnown) {
-  OneLine queue;
+  OneQueue queue;
   queue.load();
-  auto id = queue.book.add({kPart, kOther}, "set");
-  queue.book.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
-                    {});
-  auto entries = queue.book.join_of(id).entries;
-  queue.book.joined(id, Revision{2});
+  auto id = queue.state.add({kPart, kOther}, "set");
+  queue.state.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
+                     {});
+  auto entries = queue.state.join_of(id).entries;
+  queue.state.joined(id, Revision{2});
   Entry stands{"set@A#2", LeaseId{1}, Revision{2}, Revision{2}};
   ChangeBatch batch{.revision = Revision{2}, .changes = {}};
   for (const std::string& entry : entries) batch.changes.push_back({.key = entry, .now = stands, .previous = {}});
-  queue.book.changed(batch);
+  queue.state.changed(batch);
   ChangeBatch loss{.revision = Revision{3}, .changes = {}};
   loss.changes.push_back({.key = entries[0], .now = std::nullopt, .previous = stands});
-  queue.book.changed(loss);
-  queue.book.take_effects();
+  queue.state.changed(loss);
+  queue.state.take_effects();
   for (int tries = 0; tries < 2; ++tries) {
-    EXPECT_EQ(queue.book.take_lost(10).size(), 1u);
-    auto join = queue.book.join_of(id);
+    EXPECT_EQ(queue.state.take_lost(10).size(), 1u);
+    auto join = queue.state.join_of(id);
     ASSERT_EQ(join.left.size(), 1u) << "by the commit that joins all again (R24)";
     EXPECT_EQ(join.left[0].entry, entries[1]);
     EXPECT_EQ(join.left[0].revision, Revision{2});
-    queue.book.not_joined(id);
+    queue.state.not_joined(id);
   }
-  queue.book.take_effects();
-  queue.book.left(id);
-  auto effects = queue.book.take_effects();
+  queue.state.take_effects();
+  queue.state.left(id);
+  auto effects = queue.state.take_effects();
   auto is_left = [&](const auto& effect) {
     auto* remove = std::get_if<QueueState::Remove>(&effect);
     return remove && remove->entry == entries[1] && remove->revision == Revision{2};
@@ -212,79 +212,79 @@ TEST(QueueState, SafetyR37_WhatIsLeftOfASetIsErasedAsItWasKnown) {
 }
 
 // Waiters that could not join have new names, and still stay ahead of those behind them.
-TEST(QueueState, SafetyR24_WhoCouldNotJoinAgainIsStillBeforeThoseBehind) {
-  OneLine queue;
+TEST(QueueState, SafetyR24_AWaiterThatCouldNotJoinAgainStaysAheadOfThoseBehind) {
+  OneQueue queue;
   queue.load();
   std::vector<QueueState::WaiterId> all;
   std::vector<std::pair<QueueState::WaiterId, std::string>> named;
   for (const char* who : {"one", "two", "three"}) {
-    all.push_back(queue.book.add({kPart}, who));
+    all.push_back(queue.state.add({kPart}, who));
     named.emplace_back(all.back(), who);
   }
   queue.join_together(named);
-  for (auto id : all) queue.happens(queue.book.entries_of(id).entries.front(), "");
+  for (auto id : all) queue.happens(queue.state.entries_of(id).entries.front(), "");
   std::vector<QueueState::WaiterId> first(all.begin(), all.begin() + 2);
-  EXPECT_EQ(queue.book.take_lost(2), first);
-  for (auto id : first) queue.book.not_joined(id);
-  EXPECT_EQ(queue.book.take_lost(10), all);
+  EXPECT_EQ(queue.state.take_lost(2), first);
+  for (auto id : first) queue.state.not_joined(id);
+  EXPECT_EQ(queue.state.take_lost(10), all);
 }
 
 // take_lost() returns one commit's worth, so that no waiter is tried before those ahead of it have joined.
-TEST(QueueState, SafetyR24_SetsAreTakenByTheirPlaces) {
-  OneLine queue;
+TEST(QueueState, SafetyR24_SetsAreTakenByTheirEntries) {
+  OneQueue queue;
   queue.load();
   std::vector<QueueState::WaiterId> all;
-  for (const char* who : {"one", "two"}) all.push_back(queue.book.add({kPart, kOther}, who));
-  queue.book.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
-                    {});
+  for (const char* who : {"one", "two"}) all.push_back(queue.state.add({kPart, kOther}, who));
+  queue.state.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
+                     {});
   std::int64_t last = 1;
   for (auto id : all) {
-    auto entries = queue.book.join_of(id).entries;
+    auto entries = queue.state.join_of(id).entries;
     Revision at{++last};
-    queue.book.joined(id, at);
+    queue.state.joined(id, at);
     ChangeBatch batch{.revision = at, .changes = {}};
     for (const auto& one : entries)
       batch.changes.push_back({.key = one, .now = Entry{"set@A#2", LeaseId{1}, at, at}, .previous = {}});
-    queue.book.changed(batch);
+    queue.state.changed(batch);
   }
   for (auto id : all) {
     ChangeBatch batch{.revision = Revision{++last}, .changes = {}};
-    for (const auto& one : queue.book.entries_of(id).entries) {
+    for (const auto& one : queue.state.entries_of(id).entries) {
       batch.changes.push_back({.key = one, .now = std::nullopt, .previous = {}});
     }
-    queue.book.changed(batch);
+    queue.state.changed(batch);
   }
-  EXPECT_EQ(queue.book.take_lost(3), (std::vector<QueueState::WaiterId>{all[0]}));
-  EXPECT_EQ(queue.book.take_lost(1), (std::vector<QueueState::WaiterId>{all[1]})) << "though it needs more";
+  EXPECT_EQ(queue.state.take_lost(3), (std::vector<QueueState::WaiterId>{all[0]}));
+  EXPECT_EQ(queue.state.take_lost(1), (std::vector<QueueState::WaiterId>{all[1]})) << "though it needs more";
 }
 
 // A client's older request, at another server, joins again behind the newer one here: it is still the older one.
 TEST(QueueState, SafetyR37_AnOlderRequestThatJoinsAgainIsNotTakenForTheNewerOne) {
-  OneLine queue;
+  OneQueue queue;
   queue.load();
   auto newer = queue.stand("one");
-  queue.book.take_effects();
+  queue.state.take_effects();
   queue.happens("line/9-B", "one@B~1");
   EXPECT_FALSE(queue.is_told(newer, QueueState::Step::superseded));
   queue.happens("line/9-B", "");
   queue.happens("line/8-B", "one@B");
   EXPECT_TRUE(queue.is_told(newer, QueueState::Step::superseded))
-      << "but one that has not lost its place is the newer one";
+      << "but one that has not lost its entry is the newer one";
 }
 
-// The first try may happen until the places are seen to be gone, or are replaced by others.
+// The first try may happen until the entries are seen to be gone, or are replaced by others.
 TEST(QueueState, SafetyR26_ATryWithoutAnAnswerMayHappenAfterTheNextOne) {
-  OneLine queue;
+  OneQueue queue;
   queue.load(/*is_held=*/false);
   queue.happens("lock", "other");
   auto id = queue.stand("one");
-  queue.book.tried(id, QueueState::EntryFate::unknown);
-  queue.book.tried(id, QueueState::EntryFate::there);
-  EXPECT_TRUE(queue.book.may_take_yet(id));
-  auto newer = queue.book.add({kPart}, "one", QueueState::Back::here);
-  EXPECT_TRUE(queue.book.may_take_yet(newer)) << "that has its place";
-  queue.book.tried(newer, QueueState::EntryFate::gone);
-  EXPECT_FALSE(queue.book.may_take_yet(newer));
+  queue.state.tried(id, QueueState::EntryFate::unknown);
+  queue.state.tried(id, QueueState::EntryFate::there);
+  EXPECT_TRUE(queue.state.may_take_yet(id));
+  auto newer = queue.state.add({kPart}, "one", QueueState::Back::here);
+  EXPECT_TRUE(queue.state.may_take_yet(newer)) << "that has its entry";
+  queue.state.tried(newer, QueueState::EntryFate::gone);
+  EXPECT_FALSE(queue.state.may_take_yet(newer));
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 // that is modelled here. Commits are applied and answered at any later moment, and each server hears of changes at any
 // later moment, in their order. No client may be stuck in the end, nor overtaken on the way (R22 to R26). Connections
 // are cut, and clients come back or don't (R37): a client that is away never gets its turn, one that comes back has its
-// place, and no place is left behind.
+// entry, and no entry is left behind.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -30,10 +30,10 @@ namespace sharedlock::scenes {
 inline const QueuePart kPart{.lock = "lock", .queue = "line/"};
 inline const QueuePart kOther{.lock = "other", .queue = "other-line/"};
 
-inline constexpr std::chrono::seconds kTick{3};  // longer than anything but a place is kept
+inline constexpr std::chrono::seconds kTick{3};  // longer than anything but an entry is kept
 inline constexpr std::chrono::seconds kKept{5};
 
-// The value of a lock is its holder; that of a place, "waiter@server", of a set's "waiter@server#parts", and
+// The value of a lock is its holder; that of an entry, "waiter@server", of a set's "waiter@server#parts", and
 // "~revision" behind it where it was joined again.
 inline LockSight see_lock(const Entry& entry) {
   return {.holder = entry.value, .look_again = std::nullopt};
@@ -53,18 +53,18 @@ struct Scene {
     std::string name;
     std::size_t server;
     std::vector<QueuePart> waits_for = {kPart};
-    bool keeps = false;  // its place, while it is away
+    bool keeps = false;  // its entry, while it is away
     std::optional<std::size_t> of =
         std::nullopt;  // that client's next request, after its connection was cut, noticed or not
   };
   std::vector<Client> clients;
-  int foreign_takes = 0;  // by a program that knows nothing of lines
+  int foreign_takes = 0;  // by a program that knows nothing of queues
   int crashes = 0;        // of the first server: its session ends with it
   int lost_answers = 0;
   int gaps = 0;          // in what the second server is told
   int session_ends = 0;  // of the first server, which lives on
   int leaves = 0;        // of the first client
-  int cuts = 0;          // of connections, noticed by their servers, which keep the clients' places
+  int cuts = 0;          // of connections, noticed by their servers, which keep the clients' entries
   int give_ups = 0;      // by clients after such a cut
   int ticks = 0;         // by which time passes before the end
   bool deaf = false;     // the first server hears nothing, but lives
@@ -76,7 +76,7 @@ class World {
     for (std::size_t i = 0; i < 2; ++i) {
       servers_.emplace_back();
       servers_.back().mark = std::string(1, static_cast<char>('A' + i));
-      servers_.back().book = std::make_unique<QueueState>(servers_.back().mark, see_lock, see_entry);
+      servers_.back().queue_state = std::make_unique<QueueState>(servers_.back().mark, see_lock, see_entry);
     }
     clients_.resize(scene.clients.size());
     put("lock", "holder");
@@ -150,7 +150,7 @@ class World {
     if (what == 'g') {
       ++gaps_;
       servers_[1].told = log_.size();
-      servers_[1].book->reset();
+      servers_[1].queue_state->reset();
       carry_out(1);
     }
     if (what == 'q') {
@@ -177,7 +177,7 @@ class World {
     std::size_t before = ops_.size();
     for (std::size_t s = 0; s < servers_.size(); ++s) {
       if (!servers_[s].alive) continue;
-      servers_[s].book->advance(now_);
+      servers_[s].queue_state->advance(now_);
       carry_out(s);
     }
     return ops_.size() > before;
@@ -193,7 +193,7 @@ class World {
     return {};
   }
 
-  // A place that still stands in the store; empty: none.
+  // An entry that still stands in the store; empty: none.
   std::string left_behind() const {
     for (const auto& [key, entry] : entries_) {
       bool is_entry = key.starts_with(kPart.queue) || key.starts_with(kOther.queue);
@@ -209,7 +209,8 @@ class World {
     for (const auto& [key, entry] : entries_) {
       out << key << '=' << entry.value << number_of(entry.created) << ',' << number_of(entry.revision) << ';';
     }
-    for (const Server& server : servers_) out << server.alive << server.told << '{' << server.book->text() << '}';
+    for (const Server& server : servers_)
+      out << server.alive << server.told << '{' << server.queue_state->text() << '}';
     for (const Op& op : ops_) {
       out << op.kind << op.server << op.applied << op.waiter << op.part.lock << number_of(op.at) << op.won << op.retake;
       for (const std::string& entry : op.entries) out << entry;
@@ -230,14 +231,14 @@ class World {
     ClientState state = ClientState::idle;
     QueueState::WaiterId id = 0;
     bool kept = false;  // its server knows that it is away
-    bool has_kept_place = false;
+    bool has_kept_entry = false;
     bool has_joined = false;
-    bool is_newest = false;  // it came when the client's earlier request had a place already
+    bool is_newest = false;  // it came when the client's earlier request had an entry already
     std::string entry = {};  // of the earlier request, as it stood when this one came
   };
   struct Server {
     std::string mark;
-    std::unique_ptr<QueueState> book;
+    std::unique_ptr<QueueState> queue_state;
     std::size_t told = 0;
     bool alive = true;
   };
@@ -256,7 +257,7 @@ class World {
     bool won = false;
     bool retake = false;
     Revision at{};
-    std::optional<Revision> stood = {};  // the revision of its places, if they stood there already
+    std::optional<Revision> stood = {};  // the revision of its entries, if they stood there already
     std::optional<Found> found = {};
     Listing listing = {};
   };
@@ -311,14 +312,14 @@ class World {
       return;
     }
     clients_[c].state = ClientState::waiting;
-    // Not if the client goes to and fro: the first server may not have heard yet that its place went to the second one.
+    // Not if the client goes to and fro: the first server may not have heard yet that its entry went to the second one.
     clients_[c].is_newest = client.of && clients_[*client.of].has_joined && !scene_.clients[*client.of].of;
     if (client.of) clients_[*client.of].is_newest = false;
-    if (client.of && may_count_on_its_place(*client.of)) {
+    if (client.of && may_count_on_its_entry(*client.of)) {
       clients_[c].entry = entry_of(client.name, client.waits_for.front().queue);
     }
-    clients_[c].id = server.book->add(client.waits_for, client.name,
-                                      client.keeps ? QueueState::Back::from_anywhere : QueueState::Back::no);
+    clients_[c].id = server.queue_state->add(client.waits_for, client.name,
+                                             client.keeps ? QueueState::Back::from_anywhere : QueueState::Back::no);
     carry_out(client.server);
   }
 
@@ -328,12 +329,12 @@ class World {
   }
 
   // Not if the answer to its own put may be lost, nor when its time is over.
-  bool may_count_on_its_place(std::size_t c) const {
-    if (clients_[c].has_kept_place) return servers_[scene_.clients[c].server].book->kept() > 0;
+  bool may_count_on_its_entry(std::size_t c) const {
+    if (clients_[c].has_kept_entry) return servers_[scene_.clients[c].server].queue_state->kept() > 0;
     return scene_.lost_answers == 0 && !clients_[c].kept;
   }
 
-  // The last place of that client in that line; empty: none.
+  // The last entry of that client in that queue; empty: none.
   std::string entry_of(const std::string& name, const std::string& queue) const {
     auto last = entries_.end();
     for (auto one = entries_.begin(); one != entries_.end(); ++one) {
@@ -358,9 +359,9 @@ class World {
   void keep(std::size_t c) {
     std::size_t s = scene_.clients[c].server;
     clients_[c].kept = true;
-    std::size_t before = servers_[s].book->kept();
-    servers_[s].book->keep(clients_[c].id, kKept);
-    clients_[c].has_kept_place = servers_[s].book->kept() > before;
+    std::size_t before = servers_[s].queue_state->kept();
+    servers_[s].queue_state->keep(clients_[c].id, kKept);
+    clients_[c].has_kept_entry = servers_[s].queue_state->kept() > before;
     carry_out(s);
   }
 
@@ -368,7 +369,7 @@ class World {
     const Scene::Client& client = scene_.clients[c];
     std::vector<std::string> locks;
     for (const QueuePart& part : client.waits_for) locks.push_back(part.lock);
-    servers_[client.server].book->give_up(locks, client.name);
+    servers_[client.server].queue_state->give_up(locks, client.name);
     if (clients_[c].kept) clients_[c].state = ClientState::gone;
     carry_out(client.server);
   }
@@ -378,24 +379,24 @@ class World {
     std::size_t s = scene_.clients[c].server;
     // The coroutine first finishes what it has begun.
     if (is_busy(c)) return;
-    servers_[s].book->left(clients_[c].id);
+    servers_[s].queue_state->left(clients_[c].id);
     carry_out(s);
   }
 
   void tell(Server& server) {
-    server.book->changed(log_[server.told++]);
+    server.queue_state->changed(log_[server.told++]);
     carry_out(server.mark == "A" ? 0 : 1);
   }
 
   void carry_out(std::size_t s) {
-    QueueState& book = *servers_[s].book;
-    for (auto effects = book.take_effects(); !effects.empty(); effects = book.take_effects()) {
+    QueueState& queue_state = *servers_[s].queue_state;
+    for (auto effects = queue_state.take_effects(); !effects.empty(); effects = queue_state.take_effects()) {
       for (const auto& effect : effects) carry_out(s, effect);
     }
   }
 
   void carry_out(std::size_t s, const QueueState::Effect& effect) {
-    QueueState& book = *servers_[s].book;
+    QueueState& queue_state = *servers_[s].queue_state;
     if (auto* wake = std::get_if<QueueState::Wake>(&effect)) {
       Client& client = client_of(s, wake->waiter);
       if (client.id != wake->waiter) return;
@@ -411,7 +412,7 @@ class World {
         client.state = ClientState::gone;
         bool busy = std::ranges::any_of(
             ops_, [&](const Op& op) { return op.server == s && op.waiter == wake->waiter && op.kind != 'J'; });
-        if (!busy) book.left(wake->waiter);
+        if (!busy) queue_state.left(wake->waiter);
       } else if (wake->step == QueueState::Step::join) {
         ops_.push_back(join_op('j', s, wake->waiter));
       } else {
@@ -437,12 +438,12 @@ class World {
                       .expect = {{evict->part.lock, kAbsent}, {evict->entry, evict->revision}},
                       .entries = {evict->entry}});
     } else {
-      for (auto id : book.take_lost(1)) ops_.push_back(join_op('J', s, id));
+      for (auto id : queue_state.take_lost(1)) ops_.push_back(join_op('J', s, id));
     }
   }
 
   Op join_op(char kind, std::size_t s, QueueState::WaiterId id) {
-    QueueState::Join join = servers_[s].book->join_of(id);
+    QueueState::Join join = servers_[s].queue_state->join_of(id);
     Op op{.kind = kind, .server = s, .waiter = id, .entries = join.entries};
     for (const std::string& entry : join.entries) op.expect.emplace_back(entry, join.expected);
     op.since = join.since;
@@ -453,7 +454,7 @@ class World {
     return op;
   }
 
-  // `gone`: its place is known not to stand there.
+  // `gone`: its entry is known not to stand there.
   Op take_op(std::size_t s, QueueState::WaiterId id, std::optional<bool> gone) {
     const Scene::Client& client = scene_.clients[index_of(s, id)];
     Op op{.kind = 't', .server = s, .waiter = id};
@@ -463,7 +464,7 @@ class World {
       op.expect.emplace_back(part.lock, mine ? held->second.revision : kAbsent);
       op.locks.push_back(part.lock);
     }
-    QueueState::Join entries = servers_[s].book->entries_of(id);
+    QueueState::Join entries = servers_[s].queue_state->entries_of(id);
     if (gone.value_or(false)) return op;
     for (const std::string& entry : entries.entries) op.expect.emplace_back(entry, entries.expected);
     op.entries = entries.entries;
@@ -501,7 +502,7 @@ class World {
     op.at = op.stood.value_or(revision_);
   }
 
-  // Evicts all places of a set, or none: each must be the first in its line.
+  // Evicts all entries of a set, or none: each must be the first in its queue.
   void evict_all(Op& op) {
     const Entry& evicted = entries_.at(op.entries.front());
     std::string name = op.entries.front().substr(op.entries.front().find('/') + 1);
@@ -528,12 +529,12 @@ class World {
     if (op.won) {
       const std::string& entry = clients_[index_of(op.server, op.waiter)].entry;
       bool is_its_own = std::ranges::find(op.entries, entry) != op.entries.end();
-      if (entries_.contains(entry) && !is_its_own) fault_ = client.name + " has come back and lost its place";
+      if (entries_.contains(entry) && !is_its_own) fault_ = client.name + " has come back and lost its entry";
       std::vector<std::pair<std::string, std::string>> puts;
       for (const std::string& one : op.entries) puts.emplace_back(one, value);
       change(puts, op.left);
     } else {
-      // The places may be there by an earlier try that had no answer.
+      // The entries may be there by an earlier try that had no answer.
       auto is_there = [&](const std::string& one) {
         auto entry = entries_.find(one);
         return entry != entries_.end() && entry->second.value == value;
@@ -542,7 +543,7 @@ class World {
     }
   }
 
-  // No other place may stand before its own, in any of its lines where the lock was free.
+  // No other entry may stand before its own, in any of its queues where the lock was free.
   void check_order(const Op& op) {
     for (const std::string& mine : op.entries) {
       const Entry& entry = entries_.at(mine);
@@ -560,12 +561,12 @@ class World {
     Op op = std::move(ops_[i]);
     ops_.erase(ops_.begin() + static_cast<std::ptrdiff_t>(i));
     lost_ += lost ? 1 : 0;
-    QueueState& book = *servers_[op.server].book;
-    if (op.kind == 'l') book.loaded(op.part.lock, *op.found, op.listing);
+    QueueState& queue_state = *servers_[op.server].queue_state;
+    if (op.kind == 'l') queue_state.loaded(op.part.lock, *op.found, op.listing);
     if (op.kind == 'r' && op.found && op.found->entry) {
-      book.not_removed(op.entries.front(), *op.found->entry);
+      queue_state.not_removed(op.entries.front(), *op.found->entry);
     } else if (op.kind == 'r') {
-      book.removed(op.entries.front(), op.at);
+      queue_state.removed(op.entries.front(), op.at);
     }
     bool again = op.kind == 'J' && lost;
     if (again && client_of(op.server, op.waiter).state == ClientState::waiting) {
@@ -573,21 +574,21 @@ class World {
     }
     if ((op.kind == 'j' || op.kind == 'J') && !again) {
       if ((op.won || op.stood) && !lost) {
-        book.joined(op.waiter, op.at);
+        queue_state.joined(op.waiter, op.at);
         if (client_of(op.server, op.waiter).id == op.waiter) client_of(op.server, op.waiter).has_joined = true;
       } else {
-        book.not_joined(op.waiter, /*unanswered=*/lost);
+        queue_state.not_joined(op.waiter, /*unanswered=*/lost);
       }
     }
     if (op.kind == 't') answer_take(op, lost);
     if (op.kind == 'j' || op.kind == 't') {
       Client& client = client_of(op.server, op.waiter);
       bool ended = client.id == op.waiter && !is_busy(index_of(op.server, op.waiter));
-      if (ended && client.state == ClientState::gone) book.left(op.waiter);
+      if (ended && client.state == ClientState::gone) queue_state.left(op.waiter);
       if (ended && client.state == ClientState::away) {
         carry_out(op.server);
         if (client.state == ClientState::away) return keep(index_of(op.server, op.waiter));
-        book.left(op.waiter);
+        queue_state.left(op.waiter);
       }
     }
     carry_out(op.server);
@@ -595,15 +596,15 @@ class World {
 
   // As LockService::take_turn() does.
   void answer_take(const Op& op, bool lost) {
-    QueueState& book = *servers_[op.server].book;
+    QueueState& queue_state = *servers_[op.server].queue_state;
     Client& client = client_of(op.server, op.waiter);
     const std::string& name = scene_.clients[index_of(op.server, op.waiter)].name;
     if (op.won && !lost) {
       if (client.state == ClientState::waiting) client.state = ClientState::granted;
-      book.finished(op.waiter, op.at);
+      queue_state.finished(op.waiter, op.at);
       return;
     }
-    QueueState::Join entries = book.entries_of(op.waiter);
+    QueueState::Join entries = queue_state.entries_of(op.waiter);
     QueueState::EntryFate seen = QueueState::EntryFate::there;
     for (const std::string& one : entries.entries) {
       auto entry = entries_.find(one);
@@ -626,12 +627,13 @@ class World {
   }
 
   void give_up(const Op& op, QueueState::EntryFate seen) {
-    QueueState& book = *servers_[op.server].book;
+    QueueState& queue_state = *servers_[op.server].queue_state;
     for (const std::string& lock : op.locks) {
       auto held = entries_.find(lock);
-      book.saw(lock, held == entries_.end() ? std::nullopt : std::optional(held->second), revision_, std::nullopt);
+      queue_state.saw(lock, held == entries_.end() ? std::nullopt : std::optional(held->second), revision_,
+                      std::nullopt);
     }
-    book.tried(op.waiter, seen);
+    queue_state.tried(op.waiter, seen);
   }
 
   const Scene& scene_;
@@ -662,7 +664,7 @@ inline std::string text_of(const Path& path) {
   return out.str();
 }
 
-// At the end: once time has mended what it can, no client may still wait, and no place may be left.
+// At the end: once time has mended what it can, no client may still wait, and no entry may be left.
 inline std::string ends_well(const Scene& scene, const Path& path) {
   World world(scene);
   for (auto action : path) world.act(action);

@@ -130,19 +130,19 @@ void QueueState::finished(WaiterId id, Revision revision) {
   for (Queue* queue : found->second.queues) {
     if (queue->queue_as_of < revision) queue->removed[found->second.name] = revision;
   }
-  hand_on(id, found->second, /*with_places=*/false);
+  hand_on(id, found->second, /*with_entries=*/false);
   forget(id);
 }
 
 void QueueState::left(WaiterId id) {
   auto found = waiters_.find(id);
   if (found == waiters_.end()) return;
-  hand_on(id, found->second, /*with_places=*/true);
+  hand_on(id, found->second, /*with_entries=*/true);
   remove_entries(found->second);
   forget(id);
 }
 
-// Erases the places that it has, or may have.
+// Erases the entries that it has, or may have.
 void QueueState::remove_entries(const Waiter& waiter) {
   for (Queue* queue : waiter.queues) {
     const EntryView* left = joins_again(waiter) ? entry_left(*queue, waiter) : nullptr;

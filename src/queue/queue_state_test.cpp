@@ -1,4 +1,4 @@
-// Turns in a line, in every order of events (R22 to R26).
+// Turns in a queue, in every order of events (R22 to R26).
 #include "queue/queue_state.h"
 
 #include <gtest/gtest.h>
@@ -23,11 +23,11 @@ TEST(QueueState, SafetyR22_TwoServersHandOn) {
   EXPECT_EQ(explored.complete, test::kFullSpeed);
 }
 
-TEST(QueueState, SafetyR22_AmongProgramsThatKnowNoLines) {
+TEST(QueueState, SafetyR22_AmongProgramsThatKnowNoQueues) {
   expect_well({.clients = {{"one", 0}, {"two", 1}}, .foreign_takes = 1});
 }
 
-TEST(QueueState, SafetyR22_ThreeInOneLine) {
+TEST(QueueState, SafetyR22_ThreeInOneQueue) {
   expect_well({.clients = {{"one", 0}, {"two", 1}, {"three", 0}}});
 }
 
@@ -60,7 +60,7 @@ TEST(QueueState, SafetyR25_SetsThatOverlap) {
   expect_well({.clients = {{"one", 0, {kPart, kOther}}, {"two", 1, {kOther, kPart}}}});
 }
 
-TEST(QueueState, SafetyR25_SetsLosePlacesTogether) {
+TEST(QueueState, SafetyR25_SetsLoseEntriesTogether) {
   expect_well({.clients = {{"one", 0, {kPart, kOther}}, {"two", 1, {kOther, kPart}}}, .session_ends = 1});
 }
 
@@ -69,36 +69,36 @@ TEST(QueueState, SafetyR26_TheSameWaitsTwice) {
   expect_well({.clients = {{"same", 0}, {"same", 0}, {"two", 1}}});
 }
 
-// What is known of a line that is being read anew may be out of date: the head that did nothing may be gone, and the
-// line empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
-TEST(QueueState, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
+// What is known of a queue that is being read anew may be out of date: the head that did nothing may be gone, and the
+// queue empty. (As after an outage of etcd: watches begin anew, and the sessions of other servers have ended.)
+TEST(QueueState, SafetyR23_NoHeadIsPassedInAQueueThatIsReadAnew) {
   const Revision listed{3};
-  QueueState book("A", see_lock, see_entry);
-  book.add(std::vector<QueuePart>(1, kPart), "ours");
+  QueueState queue_state("A", see_lock, see_entry);
+  queue_state.add(std::vector<QueuePart>(1, kPart), "ours");
   Entry head{.value = "theirs@B", .lease = LeaseId{7}, .created = Revision{2}, .revision = Revision{2}};
   Listing entries{.entries = {}, .more = false, .as_of = listed};
   entries.entries.emplace_back("line/1-B", head);
-  book.loaded(kPart.lock, Found{std::nullopt, listed}, entries);
+  queue_state.loaded(kPart.lock, Found{std::nullopt, listed}, entries);
 
-  book.reset();
+  queue_state.reset();
   Change left{.key = "line/1-B", .now = std::nullopt, .previous = head};
   ChangeBatch batch{.revision = Revision{4}, .changes = {}};
   batch.changes.push_back(std::move(left));
-  book.changed(batch);
-  book.take_effects();
-  book.advance(BootTime() + std::chrono::seconds(3));
-  EXPECT_TRUE(book.take_effects().empty());
+  queue_state.changed(batch);
+  queue_state.take_effects();
+  queue_state.advance(BootTime() + std::chrono::seconds(3));
+  EXPECT_TRUE(queue_state.take_effects().empty());
 
-  // Once the line is known again, the next head that does nothing is passed.
+  // Once the queue is known again, the next head that does nothing is passed.
   Listing anew{.entries = {}, .more = false, .as_of = Revision{5}};
   head.created = head.revision = Revision{5};
   anew.entries.emplace_back("line/2-B", head);
-  book.loaded(kPart.lock, Found{std::nullopt, Revision{5}}, anew);
-  book.take_effects();
-  book.advance(BootTime() + std::chrono::seconds(4));
-  EXPECT_TRUE(book.take_effects().empty());
-  book.advance(BootTime() + std::chrono::seconds(6));
-  auto effects = book.take_effects();
+  queue_state.loaded(kPart.lock, Found{std::nullopt, Revision{5}}, anew);
+  queue_state.take_effects();
+  queue_state.advance(BootTime() + std::chrono::seconds(4));
+  EXPECT_TRUE(queue_state.take_effects().empty());
+  queue_state.advance(BootTime() + std::chrono::seconds(6));
+  auto effects = queue_state.take_effects();
   ASSERT_EQ(effects.size(), 1U);
   ASSERT_TRUE(std::holds_alternative<QueueState::Evict>(effects[0]));
   EXPECT_EQ(std::get<QueueState::Evict>(effects[0]).entry, "line/2-B");
@@ -107,23 +107,24 @@ TEST(QueueState, SafetyR23_NobodyIsPassedInALineThatIsReadAnew) {
 // Thousands of waiters may need it at once, when their time is up together.
 TEST(QueueState, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   constexpr std::int64_t kWaiters = 20'000;
-  QueueState book("A", see_lock, see_entry);
+  QueueState queue_state("A", see_lock, see_entry);
   std::vector<QueueState::WaiterId> waiters;
-  for (std::int64_t i = 0; i < kWaiters; ++i) waiters.push_back(book.add({kPart}, std::to_string(i)));
-  book.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}}, {});
+  for (std::int64_t i = 0; i < kWaiters; ++i) waiters.push_back(queue_state.add({kPart}, std::to_string(i)));
+  queue_state.loaded("lock", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
+                     {});
   for (std::int64_t i = 0; i < kWaiters; ++i) {
-    std::string key = book.join_of(waiters[static_cast<std::size_t>(i)]).entries.front();
+    std::string key = queue_state.join_of(waiters[static_cast<std::size_t>(i)]).entries.front();
     Revision revision{i + 2};
     Entry entry{std::to_string(i) + "@A", LeaseId{1}, revision, revision};
-    book.joined(waiters[static_cast<std::size_t>(i)], revision);
-    book.changed({.revision = revision, .changes = {{.key = key, .now = entry, .previous = {}}}});
+    queue_state.joined(waiters[static_cast<std::size_t>(i)], revision);
+    queue_state.changed({.revision = revision, .changes = {{.key = key, .now = entry, .previous = {}}}});
   }
   // The shortest of several runs, since other programs may take the core meanwhile.
   auto time_of = [&](std::size_t from) {
     auto shortest = std::chrono::steady_clock::duration::max();
     for (int tries = 0; tries < 5; ++tries) {
       auto begun = std::chrono::steady_clock::now();
-      for (std::size_t i = from; i < from + 1000; ++i) EXPECT_EQ(book.ahead_of(waiters[i]), i);
+      for (std::size_t i = from; i < from + 1000; ++i) EXPECT_EQ(queue_state.ahead_of(waiters[i]), i);
       shortest = std::min(shortest, std::chrono::steady_clock::now() - begun);
     }
     return shortest;
@@ -131,7 +132,7 @@ TEST(QueueState, HowManyAreAheadOfTheLastIsKnownAsSoonAsOfTheFirst) {
   EXPECT_LT(time_of(waiters.size() - 1000), 10 * time_of(0));
 }
 
-// One of our waiters is first in line for a lock that is held; leases are renewed by puts (R33).
+// One of our waiters is first in the queue for a lock that is held; leases are renewed by puts (R33).
 class RenewedQueues : public testing::Test {
  protected:
   RenewedQueues() {
@@ -164,7 +165,7 @@ class RenewedQueues : public testing::Test {
   QueueState::WaiterId waiter_ = queue_state_.add(std::vector<QueuePart>(1, kPart), "two");
 };
 
-TEST_F(RenewedQueues, ARenewalIsKnownAndTellsNobodyAnything) {
+TEST_F(RenewedQueues, ARenewalIsKnownAndWakesNoWaiter) {
   BootTime due = queue_state_.next_due();
   for (std::int64_t revision = 3; revision < 6; ++revision) {
     tell(kPart.lock, revision, held_by("holder", revision));

@@ -1,4 +1,4 @@
-// The part of QueueState that follows the store: what stands under the locks and in their lines.
+// The part of QueueState that follows the store: what stands under the locks and in their queues.
 #include <algorithm>
 
 #include "queue/queue_state.h"
@@ -11,7 +11,7 @@ constexpr std::chrono::seconds kLoadAgain{1};
 
 }  // namespace
 
-// A place of ours without a waiter is erased, and again whenever it appears after that.
+// An entry of ours without a waiter is erased, and again whenever it appears after that.
 void QueueState::remove_orphan(Queue& queue, const std::string& name, Revision revision) {
   auto [at, is_new] = queue.removed.try_emplace(name, kNotYet);
   if (!is_new && (at->second == kNotYet || revision <= at->second)) return;
@@ -145,7 +145,7 @@ const QueueState::EntryView* QueueState::entry_at(const Queue& queue, const std:
   return at == queue.by_name.end() ? nullptr : &queue.entries.find(*at->second)->second;
 }
 
-// Checks that its place is still there and its own. While it acts, the answer of its commit says that. A waiter with
+// Checks that its entry is still there and its own. While it acts, the answer of its commit says that. A waiter with
 // its client away does not join again.
 void QueueState::check_entry(const Queue& queue, WaiterId id) {
   Waiter& waiter = waiters_.at(id);
@@ -197,7 +197,7 @@ void QueueState::advance(BootTime now) {
 }
 
 void QueueState::on_due(Queue& queue) {
-  // Not during a read: its result would be taken for that of a new line of the same name.
+  // Not during a read: its result would be taken for that of a new queue of the same name.
   if (queue.waiters.empty() && !queue.loading && queue.kept_until <= now_) {
     by_prefix_.erase(queue.part.queue);
     queues_.erase(std::string(queue.part.lock));
@@ -216,7 +216,7 @@ void QueueState::on_due(Queue& queue) {
     }
   }
   if (queue.look_at && *queue.look_at <= now_) {
-    // For the first in line, if it is one of our waiters.
+    // For the first in the queue, if it is one of our waiters.
     queue.look_at = now_ + kIdle;
     auto head = queue.entries.empty() ? by_name_.end() : by_name_.find(queue.entries.begin()->first.name);
     if (queue.lock && head != by_name_.end()) tell(head->second, waiters_.at(head->second), Step::look);
@@ -227,7 +227,7 @@ void QueueState::on_due(Queue& queue) {
 void QueueState::reset() {
   for (auto& [lock, queue] : queues_) {
     queue.loaded = false;
-    queue.idle_head.clear();  // which place is the head, if there is any, is known again once the line is read
+    queue.idle_head.clear();  // which entry is the head, if there is any, is known again once the queue is read
     if (queue.loading) {
       queue.load_again = true;
     } else {

@@ -1,4 +1,4 @@
-// Waiting while the store is away: what is told when the time is up, and places that are lost and joined again.
+// Waiting while the store is away: what is told when the time is up, and entries that are lost and joined again.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ using test::eventually;
 using test::FaultStore;
 using test::run_task;
 
-class LostPlaces : public testing::Test {
+class LostEntries : public testing::Test {
  protected:
   AcquireRequest asking(const std::string& instance, seconds wait) {
     return {.lock = {"space", "name"},
@@ -85,21 +85,21 @@ bool is_unknown(const Result<LockAnswer>& answer) {
   return !answer && outcome_unknown(answer.error().code);
 }
 
-TEST_F(LostPlaces, WhoseTimeIsUpIsToldWhatStandsThen) {
+TEST_F(LostEntries, TheAnswerAtTheEndOfTheTimeIsWhatStandsThen) {
   hold("other");
   auto answer = wait(asking("waiter", seconds(1)));
   ASSERT_TRUE(answer && std::holds_alternative<Refused>(*answer));
   EXPECT_EQ(std::get<Refused>(*answer).holder->owner, "owner");
 }
 
-TEST_F(LostPlaces, SafetyR19_WhoseTimeIsUpWhileTheStoreIsAwayIsNotRefused) {
+TEST_F(LostEntries, SafetyR19_AWaiterIsNotRefusedIfItsTimeIsUpWhileTheStoreIsAway) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
   be_away_from(request.received + request.wait);
   EXPECT_TRUE(is_unknown(wait(request)));
 }
 
-TEST_F(LostPlaces, SafetyR19_NorIsOneThatWaitsForSeveral) {
+TEST_F(LostEntries, SafetyR19_NorIsAWaiterForSeveralLocks) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
   be_away_from(request.received + request.wait);
@@ -110,7 +110,7 @@ TEST_F(LostPlaces, SafetyR19_NorIsOneThatWaitsForSeveral) {
 }
 
 // As when the answer to the waiter's own try was lost, and the watch tells nothing.
-TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
+TEST_F(LostEntries, SafetyR19_AWaiterThatHoldsTheLockWhenItsTimeIsUpIsGrantedIt) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
   faults.before_commit = [&, ends = request.received + request.wait] {
@@ -123,8 +123,8 @@ TEST_F(LostPlaces, SafetyR19_WhoHoldsItWhenTheTimeIsUpIsGrantedIt) {
   EXPECT_TRUE(eventually([this] { return entries().empty(); }));
 }
 
-// At this server or another, the commit that gave it the lock erased the places. What it was told must not change.
-TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
+// At this server or another, the commit that gave it the lock erased the entries. What it was told must not change.
+TEST_F(LostEntries, SafetyR26_WhatANewerRequestOfTheHolderGotIsLeftToIt) {
   hold("other");
   AcquireRequest request = asking("waiter", seconds(1));
   faults.before_commit = [&, ends = request.received + request.wait] {
@@ -143,8 +143,8 @@ TEST_F(LostPlaces, SafetyR26_WhatANewerRequestOfItsHolderGotIsLeftToThat) {
   EXPECT_THAT(entry->value, testing::HasSubstr("9999999999")) << "as it was granted to the newer one";
 }
 
-// Another try was answered since; but as long as the place stands, the first one may happen yet.
-TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
+// Another try was answered since; but as long as the entry stands, the first one may happen yet.
+TEST_F(LostEntries, SafetyR06_AWaiterThatMayTakeTheLockLaterIsNotRefused) {
   put_record("other");
   std::atomic<int> tries = 0;
   faults.before_commit = [&] {
@@ -162,8 +162,8 @@ TEST_F(LostPlaces, SafetyR06_WhoseTryMayTakeTheLockLaterIsNotRefused) {
   EXPECT_TRUE(is_unknown(waiting.result()));
 }
 
-// The place is put, but the answer is lost: it stays the waiter's place.
-TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
+// The entry is put, but the answer is lost: it stays the waiter's.
+TEST_F(LostEntries, SafetyR24_AnEntryThatWasPutWithoutAnAnswerIsFound) {
   hold("other");
   std::string lost;
   std::vector<KeyedEntry> put;
@@ -189,7 +189,7 @@ TEST_F(LostPlaces, SafetyR24_APlaceThatWasPutWithoutAnAnswerIsFound) {
 }
 
 // A try without an answer lost no race: the look that follows tells whether it happened.
-TEST_F(LostPlaces, AnAnswerThatWasLostCostsNoRetry) {
+TEST_F(LostEntries, AnAnswerThatWasLostCostsNoRetry) {
   LockService strict({.max_retries = 0}, faults, clock, log);
   for (auto fault : {FaultStore::Fault::answer_lost, FaultStore::Fault::request_lost}) {
     faults.next_commit(fault);
@@ -207,7 +207,7 @@ TEST_F(LostPlaces, AnAnswerThatWasLostCostsNoRetry) {
 }
 
 // Sets so large that a commit joins only one: the second one is not tried before the first one has joined.
-TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
+TEST_F(LostEntries, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   LockSet set{"space", {}};
   for (int i = 0; i < 20; ++i) set.names.push_back("name" + std::to_string(i));
   auto ask = [&](const std::string& instance, seconds wait) { return locks.acquire_all(set, asking(instance, wait)); };
@@ -248,7 +248,7 @@ TEST_F(LostPlaces, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   EXPECT_TRUE(second && std::holds_alternative<SetGrant>(*second));
 }
 
-class LeasesInQueue : public LostPlaces {
+class LeasesInQueue : public LostEntries {
  protected:
   GrantRequest asking_for_key(std::optional<LeaseId> id, seconds wait) {
     return {.key = "key",
@@ -282,7 +282,7 @@ class LeasesInQueue : public LostPlaces {
   LeaseService leases{{}, faults, clock, log};
 };
 
-TEST_F(LeasesInQueue, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
+TEST_F(LeasesInQueue, SafetyR19_TheAnswerAtTheEndOfTheTimeIsWhatStandsThen) {
   ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
   auto answer = wait(asking_for_key(std::nullopt, seconds(1)));
   ASSERT_TRUE(answer && std::holds_alternative<LeaseRefused>(*answer));
@@ -293,8 +293,8 @@ TEST_F(LeasesInQueue, SafetyR19_WhoseTimeIsUpIsToldWhatStandsThen) {
   EXPECT_TRUE(outcome_unknown(answer.error().code));
 }
 
-// An earlier try with the same id had no answer, or went to another server, and the line was told nothing.
-TEST_F(LeasesInQueue, SafetyR01_WhoseOwnIdHasTheKeyWhenTheTimeIsUpIsToldSo) {
+// An earlier try with the same id had no answer, or went to another server, and the queue was told nothing.
+TEST_F(LeasesInQueue, SafetyR01_AWaiterWithTheKeyUnderItsOwnIdIsToldSoWhenItsTimeIsUp) {
   ASSERT_TRUE(wait(asking_for_key(std::nullopt, seconds(0))));
   GrantRequest request = asking_for_key(kSmallestChosenLeaseId, seconds(1));
   at_the_end_of(request, [this] { put_key(kSmallestChosenLeaseId); });

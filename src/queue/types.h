@@ -9,15 +9,15 @@ namespace sharedlock {
 // The most that one request may wait for together.
 inline constexpr std::size_t kMostInSet = 32;
 
-// The longest that a request may wait in line.
+// The longest that a request may wait in a queue.
 inline constexpr std::chrono::seconds kLongestWait{3600};
 
-// The longest that a place in line may be kept while its client is away (R37).
+// The longest that a queue entry may be kept while its client is away (R37).
 inline constexpr std::chrono::seconds kLongestKeptPlace{10};
-// And the longest once it is that client's turn.
+// And the longest once its turn has come.
 inline constexpr std::chrono::seconds kAwayAtHead{1};
 
-// How waiting in line ended without a grant or a refusal.
+// How a wait ended without a grant or a refusal.
 enum class WaitEnd {
   superseded,    // the same holder asked again, and that request counts
   draining,      // the server shuts down

@@ -11,7 +11,7 @@ namespace sharedlock {
 
 namespace {
 
-// One commit's worth: etcd takes at most 128 operations by default, of which each place may need two.
+// One commit's worth: etcd takes at most 128 operations by default, of which each entry may need two.
 constexpr std::size_t kAtOnce = 32;
 
 constexpr std::chrono::seconds kLastTry{1};
@@ -72,7 +72,7 @@ std::optional<Task<void>> WaitQueues::take_chore() {
   return std::nullopt;
 }
 
-// Lock held. A batch from the front: places with known revisions only, or places that have to be looked for only.
+// Lock held. A batch from the front: entries with known revisions only, or entries that have to be looked for only.
 std::vector<QueueState::Remove> WaitQueues::take_removes() {
   std::vector<QueueState::Remove> some;
   bool known = removes_.front().revision.has_value();
@@ -115,7 +115,7 @@ Task<void> WaitQueues::rejoin() {
   }
 }
 
-// Repeated until an answer comes, under the same names: so the places of an unanswered try are found, if it happened.
+// Repeated until an answer comes, under the same names: so the entries of an unanswered try are found, if it happened.
 // (Under new names they would be erased, and all would join once more, behind waiters that came meanwhile.)
 Task<void> WaitQueues::rejoin_together(std::vector<QueueState::WaiterId> lost) {
   for (;;) {
@@ -149,8 +149,8 @@ Task<void> WaitQueues::rejoin_together(std::vector<QueueState::WaiterId> lost) {
   }
 }
 
-// Tried until an answer comes: the place of a waiter that is gone would hold up all behind it. Erases only what stands
-// there as it was known: a place that another server has taken over is that server's.
+// Tried until an answer comes: the entry of a waiter that is gone would hold up all behind it. Erases only what stands
+// there as it was known: an entry that another server has taken over is that server's.
 Task<void> WaitQueues::remove(std::vector<QueueState::Remove> entries, Deadline until) {
   Transaction transaction;
   for (const QueueState::Remove& one : entries) {
@@ -177,7 +177,7 @@ Task<void> WaitQueues::remove(std::vector<QueueState::Remove> entries, Deadline 
   carry_out();
 }
 
-// R23: a waiter for several locks is an obstacle only if all of them are free and it is first in all their lines.
+// R23: a waiter for several locks is an obstacle only if all of them are free and it is first in all their queues.
 Task<void> WaitQueues::evict(QueueState::Evict head) {
   auto found = co_await store_.get(head.entry, soon());
   if (!found || !found->entry || found->entry->revision != head.revision) co_return;
@@ -195,7 +195,7 @@ Task<void> WaitQueues::evict(QueueState::Evict head) {
     auto first = std::ranges::min_element(
         queue->entries, {}, [](const KeyedEntry& one) { return std::pair(one.second.created, one.first); });
     if (first == queue->entries.end() || first->first != part.queue + name) co_return;
-    // Another server has taken the place over since: now that server is to act.
+    // Another server has taken the entry over since: now that server is to act.
     if (first->second.revision != head.revision) co_return;
     transaction.expect.push_back({part.lock, kAbsent});
     transaction.expect.push_back({first->first, first->second.revision});

@@ -203,7 +203,7 @@ WaitQueues::Joining WaitQueues::put_join(Transaction& transaction, const Waiter:
   return joining;
 }
 
-// The revision at which all its places stand, put by this try or by an earlier one that had no answer.
+// The revision at which all its entries stand, put by this try or by an earlier one that had no answer.
 std::optional<Revision> WaitQueues::stands_at(const Outcome& outcome, const Joining& joining) {
   if (auto* committed = std::get_if<Committed>(&outcome)) return committed->revision;
   std::span current(std::get<Conflict>(outcome).current);
@@ -318,7 +318,7 @@ void WaitQueues::on_event(const WatchEvent& event) {
   carry_out();
 }
 
-// Lock held: hands the book's effects to the waiters and chores that carry them out.
+// Lock held: hands the effects of QueueState to the waiters and chores that carry them out.
 void WaitQueues::carry_out() {
   for (auto& effect : queue_state_.take_effects()) {
     if (auto* wake = std::get_if<QueueState::Wake>(&effect)) {

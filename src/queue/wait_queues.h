@@ -28,13 +28,13 @@
 namespace sharedlock {
 
 struct WaitQueuesOptions {
-  std::vector<std::string> followed;                          // prefixes that cover the locks and their lines
-  std::function<QueuePart(const std::string& name)> part_of;  // where a name's lock and line are
+  std::vector<std::string> followed;                          // prefixes that cover the locks and their queues
+  std::function<QueuePart(const std::string& name)> part_of;  // where a name's lock and queue are
   std::function<LockSight(const Entry&)> see_lock;            // what an entry under a lock's key says
   std::chrono::milliseconds request_timeout{5000};            // of each commit
 };
 
-// Waiting in line over a LeaseStore: keeps the places of this server's waiters and tells each when its turn comes;
+// Queues of waiters over a LeaseStore: keeps the entries of this server's waiters and tells each when its turn comes;
 // taking the lock is up to the waiter. QueueState decides; this class carries that out. It asks the store for nothing,
 // and follows nothing, before there is a waiter. Thread-safe. Store, clock and log must outlive it.
 class WaitQueues {
@@ -42,11 +42,11 @@ class WaitQueues {
   WaitQueues(WaitQueuesOptions options, LeaseStore& store, Clock& clock, Log& log);
   WaitQueues(const WaitQueues&) = delete;
   WaitQueues& operator=(const WaitQueues&) = delete;
-  // All waiters must be gone. Erases their places, except those that are kept. Waits for its background tasks, so the
+  // All waiters must be gone. Erases their entries, except those that are kept. Waits for its background tasks, so the
   // threads of their executors must still run.
   ~WaitQueues();
 
-  // A waiter, on the executor of the coroutine that called enter(). Leaves the line when destroyed, or soon after.
+  // A waiter, on the executor of the coroutine that called enter(). Leaves its queues when destroyed, or soon after.
   class Waiter {
    public:
     Waiter(Waiter&& other) noexcept = default;
@@ -58,14 +58,14 @@ class WaitQueues {
 
    private:
     friend class WaitQueues;
-    // Used on its executor, but for `step`, which is guarded by the lines' mutex.
+    // Used on its executor, but for `step`, which is guarded by WaitQueues' mutex.
     struct State {
       explicit State(Executor on) : executor(on), signal(on) {}
 
       Executor executor;
       AsyncEvent signal;
       QueueState::WaiterId id = 0;
-      std::string entry;                      // what stands in its places
+      std::string entry;                      // the value of its entries
       std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
       bool disconnected = false;
       bool may_come_back = false;            // it has hung up, its time is up, or it is sent elsewhere
@@ -138,15 +138,15 @@ class WaitQueues {
   // What a waiter is to do.
   using Next = std::variant<Turn, Pause, TimeUp, WaitEnd>;
 
-  // Joins the end of the lines of these names; `owner` and `instance` (empty: anonymous) identify the waiter. If they
-  // have places there already, it gets those: the places of a waiter that got nothing are kept for its `keep_place`.
+  // Joins the end of the queues of these names; `owner` and `instance` (empty: anonymous) identify the waiter. If they
+  // have entries there already, it gets those: the entries of a waiter that got nothing are kept for its `keep_place`.
   Waiter enter(Executor executor, std::vector<std::string> names, const std::string& owner, const std::string& instance,
                std::chrono::nanoseconds keep_place = {});
 
-  // A client gives up waiting for exactly these names: its kept places go, and none are kept for it any more (R37).
+  // A client gives up waiting for exactly these names: its kept entries go, and none are kept for it any more (R37).
   void give_up(const std::vector<std::string>& names, const std::string& owner, const std::string& instance);
 
-  // Waits until there is something to do, or until that time. An error says why the waiter has no place in line.
+  // Waits until there is something to do, or until that time. An error says why the waiter has no queue entry.
   Task<Result<Next>> next(Waiter& waiter, BootTime until) { return next(waiter, until, BootTime::max()); }
   // The same, but returns Pause at `pause` if there is nothing else to do by then.
   Task<Result<Next>> next(Waiter& waiter, BootTime until, BootTime pause);
@@ -156,17 +156,17 @@ class WaitQueues {
 
   // A pause before the end of a turn, so that the next one does not come at once.
   Task<void> rest() { return pause(kRest); }
-  // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its places.
+  // Whether an unanswered try may yet happen: one of its own, or of an earlier request that had its entries.
   bool may_take_yet(const Waiter& waiter) const;
 
   // Ends all waiting: present waiters are told to leave, and later ones are told so at once. `why`: draining or
   // store_lost; the first one counts.
   void drain(WaitEnd why);
 
-  // A newcomer was refused because the line is occupied, though the lock is free.
+  // A newcomer was refused because its queue is occupied, though the lock is free.
   void refused_by_queue(Executor executor, const std::string& name);
 
-  // Whether this server has had to do with a line at all; and whether any line, here or elsewhere, may be occupied.
+  // Whether this server has had to do with a queue at all; and whether any queue, here or elsewhere, may be occupied.
   bool in_use() const { return in_use_.load(std::memory_order_relaxed); }
   bool may_have_entries() const { return in_use() || store_.is_shared(); }
 
@@ -185,7 +185,7 @@ class WaitQueues {
   // A waiter that joins by a transaction, maybe together with others.
   struct Joining {
     QueueState::WaiterId waiter = 0;
-    std::string value;      // of its places
+    std::string value;      // of its entries
     std::size_t begin = 0;  // among what the transaction expects: where they are, and how many
     std::size_t count = 0;
   };

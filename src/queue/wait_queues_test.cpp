@@ -1,4 +1,4 @@
-// Waiting in line inside one process: many threads, one lock, no wake-up lost.
+// Waiting inside one process: many threads, one lock, no wake-up lost.
 #include "queue/wait_queues.h"
 
 #include <gtest/gtest.h>
@@ -92,8 +92,8 @@ class WaitQueuesTest : public testing::Test {
   LeaseService leases{{}, *store, clock, log};
 };
 
-// The same for a place and for a holder, by instance and owner; and short enough to need no allocation.
-TEST(LineIdentity, IsShortAndTellsApart) {
+// The same for an entry and for a holder, by instance and owner; and short enough to need no allocation.
+TEST(QueueIdentity, IsShortAndTellsApart) {
   auto waiting = [](const std::string& owner, const std::string& instance) {
     return identity_of(QueueEntry{.owner = owner, .instance = sha256_hex(instance), .server = "s", .names = {}});
   };
@@ -110,7 +110,7 @@ TEST_F(WaitQueuesTest, SafetyR03_ALeaseOfAChosenIdIsNotTakenBack) {
   EXPECT_FALSE(wait_for_lease(LeaseId{std::int64_t{1} << 41}).undoable);
 }
 
-TEST_F(WaitQueuesTest, WhoWaitsIsToldWhyThatEnds) {
+TEST_F(WaitQueuesTest, AWaiterIsToldWhyItsWaitEnds) {
   EXPECT_TRUE(run_task(locks.acquire(asking("other", seconds(0)))));
   AcquireRequest request = asking("waiter", seconds(60));
   BackgroundCall<Result<LockAnswer>> waiting(threads.executor(0), locks.acquire(request));
@@ -159,7 +159,7 @@ TEST_F(WaitQueuesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   RecordProperty("superseded", superseded);
 }
 
-// The second request comes when the first has seen its turn: it can't get that place, and joins behind it.
+// The second request comes when the first has seen its turn: it can't get that entry, and joins behind it.
 TEST_F(WaitQueuesTest, SafetyR01_AWaiterWhoseIdIsGrantedToAnotherRequestIsItsRepeat) {
   test::FaultStore slow(*store);
   LeaseService service({}, slow, clock, log);
@@ -201,7 +201,7 @@ TEST_F(WaitQueuesTest, SafetyR33_AWaiterWhoseIdIsGrantedElsewhereFindsThat) {
   auto found = waiting.result();
   ASSERT_TRUE(found && std::holds_alternative<LeaseGrant>(*found));
   EXPECT_EQ(std::get<LeaseGrant>(*found).id, *request.id);
-  EXPECT_TRUE(test::eventually([this] { return !somebody_waits("/shared-lock.queue/"); })) << "its place is left";
+  EXPECT_TRUE(test::eventually([this] { return !somebody_waits("/shared-lock.queue/"); })) << "its entry is left";
 }
 
 TEST_F(WaitQueuesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlready) {
@@ -212,7 +212,7 @@ TEST_F(WaitQueuesTest, SafetyR03_AWaitersGrantIsTakenBackUnlessItHeldTheLockAlre
 }
 
 // A client that is cut off at the moment of its grant may come back and find it.
-TEST_F(WaitQueuesTest, SafetyR37_AGrantWaitsASecondForOneWhosePlaceWouldHaveBeenKept) {
+TEST_F(WaitQueuesTest, SafetyR37_AGrantWaitsASecondForAClientThatMayComeBack) {
   LockGrant grant = wait_for_lock([this] { EXPECT_TRUE(release_lock("other")); }, seconds(10));
   auto is_held = [this] { return run_task(locks.get(kLock, clock.boot_now()))->has_value(); };
   BootTime begun = clock.boot_now();
