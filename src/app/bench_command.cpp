@@ -2,10 +2,11 @@
 
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <sstream>
+#include <vector>
 
 #include "load/options.h"
 #include "load/run.h"
@@ -45,35 +46,41 @@ int usage_error(const std::string& what) {
   return kExitUsage;
 }
 
-void declare(CLI::App& command, Flags& into) {
+// A flag that shows what `into` holds before as its default.
+template <class Value>
+Flag preset_flag(const char* name, Value& into, const char* help, const char* value) {
+  std::ostringstream preset;
+  preset << into;
+  return {.name = name, .value = value, .help = help, .target = &into, .preset = preset.str()};
+}
+
+std::vector<Flag> flags_into(Flags& into) {
   bench::BenchOptions& options = into.options;
-  auto add = [&command](const std::string& flag, auto& value, const std::string& help, const char* type) {
-    command.add_option(flag, value, help)->type_name(type)->capture_default_str();
+  return {
+      preset_flag("--url", options.url, "The server.", "URL"),
+      preset_flag("--workload", into.workload, "What to ask for; see below.", "NAME"),
+      preset_flag("--connections", options.connections, "How many, each with one request at a time.", "N"),
+      preset_flag("--threads", options.threads, "Of this client.", "N"),
+      preset_flag("--seconds", options.seconds, "How long to measure.", "SECONDS"),
+      preset_flag("--warmup", options.warmup_seconds, "Seconds of the same load before that.", "SECONDS"),
+      {.name = "--requests",
+       .value = "N",
+       .help = "Send so many instead, all of them measured.",
+       .target = &options.count,
+       .excludes = {"--seconds", "--warmup"}},
+      {.name = "--rate",
+       .value = "PER_SECOND",
+       .help = "Send so many a second by a schedule (open loop), and measure from when each was to be sent. Without "
+               "it, a connection sends as soon as it has its answer (closed loop).",
+       .target = &options.rate},
+      preset_flag("--ttl", options.ttl_seconds, "Of leases and locks.", "SECONDS"),
+      preset_flag("--keys", options.keys, "How many held keys refusals are spread over; taken first.", "N"),
+      preset_flag("--name", options.name, "What keys and locks begin with; by default random.", "NAME"),
+      preset_flag("--path", options.path, "Of the workload constant.", "PATH"),
+      preset_flag("--timeout", options.timeout_seconds, "Without an answer for so long, a request has failed.",
+                  "SECONDS"),
+      {.name = "--json", .help = "Print one JSON object.", .target = &options.json},
   };
-  add("--url", options.url, "The server.", "URL");
-  add("--workload", into.workload, "What to ask for; see below.", "NAME");
-  add("--connections", options.connections, "How many, each with one request at a time.", "N");
-  add("--threads", options.threads, "Of this client.", "N");
-  auto* seconds = command.add_option("--seconds", options.seconds, "How long to measure.");
-  auto* warmup = command.add_option("--warmup", options.warmup_seconds, "Seconds of the same load before that.");
-  seconds->type_name("SECONDS")->capture_default_str();
-  warmup->type_name("SECONDS")->capture_default_str();
-  command.add_option("--requests", options.count, "Send so many instead, all of them measured.")
-      ->type_name("N")
-      ->excludes(seconds)
-      ->excludes(warmup);
-  command
-      .add_option("--rate", options.rate,
-                  "Send so many a second by a schedule (open loop), and measure from when each was to be sent. Without "
-                  "it, a connection sends as soon as it has its answer (closed loop).")
-      ->type_name("PER_SECOND");
-  add("--ttl", options.ttl_seconds, "Of leases and locks.", "SECONDS");
-  add("--keys", options.keys, "How many held keys refusals are spread over; taken first.", "N");
-  add("--name", options.name, "What keys and locks begin with; by default random.", "NAME");
-  add("--path", options.path, "Of the workload constant.", "PATH");
-  add("--timeout", options.timeout_seconds, "Without an answer for so long, a request has failed.", "SECONDS");
-  command.add_flag("--json", options.json, "Print one JSON object.");
-  command.footer(kFooter);
 }
 
 int run(const Flags& flags) {
@@ -90,11 +97,13 @@ int run(const Flags& flags) {
 
 }  // namespace
 
-Command add_bench(CLI::App& program) {
+Command bench_command() {
   auto flags = std::make_shared<Flags>();
-  CLI::App& app = *program.add_subcommand("bench", "Load a server with requests, and print what it did.");
-  declare(app, *flags);
-  return {&app, [flags] { return run(*flags); }};
+  return {.name = "bench",
+          .help = "Load a server with requests, and print what it did.",
+          .footer = kFooter,
+          .flags = flags_into(*flags),
+          .run = [flags] { return run(*flags); }};
 }
 
 }  // namespace sharedlock

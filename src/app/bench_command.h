@@ -5,6 +5,6 @@
 namespace sharedlock {
 
 // Exit codes: 0, 1 when a request was not answered as it was meant to be, kExitUsage when a flag has no usable value.
-Command add_bench(CLI::App& program);
+Command bench_command();
 
 }  // namespace sharedlock

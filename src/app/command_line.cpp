@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <sstream>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 #include "config/options.h"
 #include "config/value.h"
@@ -38,16 +38,28 @@ std::optional<std::string> read_file(const std::string& name) {
 
 }  // namespace
 
-void declare_settings(CLI::App& command, SettingsFlags& into) {
-  command.add_option("--config", into.config_file, "A properties file with settings.")->type_name("FILE");
+std::vector<Flag> settings_flags(SettingsFlags& into) {
+  std::vector<Flag> flags{
+      {.name = "--config", .value = "FILE", .help = "A properties file with settings.", .target = &into.config_file}};
+  flags.reserve(1 + config::options().size());
   for (const config::Option& option : config::options()) {
-    std::string flag(option.flag);
-    auto keep = [&into, flag](const std::string& value) { into.flags[flag] = value; };
-    auto* declared = command.add_option_function<std::string>("--" + flag, keep, std::string(option.help));
-    declared->type_name(config::value_word(option))->group("Settings");
+    auto keep = [&into, flag = std::string(option.flag)](const std::string& value) {
+      into.flags[flag] = value;
+      return std::string();
+    };
+    Flag flag{.name = "--" + std::string(option.flag),
+              .value = config::value_word(option),
+              .help = std::string(option.help),
+              .target = keep,
+              .group = "Settings"};
     // `--debug` alone means yes.
-    if (config::is_switch(option)) declared->expected(0, 1)->default_str("true");
+    if (config::is_switch(option)) {
+      flag.preset = "true";
+      flag.value_optional = true;
+    }
+    flags.push_back(std::move(flag));
   }
+  return flags;
 }
 
 config::LoadedSettings load_settings(const SettingsFlags& given) {

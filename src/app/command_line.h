@@ -2,12 +2,10 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
+#include "cli/flags.h"
 #include "config/loader.h"
-
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's
-class App;
-}
 
 namespace sharedlock {
 
@@ -17,9 +15,9 @@ struct SettingsFlags {
   std::map<std::string, std::string> flags;
 };
 
-// Declares `--config` and a flag for each row of the options table on a command; they are filled in when it is parsed.
-// `into` must outlive the parsing.
-void declare_settings(CLI::App& command, SettingsFlags& into);
+// `--config` and a flag for each row of the options table; `into` is filled in when they are parsed, and must outlive
+// that.
+std::vector<Flag> settings_flags(SettingsFlags& into);
 
 // Flags, the environment, the file and the defaults, put together. A file that can't be read is one of the errors.
 config::LoadedSettings load_settings(const SettingsFlags& given);

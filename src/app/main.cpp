@@ -1,12 +1,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <iterator>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/bench_command.h"
@@ -18,7 +19,7 @@
 #include "app/version.h"
 #include "base/crash_report.h"
 #include "cli/command.h"
-#include "cli/exit_codes.h"
+#include "cli/flags.h"
 #include "config/config_page.h"
 
 namespace sharedlock {
@@ -26,6 +27,13 @@ namespace {
 
 constexpr int kSettingsError = 2;
 const std::string kTitle = "shared-lock " + std::string(kVersion);
+
+int run_server(const SettingsFlags& given, char** argv) {
+  config::LoadedSettings loaded = load_settings(given);
+  if (!report_errors(loaded)) return kSettingsError;
+  if (loaded.settings.pprof_enabled) restart_with_profiler(argv);
+  return serve(loaded);
+}
 
 int print_settings(const SettingsFlags& given, bool markdown) {
   if (markdown) {
@@ -37,6 +45,17 @@ int print_settings(const SettingsFlags& given, bool markdown) {
   for (const std::string& warning : loaded.warnings) std::fprintf(stderr, "shared-lock: %s\n", warning.c_str());
   std::fputs(config::effective_settings(loaded).c_str(), stdout);
   return 0;
+}
+
+// Docker knows no exit codes of a health check but 0 and 1.
+int ask_health(const SettingsFlags& given) {
+  config::LoadedSettings loaded = load_settings(given);
+  return report_errors(loaded) ? health(loaded.settings) : 1;
+}
+
+int accept_store(const SettingsFlags& given) {
+  config::LoadedSettings loaded = load_settings(given);
+  return report_errors(loaded) ? accept_loss(loaded) : kSettingsError;
 }
 
 int print_version() {
@@ -54,84 +73,64 @@ void hold_standard_streams() {
   if (fd > STDERR_FILENO) ::close(fd);
 }
 
-// The commands for running a server. They live as long as the program.
-class ServerCommands {
- public:
-  ServerCommands(CLI::App& program, char** argv) : argv_(argv) {
-    add(program, "serve", "Run the server.", &ServerCommands::run_server);
-    add(program, "config", "Print the settings as serve would see them, and where each comes from.",
-        &ServerCommands::print_config)
-        .add_flag("--markdown", markdown_, "Print the page that describes all settings instead.");
-    add(program, "health", "Ask the server on this machine whether it is ready: exit code 0 or 1.",
-        &ServerCommands::ask_health);
-    CLI::App& store = *program.add_subcommand("store", "What an operator says about what is stored.");
-    store.require_subcommand(1);
-    add(store, "accept",
-        "Accept what etcd holds, after it was wiped or restored: the servers give up what it has forgotten, and serve.",
-        &ServerCommands::accept_store);
-  }
+// A command for running a server, with the flags of all settings.
+Command settings_command(const char* name, const char* help, std::function<int(const SettingsFlags&)> run) {
+  auto given = std::make_shared<SettingsFlags>();
+  return {.name = name,
+          .help = help,
+          .flags = settings_flags(*given),
+          .run = [given, run = std::move(run)] { return run(*given); },
+          .usage_error = kSettingsError};
+}
 
-  const std::vector<Command>& all() const { return commands_; }
+Command config_command() {
+  auto markdown = std::make_shared<bool>(false);
+  Command command =
+      settings_command("config", "Print the settings as serve would see them, and where each comes from.",
+                       [markdown](const SettingsFlags& given) { return print_settings(given, *markdown); });
+  command.flags.push_back(
+      {.name = "--markdown", .help = "Print the page that describes all settings instead.", .target = markdown.get()});
+  return command;
+}
 
- private:
-  CLI::App& add(CLI::App& program, const char* name, const char* help, int (ServerCommands::*run)()) {
-    CLI::App& app = *program.add_subcommand(name, help);
-    declare_settings(app, given_);
-    commands_.push_back({&app, [this, run] { return (this->*run)(); }, kSettingsError});
-    return app;
-  }
-
-  int run_server() {
-    config::LoadedSettings loaded = load_settings(given_);
-    if (!report_errors(loaded)) return kSettingsError;
-    if (loaded.settings.pprof_enabled) restart_with_profiler(argv_);
-    return serve(loaded);
-  }
-  int print_config() { return print_settings(given_, markdown_); }
-  // Docker knows no exit codes of a health check but 0 and 1.
-  int ask_health() {
-    config::LoadedSettings loaded = load_settings(given_);
-    return report_errors(loaded) ? health(loaded.settings) : 1;
-  }
-
-  int accept_store() {
-    config::LoadedSettings loaded = load_settings(given_);
-    return report_errors(loaded) ? accept_loss(loaded) : kSettingsError;
-  }
-
-  char** argv_;
-  SettingsFlags given_;
-  bool markdown_ = false;
-  std::vector<Command> commands_;
-};
+Command store_commands() {
+  Command store{.name = "store", .help = "What an operator says about what is stored."};
+  store.commands = {settings_command(
+      "accept",
+      "Accept what etcd holds, after it was wiped or restored: the servers give up what it has forgotten, and serve.",
+      accept_store)};
+  return store;
+}
 
 int run(int argc, char** argv) {
-  CLI::App program("A distributed lock service over HTTP.", "shared-lock");
-  program.require_subcommand(1);
-  program.set_version_flag("--version", kTitle);
-  ServerCommands server(program, argv);
-  std::vector<Command> commands = server.all();
   // The command that `run` is to run is kept from the parser, which splits "[a,b]".
   char** all = argv + argc;
   char** end = argc > 1 && std::string("run") == argv[1] ? std::find(argv, all, std::string("--")) : all;
-  commands.push_back(add_run(program, std::vector<std::string>(std::min(end + 1, all), all)));
-  for (auto add : {add_acquire, add_renew, add_release, add_get, add_verify, add_force_release}) {
-    commands.push_back(add(program));
-  }
-  std::ranges::copy(add_lease(program), std::back_inserter(commands));
-  for (auto add : {add_bench, add_completion, add_man}) commands.push_back(add(program));
-  CLI::App* version = program.add_subcommand("version", "Print the version.");
-  commands.push_back({version, print_version});
+  std::vector<std::string> words(std::min(end + 1, all), all);
 
-  auto is_parsed = [](const Command& command) { return command.app->parsed(); };
-  try {
-    program.parse(static_cast<int>(end - argv), argv);
-  } catch (const CLI::ParseError& error) {
-    if (program.exit(error) == 0) return 0;
-    auto chosen = std::ranges::find_if(commands, is_parsed);
-    return chosen == commands.end() ? kExitUsage : chosen->usage_error;
-  }
-  return std::ranges::find_if(commands, is_parsed)->run();
+  Command program{.name = "shared-lock", .help = "A distributed lock service over HTTP."};
+  program.flags = {
+      {.name = "--version", .help = "Display program version information and exit", .target = Version{kTitle}}};
+  program.commands = {
+      settings_command("serve", "Run the server.",
+                       [argv](const SettingsFlags& given) { return run_server(given, argv); }),
+      config_command(),
+      settings_command("health", "Ask the server on this machine whether it is ready: exit code 0 or 1.", ask_health),
+      store_commands(),
+      run_command(std::move(words)),
+      acquire_command(),
+      renew_command(),
+      release_command(),
+      get_command(),
+      verify_command(),
+      force_release_command(),
+      lease_commands(),
+      bench_command(),
+      completion_command(program),
+      man_command(program, kTitle),
+      {.name = "version", .help = "Print the version.", .run = print_version},
+  };
+  return run_command_line(program, static_cast<int>(end - argv), argv);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -54,18 +54,22 @@ client::Result<Answer> acquire(client::Operations operations, const AcquireFlags
 
 }  // namespace
 
-Command add_acquire(CLI::App& program) {
+Command acquire_command() {
   auto flags = std::make_shared<AcquireFlags>();
-  CLI::App& app = *program.add_subcommand("acquire", "Take a lock, or several, and leave it to its time to live.");
-  declare_names(app, flags->names.names);
-  declare_namespace(app, flags->names.namespace_name);
-  declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
-                  "How long it is held, unless it is renewed or released.");
-  declare_seconds(app, "--wait", flags->wait, {}, "Wait in line so long when another holds it.");
-  declare_waiting(app, flags->request.client);
-  declare_instance(app, flags->names.instance, "Who takes it; by default new and random, which is best.");
-  app.footer(kAcquireFooter);
-  return request_command(app, flags, acquire);
+  Command command{.name = "acquire",
+                  .help = "Take a lock, or several, and leave it to its time to live.",
+                  .footer = kAcquireFooter};
+  command.flags = {
+      names_flag(flags->names.names),
+      namespace_flag(flags->names.namespace_name),
+      seconds_flag("--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
+                   "How long it is held, unless it is renewed or released."),
+      seconds_flag("--wait", flags->wait, {}, "Wait in line so long when another holds it."),
+      poll_flag(flags->request.client),
+      patience_flag(flags->request.client),
+      instance_flag(flags->names.instance, "Who takes it; by default new and random, which is best."),
+  };
+  return request_command(std::move(command), flags, acquire);
 }
 
 }  // namespace sharedlock

@@ -4,37 +4,35 @@
 #include <string>
 #include <vector>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's
-class App;
-class Option;
-}  // namespace CLI
+#include "cli/flags.h"
 
 namespace sharedlock {
 
 // What the commands have in common on their command lines. What has no usable value is an error of the parsing. `into`
 // must outlive it.
 
-void declare_name(CLI::App& command, std::string& into);                // NAME
-void declare_names(CLI::App& command, std::vector<std::string>& into);  // NAME...
-void declare_namespace(CLI::App& command, std::string& into);           // --namespace
+Flag name_flag(std::string& into);                // NAME
+Flag names_flag(std::vector<std::string>& into);  // NAME...
+Flag namespace_flag(std::string& into);           // --namespace
 
 // A flag or a positional that is one of a few words.
-CLI::Option& declare_choice(CLI::App& command, const std::string& name, std::string& into,
-                            const std::vector<std::string>& choices, const std::string& help);
+Flag choice_flag(const std::string& name, std::string& into, const std::vector<std::string>& choices,
+                 const std::string& help);
 
 // --instance
-CLI::Option& declare_instance(CLI::App& command, std::string& into, const std::string& help);
-inline constexpr const char* kHoldersInstance = "Who holds it: what acquire printed as instanceId.";
+Flag instance_flag(std::string& into, const std::string& help);
+// The same of a holder, which has to name it.
+Flag holders_instance_flag(std::string& into);
 
 struct Bounds {
   std::chrono::seconds least{0};
   std::chrono::seconds most = std::chrono::seconds::max();
 };
-// A duration as in "90s" or "1h30m", or a number of seconds; rounded up to whole seconds. Throws CLI::ValidationError.
-std::chrono::seconds to_seconds(const std::string& flag, const std::string& text, Bounds bounds);
+// Puts a duration as in "90s" or "1h30m", or a number of seconds, into `into`, rounded up to whole seconds. Returns
+// what is wrong with it, or nothing.
+std::string take_seconds(const std::string& text, Bounds bounds, std::chrono::seconds& into);
 
 // The same as a flag. What `into` holds before is its default.
-void declare_seconds(CLI::App& command, const std::string& flag, std::chrono::seconds& into, Bounds bounds,
-                     const std::string& help);
+Flag seconds_flag(const std::string& name, std::chrono::seconds& into, Bounds bounds, const std::string& help);
 
 }  // namespace sharedlock

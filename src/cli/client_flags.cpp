@@ -1,6 +1,5 @@
 #include "cli/client_flags.h"
 
-#include <CLI/CLI.hpp>
 #include <fstream>
 #include <optional>
 
@@ -37,24 +36,46 @@ class Variables {
 
 }  // namespace
 
-void declare_client(CLI::App& command, ClientFlags& into) {
-  command.add_option("--server", into.server, "Its URL; else SHARED_LOCK_URL, else http://127.0.0.1:8080.")
-      ->type_name("URL");
-  command.add_option("--token-file", into.token_file, "A file with the bearer token; else SHARED_LOCK_TOKEN holds it.")
-      ->type_name("FILE");
-  declare_seconds(command, "--connect-timeout", into.connect_timeout, {.least = seconds(1), .most = seconds(300)},
-                  "For looking up the server's name and connecting, together.");
+Flag server_flag(ClientFlags& into) {
+  return {.name = "--server",
+          .value = "URL",
+          .help = "Its URL; else SHARED_LOCK_URL, else http://127.0.0.1:8080.",
+          .target = &into.server};
 }
 
-void declare_waiting(CLI::App& command, ClientFlags& into) {
-  declare_seconds(command, "--poll", into.poll, {.least = seconds(1), .most = seconds(3600)},
-                  "A wait is made of requests of at most so long: less than gateways bear.");
-  auto take = [&into](const std::string& text) {
-    into.patience = text == "forever" ? client::kNeverGiveUp : to_seconds("--patience", text, {.least = seconds(1)});
+Flag token_file_flag(ClientFlags& into) {
+  return {.name = "--token-file",
+          .value = "FILE",
+          .help = "A file with the bearer token; else SHARED_LOCK_TOKEN holds it.",
+          .target = &into.token_file};
+}
+
+Flag connect_timeout_flag(ClientFlags& into) {
+  return seconds_flag("--connect-timeout", into.connect_timeout, {.least = seconds(1), .most = seconds(300)},
+                      "For looking up the server's name and connecting, together.");
+}
+
+Flag poll_flag(ClientFlags& into) {
+  return seconds_flag("--poll", into.poll, {.least = seconds(1), .most = seconds(3600)},
+                      "A wait is made of requests of at most so long: less than gateways bear.");
+}
+
+Flag patience_flag(ClientFlags& into) {
+  auto take = [&into](const std::string& text) -> std::string {
+    if (text == "forever") {
+      into.patience = client::kNeverGiveUp;
+      return {};
+    }
+    seconds whole{0};
+    std::string wrong = take_seconds(text, {.least = seconds(1)}, whole);
+    if (wrong.empty()) into.patience = whole;
+    return wrong;
   };
-  command.add_option_function<std::string>("--patience", take, "How long the server may be away; or `forever`.")
-      ->type_name("DURATION")
-      ->default_str("10s");
+  return {.name = "--patience",
+          .value = "DURATION",
+          .help = "How long the server may be away; or `forever`.",
+          .target = take,
+          .preset = "10s"};
 }
 
 client::Result<client::ClientOptions> client_options(const ClientFlags& flags) {

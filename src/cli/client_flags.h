@@ -1,14 +1,10 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <string>
 
+#include "cli/flags.h"
 #include "sharedlock/client.h"
-
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's
-class App;
-}
 
 namespace sharedlock {
 
@@ -21,10 +17,13 @@ struct ClientFlags {
   std::chrono::milliseconds patience{10'000};
 };
 
-// --server, --token-file, --connect-timeout. `into` must outlive the parsing.
-void declare_client(CLI::App& command, ClientFlags& into);
-// Of commands that wait in line: --poll, --patience.
-void declare_waiting(CLI::App& command, ClientFlags& into);
+// `into` must outlive the parsing.
+Flag server_flag(ClientFlags& into);           // --server
+Flag token_file_flag(ClientFlags& into);       // --token-file
+Flag connect_timeout_flag(ClientFlags& into);  // --connect-timeout
+// Of commands that wait in line.
+Flag poll_flag(ClientFlags& into);      // --poll
+Flag patience_flag(ClientFlags& into);  // --patience
 
 // With SHARED_LOCK_URL, SHARED_LOCK_TOKEN and SHARED_LOCK_ADMIN_TOKEN for what was not given. The file is read for
 // every request: tokens are renewed. refused: it can't be read now.

@@ -1,51 +1,58 @@
 #include "cli/command_table.h"
 
-#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/algorithm/string.hpp>
+#include <iterator>
 
 namespace sharedlock {
 
-std::string path_of(const CLI::App& command) {
-  const CLI::App* parent = command.get_parent();
-  if (!parent) return {};
-  std::string path = path_of(*parent);
-  return path.empty() ? command.get_name() : path + ' ' + command.get_name();
+namespace {
+
+bool is_positional(const Flag& flag) {
+  return !flag.name.starts_with('-');
 }
 
-std::vector<const CLI::App*> subcommands_of(const CLI::App& command) {
-  return command.get_subcommands([](const CLI::App*) { return true; });
+}  // namespace
+
+std::string path_of(const std::string& group, const Command& command) {
+  return group.empty() ? command.name : group + ' ' + command.name;
 }
 
-std::vector<const CLI::Option*> flags_of(const CLI::App& command) {
-  return command.get_options([](const CLI::Option* option) { return option->nonpositional(); });
+std::vector<Flag> flags_of(const Command& command) {
+  std::vector<Flag> flags{help_flag()};
+  std::ranges::remove_copy_if(command.flags, std::back_inserter(flags), is_positional);
+  return flags;
 }
 
-std::vector<const CLI::Option*> positionals_of(const CLI::App& command) {
-  return command.get_options([](const CLI::Option* option) { return !option->nonpositional(); });
+std::vector<Flag> positionals_of(const Command& command) {
+  std::vector<Flag> positionals;
+  std::ranges::copy_if(command.flags, std::back_inserter(positionals), is_positional);
+  return positionals;
 }
 
-std::string flag_name(const CLI::Option& flag) {
-  return "--" + flag.get_lnames().front();
+std::string value_name(const Flag& flag) {
+  bool takes_none = std::holds_alternative<bool*>(flag.target) || std::holds_alternative<Version>(flag.target);
+  return takes_none ? std::string() : flag.value;
 }
 
-std::string value_name(const CLI::Option& flag) {
-  return flag.get_items_expected_max() == 0 ? std::string() : flag.get_type_name();
+bool is_list(const Flag& positional) {
+  return std::holds_alternative<std::vector<std::string>*>(positional.target);
 }
 
-std::string positional_name(const CLI::Option& positional) {
-  return positional.get_name() + (positional.get_items_expected_max() > 1 ? "..." : "");
+std::string positional_name(const Flag& positional) {
+  return positional.name + (is_list(positional) ? "..." : "");
 }
 
-std::vector<std::string> choices_of(const CLI::Option& option) {
+std::vector<std::string> choices_of(const Flag& flag) {
   std::vector<std::string> choices;
-  std::string type = option.get_type_name();
-  if (type.find('|') != std::string::npos) boost::algorithm::split(choices, type, boost::algorithm::is_any_of("|"));
+  if (flag.value.find('|') != std::string::npos) {
+    boost::algorithm::split(choices, flag.value, boost::algorithm::is_any_of("|"));
+  }
   return choices;
 }
 
-bool is_file(const CLI::Option& option) {
-  std::string type = option.get_type_name();
-  return type == "FILE" || type == "PATH";
+bool is_file(const Flag& flag) {
+  return flag.value == "FILE" || flag.value == "PATH";
 }
 
 std::string replaced(std::string text, std::string_view from, std::string_view to) {

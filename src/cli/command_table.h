@@ -4,31 +4,28 @@
 #include <string_view>
 #include <vector>
 
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's
-class App;
-class Option;
-}  // namespace CLI
+#include "cli/flags.h"
 
 // What pages and completions ask of the table of command lines.
 namespace sharedlock {
 
-// "lease grant"; empty for the program itself.
-std::string path_of(const CLI::App& command);
+// "lease grant", of a command in the group with this path; that of the program is empty.
+std::string path_of(const std::string& group, const Command& command);
 
-// In the order in which they were added, without those that are not shown.
-std::vector<const CLI::App*> subcommands_of(const CLI::App& command);
-std::vector<const CLI::Option*> flags_of(const CLI::App& command);
-std::vector<const CLI::Option*> positionals_of(const CLI::App& command);
+// In the order in which the help shows them: --help is the first.
+std::vector<Flag> flags_of(const Command& command);
+std::vector<Flag> positionals_of(const Command& command);
 
-// "--ttl", and what it takes: "DURATION"; empty: nothing.
-std::string flag_name(const CLI::Option& flag);
-std::string value_name(const CLI::Option& flag);
+// What a flag takes: "DURATION"; empty: nothing.
+std::string value_name(const Flag& flag);
+// Whether there may be several.
+bool is_list(const Flag& positional);
 // "NAME", or "NAME..." where there may be several.
-std::string positional_name(const CLI::Option& positional);
+std::string positional_name(const Flag& positional);
 
 // What a value can be, where it is one of a few words: of "terminate|kill|ignore".
-std::vector<std::string> choices_of(const CLI::Option& option);
-bool is_file(const CLI::Option& option);
+std::vector<std::string> choices_of(const Flag& flag);
+bool is_file(const Flag& flag);
 
 // Replaces `from` wherever it stands.
 std::string replaced(std::string text, std::string_view from, std::string_view to);

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <boost/algorithm/string.hpp>
 #include <cstdio>
 #include <memory>
@@ -20,14 +19,14 @@ constexpr const char* kCompletionFooter =
     "  zsh   shared-lock completion zsh > /usr/local/share/zsh/site-functions/_shared-lock\n";
 
 // The command line behind this word of `run` is another program's.
-bool runs_programs(const CLI::Option& positional) {
-  return positional.get_name() == "COMMAND";
+bool runs_programs(const Flag& positional) {
+  return positional.name == "COMMAND";
 }
 
 // bash: one function, with the words and values of each command in `case` lists.
 class BashCompletion {
  public:
-  explicit BashCompletion(const CLI::App& program) { add(program); }
+  explicit BashCompletion(const Command& program) { add(program, ""); }
 
   std::string text() const {
     return "# bash completion of shared-lock, by `shared-lock completion bash`\n"
@@ -59,28 +58,27 @@ class BashCompletion {
   }
 
  private:
-  void add(const CLI::App& command) {
-    std::string path = path_of(command);
+  void add(const Command& command, const std::string& path) {
     std::vector<std::string> words;
-    for (const CLI::App* child : subcommands_of(command)) {
-      words.push_back(child->get_name());
-      commands_.push_back('\'' + path + ' ' + child->get_name() + '\'');
+    for (const Command& child : command.commands) {
+      words.push_back(child.name);
+      commands_.push_back('\'' + path + ' ' + child.name + '\'');
     }
-    for (const CLI::Option* flag : flags_of(command)) {
-      words.push_back(flag_name(*flag));
-      add_value("'" + path + ' ' + flag_name(*flag) + '\'', *flag);
+    for (const Flag& flag : flags_of(command)) {
+      words.push_back(flag.name);
+      add_value("'" + path + ' ' + flag.name + '\'', flag);
     }
-    for (const CLI::Option* positional : positionals_of(command)) {
-      for (const std::string& choice : choices_of(*positional)) words.push_back(choice);
-      if (runs_programs(*positional)) words.emplace_back("--");
+    for (const Flag& positional : positionals_of(command)) {
+      for (const std::string& choice : choices_of(positional)) words.push_back(choice);
+      if (runs_programs(positional)) words.emplace_back("--");
     }
     words_ += "    '" + path + "') words='" + join(words, " ") + "' ;;\n";
-    for (const CLI::App* child : subcommands_of(command)) add(*child);
+    for (const Command& child : command.commands) add(child, path_of(path, child));
   }
 
-  void add_value(const std::string& pattern, const CLI::Option& flag) {
+  void add_value(const std::string& pattern, const Flag& flag) {
     // Without a value it is complete.
-    if (flag.get_items_expected_min() == 0) return;
+    if (flag.value_optional || value_name(flag).empty()) return;
     values_ += "    " + pattern + ") ";
     if (auto choices = choices_of(flag); !choices.empty()) {
       values_ += "mapfile -t COMPREPLY < <(compgen -W '" + join(choices, " ") + "' -- \"$word\"); ";
@@ -98,7 +96,7 @@ class BashCompletion {
 // zsh: a function for each command.
 class ZshCompletion {
  public:
-  explicit ZshCompletion(const CLI::App& program) { add(program); }
+  explicit ZshCompletion(const Command& program) { add(program, ""); }
 
   std::string text() const {
     return "#compdef shared-lock\n# zsh completion of shared-lock, by `shared-lock completion zsh`\n" + functions_ +
@@ -107,8 +105,7 @@ class ZshCompletion {
   }
 
  private:
-  static std::string function_of(const CLI::App& command) {
-    std::string path = path_of(command);
+  static std::string function_of(const std::string& path) {
     return "_shared_lock" + (path.empty() ? path : '_' + replaced(replaced(path, " ", "_"), "-", "_"));
   }
   // Within single quotes, in a message of _arguments or _describe.
@@ -116,44 +113,42 @@ class ZshCompletion {
     for (const char* special : {"\\", "[", "]", ":"}) text = replaced(text, special, std::string("\\") + special);
     return replaced(text, "'", "'\\''");
   }
-  static std::string action_of(const CLI::Option& option) {
-    if (auto choices = choices_of(option); !choices.empty()) return '(' + join(choices, " ") + ')';
-    return is_file(option) ? "_files" : " ";
+  static std::string action_of(const Flag& flag) {
+    if (auto choices = choices_of(flag); !choices.empty()) return '(' + join(choices, " ") + ')';
+    return is_file(flag) ? "_files" : " ";
   }
 
-  static std::string of_flag(const CLI::Option& flag) {
-    std::string spec = flag_name(flag) + '[' + escaped(flag.get_description()) + ']';
+  static std::string of_flag(const Flag& flag) {
+    std::string spec = flag.name + '[' + escaped(flag.help) + ']';
     if (value_name(flag).empty()) return spec;
-    bool optional = flag.get_items_expected_min() == 0;
-    return spec + (optional ? "::" : ":") + escaped(value_name(flag)) + ':' + action_of(flag);
+    return spec + (flag.value_optional ? "::" : ":") + escaped(value_name(flag)) + ':' + action_of(flag);
   }
-  static std::string of_positional(const CLI::Option& positional) {
-    std::string name = escaped(positional.get_name());
+  static std::string of_positional(const Flag& positional) {
+    std::string name = escaped(positional.name);
     if (runs_programs(positional)) return "*::" + name + ":_normal";
-    std::string many = positional.get_items_expected_max() > 1 ? "*:" : ":";
+    std::string many = is_list(positional) ? "*:" : ":";
     return many + name + ':' + action_of(positional);
   }
 
-  void add(const CLI::App& command) {
+  void add(const Command& command, const std::string& path) {
     std::string arguments;
     auto add_argument = [&](const std::string& spec) { arguments += " \\\n    '" + spec + '\''; };
-    for (const CLI::Option* flag : flags_of(command)) add_argument(of_flag(*flag));
-    for (const CLI::Option* positional : positionals_of(command)) add_argument(of_positional(*positional));
-    auto children = subcommands_of(command);
-    if (children.empty()) {
-      functions_ += function_of(command) + "() {\n  _arguments -s" + arguments + "\n}\n";
+    for (const Flag& flag : flags_of(command)) add_argument(of_flag(flag));
+    for (const Flag& positional : positionals_of(command)) add_argument(of_positional(positional));
+    if (command.commands.empty()) {
+      functions_ += function_of(path) + "() {\n  _arguments -s" + arguments + "\n}\n";
       return;
     }
     std::string commands;
     std::string calls;
-    for (const CLI::App* child : children) {
-      add(*child);
-      commands += " \\\n    '" + child->get_name() + ':' + escaped(child->get_description()) + '\'';
-      calls += "      " + child->get_name() + ") " + function_of(*child) + " ;;\n";
+    for (const Command& child : command.commands) {
+      add(child, path_of(path, child));
+      commands += " \\\n    '" + child.name + ':' + escaped(child.help) + '\'';
+      calls += "      " + child.name + ") " + function_of(path_of(path, child)) + " ;;\n";
     }
     add_argument(":command:->command");
     add_argument("*::argument:->arguments");
-    functions_ += function_of(command) +
+    functions_ += function_of(path) +
                   "() {\n"
                   "  local curcontext=$curcontext state line\n"
                   "  local -a commands=(" +
@@ -176,17 +171,18 @@ class ZshCompletion {
 
 }  // namespace
 
-Command add_completion(CLI::App& program) {
+Command completion_command(const Command& program) {
   auto shell = std::make_shared<std::string>();
-  CLI::App& app = *program.add_subcommand("completion", "Print the completion of these commands for a shell.");
-  declare_choice(app, "SHELL", *shell, {"bash", "zsh"}, "Which.").required();
-  app.footer(kCompletionFooter);
-  auto run = [&program, shell] {
+  Command command{
+      .name = "completion", .help = "Print the completion of these commands for a shell.", .footer = kCompletionFooter};
+  command.flags = {choice_flag("SHELL", *shell, {"bash", "zsh"}, "Which.")};
+  command.flags.front().required = true;
+  command.run = [&program, shell] {
     std::string text = *shell == "bash" ? BashCompletion(program).text() : ZshCompletion(program).text();
     bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
     return written ? 0 : kExitSoftware;
   };
-  return {&app, run};
+  return command;
 }
 
 }  // namespace sharedlock

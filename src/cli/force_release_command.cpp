@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -30,14 +30,17 @@ client::Result<Answer> force_release(client::Operations operations, const ForceR
 
 }  // namespace
 
-Command add_force_release(CLI::App& program) {
+Command force_release_command() {
   auto flags = std::make_shared<ForceReleaseFlags>();
-  CLI::App& app = *program.add_subcommand("force-release", "Take a lock away from its holder, for administrators.");
-  declare_name(app, flags->name);
-  declare_namespace(app, flags->namespace_name);
-  app.add_option("--reason", flags->reason, "For the server's audit log.")->type_name("TEXT");
-  app.footer(kForceReleaseFooter);
-  return request_command(app, flags, force_release);
+  Command command{.name = "force-release",
+                  .help = "Take a lock away from its holder, for administrators.",
+                  .footer = kForceReleaseFooter};
+  command.flags = {
+      name_flag(flags->name),
+      namespace_flag(flags->namespace_name),
+      {.name = "--reason", .value = "TEXT", .help = "For the server's audit log.", .target = &flags->reason},
+  };
+  return request_command(std::move(command), flags, force_release);
 }
 
 }  // namespace sharedlock

@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -36,13 +36,11 @@ client::Result<Answer> get(client::Operations operations, const GetFlags& flags)
 
 }  // namespace
 
-Command add_get(CLI::App& program) {
+Command get_command() {
   auto flags = std::make_shared<GetFlags>();
-  CLI::App& app = *program.add_subcommand("get", "Show who holds a lock.");
-  declare_name(app, flags->name);
-  declare_namespace(app, flags->namespace_name);
-  app.footer(kGetFooter);
-  return request_command(app, flags, get);
+  Command command{.name = "get", .help = "Show who holds a lock.", .footer = kGetFooter};
+  command.flags = {name_flag(flags->name), namespace_flag(flags->namespace_name)};
+  return request_command(std::move(command), flags, get);
 }
 
 }  // namespace sharedlock

@@ -1,5 +1,6 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -61,39 +62,39 @@ client::Result<Answer> get(client::Operations operations, const LeaseFlags& flag
   return answer;
 }
 
-void declare_key(CLI::App& app, LeaseFlags& flags) {
-  app.add_option("KEY", flags.key, "What is leased.")->required()->type_name("");
-}
-void declare_id(CLI::App& app, LeaseFlags& flags) {
-  app.add_option("ID", flags.id, "What grant printed as leaseId.")->required()->type_name("");
+std::vector<Flag> key_flags(LeaseFlags& flags) {
+  return {{.name = "KEY", .help = "What is leased.", .target = &flags.key, .required = true}};
 }
 
-void declare_grant(CLI::App& app, LeaseFlags& flags) {
-  declare_key(app, flags);
-  app.add_option("--value", flags.value, "Stored with the key, for people.")->type_name("TEXT");
-  declare_seconds(app, "--ttl", flags.ttl, {.least = seconds(1)}, "How long it is held, unless it is kept alive.");
-  declare_seconds(app, "--wait", flags.wait, {}, "Wait in line so long when another holds it.");
-  declare_waiting(app, flags.request.client);
+std::vector<Flag> id_flags(LeaseFlags& flags) {
+  return {{.name = "ID", .help = "What grant printed as leaseId.", .target = &flags.id, .required = true}};
+}
+
+std::vector<Flag> grant_flags(LeaseFlags& flags) {
+  return {
+      key_flags(flags).front(),
+      {.name = "--value", .value = "TEXT", .help = "Stored with the key, for people.", .target = &flags.value},
+      seconds_flag("--ttl", flags.ttl, {.least = seconds(1)}, "How long it is held, unless it is kept alive."),
+      seconds_flag("--wait", flags.wait, {}, "Wait in line so long when another holds it."),
+      poll_flag(flags.request.client),
+      patience_flag(flags.request.client),
+  };
 }
 
 }  // namespace
 
-std::vector<Command> add_lease(CLI::App& program) {
-  CLI::App& lease = *program.add_subcommand("lease", "The same for the lease API.");
-  lease.require_subcommand(1);
-  std::vector<Command> commands;
-  auto add = [&](const char* name, const char* help, auto declare, Request request) {
+Command lease_commands() {
+  Command lease{.name = "lease", .help = "The same for the lease API."};
+  auto add = [&](const char* name, const char* help, auto make_flags, Request request) {
     auto flags = std::make_shared<LeaseFlags>();
-    CLI::App& app = *lease.add_subcommand(name, help);
-    declare(app, *flags);
-    app.footer(kExitCodes);
-    commands.push_back(request_command(app, flags, request));
+    Command command{.name = name, .help = help, .footer = kExitCodes, .flags = make_flags(*flags)};
+    lease.commands.push_back(request_command(std::move(command), flags, request, lease.name));
   };
-  add("grant", "Take a lease of a key.", declare_grant, grant);
-  add("keepalive", "Hold it for its whole time to live again.", declare_id, keep_alive);
-  add("release", "Give it back.", declare_id, release);
-  add("get", "Show who holds a key.", declare_key, get);
-  return commands;
+  add("grant", "Take a lease of a key.", grant_flags, grant);
+  add("keepalive", "Hold it for its whole time to live again.", id_flags, keep_alive);
+  add("release", "Give it back.", id_flags, release);
+  add("get", "Show who holds a key.", key_flags, get);
+  return lease;
 }
 
 }  // namespace sharedlock

@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <boost/algorithm/string.hpp>
 #include <cctype>
 #include <cstdio>
@@ -10,8 +9,6 @@
 namespace sharedlock {
 
 namespace {
-
-constexpr const char* kOwnFlags = "Options";  // CLI11's name of the group that flags are in
 
 constexpr const char* kEnvironment =
     ".SH ENVIRONMENT\n"
@@ -38,70 +35,69 @@ std::string italic(const std::string& text) {
 
 class ManPage {
  public:
-  explicit ManPage(const CLI::App& program) {
-    text_ = ".TH SHARED\\-LOCK 1 \"\" \"" + plain(program.version()) +
+  ManPage(const Command& program, const std::string& title) {
+    text_ = ".TH SHARED\\-LOCK 1 \"\" \"" + plain(title) +
             "\"\n.SH NAME\nshared\\-lock \\- a distributed lock service over HTTP\n.SH SYNOPSIS\n";
-    for (const CLI::App* command : commands_of(program)) synopsis(*command);
+    add_commands(program, "", &ManPage::synopsis);
     text_ += ".SH COMMANDS\n";
-    for (const CLI::App* command : commands_of(program)) add(*command);
+    add_commands(program, "", &ManPage::add);
     text_ += more_groups_ + kEnvironment;
   }
 
   const std::string& text() const { return text_; }
 
  private:
-  static std::vector<const CLI::App*> commands_of(const CLI::App& command) {
-    std::vector<const CLI::App*> all;
-    for (const CLI::App* child : subcommands_of(command)) {
-      auto below = commands_of(*child);
-      if (below.empty()) all.push_back(child);
-      all.insert(all.end(), below.begin(), below.end());
+  using Part = void (ManPage::*)(const Command& command, const std::string& path);
+  // A part for each command of a group, and of the groups in it.
+  void add_commands(const Command& group, const std::string& path, Part part) {
+    for (const Command& child : group.commands) {
+      if (child.commands.empty()) (this->*part)(child, path_of(path, child));
+      add_commands(child, path_of(path, child), part);
     }
-    return all;
   }
 
-  void synopsis(const CLI::App& command) {
-    text_ += ".PP\n" + bold("shared-lock " + path_of(command));
-    for (const CLI::Option* positional : positionals_of(command)) {
-      std::string name = italic(positional_name(*positional));
-      text_ += ' ' + (positional->get_required() ? name : "[\\-\\- " + name + ']');
+  void synopsis(const Command& command, const std::string& path) {
+    text_ += ".PP\n" + bold("shared-lock " + path);
+    for (const Flag& positional : positionals_of(command)) {
+      std::string name = italic(positional_name(positional));
+      text_ += ' ' + (positional.required ? name : "[\\-\\- " + name + ']');
     }
     text_ += " [" + italic("option") + "...]\n";
   }
 
-  void add(const CLI::App& command) {
-    text_ += ".SS " + plain(path_of(command)) + '\n' + plain(command.get_description()) + '\n';
-    for (const CLI::Option* positional : positionals_of(command)) {
-      text_ += ".TP\n" + italic(positional_name(*positional)) + '\n' + plain(positional->get_description()) + '\n';
+  void add(const Command& command, const std::string& path) {
+    text_ += ".SS " + plain(path) + '\n' + plain(command.help) + '\n';
+    for (const Flag& positional : positionals_of(command)) {
+      text_ += ".TP\n" + italic(positional_name(positional)) + '\n' + plain(positional.help) + '\n';
     }
     std::set<std::string> groups;
-    for (const CLI::Option* flag : flags_of(command)) {
-      if (flag->get_group() == kOwnFlags) {
-        text_ += of_flag(*flag);
+    for (const Flag& flag : flags_of(command)) {
+      if (flag.group.empty()) {
+        text_ += of_flag(flag);
       } else {
-        groups.insert(flag->get_group());
+        groups.insert(flag.group);
       }
     }
     for (const std::string& group : groups) {
       text_ += ".PP\nAnd the flags of " + plain(boost::algorithm::to_upper_copy(group)) + " below.\n";
       if (described_.insert(group).second) describe_group(command, group);
     }
-    if (!command.get_footer().empty()) text_ += ".PP\n.nf\n" + plain(trimmed(command.get_footer())) + "\n.fi\n";
+    if (!command.footer.empty()) text_ += ".PP\n.nf\n" + plain(trimmed(command.footer)) + "\n.fi\n";
   }
 
   // Of flags that several commands share.
-  void describe_group(const CLI::App& command, const std::string& group) {
+  void describe_group(const Command& command, const std::string& group) {
     more_groups_ += ".SH " + plain(boost::algorithm::to_upper_copy(group)) + '\n';
-    for (const CLI::Option* flag : flags_of(command)) {
-      if (flag->get_group() == group) more_groups_ += of_flag(*flag);
+    for (const Flag& flag : flags_of(command)) {
+      if (flag.group == group) more_groups_ += of_flag(flag);
     }
   }
 
-  static std::string of_flag(const CLI::Option& flag) {
-    std::string text = ".TP\n" + bold(flag_name(flag));
+  static std::string of_flag(const Flag& flag) {
+    std::string text = ".TP\n" + bold(flag.name);
     if (std::string value = value_name(flag); !value.empty()) text += ' ' + italic(value);
-    text += '\n' + plain(flag.get_description());
-    if (std::string preset = flag.get_default_str(); !preset.empty()) text += " Default: " + plain(preset) + '.';
+    text += '\n' + plain(flag.help);
+    if (!flag.preset.empty()) text += " Default: " + plain(flag.preset) + '.';
     return text + '\n';
   }
 
@@ -117,14 +113,14 @@ class ManPage {
 
 }  // namespace
 
-Command add_man(CLI::App& program) {
-  CLI::App& app = *program.add_subcommand("man", "Print the manual page: shared-lock man | man -l -");
-  auto run = [&program] {
-    std::string text = ManPage(program).text();
+Command man_command(const Command& program, const std::string& title) {
+  Command command{.name = "man", .help = "Print the manual page: shared-lock man | man -l -"};
+  command.run = [&program, title] {
+    std::string text = ManPage(program, title).text();
     bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
     return written ? 0 : kExitSoftware;
   };
-  return {&app, run};
+  return command;
 }
 
 }  // namespace sharedlock

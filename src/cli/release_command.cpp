@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -29,14 +29,15 @@ client::Result<Answer> release(client::Operations operations, const ReleaseFlags
 
 }  // namespace
 
-Command add_release(CLI::App& program) {
+Command release_command() {
   auto flags = std::make_shared<ReleaseFlags>();
-  CLI::App& app = *program.add_subcommand("release", "Give back a lock, or several.");
-  declare_names(app, flags->names.names);
-  declare_namespace(app, flags->names.namespace_name);
-  declare_instance(app, flags->names.instance, kHoldersInstance).required();
-  app.footer(kReleaseFooter);
-  return request_command(app, flags, release);
+  Command command{.name = "release", .help = "Give back a lock, or several.", .footer = kReleaseFooter};
+  command.flags = {
+      names_flag(flags->names.names),
+      namespace_flag(flags->names.namespace_name),
+      holders_instance_flag(flags->names.instance),
+  };
+  return request_command(std::move(command), flags, release);
 }
 
 }  // namespace sharedlock

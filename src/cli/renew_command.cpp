@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -29,16 +29,17 @@ client::Result<Answer> renew(client::Operations operations, const RenewFlags& fl
 
 }  // namespace
 
-Command add_renew(CLI::App& program) {
+Command renew_command() {
   auto flags = std::make_shared<RenewFlags>();
-  CLI::App& app = *program.add_subcommand("renew", "Hold a lock for longer, counted from now.");
-  declare_names(app, flags->names.names);
-  declare_namespace(app, flags->names.namespace_name);
-  declare_instance(app, flags->names.instance, kHoldersInstance).required();
-  declare_seconds(app, "--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
-                  "For so long; a longer time that is left stays.");
-  app.footer(kRenewFooter);
-  return request_command(app, flags, renew);
+  Command command{.name = "renew", .help = "Hold a lock for longer, counted from now.", .footer = kRenewFooter};
+  command.flags = {
+      names_flag(flags->names.names),
+      namespace_flag(flags->names.namespace_name),
+      holders_instance_flag(flags->names.instance),
+      seconds_flag("--ttl", flags->ttl, {std::chrono::seconds(1), std::chrono::hours(24)},
+                   "For so long; a longer time that is left stays."),
+  };
+  return request_command(std::move(command), flags, renew);
 }
 
 }  // namespace sharedlock

@@ -1,6 +1,5 @@
 #include "cli/request.h"
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -18,14 +17,8 @@ bool print_line(const std::string& text) {
   return std::printf("%s\n", text.c_str()) >= 0 && std::fflush(stdout) == 0;
 }
 
-// As it is written behind the program's name.
-std::string title_of(const CLI::App& command) {
-  const CLI::App* parent = command.get_parent();
-  return parent && parent->get_parent() ? title_of(*parent) + ' ' + command.get_name() : command.get_name();
-}
-
-int fail(const CLI::App& command, bool as_json, const client::Error& error) {
-  say(title_of(command), error.message, kForLastWords);
+int fail(const std::string& command, bool as_json, const client::Error& error) {
+  say(command, error.message, kForLastWords);
   if (as_json) {
     print_line(JsonObject().text("error", client::name_of(error.code)).text("message", error.message).take());
   }
@@ -75,12 +68,16 @@ bool Answer::print(bool as_json) {
   return print_line(as_json ? json_.take() : lines_);
 }
 
-void declare_request(CLI::App& command, RequestFlags& into) {
-  declare_client(command, into.client);
-  command.add_flag("--json", into.json, "Print one JSON object, also for errors.");
+std::vector<Flag> request_flags(RequestFlags& into) {
+  return {
+      server_flag(into.client),
+      token_file_flag(into.client),
+      connect_timeout_flag(into.client),
+      {.name = "--json", .help = "Print one JSON object, also for errors.", .target = &into.json},
+  };
 }
 
-int ask(const CLI::App& command, const RequestFlags& flags,
+int ask(const std::string& command, const RequestFlags& flags,
         const std::function<client::Result<Answer>(client::Operations)>& request) {
   ::signal(SIGPIPE, SIG_IGN);  // where nobody reads the answer, what was done is undone
   auto options = client_options(flags.client);
@@ -92,7 +89,7 @@ int ask(const CLI::App& command, const RequestFlags& flags,
     if (answer->print(flags.json)) return answer->exit_code;
     std::string why = std::generic_category().message(errno);
     if (answer->undo) answer->undo();  // whether or not anybody reads the message
-    say(title_of(command), "can't write: " + why, kForLastWords);
+    say(command, "can't write: " + why, kForLastWords);
     return kExitSoftware;
   } catch (const client::Failure& failure) {
     return fail(command, flags.json, {failure.code(), failure.what()});

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +12,7 @@
 #include "base/json_text.h"
 #include "cli/client_flags.h"
 #include "cli/command.h"
+#include "cli/command_table.h"
 #include "sharedlock/operations.h"
 
 namespace sharedlock {
@@ -42,22 +45,25 @@ struct RequestFlags {
   ClientFlags client;
   bool json = false;
 };
-void declare_request(CLI::App& command, RequestFlags& into);
+// `into` must outlive the parsing.
+std::vector<Flag> request_flags(RequestFlags& into);
 
-// Asks the server, and prints its answer, or what went wrong on stderr (with --json also on stdout). Returns the exit
-// code.
-int ask(const CLI::App& command, const RequestFlags& flags,
+// Asks the server, and prints its answer, or what went wrong on stderr (with --json also on stdout). `command` is what
+// stands behind the program's name. Returns the exit code.
+int ask(const std::string& command, const RequestFlags& flags,
         const std::function<client::Result<Answer>(client::Operations)>& request);
 
-// A command that asks once: declares the flags of RequestFlags after its own. `Flags` has a member `request` for them.
+// Makes a command one that asks once; one in a group is told its name. Adds the flags of RequestFlags after its own.
+// `Flags` has a member `request` for them.
 template <class Flags>
-Command request_command(CLI::App& app, std::shared_ptr<Flags> flags,
-                        client::Result<Answer> (*request)(client::Operations, const Flags&)) {
-  declare_request(app, flags->request);
-  auto run = [&app, flags, request] {
-    return ask(app, flags->request, [&](client::Operations operations) { return request(operations, *flags); });
+Command request_command(Command command, std::shared_ptr<Flags> flags,
+                        client::Result<Answer> (*request)(client::Operations, const Flags&),
+                        const std::string& group = "") {
+  std::ranges::move(request_flags(flags->request), std::back_inserter(command.flags));
+  command.run = [path = path_of(group, command), flags, request] {
+    return ask(path, flags->request, [&](client::Operations operations) { return request(operations, *flags); });
   };
-  return {&app, run};
+  return command;
 }
 
 }  // namespace sharedlock

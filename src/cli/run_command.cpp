@@ -1,4 +1,3 @@
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -75,27 +74,35 @@ int run(const Flags& flags) {
 
 }  // namespace
 
-Command add_run(CLI::App& program, std::vector<std::string> words) {
+Command run_command(std::vector<std::string> words) {
   auto flags = std::make_shared<Flags>();
   RunOptions& options = flags->options;
   options.command = std::move(words);
-  CLI::App& app = *program.add_subcommand("run", "Run a program under a lock.");
-  declare_name(app, options.name);
-  declare_client(app, flags->client);
-  declare_namespace(app, options.namespace_name);
-  declare_seconds(app, "--wait", options.wait, {}, "Wait in line so long; 0: not at all. Without it: for ever.");
-  declare_waiting(app, flags->client);
-  declare_seconds(app, "--ttl", options.ttl, {kShortestTtl, kLongestTtl}, "How long the lock outlives us.");
-  declare_choice(app, "--on-lost", flags->on_lost, {"terminate", "kill", "ignore"},
-                 "What becomes of the command when the lock is lost: see below.");
-  app.add_option("--conflict-exit-code", flags->conflict_exit_code, "Instead of 75, when another holds the lock.")
-      ->type_name("N")
-      ->check(CLI::Range(0, 255).description(""));
-  app.add_flag("--close-on-exit", options.close_on_exit,
-               "Release when the command itself has ended: daemons that it started live on, without the lock.");
-  app.add_option("COMMAND", flags->misplaced, "What to run, after `--`.")->type_name("");
-  app.footer(kFooter);
-  return {&app, [flags] { return run(*flags); }};
+  Command command{.name = "run", .help = "Run a program under a lock.", .footer = kFooter};
+  command.flags = {
+      name_flag(options.name),
+      server_flag(flags->client),
+      token_file_flag(flags->client),
+      connect_timeout_flag(flags->client),
+      namespace_flag(options.namespace_name),
+      seconds_flag("--wait", options.wait, {}, "Wait in line so long; 0: not at all. Without it: for ever."),
+      poll_flag(flags->client),
+      patience_flag(flags->client),
+      seconds_flag("--ttl", options.ttl, {kShortestTtl, kLongestTtl}, "How long the lock outlives us."),
+      choice_flag("--on-lost", flags->on_lost, {"terminate", "kill", "ignore"},
+                  "What becomes of the command when the lock is lost: see below."),
+      {.name = "--conflict-exit-code",
+       .value = "N",
+       .help = "Instead of 75, when another holds the lock.",
+       .target = &flags->conflict_exit_code,
+       .between = {{0, 255}}},
+      {.name = "--close-on-exit",
+       .help = "Release when the command itself has ended: daemons that it started live on, without the lock.",
+       .target = &options.close_on_exit},
+      {.name = "COMMAND", .help = "What to run, after `--`.", .target = &flags->misplaced},
+  };
+  command.run = [flags] { return run(*flags); };
+  return command;
 }
 
 }  // namespace sharedlock

@@ -1,5 +1,5 @@
-#include <CLI/CLI.hpp>
 #include <memory>
+#include <utility>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -33,14 +33,16 @@ client::Result<Answer> verify(client::Operations operations, const VerifyFlags& 
 
 }  // namespace
 
-Command add_verify(CLI::App& program) {
+Command verify_command() {
   auto flags = std::make_shared<VerifyFlags>();
-  CLI::App& app = *program.add_subcommand("verify", "Ask whether a fencing token is that of the present holder.");
-  declare_name(app, flags->name);
-  app.add_option("TOKEN", flags->token, "The fencing token.")->required()->type_name("");
-  declare_namespace(app, flags->namespace_name);
-  app.footer(kVerifyFooter);
-  return request_command(app, flags, verify);
+  Command command{
+      .name = "verify", .help = "Ask whether a fencing token is that of the present holder.", .footer = kVerifyFooter};
+  command.flags = {
+      name_flag(flags->name),
+      {.name = "TOKEN", .help = "The fencing token.", .target = &flags->token, .required = true},
+      namespace_flag(flags->namespace_name),
+  };
+  return request_command(std::move(command), flags, verify);
 }
 
 }  // namespace sharedlock

@@ -151,6 +151,9 @@ class Libraries(CheckerTest):
             ("src/api/metrics.h", "prometheus/counter.h"),
             ("src/store/a.cpp", "boost/json.hpp"),
             ("src/config/a.cpp", "CLI/CLI.hpp"),
+            ("src/cli/a.cpp", "CLI/CLI.hpp"),
+            ("src/cli/flags.h", "CLI/CLI.hpp"),
+            ("src/app/main.cpp", "CLI/CLI.hpp"),
             ("tests/a.cpp", "rocksdb/db.h"),
         ):
             with self.subTest(path=path, header=header):
@@ -169,7 +172,7 @@ class Libraries(CheckerTest):
             ("src/base/log.cpp", "spdlog/spdlog.h"),
             ("src/telemetry/metrics_text.cpp", "prometheus/counter.h"),
             ("src/lock/a.h", "boost/json/value.hpp"),
-            ("src/cli/a.cpp", "CLI/CLI.hpp"),
+            ("src/cli/flags.cpp", "CLI/CLI.hpp"),
         ):
             with self.subTest(path=path, header=header):
                 self.assert_clean(path, f"#pragma once\n#include <{header}>\n")
