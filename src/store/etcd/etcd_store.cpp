@@ -39,19 +39,19 @@ class EtcdStore final : public LeaseStore {
         witness_(options.key_prefix, options.largest_ttl),
         connections_(std::move(options), std::move(endpoints), clock, log),
         client_(connections_, witness_),
-        loss_(connections_, client_, witness_, token_base_, watches_, std::move(when_lost), executor()),
-        etcd_reads_(client_, witness_, loss_),
-        epoch_(client_, witness_, loss_, token_base_, pool_, clock, log, executor()),
-        etcd_writes_(client_, witness_, loss_, epoch_, clock, executor(), background_),
-        reads_(etcd_reads_, kBatches, clock, executor(), background_),
-        writes_(etcd_writes_, kBatches, clock, executor(), background_),
         token_base_(client_, connections_.options().token_base),
         keepalive_(connections_, executor(), background_),
         watches_(connections_, client_, executor(), background_),
+        loss_(connections_, client_, witness_, token_base_, watches_, std::move(when_lost), executor()),
+        etcd_reads_(client_, witness_, loss_),
+        reads_(etcd_reads_, kBatches, clock, executor(), background_),
         leases_(
             client_, keepalive_, watches_, connections_.options(),
             [this](Deadline deadline) { return term_now(deadline); }, clock, log, executor()),
-        pool_(leases_, clock, executor(), background_),
+        pool_(leases_, clock, executor()),
+        epoch_(client_, witness_, loss_, token_base_, pool_, clock, log, executor()),
+        etcd_writes_(client_, witness_, loss_, epoch_, clock, executor(), background_),
+        writes_(etcd_writes_, kBatches, clock, executor(), background_),
         short_leases_([this](BootTime moment) { pool_.drop_sent_before(moment); },
                       [this](Transaction what, Deadline deadline) { return commit(std::move(what), deadline); }, clock,
                       log, executor()),
@@ -67,11 +67,11 @@ class EtcdStore final : public LeaseStore {
     short_leases_.stop();
     epoch_.stop();
     background_.spawn(executor(), shut_down());
-    background_.join();
+    // Each before what it calls: these commit, batches of theirs are in the background, and those end epochs.
     own_leases_.join();
     short_leases_.join();
-    epoch_.join();  // what that tries may have had a lease granted in the background
     background_.join();
+    epoch_.join();
   }
 
   std::int64_t token_base() const override { return token_base_.value(); }
@@ -217,6 +217,7 @@ class EtcdStore final : public LeaseStore {
     };
     return below;
   }
+
   // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
   Task<void> handshake() {
     background_.spawn(executor(), loss_.attend());
@@ -240,23 +241,24 @@ class EtcdStore final : public LeaseStore {
     watches_.stop();
   }
 
+  // In the order in which each needs those before it. What calls a later one does so by a function that it was given.
   Clock& clock_;
   EtcdWitness witness_;
   EtcdConnections connections_;
   EtcdClient client_;
   IoThreads threads_{1};
   TaskGroup background_;
-  EtcdLoss loss_;
-  EtcdReads etcd_reads_;
-  EtcdEpoch epoch_;
-  EtcdWrites etcd_writes_;
-  EtcdBatchQueue<EtcdReads> reads_;
-  EtcdBatchQueue<EtcdWrites> writes_;
   EtcdTokenBase token_base_;
   EtcdKeepalive keepalive_;
   EtcdWatches watches_;
+  EtcdLoss loss_;
+  EtcdReads etcd_reads_;
+  EtcdBatchQueue<EtcdReads> reads_;
   EtcdLeases leases_;
   EtcdLeasePool pool_;
+  EtcdEpoch epoch_;
+  EtcdWrites etcd_writes_;
+  EtcdBatchQueue<EtcdWrites> writes_;
   EtcdShortLeases short_leases_;
   EtcdSession session_;
   EtcdCommits commits_;

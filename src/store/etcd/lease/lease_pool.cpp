@@ -32,7 +32,7 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
     auto waiter = std::make_shared<Waiter>(executor);
     PooledLeases::Place place = take(end, entries, waiter);
     Joined joined{place.id, place.sent};
-    for (const Order& order : place.ahead) background_.spawn(executor_, grant_ahead(order));
+    for (const Order& order : place.ahead) ahead_.spawn(executor_, grant_ahead(order));
     if (place.order) {
       auto granted = co_await grant(*place.order, deadline);
       if (granted) co_return joined;

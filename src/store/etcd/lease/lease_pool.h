@@ -19,12 +19,13 @@ namespace sharedlock {
 class EtcdLeases;
 
 // Leases for the entries of the lock API, shared as PooledLeases says and never kept alive. Thread-safe. Everything
-// that is handed in must outlive it, and it must outlive its calls and the tasks that it spawns.
+// that is handed in must outlive it, and it must outlive its calls. Its end waits for what it began by itself, so not
+// on an I/O thread.
 class EtcdLeasePool {
  public:
   // Background work runs on `executor`.
-  EtcdLeasePool(EtcdLeases& leases, Clock& clock, Executor executor, TaskGroup& background)
-      : leases_(leases), clock_(clock), executor_(executor), background_(background) {}
+  EtcdLeasePool(EtcdLeases& leases, Clock& clock, Executor executor)
+      : leases_(leases), clock_(clock), executor_(executor) {}
 
   struct Joined {
     LeaseId id;
@@ -55,10 +56,10 @@ class EtcdLeasePool {
   EtcdLeases& leases_;
   Clock& clock_;
   Executor executor_;
-  TaskGroup& background_;
   std::mutex mutex_;
   PooledLeases pool_;
   std::map<LeaseId, std::vector<WaiterPtr>> waiting_;  // for leases that are being granted
+  TaskGroup ahead_;  // grants that no request waits for yet; the last member: they use the others
 };
 
 }  // namespace sharedlock
