@@ -13,6 +13,8 @@ target_compile_definitions(sharedlock_flags INTERFACE
   # Asio would hand the frame of a coroutine any block that it has at hand, however small the frame and long its life:
   # a request that waits in line would keep a sixth more memory.
   $<$<CONFIG:RelWithDebInfo>:BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING>
+  # Structures check themselves as they change: see src/base/check.h.
+  $<$<CONFIG:Debug>:SHAREDLOCK_CHECK_INVARIANTS>
   BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8 BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(sharedlock_flags INTERFACE Boost::headers Threads::Threads)

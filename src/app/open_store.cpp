@@ -1,11 +1,11 @@
 #include "app/open_store.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <utility>
 
 #include "app/etcd_settings.h"
+#include "base/check.h"
 #include "store/embedded/embedded_store.h"
 #include "store/embedded/rocks_journal.h"
 #include "store/etcd/etcd_store.h"
@@ -47,7 +47,7 @@ Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loa
     case config::StorageType::etcd:
       return open_etcd_store(loaded, clock, log, std::move(when_lost));
   }
-  std::abort();  // every storage type is above
+  end_for_broken("there is a storage type that open_store() does not know");
 }
 
 }  // namespace sharedlock

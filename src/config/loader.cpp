@@ -1,10 +1,10 @@
 #include "config/loader.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <iterator>
 #include <utility>
 
+#include "base/check.h"
 #include "base/environment.h"
 #include "base/json_text.h"
 #include "config/checks.h"
@@ -41,7 +41,7 @@ bool looks_injected(const Given& given) {
 
 std::size_t index_of(std::string_view property) {
   const auto found = std::ranges::find(options(), property, &Option::name);
-  if (found == options().end()) std::abort();
+  check_invariant(found != options().end(), "a setting is looked for that is in no row of the table");
   return static_cast<std::size_t>(found - options().begin());
 }
 

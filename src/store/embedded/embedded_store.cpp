@@ -1,8 +1,6 @@
 #include "store/embedded/embedded_store.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
 #include <mutex>
 #include <optional>
@@ -10,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/check.h"
 #include "store/embedded/group_commit.h"
 #include "store/table/expirer.h"
 #include "store/table/first_revision.h"
@@ -231,10 +230,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     Revision used = table_.revision();
     if (used > usable_) {
       // Half a block is much more than is_behind() lets wait for the disk.
-      if (!disk_.is_durable(reservation_) && !disk_.has_failed()) {
-        std::fputs("shared-lock: revisions ran out while the disk hung\n", stderr);
-        std::abort();
-      }
+      check_invariant(disk_.is_durable(reservation_) || disk_.has_failed(), "revisions ran out while the disk hung");
       usable_ = reserved_;
     }
     if (number_of(reserved_) - number_of(used) > block_ / 2) return std::nullopt;
