@@ -200,6 +200,7 @@ Result<Outcome> LeaseTable::commit(Transaction transaction, BootTime now, std::v
       if (EntryNode* node = by_key_.find(key_of(change))) erase(*node, changes);
     }
   }
+  check_in_turn();
   return Outcome(committed);
 }
 
@@ -215,6 +216,7 @@ Result<Ttl> LeaseTable::keep_alive(LeaseId id, std::string_view under, BootTime 
   LeaseNode& lease = *leases_.find(id);
   stop_ticking(lease);
   start_ticking(lease, now);
+  check_in_turn();
   return ttl;
 }
 
@@ -222,12 +224,14 @@ Result<void> LeaseTable::revoke(LeaseId id, std::string_view under, std::vector<
   LeaseNode* lease = leases_.find(id);
   if (!lease || lease->kind != Kind::own || !(under.empty() || holds_under(*lease, under))) return no_lease();
   end_lease(*lease, changes);
+  check_in_turn();
   return {};
 }
 
 bool LeaseTable::expire_one(BootTime now, std::vector<Change>* changes) {
   if (ending_.empty() || next_expiry() > now) return false;
   end_lease(ending_.begin()->second.front(), changes);
+  check_in_turn();
   return true;
 }
 
@@ -370,6 +374,7 @@ void LeaseTable::end_lease(LeaseNode& lease, std::vector<Change>* changes) {
 bool LeaseTable::restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now) {
   if (id <= LeaseId{0} || ttl < Ttl{1} || leases_.find(id)) return false;
   start_ticking(new_lease(id, own ? Kind::own : Kind::pooled, ttl), now);
+  check_in_turn();
   return true;
 }
 
@@ -382,6 +387,7 @@ bool LeaseTable::restore_entry(std::string key, Entry entry) {
   node.revision = entry.revision;
   node.lease = lease;
   lease->entries.push_back(node);
+  check_in_turn();
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/lease_store.h"
@@ -72,6 +73,10 @@ class LeaseTable {
   bool restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now);
   bool restore_entry(std::string key, Entry entry);
 
+  // Ends the process where its indexes disagree: keys, their order, leases and when they end. Looks at everything. In
+  // Debug builds the calls above do so themselves after what they changed, at the pace of CheckPace.
+  void check_invariants() const;
+
  private:
   enum class Kind : std::uint8_t { own, pooled, session };
   struct LeaseNode;
@@ -132,6 +137,10 @@ class LeaseTable {
   void detach(EntryNode& node);
   void end_lease(LeaseNode& lease, std::vector<Change>* changes);
 
+  void check_in_turn();  // after each change
+  void check_entries() const;
+  std::size_t check_lease(const LeaseNode& lease) const;  // how many entries it has
+
   Revision revision_;
   FreshId fresh_id_;
   LeaseObserver* observer_;
@@ -140,6 +149,7 @@ class LeaseTable {
   ShardedIndex<LeaseNode, LeaseTraits> leases_;
   std::map<std::int64_t, LeaseList> ending_;  // by tick
   LeaseNode* session_ = nullptr;              // made when first asked for
+  CheckPace pace_;
 };
 
 }  // namespace sharedlock

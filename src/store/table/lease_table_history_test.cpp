@@ -345,6 +345,7 @@ class History {
   }
 
   void compare() {
+    table_.check_invariants();
     Effects changes;
     for (const Change& change : changes_) changes.emplace_back(change.key, change.now, change.previous);
     ASSERT_EQ(changes, effects_);
