@@ -36,6 +36,7 @@ class OneQueue {
     ChangeBatch batch{.revision = now, .changes = {}};
     batch.changes.push_back(std::move(change));
     state.changed(batch);
+    state.check_invariants();
   }
   // A waiter with its entry.
   QueueState::WaiterId stand(const std::string& who) {

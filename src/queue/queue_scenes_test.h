@@ -204,6 +204,10 @@ class World {
 
   const std::string& fault() const { return fault_; }
 
+  void check_invariants() const {
+    for (const Server& server : servers_) server.state->check_invariants();
+  }
+
   std::string text() const {
     std::ostringstream out;
     for (const auto& [key, entry] : entries_) {
@@ -674,9 +678,11 @@ inline std::string ends_well(const Scene& scene, const Path& path) {
       auto next = world.actions();
       if (next.empty()) break;
       world.act(next.front());
+      world.check_invariants();
     }
     if (!world.fault().empty()) return world.fault();
     world.let_time_pass();
+    world.check_invariants();
   }
   if (!world.stuck().empty()) return world.stuck() + " is stuck";
   return world.left_behind().empty() ? std::string() : world.left_behind() + " is left behind";
@@ -701,6 +707,7 @@ inline Explored explore(const Scene& scene, std::size_t most) {
     World world(scene);
     for (auto action : path) world.act(action);
     if (!seen.insert(world.text()).second) continue;
+    world.check_invariants();  // those on the path are behind it
     ++explored.states;
     if (!world.fault().empty()) {
       explored.fault = world.fault() + " after " + text_of(path);
@@ -733,6 +740,7 @@ inline std::string wander(const Scene& scene, int walks) {
     for (auto next = world.actions(); !next.empty(); next = world.actions()) {
       path.push_back(next[random() % next.size()]);
       world.act(path.back());
+      world.check_invariants();
       if (!world.fault().empty()) return world.fault() + " after " + text_of(path);
     }
     std::string fault = ends_well(scene, path);

@@ -18,6 +18,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "queue/types.h"
 #include "store/lease_store.h"
@@ -171,7 +172,11 @@ class QueueState {
   // Follows a queue for a while, even without waiters: a request was refused because of it, though its lock seems free.
   void look_after(const QueuePart& part);
 
-  std::vector<Effect> take_effects() { return std::exchange(effects_, {}); }
+  // To be carried out, after every event.
+  std::vector<Effect> take_effects() {
+    if (pace_.due(waiters_.size() + queues_.size())) check_invariants();
+    return std::exchange(effects_, {});
+  }
 
   // Hints: whether the queue is known to be occupied; what holds the lock; how many are ahead of a waiter; which of the
   // locks that it waits for it can't have yet (all of them, where none is known to be the reason).
@@ -186,6 +191,10 @@ class QueueState {
 
   // All that it knows, for tests: states with equal texts will do the same.
   std::string text() const;
+
+  // Ends the process where what it knows contradicts itself: indexes, states of waiters, deadlines. Looks at
+  // everything. In Debug builds take_effects() does so itself, at the pace of CheckPace.
+  void check_invariants() const;
 
  private:
   // R23: how long another server's waiter may be at the head and do nothing.
@@ -304,6 +313,11 @@ class QueueState {
   void look_over(Queue& queue);
   void look_over_head(Queue& queue);
   void look_over_all_of(const std::vector<Queue*>& queues);
+  void check_waiter(WaiterId id, const Waiter& waiter) const;
+  void check_waiters(const Queue& queue) const;
+  static void check_entries(const Queue& queue);
+  void check_due(const Queue& queue) const;
+  void check_states() const;
   void set_due(Queue& queue);
   void on_due(Queue& queue);
 
@@ -322,6 +336,7 @@ class QueueState {
   std::set<std::pair<BootTime, std::string>> due_;  // queues, by lock
   std::set<std::pair<BootTime, WaiterId>> kept_;
   std::vector<Effect> effects_;
+  CheckPace pace_;
 };
 
 }  // namespace sharedlock
