@@ -42,6 +42,7 @@ PooledLeases::Place PooledLeases::join(BootTime end, Moment now, std::size_t ent
   lease->joined = now.boot;
   Place place{.id = lease->id, .sent = lease->sent.boot, .granted = lease->granted, .order = to_grant, .ahead = {}};
   place.ahead = order_ahead(end, now);
+  check_in_turn();
   return place;
 }
 
@@ -51,14 +52,17 @@ void PooledLeases::granted(LeaseId id, Ttl ttl) {
     lease.safe_end = saturating_add(lease.sent.boot, ttl - kRounding);
     lease.granted = true;
   }
+  check_in_turn();
 }
 
 void PooledLeases::drop(LeaseId id) {
   std::erase_if(open_, [id](const Lease& lease) { return lease.id == id; });
+  check_in_turn();
 }
 
 void PooledLeases::drop_sent_before(BootTime moment) {
   std::erase_if(open_, [moment](const Lease& lease) { return lease.sent.boot < moment; });
+  check_in_turn();
 }
 
 // The granted lease that ends first; if none is granted yet, one that is being granted.
@@ -108,6 +112,19 @@ void PooledLeases::count(BootTime now, std::size_t entries) {
     second_ = second;
   }
   joined_ += entries;
+}
+
+// Two leases may have one id: ids are drawn, and of two with the same id etcd grants one.
+void PooledLeases::check_invariants() const {
+  for (const Lease& lease : open_) {
+    check_invariant(is_shared_lease(lease.id), "pooled leases: a lease has the id of one that is not shared");
+    check_invariant(lease.places <= kMostEntries, "pooled leases: a lease has more places than may share it");
+    check_invariant(lease.sent.boot <= lease.safe_end, "pooled leases: a lease has ended before it was asked for");
+  }
+}
+
+void PooledLeases::check_in_turn() {
+  if (pace_.due(open_.size())) check_invariants();
 }
 
 }  // namespace sharedlock

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "store/lease_store.h"
 
@@ -54,6 +55,10 @@ class PooledLeases {
   // Leases that may still be joined.
   std::size_t size() const { return open_.size(); }
 
+  // Ends the process where a lease makes no sense: one that is not a shared one, has more places than may share it, or
+  // has ended before it was asked for. In Debug builds the calls above do so themselves, at the pace of CheckPace.
+  void check_invariants() const;
+
  private:
   struct Lease {
     LeaseId id;
@@ -69,12 +74,14 @@ class PooledLeases {
   std::vector<Order> order_ahead(BootTime end, Moment now);
   void forget_useless(Moment now);
   void count(BootTime now, std::size_t entries);
+  void check_in_turn();  // after each change
 
   std::vector<Lease> open_;
   // How many joined in the present second of the clock, and in the one before.
   std::chrono::seconds second_{0};
   std::size_t joined_ = 0;
   std::size_t joined_before_ = 0;
+  CheckPace pace_;
 };
 
 }  // namespace sharedlock

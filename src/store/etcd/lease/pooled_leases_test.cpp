@@ -15,13 +15,18 @@ class PooledLeasesTest : public testing::Test {
  protected:
   using Place = PooledLeases::Place;
 
-  Place join(milliseconds ttl, std::size_t entries = 1) { return pool_.join(now_.boot + ttl, now_, entries); }
+  Place join(milliseconds ttl, std::size_t entries = 1) {
+    Place place = pool_.join(now_.boot + ttl, now_, entries);
+    pool_.check_invariants();
+    return place;
+  }
 
   // Joins, and grants at once what is ordered, as it was ordered.
   Place join_and_grant(milliseconds ttl, std::size_t entries = 1) {
     Place place = join(ttl, entries);
     if (place.order) pool_.granted(place.order->id, place.order->ttl);
     for (const auto& order : place.ahead) pool_.granted(order.id, order.ttl);
+    pool_.check_invariants();
     return place;
   }
 

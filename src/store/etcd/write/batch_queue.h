@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/async_event.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/task.h"
 #include "base/task_group.h"
@@ -67,6 +68,13 @@ class EtcdBatchQueue {
     co_return leave(waiter);
   }
 
+  // Ends the process where what waits and what is under way contradict each other. Looks at everything. In Debug builds
+  // each request does so when it comes, and when it has waited, at the pace of CheckPace.
+  void check_invariants() const {
+    std::scoped_lock lock(mutex_);
+    check_all();
+  }
+
  private:
   struct Waiter {
     Waiter(const Executor& on, Item what, Deadline until)
@@ -87,6 +95,7 @@ class EtcdBatchQueue {
 
   bool enter_alone() {
     std::scoped_lock lock(mutex_);
+    check_in_turn();
     if (under_way_ > 0) return false;
     ++under_way_;
     ++items_under_way_;
@@ -128,6 +137,7 @@ class EtcdBatchQueue {
   // The answer if there is one by now, else late(); afterwards nothing touches what belongs to the caller.
   Answer leave(const WaiterPtr& waiter) {
     std::scoped_lock lock(mutex_);
+    check_in_turn();
     if (waiter->answer) return *std::move(waiter->answer);
     waiter->gone = true;
     std::erase(waiting_, waiter);
@@ -247,6 +257,22 @@ class EtcdBatchQueue {
     return more;
   }
 
+  // With the lock held, also below.
+  void check_in_turn() {
+    if (pace_.due(waiting_.size())) check_all();
+  }
+
+  void check_all() const {
+    check_invariant(under_way_ <= limits_.batches, "batch queue: more batches are under way than may be");
+    check_invariant(under_way_ > 0 || items_under_way_ == 0, "batch queue: requests are under way in no batch");
+    check_invariant(under_way_ > 0 || waiting_.empty(), "batch queue: requests wait while nothing is under way");
+    for (const WaiterPtr& waiter : waiting_) {
+      check_invariant(waiter && !waiter->sent && !waiter->answer, "batch queue: a request waits that was sent");
+      check_invariant(!waiter->gone, "batch queue: a request waits of a caller that no longer does");
+      check_invariant(waiter->followers.empty(), "batch queue: a request waits, and others wait for its answer");
+    }
+  }
+
   // A long queue of requests that can't go together is not searched to its end.
   static constexpr std::size_t kMostPassedOver = 256;
 
@@ -255,10 +281,11 @@ class EtcdBatchQueue {
   Clock& clock_;
   Executor executor_;
   TaskGroup& background_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::size_t under_way_ = 0;
   std::size_t items_under_way_ = 0;
   std::deque<WaiterPtr> waiting_;
+  CheckPace pace_;
 };
 
 }  // namespace sharedlock

@@ -108,6 +108,7 @@ class EtcdBatchQueueTest : public testing::Test {
   void run() {
     context_.restart();
     context_.poll();
+    queue_.check_invariants();
   }
   std::vector<std::string> under_way() const { return words_.under_way(); }
 
@@ -401,6 +402,7 @@ TEST(EtcdBatchQueue, NobodyIsForgottenOrGivenAnothersAnswer) {
     }
   }
   background.join();
+  queue.check_invariants();
   EXPECT_THAT(right, testing::Each(2000));
 }
 
