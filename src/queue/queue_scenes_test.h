@@ -205,7 +205,7 @@ class World {
   const std::string& fault() const { return fault_; }
 
   void check_invariants() const {
-    for (const Server& server : servers_) server.state->check_invariants();
+    for (const Server& server : servers_) server.queue_state->check_invariants();
   }
 
   std::string text() const {

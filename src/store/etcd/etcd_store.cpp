@@ -23,6 +23,7 @@
 #include "store/etcd/write/batch_queue.h"
 #include "store/etcd/write/batches_grpc.h"
 #include "store/etcd/write/commits.h"
+#include "store/etcd/write/write_fate.h"
 
 namespace sharedlock {
 
@@ -97,9 +98,9 @@ class EtcdStore final : public LeaseStore {
   Task<Result<Outcome>> commit(Transaction transaction, Deadline deadline) override {
     BootTime called = clock_.boot_now();
     if (auto sound = check(transaction); !sound) co_return sound.error();
-    if (auto refused = witness_.refusal()) co_return EtcdCommits::not_sent(*std::move(refused));
+    if (auto refused = witness_.refusal()) co_return with_fate(*std::move(refused), WriteFate::not_sent);
     auto ready = co_await token_base_.known(deadline);
-    if (!ready) co_return EtcdCommits::not_sent(ready.error());
+    if (!ready) co_return with_fate(ready.error(), WriteFate::not_sent);
     bool own = std::ranges::any_of(transaction.changes, [](const auto& change) { return own_lease_of(change); });
     if (own) co_return co_await own_leases_.commit(std::move(transaction), called, deadline);
     co_return co_await commit_promised(std::move(transaction), called, EtcdCommitWay(), deadline);
@@ -149,7 +150,7 @@ class EtcdStore final : public LeaseStore {
   // shielded, or not told.
   Task<Result<Outcome>> commit_promised(Transaction transaction, BootTime called, EtcdCommitWay way,
                                         Deadline deadline) {
-    if (auto refused = witness_.refusal()) co_return EtcdCommits::not_sent(*std::move(refused));
+    if (auto refused = witness_.refusal()) co_return with_fate(*std::move(refused), WriteFate::not_sent);
     auto promised_until = promise_of(transaction).until(called);
     auto outcome = co_await commits_.commit(std::move(transaction), called, std::move(way), deadline);
     auto* committed = outcome ? std::get_if<Committed>(&*outcome) : nullptr;

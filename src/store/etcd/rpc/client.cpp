@@ -155,8 +155,7 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
         connections_.worked(member, connections_.clock().boot_now() - sent);
         member.term = response.header().raft_term();
         bool in_one_term = member.term == term_before;
-        co_return Answer{std::move(response), unanswered,  /*refused=*/false,
-                         /*settled=*/false,   in_one_term, compared_with};
+        co_return Answer{std::move(response), unanswered, /*refused=*/false, in_one_term, compared_with};
       }
       last = connections_.unreachable(Errc::unavailable);
       unanswered = true;

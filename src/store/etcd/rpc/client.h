@@ -34,7 +34,6 @@ struct EtcdAnswer {
   // something was in the way (which that attempt may have put there).
   bool unanswered = false;
   bool refused = false;  // the error is etcd's own answer to this very request
-  bool settled = false;  // what was not answered will not be done any more
   // The member that answered was in the raft term of its answer already before it was asked.
   bool in_one_term = false;
   Revision compared_with = kAbsent;  // a guarded transaction: what the witness had to be at least

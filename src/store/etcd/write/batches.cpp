@@ -29,21 +29,27 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
+WriteCall call_of(const EtcdAnswer<pb::TxnResponse>& answer) {
+  using Reply = WriteCall::Reply;
+  Reply failed = answer.refused ? Reply::error : Reply::none;
+  return {answer.result ? Reply::carried : failed, answer.unanswered};
+}
+
 // The answer to one item, which is transaction [i] of the batch that etcd answered.
-EtcdWrites::Answer answer_of(const EtcdAnswer<pb::TxnResponse>& batch, std::size_t i, const EtcdWrites::Item& item,
+EtcdWrites::Answer answer_of(const Result<pb::TxnResponse>& batch, std::size_t i, WriteFate fate,
                              const std::shared_ptr<EtcdLeaseLooks>& looks) {
-  bool unanswered = batch.unanswered || item.unanswered;
-  bool settled = batch.settled && !item.unsettled;
-  if (!batch.result) return {batch.result.error(), unanswered, batch.refused, settled};
-  Revision as_of{batch.result->header().revision()};
+  if (!batch) return {batch.error(), fate};
+  Revision as_of{batch->header().revision()};
   std::optional<TxnAnswer> answer;
-  if (static_cast<int>(i) < batch.result->responses_size()) {
-    answer = decode_txn_answer(batch.result->responses(static_cast<int>(i)).response_txn(), as_of);
+  if (static_cast<int>(i) < batch->responses_size()) {
+    answer = decode_txn_answer(batch->responses(static_cast<int>(i)).response_txn(), as_of);
   }
-  if (!answer) return {Error{Errc::unavailable, "etcd's answer makes no sense"}, /*unanswered=*/true};
+  if (!answer) {
+    return {Error{Errc::unavailable, "etcd's answer makes no sense"}, WriteFate::unknown_may_still_happen};
+  }
   answer->looks = looks;
-  answer->term = batch.result->header().raft_term();
-  return {*std::move(answer), unanswered, /*refused=*/false, settled};
+  answer->term = batch->header().raft_term();
+  return {*std::move(answer), fate};
 }
 
 // The ranges of all items, each once, and which item is answered by which.
@@ -148,7 +154,7 @@ EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
       large(of.expect.size() + of.none_under.size() + of.changes.size() > kMostParts) {}
 
 std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
-  bool lost = answer.result && !answer.result->succeeded && !answer.unanswered;
+  bool lost = answer.result && !answer.result->succeeded && answer.fate == WriteFate::done;
   // An index entry is of one request's lease alone.
   bool shows_index = lost && std::ranges::any_of(answer.result->found, [](const pb::RangeResponse& range) {
                        return range.kvs_size() > 0 && range.kvs(0).key().starts_with(kLeaseIndexPrefix);
@@ -175,7 +181,8 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   add_own_ranges(*request.mutable_failure(), witness_);
   EtcdTxn how = item->looks ? EtcdTxn::guarded : EtcdTxn::guarded_and_logged;
   auto answer = co_await client_.txn(std::move(request), item->repeatable, deadline, how);
-  if (!answer.result) co_return Answer{answer.result.error(), answer.unanswered, answer.refused};
+  WriteFate fate = perhaps_not_over(both(item->fate, fate_of(call_of(answer))));
+  if (!answer.result) co_return Answer{answer.result.error(), fate};
   if (!answer.result->succeeded()) {
     loss_.examine(known, answer, looked);
     answer.result->mutable_responses()->DeleteSubrange(looked, kOwnRanges);
@@ -183,14 +190,15 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
     loss_.confirm(known, *answer.result);
   }
   if (auto refused = witness_.refusal()) {
-    co_return Answer{*std::move(refused), answer.unanswered || answer.result->succeeded()};
+    if (answer.result->succeeded()) fate = WriteFate::unknown_may_still_happen;
+    co_return Answer{*std::move(refused), fate};
   }
   if (item->puts && answer.result->succeeded()) client_.found_space();
   Revision as_of{answer.result->header().revision()};
   TxnAnswer told = to_txn_answer(*answer.result, as_of);
   told.looks = std::move(looks);
   told.term = answer.result->header().raft_term();
-  co_return Answer{std::move(told), answer.unanswered};
+  co_return Answer{std::move(told), fate};
 }
 
 // What etcd says of a lease counts from when the question was sent, so the question need not wait for the request's
@@ -209,31 +217,27 @@ Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
   if (!item->looks && !client_.lacks_space()) {
     Items one(1, item);
     Looks looks = look_beside(one, deadline);
-    auto answer = co_await send_in_epoch(&one, item->repeatable, deadline);
-    item->unanswered = item->unanswered || answer.unanswered;
-    bool no_space = !answer.result && !answer.refused && client_.lacks_space();
-    if (!no_space || (answer.unanswered && !item->repeatable)) co_return answer_of(answer, 0, *item, looks);
+    WriteTries tries(item->fate);
+    auto answer = co_await send_in_epoch(&one, item->repeatable, &tries, deadline);
+    item->fate = tries.fate();
+    auto next = tries.after_one(client_.lacks_space(), item->repeatable);
+    if (next == WriteTries::Next::tell) co_return answer_of(answer, 0, item->fate, looks);
   }
-  auto answer = co_await send_plain(item, deadline);
-  answer.unanswered = answer.unanswered || item->unanswered;
-  co_return answer;
+  co_return co_await send_plain(item, deadline);
 }
 
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
   Looks looks = look_beside(*items, deadline);
-  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, deadline);
-  if (!answer.result && (answer.refused || client_.lacks_space())) {
-    // One request with an ended lease fails the whole batch; and without space no epoch can be begun.
-    for (Item* item : *items) {
-      item->unanswered = item->unanswered || answer.unanswered;
-      item->unsettled = item->unsettled || !answer.settled;
-    }
+  WriteTries tries(WriteFate::not_sent);  // what was tried before goes alone
+  auto answer = co_await send_in_epoch(items, /*repeatable=*/true, &tries, deadline);
+  if (tries.after_batch(client_.lacks_space()) == WriteTries::Next::each_alone) {
+    for (Item* item : *items) item->fate = tries.fate();
     co_return std::nullopt;
   }
   std::vector<Answer> answers;
   answers.reserve(items->size());
-  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, *(*items)[i], looks));
+  for (std::size_t i = 0; i < items->size(); ++i) answers.push_back(answer_of(answer, i, tries.fate(), looks));
   co_return answers;
 }
 
@@ -253,31 +257,34 @@ pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
   return request;
 }
 
-// If the epoch is found to be over, nothing was done, and the batch is sent again in the next epoch.
-Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, Deadline deadline) {
-  bool unanswered = false;  // in an epoch that is over
-  for (int tries = 0; tries < kEpochs; ++tries) {
+// Every answer to what was sent is told to `tries`.
+Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, WriteTries* tries,
+                                                     Deadline deadline) {
+  for (int count = 0; count < kEpochs; ++count) {
     auto epoch = co_await epoch_.current(deadline);
-    if (!epoch) co_return Response{epoch.error(), unanswered, /*refused=*/false, /*settled=*/true};
+    if (!epoch) co_return epoch.error();
     auto known = witness_.known_of_ours(client_.highest());
     pb::TxnRequest request = within_epoch(*items, *epoch);
     auto answer = co_await client_.txn(std::move(request), repeatable, deadline, EtcdTxn::guarded_and_logged);
     bool is_over = answer.result && !answer.result->succeeded();
-    answer.settled = is_over || !answer.unanswered;
+    auto next = tries->called(call_of(answer), is_over);
     if (answer.result && !is_over) loss_.confirm(known, *answer.result);
     if (is_over) loss_.examine(known, answer, 0);
     if (auto refused = witness_.refusal()) {
-      bool perhaps_done = answer.unanswered || unanswered || (answer.result && !is_over);
-      co_return Response{*std::move(refused), perhaps_done};
+      tries->disbelieve();
+      co_return *std::move(refused);
     }
-    if (is_over) epoch_.is_over(*epoch);
-    if (!answer.settled) answer.settled = co_await epoch_.end(*epoch, deadline);
-    answer.unanswered = answer.unanswered || unanswered;
-    if (!is_over) co_return answer;
-    unanswered = answer.unanswered;
+    if (next == WriteTries::Next::next_epoch) {
+      epoch_.is_over(*epoch);
+      continue;
+    }
+    if (next == WriteTries::Next::end_epoch) {
+      bool ended = co_await epoch_.end(*epoch, deadline);
+      tries->epoch_ended(ended);
+    }
+    co_return std::move(answer.result);
   }
-  Error refused{Errc::unavailable, "etcd refuses each epoch of our writes"};
-  co_return Response{std::move(refused), unanswered, /*refused=*/false, /*settled=*/true};
+  co_return Error{Errc::unavailable, "etcd refuses each epoch of our writes"};
 }
 
 }  // namespace sharedlock

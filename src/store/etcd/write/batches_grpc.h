@@ -20,6 +20,7 @@
 #include "store/etcd/witness/loss_grpc.h"
 #include "store/etcd/write/batch_plan.h"
 #include "store/etcd/write/epoch.h"
+#include "store/etcd/write/write_fate.h"
 #include "store/lease_store.h"
 
 // What EtcdBatchQueue sends to etcd. Each is compared with this server's witness, so that an etcd that forgot something
@@ -94,10 +95,12 @@ class EtcdWrites {
     std::vector<LeaseId> rests_on = {};
     std::string looks_for = {};              // equal where items may share an answer; empty: their comparisons decide
     std::shared_ptr<const void> trace = {};  // released once it is no longer being tried
-    bool unanswered = false;                 // may have been done in a batch before
-    bool unsettled = false;                  // or may yet be done
+    WriteFate fate = WriteFate::not_sent;    // what its tries came to, as of the end of the last
   };
-  using Answer = EtcdAnswer<TxnAnswer>;
+  struct Answer {
+    Result<TxnAnswer> result;
+    WriteFate fate;  // of all tries; where one is unknown, a refusal may be due to what that one has done
+  };
   static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
   class Plan {
    public:
@@ -123,7 +126,10 @@ class EtcdWrites {
   bool goes_alone(const Item& item) const { return item.large || !item.repeatable || client_.lacks_space(); }
   Task<Answer> send_alone(Item* item, Deadline deadline);
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
-  Answer late(const Item& item, bool sent) const { return {client_.unreachable(), sent || item.unanswered}; }
+  Answer late(const Item& item, bool sent) const {
+    // While it is sent, its fate is being written.
+    return {client_.unreachable(), sent ? WriteFate::unknown_may_still_happen : perhaps_not_over(item.fate)};
+  }
 
   // Of many requests for one key at one moment one is sent; if it finds something else there, so do the others.
   static std::string_view look(const Item& item) {
@@ -135,12 +141,12 @@ class EtcdWrites {
 
  private:
   using Items = std::vector<Item*>;
-  using Response = EtcdAnswer<etcdserverpb::TxnResponse>;
+  using Response = Result<etcdserverpb::TxnResponse>;
 
   using Looks = std::shared_ptr<EtcdLeaseLooks>;
 
   etcdserverpb::TxnRequest within_epoch(const Items& items, Revision epoch);
-  Task<Response> send_in_epoch(const Items* items, bool repeatable, Deadline deadline);
+  Task<Response> send_in_epoch(const Items* items, bool repeatable, WriteTries* tries, Deadline deadline);
   Task<Answer> send_plain(Item* item, Deadline deadline);
   Looks look_beside(const Items& items, Deadline deadline);
 

@@ -14,6 +14,7 @@
 #include "store/etcd/write/batch_queue.h"
 #include "store/etcd/write/batches_grpc.h"
 #include "store/etcd/write/outcome_grpc.h"
+#include "store/etcd/write/write_fate.h"
 
 namespace sharedlock {
 
@@ -61,16 +62,11 @@ void rest_on(LeaseId id, BootTime end, EtcdCommitLeases* leases) {
 
 }  // namespace
 
-Error EtcdCommits::not_sent(Error error) {
-  if (outcome_unknown(error.code)) error.code = Errc::unanswered;
-  return error;
-}
-
 Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime called, EtcdCommitWay way,
                                           Deadline deadline) {
   if (way.look_first) {
     auto refused = co_await look(transaction, deadline);
-    if (!refused) co_return not_sent(refused.error());
+    if (!refused) co_return with_fate(refused.error(), WriteFate::not_sent);
     if (*refused) co_return Outcome(**std::move(refused));
   }
   Error last{Errc::unanswered, "the leases of a change ended before they were used"};
@@ -79,7 +75,7 @@ Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime call
     auto granted = co_await grant_all(&transaction, &leases, called, deadline);
     if (!granted) {
       forget(leases);
-      co_return not_sent(granted.error());
+      co_return with_fate(granted.error(), WriteFate::not_sent);
     }
     auto outcome = co_await apply(&transaction, &leases, &way, deadline);
     if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
@@ -160,7 +156,7 @@ Task<Result<Outcome>> EtcdCommits::apply(const Transaction* transaction, const E
   auto answer = co_await writes_.submit(std::move(write), deadline);
   auto outcome = read_outcome(*transaction, *leases, answer);
   bool conflict = outcome && std::holds_alternative<Conflict>(*outcome);
-  if (!answer.unanswered && (!outcome || conflict)) {
+  if (!is_unknown(answer.fate) && (!outcome || conflict)) {
     forget(*leases);
   } else if (!outcome) {
     // The id of an OwnLease is unknown outside if the caller did not choose it; a pooled lease is never revoked (R3).

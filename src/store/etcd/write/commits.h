@@ -40,9 +40,6 @@ class EtcdCommits {
   // with an OwnLease of the same id must come one after the other.
   Task<Result<Outcome>> commit(Transaction transaction, BootTime called, EtcdCommitWay way, Deadline deadline);
 
-  // The error of a commit of which nothing was sent.
-  static Error not_sent(Error error);
-
  private:
   Task<Result<std::optional<Conflict>>> look(const Transaction& transaction, Deadline deadline);
   Task<Result<void>> grant_all(const Transaction* transaction, EtcdCommitLeases* leases, BootTime called,

@@ -32,24 +32,20 @@ bool live_long_enough(const EtcdCommitLeases& leases, const std::vector<std::opt
 }
 
 Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLeases& leases,
-                             EtcdAnswer<TxnAnswer>& answer) {
-  Errc unknown = answer.unanswered && !answer.settled ? Errc::unavailable : Errc::unanswered;
-  if (!answer.result) {
-    Error error = answer.result.error();
-    if (answer.unanswered || outcome_unknown(error.code)) error.code = unknown;
-    return error;
-  }
+                             EtcdWrites::Answer& answer) {
+  if (!answer.result) return with_fate(answer.result.error(), answer.fate);
   if (answer.result->succeeded) return committed_at(answer.result->as_of, leases);
   if (answer.result->found.size() != transaction.expect.size() + transaction.none_under.size()) {
     return Error{Errc::unavailable, "etcd's answer makes no sense"};
   }
   Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
-  if (!answer.unanswered || transaction.changes.empty()) return conflict;
+  if (!is_unknown(answer.fate) || transaction.changes.empty()) return conflict;
   // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
   // for this commit says which.
   auto ours = revision_of_ours(leases, conflict);
   if (ours) return committed_at(*ours, leases);
-  return Error{unknown, "etcd did not answer at first, and then something else stood there"};
+  Error unclear{Errc::unavailable, "etcd did not answer at first, and then something else stood there"};
+  return with_fate(std::move(unclear), answer.fate);
 }
 
 }  // namespace sharedlock

@@ -7,8 +7,7 @@
 #include "base/result.h"
 #include "store/etcd/lease/leases.h"
 #include "store/etcd/lease/short_leases.h"
-#include "store/etcd/rpc/client.h"
-#include "store/etcd/rpc/messages_grpc.h"
+#include "store/etcd/write/batches_grpc.h"
 #include "store/lease_store.h"
 
 // What a commit came to, from what etcd answered: pure functions.
@@ -26,9 +25,8 @@ struct EtcdCommitLeases {
 // Whether etcd has said so of all old ones; `told[i]` of old[i].
 bool live_long_enough(const EtcdCommitLeases& leases, const std::vector<std::optional<BootTime>>& told);
 
-// `unavailable`: it may yet be done; `unanswered`: perhaps it was done, but that is settled by now. What the answer
-// found goes into the outcome.
+// Errors: as with_fate() says. What the answer found goes into the outcome.
 Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLeases& leases,
-                             EtcdAnswer<TxnAnswer>& answer);
+                             EtcdWrites::Answer& answer);
 
 }  // namespace sharedlock
