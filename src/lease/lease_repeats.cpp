@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lease/lease_service.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -40,8 +41,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
     if (!outcome) continue;
     if (auto* committed = std::get_if<Committed>(&*outcome)) {
       // A late grant is left as it is: the client repeats its request, and that renews the lease.
-      if ((clock_.boot_now() - request.received) * 2 > request.ttl) {
-        co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+      if (too_late(request.received, clock_.boot_now(), request.ttl)) {
+        co_return late_grant("ttl");
       }
       FencingToken token = token_at(committed->created(), store_.token_base());
       Answer granted = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/sha256.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -89,14 +90,14 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
     by_queue_alone = !found && !waits(request);
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
-  bool late = granted && (clock_.boot_now() - request.received) * 2 > request.ttl;
+  bool late = granted && too_late(request.received, clock_.boot_now(), request.ttl);
   bool unsettled = !outcome && !granted;
   if (late || unsettled || by_queue_alone) {
     auto executor = co_await asio::this_coro::executor;
     if (by_queue_alone) queues_.refused_by_queue(executor, request.key);
     if (!by_queue_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
   }
-  if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+  if (late) co_return late_grant("ttl");
   co_return answer;
 }
 
@@ -114,25 +115,17 @@ Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& req
 Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
   Deadline deadline = deadline_for(request.received);
   std::string key = store_key(request.key);
-  auto entry = co_await look_durably(key, deadline);
-  if (!entry || !*entry) co_return unknown;
+  auto found = co_await look_durably(store_, key, deadline);
+  if (!found || !found->entry) co_return unknown;
   auto info = co_await store_.lease(id, deadline);
   if (!info) co_return unknown;
   bool is_ours = *info && (*info)->only_entry && (*info)->keys.front() == key;
-  if (!is_ours) co_return LeaseRefused{shown_lease(**entry)};
+  if (!is_ours) co_return LeaseRefused{shown_lease(*found->entry)};
   auto renewed = co_await store_.keep_alive(id, std::string(kPrefix), deadline);
   if (!renewed) co_return unknown;
   const Entry& ours = *(*info)->only_entry;
   Answer granted = LeaseGrant{id, *renewed, token_at(ours.created, store_.token_base()), ours.revision};
   co_return granted;
-}
-
-Task<Result<std::optional<Entry>>> LeaseService::look_durably(std::string key, Deadline deadline) {
-  auto found = co_await store_.get(std::move(key), deadline);
-  if (!found) co_return found.error();
-  auto settled = co_await store_.settled(found->as_of, deadline);
-  if (!settled) co_return settled.error();
-  co_return std::move(found->entry);
 }
 
 void LeaseService::take_back(Executor executor, const std::string& key, const LeaseGrant& grant) {
@@ -143,10 +136,7 @@ void LeaseService::take_back(Executor executor, const std::string& key, const Le
 
 // Unless it has changed since. The lease ends by itself.
 Task<bool> LeaseService::undo(std::string key, Revision grant) {
-  Transaction transaction;
-  transaction.expect.push_back({key, grant});
-  transaction.changes.emplace_back(Erase{key});
-  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  auto outcome = co_await erase_at(store_, key, grant, deadline_for(clock_.boot_now()));
   if (cache_) cache_->drop(key);
   co_return outcome.has_value();
 }
@@ -193,14 +183,14 @@ Task<Result<void>> LeaseService::release(LeaseId id, BootTime received) {
 Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTime received) {
   Deadline deadline = deadline_for(received);
   for (int tries = 0; tries < kLooksAgain; ++tries) {
-    auto entry = co_await look_durably(store_key(key), deadline);
-    if (!entry) co_return entry.error();
-    if (!*entry) co_return std::optional<HeldLease>();
-    HeldLease held{.value = std::move((*entry)->value),
-                   .left = std::nullopt,
-                   .token = token_at((*entry)->created, store_.token_base())};
-    if ((*entry)->lease == LeaseId{0}) co_return std::optional(std::move(held));
-    auto life = co_await store_.lease_life((*entry)->lease, deadline);
+    auto found = co_await look_durably(store_, store_key(key), deadline);
+    if (!found) co_return found.error();
+    auto& entry = found->entry;
+    if (!entry) co_return std::optional<HeldLease>();
+    HeldLease held{
+        .value = std::move(entry->value), .left = std::nullopt, .token = token_at(entry->created, store_.token_base())};
+    if (entry->lease == LeaseId{0}) co_return std::optional(std::move(held));
+    auto life = co_await store_.lease_life(entry->lease, deadline);
     if (!life) co_return life.error();
     // The lease ended between the two looks; the entry may have been renewed before that, and hang on another one.
     if (!*life) continue;
@@ -215,15 +205,12 @@ Task<Result<std::optional<HeldLease>>> LeaseService::get(std::string key, BootTi
 Task<Result<std::optional<HeldLease>>> LeaseService::force_release(std::string key, BootTime received) {
   std::string stored = store_key(key);
   Deadline deadline = deadline_for(received);
-  auto looked = co_await look_durably(stored, deadline);
-  if (!looked) co_return looked.error();
-  std::optional<Entry> entry = *std::move(looked);
+  auto found = co_await look_durably(store_, stored, deadline);
+  if (!found) co_return found.error();
+  auto& entry = found->entry;
   if (!entry) co_return std::optional<HeldLease>();
   for (int tries = 0; tries < kLooksAgain; ++tries) {
-    Transaction transaction;
-    transaction.expect.push_back({stored, entry->revision});
-    transaction.changes.emplace_back(Erase{stored});
-    auto outcome = co_await store_.commit(std::move(transaction), deadline);
+    auto outcome = co_await erase_at(store_, stored, entry->revision, deadline);
     if (cache_) cache_->drop(stored);
     if (!outcome) co_return outcome.error();
     if (std::holds_alternative<Committed>(*outcome)) {
@@ -244,10 +231,6 @@ Task<Result<void>> LeaseService::ready(std::chrono::milliseconds patience) {
   auto found = co_await store_.get(std::string(kPrefix), deadline);
   if (!found) co_return found.error();
   co_return co_await store_.settled(found->as_of, deadline);
-}
-
-Deadline LeaseService::deadline_for(BootTime received) const {
-  return {received + options_.request_timeout};
 }
 
 }  // namespace sharedlock

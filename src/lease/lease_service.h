@@ -114,7 +114,6 @@ class LeaseService {
   Task<Result<std::optional<Answer>>> take_turn(const GrantRequest& request, WaitQueues::Turn& turn);
   Task<Result<Answer>> answer_as_time_is_up(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat_in_queue(const GrantRequest& request, WaitQueues::Turn& turn);
-  Task<Result<std::optional<Entry>>> look_durably(std::string key, Deadline deadline);
   Task<Result<Answer>> settle(const GrantRequest& request, LeaseId id, Error unknown);
   Task<bool> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
@@ -126,7 +125,7 @@ class LeaseService {
   std::optional<LeaseId> holder_by_cache(const std::string& key);
   void end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl);
   Task<bool> end_unknown_lease(LeaseId id, std::string key);
-  Deadline deadline_for(BootTime received) const;
+  Deadline deadline_for(BootTime begun) const { return {begun + options_.request_timeout}; }
 
   const LeaseServiceOptions options_;
   LeaseStore& store_;

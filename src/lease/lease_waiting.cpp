@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "lease/lease_service.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -58,9 +59,9 @@ Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const Gran
     if (!repeated) co_return repeated.error();
     if (*repeated) co_return **std::move(repeated);
   }
-  auto entry = co_await look_durably(part_of(request.key).lock, deadline_for(now));
-  if (!entry) co_return entry.error();
-  Answer refused = LeaseRefused{*entry ? shown_lease(**entry) : std::nullopt};
+  auto found = co_await look_durably(store_, store_key(request.key), deadline_for(now));
+  if (!found) co_return found.error();
+  Answer refused = LeaseRefused{found->entry ? shown_lease(*found->entry) : std::nullopt};
   co_return refused;
 }
 
@@ -93,9 +94,9 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   }
   if (auto* committed = std::get_if<Committed>(&*outcome)) {
     turn.took(committed->revision);
-    bool late = (clock_.boot_now() - begun) * 2 > request.ttl;
+    bool late = too_late(begun, clock_.boot_now(), request.ttl);
     if (late && !request.id) end_in_background(executor, id, key, request.ttl);
-    if (late) co_return Error{Errc::unavailable, "the grant took longer than half of its ttl"};
+    if (late) co_return late_grant("ttl");
     FencingToken token = token_at(committed->created(), store_.token_base());
     // A repeat may already have renewed a lease with a chosen id, and that need not change the revision.
     bool undoable = !request.id;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "store/fencing_token.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -63,9 +64,9 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
   Decided& outcome = attempt.outcome;
   bool granted = is_write(outcome.decision);
   auto executor = co_await asio::this_coro::executor;
-  if (granted && (clock_.boot_now() - request.received) * 2 > request.duration) {
+  if (granted && too_late(request.received, clock_.boot_now(), request.duration)) {
     take_back(executor, std::get<LockGrant>(to_answer(std::move(outcome))));
-    co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+    co_return late_grant("duration");
   }
   bool by_queue_alone = !granted && !outcome.seen;
   if (by_queue_alone && !waits(request)) queues_.refused_by_queue(executor, name_of(request.lock));
@@ -86,7 +87,7 @@ Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request
 
 Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime received) {
   std::string key = key_of(lock);
-  auto found = co_await look_durably(key, deadline_for(received));
+  auto found = co_await look_durably(store_, key, deadline_for(received));
   if (!found) co_return found.error();
   co_return read(key, found->entry);
 }
@@ -94,13 +95,10 @@ Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime r
 Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, BootTime received) {
   std::string key = key_of(lock);
   Deadline deadline = deadline_for(received);
-  auto found = co_await look_durably(key, deadline);
+  auto found = co_await look_durably(store_, key, deadline);
   if (!found) co_return found.error();
   if (!found->entry) co_return std::optional<Entry>();
-  Transaction transaction;
-  transaction.expect.push_back({key, found->entry->revision});
-  transaction.changes.emplace_back(Erase{key});
-  auto outcome = co_await store_.commit(std::move(transaction), deadline);
+  auto outcome = co_await erase_at(store_, key, found->entry->revision, deadline);
   if (!outcome) co_return outcome.error();
   // Lost the race: the holder that was seen no longer holds it, or has renewed it meanwhile.
   if (std::holds_alternative<Conflict>(*outcome)) co_return ran_out_of_retries();
@@ -149,7 +147,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     if (!result && !outcome_unknown(result.error().code)) co_return result.error();
     if (!result) {
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
-      found = co_await look_durably(attempt.key, attempt.deadline);
+      found = co_await look_durably(store_, attempt.key, attempt.deadline);
       if (!found) co_return result.error();
       unanswered = result.error();
       if (spared-- > 0) ++retries_left;
@@ -212,14 +210,6 @@ Transaction LockService::transaction_for(const Attempt& attempt, bool newcomer) 
   return transaction;
 }
 
-Task<Result<Found>> LockService::look_durably(std::string key, Deadline deadline) {
-  auto found = co_await store_.get(std::move(key), deadline);
-  if (!found) co_return found.error();
-  auto settled = co_await store_.settled(found->as_of, deadline);
-  if (!settled) co_return settled.error();
-  co_return found;
-}
-
 Result<std::optional<HeldLock>> LockService::read(const std::string& key, const std::optional<Entry>& entry) {
   if (!entry) return std::optional<HeldLock>();
   auto lock = read_held_lock(*entry, store_.token_base());
@@ -259,10 +249,7 @@ void LockService::take_back(Executor executor, const LockGrant& grant) {
 
 // Unless it has changed since.
 Task<bool> LockService::undo(std::string key, Revision grant) {
-  Transaction transaction;
-  transaction.expect.push_back({key, grant});
-  transaction.changes.emplace_back(Erase{key});
-  auto outcome = co_await store_.commit(std::move(transaction), deadline_for(clock_.boot_now()));
+  auto outcome = co_await erase_at(store_, std::move(key), grant, deadline_for(clock_.boot_now()));
   co_return outcome.has_value();
 }
 
@@ -276,10 +263,6 @@ std::string LockService::key_of(const LockName& lock) const {
 
 QueuePart LockService::part_of(const std::string& name) const {
   return {.lock = join({options_.key_prefix, name}), .queue = join({options_.key_prefix, kLines, name, "/"})};
-}
-
-Deadline LockService::deadline_for(BootTime received) const {
-  return {received + options_.request_timeout};
 }
 
 }  // namespace sharedlock

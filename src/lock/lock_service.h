@@ -179,7 +179,6 @@ class LockService {
   void note_written(const std::string& key, const Decided& outcome, LeaseId lease);
   void note_clock(std::optional<std::chrono::seconds> difference);
   Transaction transaction_for(const Attempt& attempt, bool newcomer) const;
-  Task<Result<Found>> look_durably(std::string key, Deadline deadline);
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   void note_winner(const std::optional<Entry>& entry);
   LockAnswer to_answer(Decided&& decided) const;
@@ -188,7 +187,7 @@ class LockService {
   static std::string name_of(const LockName& lock);
   std::string key_of(const LockName& lock) const;
   QueuePart part_of(const std::string& name) const;
-  Deadline deadline_for(BootTime received) const;
+  Deadline deadline_for(BootTime begun) const { return {begun + options_.request_timeout}; }
   Instant now() const { return {clock_.wall_now(), clock_.boot_now()}; }
 
   const LockServiceOptions options_;

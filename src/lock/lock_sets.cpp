@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lock/lock_service.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -78,9 +79,9 @@ Task<Result<SetAnswer>> LockService::acquire_all(LockSet set, AcquireRequest eac
     co_return co_await acquire_all_in_queue(std::move(set), std::move(each));
   }
   SetGrant grants = to_grants(*std::move(outcomes));
-  if ((clock_.boot_now() - each.received) * 2 > each.duration) {
+  if (too_late(each.received, clock_.boot_now(), each.duration)) {
     for (const LockGrant& grant : grants) take_back(executor, grant);
-    co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+    co_return late_grant("duration");
   }
   SetAnswer answer = std::move(grants);
   co_return answer;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lock/lock_service.h"
+#include "store/grants.h"
 
 namespace sharedlock {
 
@@ -115,13 +116,13 @@ Task<Result<LockService::Waited>> LockService::wait_for_all(const LockSet& set, 
     if (!granted) unanswered = granted.error();
     if (granted && !*granted && !queues_.may_take_yet(waiter)) unanswered.reset();
     if (!granted || !*granted) continue;
-    if ((clock_.boot_now() - begun) * 2 > request.duration) {
+    if (too_late(begun, clock_.boot_now(), request.duration)) {
       auto executor = co_await asio::this_coro::executor;
       for (LockGrant& grant : **granted) {
         grant.may_be_back_for = {};
         take_back(executor, grant);
       }
-      co_return Error{Errc::unavailable, "the grant took longer than half of its duration"};
+      co_return late_grant("duration");
     }
     Waited grants = **std::move(granted);
     co_return grants;
