@@ -12,8 +12,12 @@ bool is_refused(const Decided& one) {
   return std::holds_alternative<Refused>(one.decision);
 }
 
-bool any_refused(const std::vector<Decided>& all) {
+bool any_refused(std::span<const Decided> all) {
   return std::ranges::any_of(all, is_refused);
+}
+
+bool needs_end(const Decided& one) {
+  return std::holds_alternative<NeedsEnd>(one.decision);
 }
 
 bool adds(const Decision& decision) {
@@ -30,9 +34,13 @@ bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen
   return write && (!seen || seen->record.holder != write->record.holder);
 }
 
+Revision expected(const std::optional<HeldLock>& seen) {
+  return seen ? seen->revision : kAbsent;
+}
+
 void add_to(Transaction& transaction, const std::string& key, const Decision& decision,
             const std::optional<HeldLock>& seen) {
-  transaction.expect.push_back({key, seen ? seen->revision : kAbsent});
+  transaction.expect.push_back({key, expected(seen)});
   if (auto* write = std::get_if<WriteRecord>(&decision)) {
     transaction.changes.emplace_back(Put{key, to_json(write->record), write->lifetime});
   } else if (std::holds_alternative<EraseRecord>(decision)) {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "lock/lock_record.h"
@@ -23,7 +23,10 @@ bool is_write(const Decision& decision);
 
 // Whether the request was refused; whether any of several was.
 bool is_refused(const Decided& one);
-bool any_refused(const std::vector<Decided>& all);
+bool any_refused(std::span<const Decided> all);
+
+// Whether it can't be decided before it is known when the lock's lease ends.
+bool needs_end(const Decided& one);
 
 // Whether it adds to what was seen, so that doing it twice does more than doing it once.
 bool adds(const Decision& decision);
@@ -34,6 +37,9 @@ bool may_add_twice(const Decided& again, const std::optional<Revision>& added_to
 
 // Whether it gives the lock to a holder other than the one that was seen.
 bool changes_hands(const Decision& decision, const std::optional<HeldLock>& seen);
+
+// At which revision a commit of what was decided on that expects the entry.
+Revision expected(const std::optional<HeldLock>& seen);
 
 // Adds to a transaction what carries out a decision about `key`, if what stands there is still as it was seen.
 void add_to(Transaction& transaction, const std::string& key, const Decision& decision,

@@ -6,14 +6,6 @@
 
 namespace sharedlock {
 
-namespace {
-
-bool needs_end(const Decided& one) {
-  return std::holds_alternative<NeedsEnd>(one.decision);
-}
-
-}  // namespace
-
 Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
   Attempt attempt(key_of(request.lock), deadline_for(request.received),
                   [&request](const auto& current, Instant now) { return decide_renew(request, current, now); });
@@ -34,10 +26,9 @@ Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
   co_return true;
 }
 
+// The same for several, of which none was refused.
 Task<Result<bool>> LockService::decide_with_ends(const LockTransaction& what, const DecideEach& decide, DecidedAll& all,
                                                  Deadline deadline) {
-  // If one is refused, nothing is renewed.
-  if (any_refused(all)) co_return true;
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!needs_end(all[i]) || all[i].seen->end) continue;
     auto end = co_await end_of(what.keys()[i], *all[i].seen, deadline);

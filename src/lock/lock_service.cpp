@@ -1,11 +1,11 @@
 #include "lock/lock_service.h"
 
-#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
 
+#include "lock/commit_attempt.h"
 #include "store/fencing_token.h"
 #include "store/grants.h"
 
@@ -23,12 +23,6 @@ std::string join(std::initializer_list<std::string_view> pieces) {
   text.reserve(size);
   for (std::string_view piece : pieces) text += piece;
   return text;
-}
-
-// Whether one of these tries, given by the revisions that they expect, may yet happen. A revision that is gone never
-// comes back, but a lock that is held will be free.
-bool may_happen(const std::vector<Revision>& tries, const std::optional<Entry>& stands) {
-  return std::ranges::any_of(tries, [&](Revision at) { return at == kAbsent || (stands && stands->revision == at); });
 }
 
 }  // namespace
@@ -113,50 +107,42 @@ Task<Result<void>> LockService::decide_durably(Attempt& attempt) {
   co_return co_await store_.settled(attempt.outcome.revision, attempt.deadline);
 }
 
-// The one retry loop.
+// Looks, decides and commits as CommitAttempt says.
 Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
+  using Next = CommitAttempt::Next;
   Decided& outcome = attempt.outcome;
-  Result<Found> found = Found{};
   bool recalled = attempt.first == First::recall && decide_by_memory(attempt);
-  bool guessed = recalled || attempt.first == First::guess;
-  if (!guessed) found = co_await store_.get(attempt.key, attempt.deadline);
-  bool queue_refused = false;
-  std::optional<Error> unanswered;         // why the last try had no answer
-  std::vector<Revision> may_change_later;  // expected by unanswered tries, which may yet happen once it stands there
-  std::optional<Revision> added_to;        // by an unanswered try, which may be part of what stands there now
-  int spared = options_.max_retries + 1;   // unanswered tries lost no race: after a look, so many cost no retry
-  for (int retries_left = options_.max_retries;; --retries_left) {
+  CommitAttempt tries(options_.max_retries, recalled || attempt.first == First::guess);
+  Result<Found> found = Found{};
+  if (!tries.guesses()) found = co_await store_.get(attempt.key, attempt.deadline);
+  for (;;) {
     if (!found) co_return found.error();
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
-    if (std::holds_alternative<NeedsEnd>(outcome.decision)) {
+    Next next = tries.decided(attempt.decided(), found->entry);
+    if (next == Next::ask_end) {
       auto known = co_await decide_with_end(attempt);
-      if (!known) co_return unanswered.value_or(known.error());
-      if (!*known && retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
-      if (!*known) found = co_await store_.get(attempt.key, attempt.deadline);
-      if (!*known) continue;
+      if (!known) co_return tries.failure(known.error());
+      next = *known ? tries.decided(attempt.decided(), found->entry) : tries.lease_had_ended();
     }
-    bool newcomer = attempt.in_order && changes_hands(outcome.decision, outcome.seen);
-    if (newcomer && queue_refused) outcome.decision = Refused{};
-    if (!is_write(outcome.decision) && may_happen(may_change_later, found->entry)) co_return *unanswered;
-    if (!is_write(outcome.decision)) co_return Result<void>();
-    if (may_add_twice(outcome, added_to)) co_return *unanswered;
-    if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
+    if (next == Next::done) co_return Result<void>();
+    if (next == Next::fail) co_return tries.failure();
+    if (next == Next::look) {
+      found = co_await store_.get(attempt.key, attempt.deadline);
+      continue;
+    }
 
-    auto result = co_await store_.commit(transaction_for(attempt, newcomer), attempt.deadline);
-    if (!result && !outcome_unknown(result.error().code)) co_return result.error();
+    auto result = co_await store_.commit(transaction_for(attempt), attempt.deadline);
     if (!result) {
+      if (tries.commit_failed(result.error()) == Next::fail) co_return result.error();
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
       found = co_await look_durably(store_, attempt.key, attempt.deadline);
-      if (!found) co_return result.error();
-      unanswered = result.error();
-      if (spared-- > 0) ++retries_left;
-      if (may_happen_yet(unanswered->code)) may_change_later.push_back(outcome.seen ? outcome.seen->revision : kAbsent);
-      if (outcome.seen && adds(outcome.decision)) added_to = outcome.seen->revision;
-      if (!shows_success(outcome.decision, outcome.seen, found->entry)) continue;
+      if (!found) co_return tries.failure();
+      next = tries.looked(attempt.decided(), std::span(&found->entry, 1), expected(outcome.seen));
+      if (next == Next::decide) continue;
       LeaseId lease = found->entry ? found->entry->lease : LeaseId{0};
       auto lives = co_await lives_as_promised(outcome.decision, lease, attempt.deadline);
-      if (!lives || !*lives) co_return result.error();
+      if (!lives || !*lives) co_return tries.failure();
       outcome.revision = found->as_of;
       co_return Result<void>();
     }
@@ -166,15 +152,14 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
-    if (may_change_later.empty() && !added_to) unanswered.reset();
-    queue_refused = newcomer && conflict.occupied.front();
+    attempt.queue_refused = attempt.is_newcomer() && conflict.occupied.front();
     found = Found{std::move(conflict.current.front()), conflict.as_of};
-    if (std::exchange(guessed, false)) {
+    if (tries.guesses()) {
       written_.forget(attempt.key);
-      ++retries_left;
     } else {
       note_winner(found->entry);
     }
+    tries.lost_race();
   }
 }
 
@@ -184,6 +169,7 @@ Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
   attempt.outcome.decision = attempt.decide(*seen, now());
   attempt.outcome.seen = *std::move(seen);
   attempt.outcome.revision = found.as_of;
+  if (attempt.queue_refused && attempt.is_newcomer()) attempt.outcome.decision = Refused{};
   return {};
 }
 
@@ -200,10 +186,10 @@ bool LockService::decide_by_memory(Attempt& attempt) const {
 }
 
 // A newcomer's commit expects the line to be empty.
-Transaction LockService::transaction_for(const Attempt& attempt, bool newcomer) const {
+Transaction LockService::transaction_for(const Attempt& attempt) const {
   Transaction transaction;
   add_to(transaction, attempt.key, attempt.outcome.decision, attempt.outcome.seen);
-  if (newcomer) {
+  if (attempt.is_newcomer()) {
     std::string_view name = std::string_view(attempt.key).substr(options_.key_prefix.size());
     transaction.none_under.push_back(join({options_.key_prefix, kLines, name, "/"}));
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <variant>
@@ -132,8 +133,12 @@ class LockService {
     Deadline deadline;
     Decide decide;
     First first = First::look;
-    bool in_order = false;  // the line must be empty if the lock changes hands
+    bool in_order = false;       // the line must be empty if the lock changes hands
+    bool queue_refused = false;  // and was not, when that was tried last
     Decided outcome{NothingToDo{}, std::nullopt, Revision{}};
+
+    bool is_newcomer() const { return in_order && changes_hands(outcome.decision, outcome.seen); }
+    std::span<const Decided> decided() const { return {&outcome, 1}; }
   };
 
   using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, Instant now)>;
@@ -178,7 +183,7 @@ class LockService {
   Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline);
   void note_written(const std::string& key, const Decided& outcome, LeaseId lease);
   void note_clock(std::optional<std::chrono::seconds> difference);
-  Transaction transaction_for(const Attempt& attempt, bool newcomer) const;
+  Transaction transaction_for(const Attempt& attempt) const;
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
   void note_winner(const std::optional<Entry>& entry);
   LockAnswer to_answer(Decided&& decided) const;

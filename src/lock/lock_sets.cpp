@@ -3,6 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
+#include "lock/commit_attempt.h"
 #include "lock/lock_service.h"
 #include "store/grants.h"
 
@@ -20,20 +21,13 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
   return names;
 }
 
-// Whether all may yet stand as these decisions saw them: a revision never comes back, but a held lock will be free.
-bool may_stand_so_again(const LockTransaction& what, const std::vector<Decided>& all) {
+// While what they saw stands, or once it is free.
+std::optional<Revision> when_they_may_happen(const LockTransaction& what, const std::vector<Decided>& all) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto& stands = what.stands()[i];
-    if (all[i].seen && !(stands && stands->revision == all[i].seen->revision)) return false;
+    if (all[i].seen && !(stands && stands->revision == all[i].seen->revision)) return std::nullopt;
   }
-  return true;
-}
-
-bool shows_success_together(const LockTransaction& what, const std::vector<Decided>& all) {
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!shows_success(all[i].decision, all[i].seen, what.stands()[i])) return false;
-  }
-  return true;
+  return kAbsent;
 }
 
 SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
@@ -134,43 +128,40 @@ Task<Result<LockService::DecidedAll>> LockService::change_durably(LockTransactio
 // decide_and_commit() for several.
 Task<Result<LockService::DecidedAll>> LockService::change_together(LockTransaction& what, DecideEach decide,
                                                                    First first, Deadline deadline) {
-  bool guessed = first == First::guess;
+  using Next = CommitAttempt::Next;
+  CommitAttempt tries(options_.max_retries, first == First::guess);
   Result<void> looked;
-  if (!guessed) looked = co_await look_together(what, deadline);
-  std::optional<Error> unanswered;     // why the last try had no answer
-  bool may_change_them_later = false;  // an unanswered try may: while what it saw still stands, or once it is free
-  std::optional<Revision> added_to;    // as in decide_and_commit(), for the first lock: they change together
-  int spared = options_.max_retries + 1;
-  for (int retries_left = options_.max_retries;; --retries_left) {
-    if (!looked) co_return unanswered.value_or(looked.error());
+  if (!tries.guesses()) looked = co_await look_together(what, deadline);
+  for (;;) {
+    if (!looked) co_return tries.failure(looked.error());
     auto all = decide_together(what, decide);
     if (!all) co_return all;
-    auto known = co_await decide_with_ends(what, decide, *all, deadline);
-    if (!known) co_return unanswered.value_or(known.error());
-    if (!*known && retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
-    if (!*known) looked = co_await look_together(what, deadline);
-    if (!*known) continue;
-    bool writes = std::ranges::any_of(*all, [](const Decided& one) { return is_write(one.decision); });
-    if ((!writes || any_refused(*all)) && may_change_them_later) co_return *unanswered;
-    if (!writes || any_refused(*all)) co_return all;
-    if (may_add_twice(all->front(), added_to)) co_return *unanswered;
-    if (retries_left < 0) co_return unanswered.value_or(ran_out_of_retries());
+    Next next = tries.decided(*all, what.stands().front());
+    if (next == Next::ask_end) {
+      auto known = co_await decide_with_ends(what, decide, *all, deadline);
+      if (!known) co_return tries.failure(known.error());
+      next = *known ? tries.decided(*all, what.stands().front()) : tries.lease_had_ended();
+    }
+    if (next == Next::done) co_return all;
+    if (next == Next::fail) co_return tries.failure();
+    if (next == Next::look) {
+      looked = co_await look_together(what, deadline);
+      continue;
+    }
 
     auto result = co_await store_.commit(what.change(*all), deadline);
-    if (!result && !outcome_unknown(result.error().code)) co_return result.error();
     if (!result) {
+      if (tries.commit_failed(result.error()) == Next::fail) co_return result.error();
       // One look tells whether it happened; where that fails too, the outcome stays unknown.
-      unanswered = result.error();
       looked = co_await look_together(what, deadline);
-      if (spared-- > 0) ++retries_left;
-      may_change_them_later =
-          may_change_them_later || (may_happen_yet(unanswered->code) && may_stand_so_again(what, *all));
-      if (adds(all->front().decision)) added_to = all->front().seen->revision;
-      if (!looked || !shows_success_together(what, *all)) continue;
+      if (!looked) co_return tries.failure();
+      next = tries.looked(*all, what.stands(), when_they_may_happen(what, *all));
+      if (next == Next::decide) continue;
       auto live = co_await all_live_as_promised(what, *all, deadline);
-      if (!live || !*live) co_return *unanswered;
+      if (!live || !*live) co_return tries.failure();
       co_return all;
-    } else if (auto* committed = std::get_if<Committed>(&*result)) {
+    }
+    if (auto* committed = std::get_if<Committed>(&*result)) {
       what.won(committed->revision);
       auto lease = committed->leases.begin();  // of the next one that is written
       for (std::size_t i = 0; i < all->size(); ++i) {
@@ -179,13 +170,10 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(LockTransacti
         note_written(what.keys()[i], one, is_write(one.decision) ? *lease++ : LeaseId{0});
       }
       co_return all;
-    } else {
-      if (!may_change_them_later && !added_to) unanswered.reset();
-      what.lost(std::get<Conflict>(*std::move(result)), *all);
-      if (guessed) ++retries_left;
-      if (!guessed) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });
-      guessed = false;
     }
+    what.lost(std::get<Conflict>(*std::move(result)), *all);
+    if (!tries.guesses()) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });
+    tries.lost_race();
   }
 }
 
