@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "lock/lock_service.h"
-#include "store/fencing_token.h"
 
 namespace sharedlock {
 
@@ -18,7 +17,7 @@ Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
 // Where the decision depends on how long the lease lives. False: it has ended, so what was seen stands there no more.
 Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
   Decided& outcome = attempt.outcome;
-  auto end = co_await end_of(attempt.key, *outcome.seen, attempt.deadline);
+  auto end = co_await written_.end_of(attempt.key, *outcome.seen, attempt.deadline);
   if (!end) co_return end.error();
   if (!*end) co_return false;
   outcome.seen->end = **end;
@@ -31,7 +30,7 @@ Task<Result<bool>> LockService::decide_with_ends(const LockTransaction& what, co
                                                  Deadline deadline) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (!needs_end(all[i]) || all[i].seen->end) continue;
-    auto end = co_await end_of(what.keys()[i], *all[i].seen, deadline);
+    auto end = co_await written_.end_of(what.keys()[i], *all[i].seen, deadline);
     if (!end) co_return end.error();
     if (!*end) co_return false;
     all[i].seen->end = **end;
@@ -45,18 +44,6 @@ Task<Result<bool>> LockService::decide_with_ends(const LockTransaction& what, co
     if (needs_end(all[i])) all[i].decision = decide(i, all[i].seen, at);
   }
   co_return true;
-}
-
-// Nothing: the lease has ended.
-Task<Result<std::optional<PresentEnd>>> LockService::end_of(const std::string& key, const HeldLock& lock,
-                                                            Deadline deadline) {
-  auto written = written_.find(key);
-  if (written && written->revision == lock.revision) co_return written->end;
-  auto life = co_await store_.lease_life(lock.lease, deadline);
-  if (!life) co_return life.error();
-  if (!*life) co_return std::optional<PresentEnd>();
-  PresentEnd end{.at_least = (*life)->surely_until, .at_most = (*life)->at_most_until, .looked_up = true};
-  co_return std::optional(end);
 }
 
 // After a commit with unknown outcome: whether the promise that its answer would make is true of what stands there on
@@ -78,23 +65,6 @@ Task<Result<bool>> LockService::all_live_as_promised(const LockTransaction& what
     if (!lives || !*lives) co_return lives;
   }
   co_return true;
-}
-
-void LockService::note_written(const std::string& key, const Decided& outcome, LeaseId lease) {
-  auto* write = std::get_if<WriteRecord>(&outcome.decision);
-  // The first renewal may well look for the end of the lease, if a look costs little.
-  if (!store_.is_shared() && !(write && write->record.carried_token)) return;
-  if (!write) return written_.forget(key);
-  FencingToken token = write->record.carried_token.value_or(token_at(outcome.revision, store_.token_base()));
-  HeldLock written{.record = write->record, .token = token, .revision = outcome.revision, .lease = lease};
-  written.end = write->end;
-  written_.put(key, std::move(written));
-}
-
-void LockService::note_clock(std::optional<std::chrono::seconds> difference) {
-  if (!difference) return;
-  log_.write(LogLevel::warn, "the clock of a server that writes lock records differs from this one's by over a second",
-             {{"seconds", std::to_string(difference->count())}});
 }
 
 }  // namespace sharedlock

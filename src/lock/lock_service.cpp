@@ -31,7 +31,8 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
     : options_(std::move(options)),
       store_(store),
       clock_(clock),
-      log_(log),
+      records_(store, clock, log),
+      written_(store),
       queues_({.followed = {options_.key_prefix},
                .part_of = [this](const std::string& name) { return part_of(name); },
                .see_lock = [this](const Entry& entry) { return see(entry); },
@@ -83,7 +84,7 @@ Task<Result<std::optional<HeldLock>>> LockService::get(LockName lock, BootTime r
   std::string key = key_of(lock);
   auto found = co_await look_durably(store_, key, deadline_for(received));
   if (!found) co_return found.error();
-  co_return read(key, found->entry);
+  co_return records_.read(key, found->entry);
 }
 
 Task<Result<std::optional<Entry>>> LockService::force_release(LockName lock, BootTime received) {
@@ -148,7 +149,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     }
     if (auto* committed = std::get_if<Committed>(&*result)) {
       outcome.revision = committed->revision;
-      note_written(attempt.key, outcome, committed->leases.front());
+      written_.note(attempt.key, outcome, committed->leases.front());
       co_return Result<void>();
     }
     auto& conflict = std::get<Conflict>(*result);
@@ -157,14 +158,14 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
     if (tries.guesses()) {
       written_.forget(attempt.key);
     } else {
-      note_winner(found->entry);
+      records_.note_winner(found->entry);
     }
     tries.lost_race();
   }
 }
 
 Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
-  auto seen = read(attempt.key, found.entry);
+  auto seen = records_.read(attempt.key, found.entry);
   if (!seen) return seen.error();
   attempt.outcome.decision = attempt.decide(*seen, now());
   attempt.outcome.seen = *std::move(seen);
@@ -176,8 +177,7 @@ Result<void> LockService::decide_on(const Found& found, Attempt& attempt) {
 // Decides by the lock as we wrote it last, if that is known and lets the request change the lock: the commit then tells
 // whether it is still so. Only a look can tell that there is nothing to do, or that the request is refused.
 bool LockService::decide_by_memory(Attempt& attempt) const {
-  if (!store_.is_shared()) return false;
-  auto written = written_.find(attempt.key);
+  auto written = written_.recall(attempt.key);
   if (!written) return false;
   Decided& outcome = attempt.outcome;
   outcome.decision = attempt.decide(written, now());
@@ -194,28 +194,6 @@ Transaction LockService::transaction_for(const Attempt& attempt) const {
     transaction.none_under.push_back(join({options_.key_prefix, kLines, name, "/"}));
   }
   return transaction;
-}
-
-Result<std::optional<HeldLock>> LockService::read(const std::string& key, const std::optional<Entry>& entry) {
-  if (!entry) return std::optional<HeldLock>();
-  auto lock = read_held_lock(*entry, store_.token_base());
-  if (!lock) {
-    log_.write(LogLevel::error, lock.error().message, {{"key", key}});
-    return lock.error();
-  }
-  bool leased = entry->lease != LeaseId{0};
-  note_clock(clock_skew_.read(lock->record, leased, now()));
-  if (!leased) {
-    lock->leaseless_for = leaseless_.seen(key, entry->revision, clock_.boot_now());
-  }
-  return std::optional(*std::move(lock));
-}
-
-// After a lost race: what stands there was written while we tried.
-void LockService::note_winner(const std::optional<Entry>& entry) {
-  if (!entry) return;
-  auto lock = read_held_lock(*entry, store_.token_base());
-  if (lock) note_clock(clock_skew_.just_written(lock->record, now()));
 }
 
 LockAnswer LockService::to_answer(Decided&& decided) const {

@@ -16,10 +16,9 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
-#include "lock/clock_skew.h"
 #include "lock/decided.h"
-#include "lock/leaseless_records.h"
 #include "lock/lock_transaction.h"
+#include "lock/record_reader.h"
 #include "lock/rules.h"
 #include "lock/types.h"
 #include "lock/written_locks.h"
@@ -104,7 +103,7 @@ class LockService {
   Task<Result<std::optional<Refused>>> release(ReleaseRequest request);
 
   // By how much the clocks of other writers of records seem to differ from ours: see ClockSkew.
-  std::chrono::seconds clock_skew() const { return clock_skew_.largest(clock_.boot_now()); }
+  std::chrono::seconds clock_skew() const { return records_.clock_skew(); }
 
   // The lock with its holder; nothing when it is free.
   Task<Result<std::optional<HeldLock>>> get(LockName lock, BootTime received);
@@ -179,13 +178,8 @@ class LockService {
   Result<void> decide_on(const Found& found, Attempt& attempt);
   bool decide_by_memory(Attempt& attempt) const;
   Task<Result<bool>> decide_with_end(Attempt& attempt);
-  Task<Result<std::optional<PresentEnd>>> end_of(const std::string& key, const HeldLock& lock, Deadline deadline);
   Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline);
-  void note_written(const std::string& key, const Decided& outcome, LeaseId lease);
-  void note_clock(std::optional<std::chrono::seconds> difference);
   Transaction transaction_for(const Attempt& attempt) const;
-  Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
-  void note_winner(const std::optional<Entry>& entry);
   LockAnswer to_answer(Decided&& decided) const;
   Task<bool> undo(std::string key, Revision grant);
 
@@ -198,11 +192,9 @@ class LockService {
   const LockServiceOptions options_;
   LeaseStore& store_;
   Clock& clock_;
-  Log& log_;
-  LeaselessRecords leaseless_;
-  ClockSkew clock_skew_;
+  RecordReader records_;
   PresenceHints hints_;
-  WrittenLocks written_;  // only renewed locks where no other server writes, since a look costs little there
+  WrittenLocks written_;
   WaitQueues queues_;
   Retries undone_;
 };

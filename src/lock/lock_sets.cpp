@@ -167,12 +167,13 @@ Task<Result<LockService::DecidedAll>> LockService::change_together(LockTransacti
       for (std::size_t i = 0; i < all->size(); ++i) {
         Decided& one = (*all)[i];
         one.revision = committed->revision;
-        note_written(what.keys()[i], one, is_write(one.decision) ? *lease++ : LeaseId{0});
+        written_.note(what.keys()[i], one, is_write(one.decision) ? *lease++ : LeaseId{0});
       }
       co_return all;
     }
     what.lost(std::get<Conflict>(*std::move(result)), *all);
-    if (!tries.guesses()) std::ranges::for_each(what.stands(), [this](const auto& entry) { note_winner(entry); });
+    if (!tries.guesses())
+      std::ranges::for_each(what.stands(), [this](const auto& entry) { records_.note_winner(entry); });
     tries.lost_race();
   }
 }
@@ -188,7 +189,7 @@ Task<Result<void>> LockService::look_together(LockTransaction& what, Deadline de
 Result<LockService::DecidedAll> LockService::decide_together(const LockTransaction& what, const DecideEach& decide) {
   DecidedAll all;
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
-    auto seen = read(what.keys()[i], what.stands()[i]);
+    auto seen = records_.read(what.keys()[i], what.stands()[i]);
     if (!seen) return seen.error();
     Decision decision = decide(i, *seen, now());
     if (what.is_queued(i) && changes_hands(decision, *seen)) decision = Refused{};

@@ -191,7 +191,7 @@ Task<Result<LockService::TimeUp>> LockService::look_as_time_is_up(const LockSet&
   what.saw(std::get<Conflict>(*std::move(conflict)));
   TimeUp seen{.locks = {}, .entries = what.entries()};
   for (std::size_t i = 0; i < what.keys().size(); ++i) {
-    auto lock = read(what.keys()[i], what.stands()[i]);
+    auto lock = records_.read(what.keys()[i], what.stands()[i]);
     if (!lock) co_return lock.error();
     seen.locks.push_back(*std::move(lock));
   }
