@@ -15,6 +15,10 @@ namespace sharedlock {
 // says what comes next. The service looks, decides and commits accordingly. Pure: no clock, no store, no thread.
 class CommitAttempt {
  public:
+  // How it begins: with a look; with the guess that nothing stands there; or with what we wrote there last, if we know
+  // it.
+  enum class First { look, guess, recall };
+
   enum class Next {
     look,           // at what stands there now, then decide
     decide,         // on what is known to stand there now

@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "lock/commit_attempt.h"
 #include "store/fencing_token.h"
 #include "store/grants.h"
 
@@ -33,6 +32,7 @@ LockService::LockService(LockServiceOptions options, LeaseStore& store, Clock& c
       clock_(clock),
       records_(store, clock, log),
       written_(store),
+      sets_(options_.max_retries, options_.request_timeout, store, clock, records_, written_),
       queues_({.followed = {options_.key_prefix},
                .part_of = [this](const std::string& name) { return part_of(name); },
                .see_lock = [this](const Entry& entry) { return see(entry); },
@@ -66,6 +66,15 @@ Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& reque
   bool by_queue_alone = !granted && !outcome.seen;
   if (by_queue_alone && !waits(request)) queues_.refused_by_queue(executor, name_of(request.lock));
   co_return to_answer(std::move(outcome));
+}
+
+Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
+  Attempt attempt(key_of(request.lock), deadline_for(request.received),
+                  [&request](const auto& current, Instant now) { return decide_renew(request, current, now); });
+  attempt.first = First::recall;
+  auto ended = co_await decide_durably(attempt);
+  if (!ended) co_return ended.error();
+  co_return to_answer(std::move(attempt.outcome));
 }
 
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
@@ -141,8 +150,9 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       if (!found) co_return tries.failure();
       next = tries.looked(attempt.decided(), std::span(&found->entry, 1), expected(outcome.seen));
       if (next == Next::decide) continue;
+      BootTime received = attempt.deadline.at - options_.request_timeout;
       LeaseId lease = found->entry ? found->entry->lease : LeaseId{0};
-      auto lives = co_await lives_as_promised(outcome.decision, lease, attempt.deadline);
+      auto lives = co_await written_.lives_as_promised(outcome.decision, lease, received, attempt.deadline);
       if (!lives || !*lives) co_return tries.failure();
       outcome.revision = found->as_of;
       co_return Result<void>();
@@ -183,6 +193,17 @@ bool LockService::decide_by_memory(Attempt& attempt) const {
   outcome.decision = attempt.decide(written, now());
   outcome.seen = std::move(written);
   return is_write(outcome.decision);
+}
+
+// Where the decision depends on how long the lease lives. False: it has ended, so what was seen stands there no more.
+Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
+  Decided& outcome = attempt.outcome;
+  auto end = co_await written_.end_of(attempt.key, *outcome.seen, attempt.deadline);
+  if (!end) co_return end.error();
+  if (!*end) co_return false;
+  outcome.seen->end = **end;
+  outcome.decision = attempt.decide(outcome.seen, now());
+  co_return true;
 }
 
 // A newcomer's commit expects the line to be empty.

@@ -16,10 +16,11 @@
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
+#include "lock/commit_attempt.h"
 #include "lock/decided.h"
-#include "lock/lock_transaction.h"
 #include "lock/record_reader.h"
 #include "lock/rules.h"
+#include "lock/set_commits.h"
 #include "lock/types.h"
 #include "lock/written_locks.h"
 #include "queue/wait_queues.h"
@@ -118,9 +119,7 @@ class LockService {
  private:
   using Decide = std::function<Decision(const std::optional<HeldLock>& current, Instant now)>;
 
-  // How the loop begins: with a look; with the guess that nothing stands there; or with what we wrote there last, if we
-  // know it.
-  enum class First { look, guess, recall };
+  using First = CommitAttempt::First;
 
   // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and frames stay
   // below what Asio recycles (1,020 bytes).
@@ -140,8 +139,8 @@ class LockService {
     std::span<const Decided> decided() const { return {&outcome, 1}; }
   };
 
-  using DecideEach = std::function<Decision(std::size_t i, const std::optional<HeldLock>& current, Instant now)>;
-  using DecidedAll = std::vector<Decided>;  // if any is Refused, none was changed
+  using DecideEach = SetCommits::DecideEach;
+  using DecidedAll = SetCommits::DecidedAll;
 
   static bool waits(const AcquireRequest& request) { return request.wait > std::chrono::seconds(0); }
   Task<Result<LockAnswer>> try_to_acquire(const AcquireRequest& request);
@@ -163,13 +162,6 @@ class LockService {
                               const TimeUp& seen) const;
 
   std::vector<std::string> keys_of(const LockSet& set) const;
-  Task<Result<DecidedAll>> change_together(LockTransaction& what, DecideEach decide, First first, Deadline deadline);
-  Task<Result<DecidedAll>> change_durably(LockTransaction& what, DecideEach decide, Deadline deadline);
-  Task<Result<void>> look_together(LockTransaction& what, Deadline deadline);
-  Result<DecidedAll> decide_together(const LockTransaction& what, const DecideEach& decide);
-  Task<Result<bool>> decide_with_ends(const LockTransaction& what, const DecideEach& decide, DecidedAll& all,
-                                      Deadline deadline);
-  Task<Result<bool>> all_live_as_promised(const LockTransaction& what, const DecidedAll& all, Deadline deadline);
   SetGrant to_grants(DecidedAll all) const;
   std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
   LockSight see(const Entry& entry) const;
@@ -178,7 +170,6 @@ class LockService {
   Result<void> decide_on(const Found& found, Attempt& attempt);
   bool decide_by_memory(Attempt& attempt) const;
   Task<Result<bool>> decide_with_end(Attempt& attempt);
-  Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, Deadline deadline);
   Transaction transaction_for(const Attempt& attempt) const;
   LockAnswer to_answer(Decided&& decided) const;
   Task<bool> undo(std::string key, Revision grant);
@@ -195,6 +186,7 @@ class LockService {
   RecordReader records_;
   PresenceHints hints_;
   WrittenLocks written_;
+  SetCommits sets_;
   WaitQueues queues_;
   Retries undone_;
 };

@@ -155,7 +155,7 @@ Task<Result<std::optional<SetGrant>>> LockService::take_turn(const LockSet& set,
     return decide_acquire(one, current, now);
   };
   First first = turn.step() == QueueState::Step::take ? First::guess : First::look;
-  auto all = co_await change_together(what, std::move(decide), first, deadline_for(clock_.boot_now()));
+  auto all = co_await sets_.change(what, std::move(decide), first, deadline_for(clock_.boot_now()));
   if (!all) {
     co_await queues_.rest();
     turn.failed(all.error().code);

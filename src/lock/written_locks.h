@@ -35,6 +35,11 @@ class WrittenLocks {
   // asked. Nothing: it has ended. The lock must outlive the call.
   Task<Result<std::optional<PresentEnd>>> end_of(const std::string& key, const HeldLock& lock, Deadline deadline) const;
 
+  // After a commit with unknown outcome: whether the promise that its answer would make, counted from `received`, is
+  // true of what stands there on that lease. The decision must outlive the call.
+  Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, BootTime received,
+                                       Deadline deadline) const;
+
  private:
   LeaseStore& store_;
   LossyMap<std::string, HeldLock, 1 << 14> locks_;
