@@ -126,7 +126,7 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
   Result<Found> found = Found{};
   if (!tries.guesses()) found = co_await store_.get(attempt.key, attempt.deadline);
   for (;;) {
-    if (!found) co_return found.error();
+    if (!found) co_return tries.failure(found.error());
     auto decided = std::exchange(recalled, false) ? Result<void>() : decide_on(*found, attempt);
     if (!decided) co_return decided.error();
     Next next = tries.decided(attempt.decided(), found->entry);
