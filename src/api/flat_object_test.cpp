@@ -39,7 +39,7 @@ struct KindCase {
   std::string word;
 };
 
-TEST(FlatObject, KindsAreKnownOfTheBodyAndOfAMember) {
+TEST(FlatObject, TellsTheKindOfTheBodyAndOfItsMembers) {
   const KindCase cases[] = {{R"("text")", JsonKind::string, "string"},
                             {"12", JsonKind::integer, "integer"},
                             {"-0", JsonKind::integer, "integer"},
@@ -92,7 +92,7 @@ TEST(FlatObject, IntegersAreExactOrClamped) {
   }
 }
 
-TEST(FlatObject, NumbersWithoutAFractionHaveTheirExactValueHoweverTheyAreWritten) {
+TEST(FlatObject, WholeNumbersAreExactInEveryNotation) {
   const IntegerCase cases[] = {{"30.0", 30},
                                {"3e1", 30},
                                {"3E+1", 30},
@@ -151,7 +151,7 @@ TEST(FlatObject, DecodesStrings) {
   EXPECT_EQ(only_member(R"({"m":")" + large + R"("})").text, large);
 }
 
-TEST(FlatObject, ReadsWhatNestsDeeperWithoutKeepingIt) {
+TEST(FlatObject, SkipsDeeperNestedValues) {
   auto body = parse_json_body(R"({"a":{"key":"inner","b":[{"key":1}]},"key":"outer"})");
   ASSERT_TRUE(body.has_value());
   ASSERT_EQ(body->members.size(), 2U);

@@ -35,7 +35,7 @@ TEST(LeaseBody, ReadsAllMembers) {
   EXPECT_EQ(lease.timestamp, "2024-05-06T07:08:09.123456789+02:00");
 }
 
-TEST(LeaseBody, WhatIsNotGivenIsEmpty) {
+TEST(LeaseBody, MissingMembersAreEmpty) {
   LeaseBody lease = good(R"({"key":"k"})");
   EXPECT_EQ(lease.value, "");
   EXPECT_EQ(lease.labels, "");
@@ -124,7 +124,7 @@ TEST(LeaseBody, FaultsSayWhatIsWrong) {
   }
 }
 
-TEST(LeaseBody, ALoneSurrogateOrOtherBytesAreNoKey) {
+TEST(LeaseBody, ALoneSurrogateOrInvalidBytesAreNotAKey) {
   for (const char* key : {R"(\ud800)", R"(\udfff)", "\xFF", "\xED\xA0\x80", "\xC0\x80", "\xF4\x90\x80\x80"}) {
     EXPECT_TRUE(fault_of(with_key(key)).starts_with("body is not JSON at byte ")) << key;
   }

@@ -65,7 +65,7 @@ TEST(LockBody, ReadsARelease) {
 }
 
 // Python's json.dumps(30.0) writes 30.0, and JSON Schema calls it an integer.
-TEST(LockBody, NumbersWithoutAFractionAreIntegersHoweverTheyAreWritten) {
+TEST(LockBody, WholeNumbersAreIntegersInEveryNotation) {
   for (const char* thirty : {"30", "30.0", "3e1", "3.0E+1", "300e-1"}) {
     LockBody body = good(acquire_body(R"("abc")", std::string(thirty) + R"(,"wait":)" + thirty), kAcquireBody);
     EXPECT_EQ(body.duration, 30s) << thirty;
@@ -77,7 +77,7 @@ TEST(LockBody, NumbersWithoutAFractionAreIntegersHoweverTheyAreWritten) {
   EXPECT_EQ(exact.token, FencingToken{9007199254740993});
 }
 
-TEST(LockBody, OfRepeatedMembersTheLastCounts) {
+TEST(LockBody, TheLastOfRepeatedMembersCounts) {
   LockBody body = good(R"({"instanceId":5,"leaseDuration":0,"instanceId":"abc","leaseDuration":2})", kAcquireBody);
   EXPECT_EQ(body.instance, "abc");
   EXPECT_EQ(body.duration, 2s);
@@ -184,7 +184,7 @@ std::string renew_body(const std::string& more) {
   return R"({"instanceId":"abc","leaseDuration":1,)" + more + "}";
 }
 
-TEST(LockBody, HowLongAPlaceIsKeptIsUpToTenWholeSeconds) {
+TEST(LockBody, KeepPlaceIsAtMostTenWholeSeconds) {
   auto kept = [](const std::string& more) {
     auto body = parse_lock_body(R"({"instanceId":"abc","leaseDuration":1,"wait":5)" + more + "}", kAcquireBody);
     return std::get<LockBody>(body).keep_place;
@@ -287,7 +287,7 @@ TEST(LockPath, IsChecked) {
   }
 }
 
-TEST(LockAnswers, AreWordedAsTheServiceTheyReplace) {
+TEST(LockAnswers, MatchTheReplacedServiceWordForWord) {
   EXPECT_EQ(validation_json("Validation failed", {kNameLength}),
             R"({"message":"Validation failed","details":["Parameter 'lockName' failed validation: )"
             R"(Lock name must be between 3 and 64 characters long"]})");
@@ -328,7 +328,7 @@ TEST(LockAnswers, OthersAreNotToldTheInstance) {
   EXPECT_EQ(to_strict_json(name, std::nullopt), R"({"namespace":"space","lockName":"name"})");
 }
 
-TEST(LockAnswers, ALockWithoutAnOwnerIsShownHeldByNobodyInParticular) {
+TEST(LockAnswers, ALockWithoutAnOwnerIsShownHeldWithoutAnOwner) {
   HeldLock held{.record = record(), .token = FencingToken{7}, .revision = {}};
   held.record.holder = Holder{.owner = "", .instance = "instance-1", .ownerless = true};
   LockName name{"space", "name"};
@@ -339,7 +339,7 @@ TEST(LockAnswers, ALockWithoutAnOwnerIsShownHeldByNobodyInParticular) {
   EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name","expiry":1700000030})");
 }
 
-TEST(LockAnswers, ARefusalSaysWhoIsInTheWay) {
+TEST(LockAnswers, ARefusalNamesTheHolderInTheWay) {
   LockName name{"space", "name"};
   Refused refused;
   EXPECT_EQ(to_json(name, refused), R"({"success":false,"namespace":"space","lockName":"name"})");

@@ -30,7 +30,7 @@ TEST(LockMetrics, ShowEverySeriesFromTheBeginning) {
   }
 }
 
-TEST(LockMetrics, ShowTheDifferenceOfClocks) {
+TEST(LockMetrics, ShowTheClockSkew) {
   EXPECT_THAT(text_of(LockMetrics(), std::chrono::seconds(-7)),
               HasSubstr("\nshared_lock_clock_difference_seconds -7\n"));
 }

@@ -94,7 +94,7 @@ TEST(PprofApi, OnlyNamesThatAlwaysLeadToThisMachineAreAdmitted) {
 }
 
 // It is needed most when requests are stuck; and none that goes on for minutes should keep others out.
-TEST(PprofApi, NoRouteTakesAPlaceInFlight) {
+TEST(PprofApi, NoRouteCountsAsARequestInFlight) {
   PprofApi api;
   for (const http::Route& route : api.routes()) EXPECT_EQ(route.priority, http::Priority::operators) << route.pattern;
 }

@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-TEST(ProcessMetrics, WhatIsNotKnownIsLeftOut) {
+TEST(ProcessMetrics, UnknownValuesAreLeftOut) {
   ProcessStats stats;
   stats.threads = 3;
   stats.start_seconds = 1.5;

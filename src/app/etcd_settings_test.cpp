@@ -33,7 +33,7 @@ TEST(EtcdSettings, TheDefaultsAreTheSeeds) {
   EXPECT_EQ(options.max_retries, 3);
 }
 
-TEST(EtcdSettings, EveryOneArrives) {
+TEST(EtcdSettings, EverySettingArrives) {
   EtcdTlsFiles files;
   auto options = options_of({{"SHARED_LOCK_ETCD_ADDR_LIST", "a:1, b:2"},
                              {"SHARED_LOCK_ETCD_TLS", "true"},

@@ -14,7 +14,7 @@ config::Settings with(std::uint64_t connections, std::uint64_t in_flight) {
   return with_derived_limits(std::move(settings), kMemory);
 }
 
-TEST(MachineLimits, SafetyR36_HalfIsLeftForThoseWhoDoNotWait) {
+TEST(MachineLimits, SafetyR36_HalfIsLeftForRequestsThatDoNotWait) {
   EXPECT_EQ(with(1000, 0).max_waiters, 500u);
   EXPECT_EQ(with(1000, 8).max_waiters, 4u);
   EXPECT_EQ(with(8, 1000).max_waiters, 4u);
@@ -33,7 +33,7 @@ TEST(MachineLimits, AnEighthOfTheMemoryIsForRequests) {
   EXPECT_EQ(with_derived_limits(settings, 100 * kMemory).max_buffered_bytes, kMemory / 4) << "more is for nothing";
 }
 
-TEST(MachineLimits, WhatWasSetStays) {
+TEST(MachineLimits, ExplicitSettingsAreKept) {
   config::Settings settings;
   settings.max_connections = 1000;
   settings.max_waiters = 999;

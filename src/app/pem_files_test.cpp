@@ -34,7 +34,7 @@ class PemFiles : public testing::Test {
   PemPair other = files.authority().issue({.name = "other"});
 };
 
-TEST_F(PemFiles, GoodOnesAreReadAsTheyAre) {
+TEST_F(PemFiles, ValidFilesAreReadUnchanged) {
   std::string bundle = "# ours\n" + files.authority().certificate() + test::TestAuthority().certificate();
   EXPECT_EQ(read_authorities(write("ca.crt", bundle)).value(), bundle);
   std::string chain = pair.certificate + files.authority().certificate();
@@ -53,7 +53,7 @@ TEST_F(PemFiles, AMissingFileIsNamed) {
   EXPECT_EQ(read.error().message, "KEY: /no/such.key can't be read: No such file or directory");
 }
 
-TEST_F(PemFiles, WhatIsNoPlainFileIsRefusedAtOnce) {
+TEST_F(PemFiles, AnythingButARegularFileIsRefusedAtOnce) {
   EXPECT_EQ(fault_of_ca({"SETTING", "/"}), "SETTING: / is not a plain file");
   std::string pipe = files.path("pipe");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
@@ -61,7 +61,7 @@ TEST_F(PemFiles, WhatIsNoPlainFileIsRefusedAtOnce) {
   EXPECT_THAT(fault_of_ca(write("huge", std::string((std::size_t{1} << 20) + 1, 'x'))), HasSubstr("too large"));
 }
 
-TEST_F(PemFiles, WhatIsNotPemIsRefused) {
+TEST_F(PemFiles, ContentThatIsNotPemIsRefused) {
   const std::string cut = pair.certificate.substr(0, pair.certificate.size() / 2);
   for (const std::string& text : {std::string(), std::string("hello"), pair.key, cut, pair.certificate + cut}) {
     EXPECT_THAT(fault_of_ca(write("ca.crt", text)), AllOf(StartsWith("SETTING: "), HasSubstr("holds no certificate")));

@@ -71,7 +71,7 @@ TEST_F(CgroupCpuLimit, OtherControllersDoNotCount) {
   EXPECT_EQ(limit("3:cpuset:/\n"), std::nullopt);
 }
 
-TEST_F(CgroupCpuLimit, WhatCanNotBeReadIsNoLimit) {
+TEST_F(CgroupCpuLimit, AnUnreadableFileIsNoLimit) {
   EXPECT_EQ(limit("0::/\n"), std::nullopt);
   EXPECT_EQ(limit(""), std::nullopt);
   EXPECT_EQ(limit("nonsense\n:\n"), std::nullopt);

@@ -128,7 +128,7 @@ void run_in_a_group() {
   group.join();
 }
 
-TEST(CrashReport, WhatEscapesATaskIsNamedWithItsTaskAndThePlaceOfTheThrow) {
+TEST(CrashReport, AnExceptionFromATaskIsReportedWithItsTaskAndThrowSite) {
   Ending ending = end_of_child(run_in_a_group);
   EXPECT_TRUE(ending.by(SIGABRT));
   EXPECT_EQ(ending.member("msg"), "the process ends: std::bad_alloc");
@@ -154,21 +154,21 @@ void try_in_the_background() {
   while (true) ::pause();
 }
 
-TEST(CrashReport, WhatEscapesATryIsNamedByWhoAskedForIt) {
+TEST(CrashReport, AnExceptionFromARetryIsReportedWithItsCaller) {
   Ending ending = end_of_child(try_in_the_background);
   EXPECT_TRUE(ending.by(SIGABRT));
   EXPECT_THAT(ending.member("task"), HasSubstr("try_in_the_background"));
   EXPECT_THAT(ending.backtrace(), HasSubstr("ask_for_a_garbage_size"));
 }
 
-TEST(CrashReport, WhatEscapesAThreadIsNamedWithTheThread) {
+TEST(CrashReport, AnExceptionFromAThreadIsReportedWithItsThread) {
   Ending ending = end_of_child([] { run_in_thread("a-worker", [] { ask_for_a_garbage_size(SIZE_MAX / 2); }); });
   EXPECT_TRUE(ending.by(SIGABRT));
   EXPECT_EQ(ending.member("thread"), "a-worker");
   EXPECT_THAT(ending.backtrace(), HasSubstr("ask_for_a_garbage_size"));
 }
 
-TEST(CrashReport, WhatAHandlerThrowsIsNamed) {
+TEST(CrashReport, AnExceptionFromAHandlerIsReported) {
   Ending ending = end_of_child([] {
     IoThreads threads(1);
     asio::post(threads.executor(0), [] { ask_for_a_garbage_size(SIZE_MAX / 2); });
@@ -189,7 +189,7 @@ TEST(CrashReport, AnAbortLeavesALineWithABacktrace) {
   EXPECT_THAT(ending.backtrace(), AllOf(HasSubstr("do_abort"), HasSubstr("libc.so.6:abort@0x")));
 }
 
-TEST(CrashReport, ForPeopleItIsALineOfText) {
+TEST(CrashReport, TheTextFormatIsOneLine) {
   Ending ending = end_of_child(do_abort, CrashLine::text);
   EXPECT_TRUE(ending.by(SIGABRT));
   EXPECT_THAT(ending.said, testing::StartsWith("shared-lock: the process ends: SIGABRT, thread "));
@@ -197,7 +197,7 @@ TEST(CrashReport, ForPeopleItIsALineOfText) {
   EXPECT_EQ(std::ranges::count(ending.said, '\n'), 1);
 }
 
-TEST(CrashReport, ASignalThatSomebodyHandlesIsLeftToThem) {
+TEST(CrashReport, ASignalWithAnotherHandlerIsLeftToIt) {
   Ending ending = end_of_child(do_abort, CrashLine::json, [](int) { ::_exit(7); });
   EXPECT_TRUE(WIFEXITED(ending.status));
   EXPECT_EQ(WEXITSTATUS(ending.status), 7);
@@ -205,7 +205,7 @@ TEST(CrashReport, ASignalThatSomebodyHandlesIsLeftToThem) {
 }
 
 // Also by an exception, which has its own way to the end.
-TEST(CrashReport, AnExceptionLeavesTheHandlersOfOthersAsWell) {
+TEST(CrashReport, AnExceptionLeavesOtherHandlersInPlaceToo) {
   Ending ending = end_of_child([] { run_in_thread("throws", [] { throw std::runtime_error("of interest"); }); },
                                CrashLine::json, [](int) { ::_exit(7); });
   EXPECT_TRUE(WIFEXITED(ending.status));
@@ -221,7 +221,7 @@ TEST(CrashReport, ALongMessageLeavesRoomForTheRest) {
   EXPECT_THAT(ending.backtrace(), HasSubstr("@0x"));
 }
 
-TEST(CrashReport, AStuckReaderHoldsTheEndUpForASecondOnly) {
+TEST(CrashReport, AStuckReaderDelaysTheEndByOnlyASecond) {
   auto begun = std::chrono::steady_clock::now();
   Ending ending = end_of_child([] {
     int ends[2] = {-1, -1};
@@ -262,7 +262,7 @@ TEST(CrashReport, AThreadWithoutStackLeavesALine) {
   EXPECT_THAT(ending.backtrace(), HasSubstr("deeper"));
 }
 
-TEST(CrashReport, EverySignalKeepsItsStatusWhoeverSendsIt) {
+TEST(CrashReport, EverySignalKeepsItsStatusWhereverItCameFrom) {
   for (int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
     Ending ending = end_of_child([signal] { ::kill(::getpid(), signal); });
     EXPECT_TRUE(ending.by(signal)) << signal << " " << ending.status;
@@ -271,7 +271,7 @@ TEST(CrashReport, EverySignalKeepsItsStatusWhoeverSendsIt) {
 }
 
 // The kernel may tell of damaged memory before anybody reads it: then no instruction is tried again.
-TEST(CrashReport, DamagedMemoryThatNobodyReadEndsTheProcessToo) {
+TEST(CrashReport, DamagedMemoryThatWasNotReadEndsTheProcessToo) {
   Ending ending = end_of_child([] {
     siginfo_t info{};
     info.si_signo = SIGBUS;

@@ -32,14 +32,14 @@ TEST(JsonText, KeepsUtf8) {
   EXPECT_EQ(as_json("\u00e9\u20ac\U0001F512"), "\"\u00e9\u20ac\U0001F512\"");
 }
 
-TEST(JsonText, EscapesWhatSteersATerminalOrTheDirectionOfWriting) {
+TEST(JsonText, EscapesTerminalControlsAndTextDirectionMarks) {
   EXPECT_EQ(as_json("\u0080\u0085\u009b31m\u009f"), R"("\u0080\u0085\u009b31m\u009f")");
   EXPECT_EQ(as_json("\u061c\u200e\u200f"), R"("\u061c\u200e\u200f")");
   EXPECT_EQ(as_json("\u2028\u2029\u202a\u202b\u202c\u202d\u202e"), R"("\u2028\u2029\u202a\u202b\u202c\u202d\u202e")");
   EXPECT_EQ(as_json("\u2066\u2067\u2068\u2069"), R"("\u2066\u2067\u2068\u2069")");
 }
 
-TEST(JsonText, KeepsTheNeighboursOfWhatSteers) {
+TEST(JsonText, KeepsTheNeighboursOfEscapedCharacters) {
   for (const auto text : {"\u00a0", "\u061b", "\u061d", "\u200d", "\u2010", "\u2027", "\u202f", "\u2065", "\u206a",
                           "\u1080", "\U0001009b"}) {
     EXPECT_EQ(as_json(text), '"' + std::string(text) + '"');

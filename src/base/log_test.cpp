@@ -86,7 +86,7 @@ TEST(Log, TimesAreUtcWithMilliseconds) {
   EXPECT_THAT(time, MatchesRegex("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"));
 }
 
-TEST(Log, LeavesOutWhatIsBelowItsLevel) {
+TEST(Log, LeavesOutMessagesBelowItsLevel) {
   const LogFile file;
   {
     Log log(LogLevel::warn, file.fd());
@@ -124,7 +124,7 @@ TEST(Log, AnyBytesStayOneLineOfJson) {
   EXPECT_EQ(lines[0].at("path").as_string(), "\uFFFD\"}\n{\"level\":\"error\"");
 }
 
-TEST(Log, NothingInALineSteersATerminal) {
+TEST(Log, NoLogLineControlsATerminal) {
   const LogFile file;
   {
     Log log(LogLevel::info, file.fd());

@@ -18,7 +18,7 @@ TEST(LossyMap, FindsWhatWasPutUntilItIsForgotten) {
   EXPECT_EQ(map.find("a"), std::nullopt);
 }
 
-TEST(LossyMap, KeysOfOnePlaceForgetEachOtherAndNeverAnswerForEachOther) {
+TEST(LossyMap, CollidingKeysReplaceEachOtherAndNeverAnswerForEachOther) {
   LossyMap<int, int, 1> map;
   map.put(1, 10);
   EXPECT_EQ(map.find(2), std::nullopt);

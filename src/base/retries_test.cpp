@@ -53,7 +53,7 @@ class RetriesTest : public testing::Test {
   std::optional<Retries> retries{std::in_place, clock, log, "given up"};
 };
 
-TEST_F(RetriesTest, WhatFailsIsTriedAgainUntilItIsDone) {
+TEST_F(RetriesTest, AFailedTaskIsRetriedUntilItSucceeds) {
   for (int i = 0; i < 100; ++i) add();
   ASSERT_TRUE(eventually([&] { return attempts.tried >= 200; }));
   EXPECT_EQ(attempts.done, 0);
@@ -73,7 +73,7 @@ TEST_F(RetriesTest, FewRunAtOnceAndRarely) {
   EXPECT_LT(attempts.tried, 100 * 5) << "at 0, 0.1, 0.3, 0.7 and 1.5 s";
 }
 
-TEST_F(RetriesTest, WhatIsPastItsTimeIsTriedNoMore) {
+TEST_F(RetriesTest, ATaskPastItsDeadlineIsNotRetried) {
   add(seconds(1));
   ASSERT_TRUE(eventually([&] { return attempts.tried >= 2; }));
   auto until = clock.boot_now() + milliseconds(1500);
@@ -85,7 +85,7 @@ TEST_F(RetriesTest, WhatIsPastItsTimeIsTriedNoMore) {
   EXPECT_EQ(attempts.tried, tried);
 }
 
-TEST_F(RetriesTest, TheEndWaitsForNothingThatFailedButTriesWhatIsNew) {
+TEST_F(RetriesTest, TheEndDropsFailedTasksButTriesNewOnes) {
   add();
   ASSERT_TRUE(eventually([&] { return attempts.tried >= 2; }));
   attempts.works = true;

@@ -85,7 +85,7 @@ class SingleFlightTest : public ::testing::Test {
   std::vector<std::unique_ptr<Caller>> callers;
 };
 
-TEST_F(SingleFlightTest, OneRunIsEnoughForAll) {
+TEST_F(SingleFlightTest, OneRunServesAllCallers) {
   Caller& first = call("first", seconds(5));
   Caller& second = call("second", seconds(5));
   EXPECT_FALSE(second.runs());
@@ -95,14 +95,14 @@ TEST_F(SingleFlightTest, OneRunIsEnoughForAll) {
   EXPECT_FALSE(second.runs());
 }
 
-TEST_F(SingleFlightTest, WhoComesLaterGetsARunOfHisOwn) {
+TEST_F(SingleFlightTest, ALaterCallerStartsItsOwnRun) {
   finish(call("first", seconds(5)), true);
   Caller& second = call("second", seconds(5));
   finish(second, true);
   EXPECT_EQ(second.told(), "second");
 }
 
-TEST_F(SingleFlightTest, AFailureInTimeIsOneForAll) {
+TEST_F(SingleFlightTest, AFailureBeforeTheDeadlineIsSharedByAllCallers) {
   Caller& first = call("first", seconds(5));
   Caller& second = call("second", seconds(50));
   finish(first, false);
@@ -110,7 +110,7 @@ TEST_F(SingleFlightTest, AFailureInTimeIsOneForAll) {
   EXPECT_EQ(second.told(), "no: first");
 }
 
-TEST_F(SingleFlightTest, ARunThatHadTooLittleTimeFailsNobodyElse) {
+TEST_F(SingleFlightTest, ARunThatHadTooLittleTimeFailsNoOtherCaller) {
   Caller& hasty = call("hasty", seconds(1));
   Caller& other = call("other", seconds(5));
   Caller& patient = call("patient", seconds(50));
@@ -125,7 +125,7 @@ TEST_F(SingleFlightTest, ARunThatHadTooLittleTimeFailsNobodyElse) {
   EXPECT_EQ(other.told(), "patient");
 }
 
-TEST_F(SingleFlightTest, NobodyWaitsPastHisOwnDeadline) {
+TEST_F(SingleFlightTest, NoCallerWaitsPastItsOwnDeadline) {
   Caller& first = call("first", seconds(50));
   Caller& hasty = call("hasty", milliseconds(1));
   Caller& patient = call("patient", seconds(50));

@@ -5,13 +5,13 @@
 namespace sharedlock {
 namespace {
 
-TEST(ShownLine, LetsStandWhatIsShown) {
+TEST(ShownLine, KeepsPrintableText) {
   for (const char* text : {"", "held by team-a \"x\" \\ y", "Größe", "日本", "\xF0\x9F\x94\x92", "\xC2\xA0"}) {
     EXPECT_EQ(shown_line(text), text);
   }
 }
 
-TEST(ShownLine, OfWhatSteersATerminalNothingIsLeft) {
+TEST(ShownLine, TerminalControlSequencesAreRemoved) {
   EXPECT_EQ(shown_line("a\x1B[2Jb\nc\td\x7F"), "a?[2Jb?c?d?");
   EXPECT_EQ(shown_line("a\xC2\x9B"
                        "2Jb"),

@@ -60,7 +60,7 @@ TEST(Guards, EachStopsTheStartAndSaysWhatToSetInstead) {
   }
 }
 
-TEST(Guards, WhatProtectsNothingHereIsLeftAlone) {
+TEST(Guards, SettingsThatProtectNothingHereAreIgnored) {
   for (const char* property :
        {"logging.level.root", "spring.application.name", "server.tomcat.max-connections",
         "server.forward-headers-strategy", "management.endpoints.web.exposure.include", "server.sslx.key-store",
@@ -84,7 +84,7 @@ TEST(Guards, OneSentenceForEachKind) {
                                      StartsWith("f:3: management.server.port would be skipped")));
 }
 
-TEST(Guards, TlsThatIsSwitchedOffProtectsNothing) {
+TEST(Guards, DisabledTlsProtectsNothing) {
   EXPECT_THAT(refused_properties({{"f:1", "server.ssl.key-store", "a"}, {"f:2", "server.ssl.enabled", "False"}}),
               IsEmpty());
   EXPECT_THAT(refused_properties({{"f:1", "server.ssl.key-store", "a"}, {"f:2", "server.ssl.enabled", "true"}}),
@@ -103,7 +103,7 @@ TEST(Guards, VariablesCountAsSpringBindsThem) {
 }
 
 // In a container variables may have dots.
-TEST(Guards, VariablesCountHoweverSpringLetsThemBeSpelled) {
+TEST(Guards, VariablesCountInEverySpellingThatSpringAccepts) {
   for (const char* name : {"server_ssl_key_store", "server.ssl.key-store", "Server.Servlet.contextPath",
                            "management.server.port", "server.ssl.enabled"}) {
     EXPECT_THAT(refused_variables({{name, "x"}}, false), ElementsAre(StartsWith(name))) << name;

@@ -190,7 +190,7 @@ TEST(Loader, SecretsAreNotInErrors) {
   EXPECT_THAT(contradiction.errors, ElementsAre(AllOf(HasSubstr("different values"), Not(HasSubstr("hunter")))));
 }
 
-TEST(Loader, AnOverriddenValueIsNotLookedAt) {
+TEST(Loader, AnOverriddenValueIsNotChecked) {
   auto input = environment({{"SHARED_LOCK_SERVER_PORT", "tcp://10.0.0.1:8080"}});
   input.flags = {{"port", "8080"}};
   EXPECT_EQ(good(input).server_port, 8080);
@@ -234,7 +234,7 @@ TEST(Loader, TwoNamesOfOneOptionMayAgreeOrBeInDifferentSources) {
   EXPECT_THAT(good(input).etcd_endpoints, ElementsAre("http://a:1"));
 }
 
-TEST(Loader, OfEqualKeysInAFileTheLastWins) {
+TEST(Loader, TheLastOfEqualKeysInAFileWins) {
   EXPECT_EQ(good(file("server.port=1\nserver.port=nonsense\nserver.port=3")).server_port, 3);
   EXPECT_EQ(good(file("server.port=1\nserver.port=")).server_port, 8080);
 }
@@ -269,7 +269,7 @@ TEST(Loader, AnAddressInACommonVariableIsNotSkippedUnlessOneIsGivenHere) {
   EXPECT_EQ(good(input).server_address, "::1");
 }
 
-TEST(Loader, WhatProtectsTheJavaServiceIsNeverSkipped) {
+TEST(Loader, SettingsThatProtectTheJavaServiceAreNeverSkipped) {
   const auto loaded = load(file("logging.level.root=INFO\nserver.ssl.key-store=/secret/store\nserver.port=1"));
   EXPECT_THAT(loaded.errors,
               ElementsAre(AllOf(StartsWith("my.properties:2: server.ssl.key-store would be skipped"),
@@ -351,7 +351,7 @@ TEST(LoaderEtcd, AUserNameNeedsAPassword) {
   EXPECT_THAT(load(file("locker.etcd.auth.username=lockservice\nshared-lock.storage.type=memory")).errors, IsEmpty());
 }
 
-TEST(LoaderEtcd, WhatHasNoEffectIsAWarning) {
+TEST(LoaderEtcd, ASettingWithoutEffectIsAWarning) {
   EXPECT_THAT(load(environment({{"LOCKER_ETCD_AUTH_PASSWORD", "secret"}})).warnings,
               ElementsAre("LOCKER_ETCD_AUTH_PASSWORD has no effect: locker.etcd.auth.username is not set"));
   const LoadInput with_ca = environment({{"SHARED_LOCK_CA_CERT_PATH", "/ca.crt"}});

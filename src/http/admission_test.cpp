@@ -25,7 +25,7 @@ TEST(AddressCounts, AnIpv4ClientCountsAlone) {
   EXPECT_TRUE(counts.add(make_address("192.0.2.2"), 1));
 }
 
-TEST(AddressCounts, RememberNobodyWhoIsGone) {
+TEST(AddressCounts, ForgetAddressesWithoutConnections) {
   AddressCounts counts;
   for (const char* address : {"192.0.2.1", "2001:db8::1"}) {
     EXPECT_TRUE(counts.add(make_address(address), 1));
@@ -95,7 +95,7 @@ TEST(Admission, ExemptAddressesMayHaveManyConnections) {
   }
 }
 
-TEST(Admission, SafetyR36_AHolderWhoseAddressHasTooManyGetsIn) {
+TEST(Admission, SafetyR36_AHolderGetsInThoughItsAddressHasTooMany) {
   TestServer server([](ServerOptions& options) { options.max_connections_per_address = 1; });
   TestClient first(server.port());
   EXPECT_EQ(first.request("GET", "/hello").status, 200);
@@ -111,7 +111,7 @@ TEST(Admission, SafetyR36_AHolderWhoseAddressHasTooManyGetsIn) {
 }
 
 // Where a whole answer does not fit into the kernel's buffers, it could last until the write timeout.
-TEST(Admission, SafetyR36_WhoReadsNoAnswerKeepsNobodyOutOfTheReserve) {
+TEST(Admission, SafetyR36_AClientThatReadsNoAnswerKeepsNoOtherOutOfTheReserve) {
   TestServer server([](ServerOptions& options) { options.max_connections_per_address = 1; });
   TestClient first(server.port());
   EXPECT_EQ(first.request("GET", "/hello").status, 200);
@@ -153,7 +153,7 @@ TEST(InFlightLimit, MoreRequestsAre503AndKeepTheirConnection) {
   EXPECT_EQ(client.request("GET", "/hello").status, 200);
 }
 
-TEST(InFlightLimit, AnythingElseThatIsWrongIsSaidFirst) {
+TEST(InFlightLimit, OtherErrorsAreReportedFirst) {
   TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 2; });
   auto busy = fill(server);
   TestClient client(server.port());
@@ -187,7 +187,7 @@ TEST(InFlightLimit, SafetyR36_HoldersHaveALimitOfTheirOwn) {
   EXPECT_EQ(client.request("GET", "/health").status, 200);
 }
 
-TEST(InFlightLimit, APlaceIsGivenBackHoweverTheRequestEnds) {
+TEST(InFlightLimit, ASlotIsReturnedHoweverTheRequestEnds) {
   TestServer server([](ServerOptions& options) { options.max_requests_in_flight = 1; });
   TestClient client(server.port());
   for (int i = 0; i < 3; ++i) {

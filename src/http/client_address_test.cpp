@@ -46,7 +46,7 @@ TEST(Networks, OfAllAddressesAndOfNone) {
   EXPECT_FALSE(Networks().contain(make_address("127.0.0.1")));
 }
 
-TEST(Networks, RefuseWhatIsNone) {
+TEST(Networks, RefuseTextThatIsNotANetwork) {
   for (const char* text : {"", "nowhere", "10.0.0.0/33", "10.0.0/8", "2001:db8::/129", "10.0.0.0/"}) {
     EXPECT_THROW(Networks({text}), std::invalid_argument) << text;
   }
@@ -59,7 +59,7 @@ TEST(ClientAddress, IsThePeersWithoutAProxy) {
       << "anybody can write that";
 }
 
-TEST(ClientAddress, BehindATrustedProxyIsTheLastThatIsNoProxy) {
+TEST(ClientAddress, BehindATrustedProxyIsTheLastAddressThatIsNotAProxy) {
   EXPECT_EQ(address_behind({{"X-Forwarded-For", "203.0.113.9"}}), "203.0.113.9");
   EXPECT_EQ(address_behind({{"x-forwarded-for", "198.51.100.1, 203.0.113.9"}}), "203.0.113.9") << "the left is hearsay";
   EXPECT_EQ(address_behind({{"X-Forwarded-For", "203.0.113.9, 10.0.0.3 ,10.0.0.2"}}), "203.0.113.9");
@@ -76,7 +76,7 @@ TEST(ClientAddress, MayBeWrittenWithAPort) {
   EXPECT_EQ(address_behind({{"X-Forwarded-For", "::ffff:203.0.113.9"}}), "203.0.113.9");
 }
 
-TEST(ClientAddress, WhatCantBeReadEndsTheSearch) {
+TEST(ClientAddress, AnUnreadableAddressEndsTheSearch) {
   for (const char* hop : {"unknown", "", "[2001:db8::1", "203.0.113.9.1", "_hidden", "203.0.113.9 10.0.0.2"}) {
     EXPECT_EQ(address_behind({{"X-Forwarded-For", "198.51.100.1, " + std::string(hop) + ", 10.0.0.2"}}), "10.0.0.2")
         << hop;

@@ -44,7 +44,7 @@ TEST(Disconnect, IsNoticedWhenThePeerResets) {
   EXPECT_TRUE(waiting.noticed());
 }
 
-TEST(Disconnect, IsNoticedBehindBytesThatNobodyHasRead) {
+TEST(Disconnect, IsNoticedBehindUnreadBytes) {
   Waiting waiting;
   waiting.client.send(kGet);
   EXPECT_EQ(waiting.client.read_for(50), "");
@@ -53,7 +53,7 @@ TEST(Disconnect, IsNoticedBehindBytesThatNobodyHasRead) {
   EXPECT_TRUE(waiting.noticed());
 }
 
-TEST(Disconnect, IsNoticedWhereItHasComeBeforeTheHandlerBegan) {
+TEST(Disconnect, IsNoticedIfItCameBeforeTheHandlerBegan) {
   TestServer server;
   TestClient client(server.port());
   client.send(kWait);
@@ -61,7 +61,7 @@ TEST(Disconnect, IsNoticedWhereItHasComeBeforeTheHandlerBegan) {
   EXPECT_TRUE(eventually([&] { return server.gate.disconnected == 1 && server.gate.undelivered == 1; }));
 }
 
-TEST(Disconnect, IsNotWhatASecondRequestIs) {
+TEST(Disconnect, IsNotReportedForASecondRequest) {
   Waiting waiting;
   waiting.client.send(kGet);
   waiting.client.send(kWait);
@@ -86,7 +86,7 @@ TEST(Disconnect, UnreadBytesCostNoTime) {
   EXPECT_EQ(waiting.client.read_response().body, "waited");
 }
 
-TEST(Disconnect, OfAnotherRequestBeforeIsNone) {
+TEST(Disconnect, IsNotReportedToEarlierRequests) {
   Waiting waiting;
   waiting.server.gate.open = true;
   EXPECT_EQ(waiting.client.read_response().body, "waited");
@@ -97,7 +97,7 @@ TEST(Disconnect, OfAnotherRequestBeforeIsNone) {
   EXPECT_EQ(waiting.server.gate.disconnected, 0);
 }
 
-TEST(Disconnect, IsWhatAServerThatStopsSays) {
+TEST(Disconnect, IsReportedWhenTheServerStops) {
   Waiting waiting;
   waiting.server.server.stop();
   EXPECT_EQ(waiting.server.gate.disconnected, 1);

@@ -55,7 +55,7 @@ TEST(Drain, WaitsASecondForTheFirstRequest) {
   EXPECT_EQ(fresh.read_to_end(), "");
 }
 
-TEST(Drain, WaitsNoLongerForTheFirstRequestThanHalfOfItsTime) {
+TEST(Drain, WaitsForTheFirstRequestForAtMostHalfOfItsTime) {
   TestServer server;
   TestClient fresh(server.port());
   ASSERT_TRUE(eventually([&] { return server.server.connections() == 1; }));
@@ -122,7 +122,7 @@ bool asks_until_refused(std::uint16_t port) {
   }
 }
 
-TEST(Drain, WhoeverIsLetInIsServed) {
+TEST(Drain, EveryAdmittedConnectionIsServed) {
   for (int round = 0; round < 3; ++round) {
     TestServer server;
     std::vector<std::future<bool>> clients;
@@ -135,7 +135,7 @@ TEST(Drain, WhoeverIsLetInIsServed) {
   }
 }
 
-TEST(Drain, MayTakeAsLongAsATimeCanSay) {
+TEST(Drain, AcceptsTheLongestPossibleTimeout) {
   for (std::chrono::nanoseconds within : {std::chrono::nanoseconds(9223372036s), std::chrono::nanoseconds::max()}) {
     TestServer server;
     TestClient client(server.port());

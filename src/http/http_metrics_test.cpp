@@ -63,7 +63,7 @@ TEST(HttpMetrics, ThreadsAreAddedUp) {
   EXPECT_THAT(text, HasSubstr(std::string(kDuration) + "_sum{route=\"/one\",method=\"GET\"} 20.00025"));
 }
 
-TEST(HttpMetrics, WhatFitsNoRouteHasNoLabelFromOutside) {
+TEST(HttpMetrics, ARequestWithoutARouteGetsNoLabelFromTheClient) {
   Router router = two_routes();
   RequestCounts counts(router);
   counts.count(nullptr, Method::get, 404, 1us);

@@ -22,7 +22,7 @@ TEST(MemoryReturn, APeakBetweenTwoLooksCounts) {
   EXPECT_TRUE(memory.is_due(0, 100 * kMb));
 }
 
-TEST(MemoryReturn, LittleIsNotWorthIt) {
+TEST(MemoryReturn, ASmallPeakIsNotWorthIt) {
   MemoryReturn memory;
   EXPECT_FALSE(memory.is_due(0, 15 * kMb));
 }

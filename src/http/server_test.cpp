@@ -146,7 +146,7 @@ TestClient half_sent(std::uint16_t port) {
   return client;
 }
 
-TEST(Server, WhereItIsFullTheLongestIdleConnectionMakesRoom) {
+TEST(Server, WhenFullTheLongestIdleConnectionMakesRoom) {
   TestServer server([](ServerOptions& options) {
     options.max_connections = 6;
     options.idle_timeout = 120s;
@@ -184,7 +184,7 @@ std::vector<TestClient> busy(TestServer& server, std::size_t count) {
   return clients;
 }
 
-TEST(Server, SafetyR36_WhatIsUnfinishedMakesRoom) {
+TEST(Server, SafetyR36_UnfinishedRequestsMakeRoom) {
   TestServer server([](ServerOptions& options) { options.max_connections = 4; });
   std::vector<TestClient> unfinished;
   for (int i = 0; i < 60; ++i) {
@@ -206,7 +206,7 @@ TEST(Server, SafetyR36_RoomIsMadeOnAnyThread) {
   EXPECT_EQ(idle.read_to_end(), "");
 }
 
-TEST(Server, SafetyR36_WhoWasServedOutlastsThoseWhoOnlyConnect) {
+TEST(Server, SafetyR36_ServedClientsOutlastThoseThatOnlyConnect) {
   TestServer server([](ServerOptions& options) {
     options.max_connections = 10;
     options.idle_timeout = 120s;
@@ -229,7 +229,7 @@ TEST(Server, SafetyR36_WhoWasServedOutlastsThoseWhoOnlyConnect) {
   for (auto& client : good) EXPECT_EQ(client.request("GET", "/hello").status, 200);
 }
 
-TEST(Server, SafetyR36_WhereAllAreBusyHoldersAndOperatorsGetIn) {
+TEST(Server, SafetyR36_WhenAllAreBusyHoldersAndOperatorsGetIn) {
   TestServer server([](ServerOptions& options) { options.max_connections = 2; });
   auto working = busy(server, 2);
   for (int i = 0; i < 100; ++i) {
@@ -254,7 +254,7 @@ TEST(Server, SafetyR36_WhereAllAreBusyHoldersAndOperatorsGetIn) {
   EXPECT_EQ(after.request("GET", "/hello").status, 200);
 }
 
-TEST(Server, SafetyR36_ThoseWhoAreSilentKeepNobodyOutOfTheReserve) {
+TEST(Server, SafetyR36_SilentClientsKeepNoOtherOutOfTheReserve) {
   TestServer server([](ServerOptions& options) { options.max_connections = 10; });
   auto working = busy(server, 10);
   std::vector<TestClient> silent;

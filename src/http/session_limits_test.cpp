@@ -128,7 +128,7 @@ int status_of_another(TestServer& server) {
   return client.request("POST", "/echo", std::string(4000, 'b')).status;
 }
 
-TEST(SessionLimits, WhereAllSendTooMuchTheOldestIsCutOff) {
+TEST(SessionLimits, WhenAllSendTooMuchTheOldestIsCutOff) {
   TestServer server([](ServerOptions& options) {
     options.max_buffered_bytes = 100'000;
     options.read_timeout = 10s;
@@ -155,7 +155,7 @@ TEST(SessionLimits, WhereAllSendTooMuchTheOldestIsCutOff) {
   EXPECT_EQ(third.request("POST", "/echo", std::string(60'000, 'b')).status, 201) << "nothing is left of them";
 }
 
-TEST(SessionLimits, WhereNoneCanMakeWayTheNewestIsCutOff) {
+TEST(SessionLimits, WhenNoneCanMakeRoomTheNewestIsCutOff) {
   TestServer server([](ServerOptions& options) { options.max_buffered_bytes = 50'000; });
   TestClient alone(server.port());
   alone.send_until_closed(half_of(60'000));

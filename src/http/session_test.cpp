@@ -218,7 +218,7 @@ TEST(Session, AdmitDecidesBeforeTheBodyIsLookedAt) {
   EXPECT_EQ(response.header("Connection"), "close");
 }
 
-TEST(Session, WhoCallsIsLookedAtBeforeAnEncodedSlash) {
+TEST(Session, TheCallerIsCheckedBeforeAnEncodedSlash) {
   TestServer server;
   TestClient client(server.port());
   EXPECT_EQ(client.request("POST", "/v1/a%2Fb/guarded", "body").status, 401);

@@ -91,7 +91,7 @@ TEST_F(LeaseServiceTest, KeepAliveGivesTheFullTtlAgain) {
   EXPECT_EQ(lost.error().code, Errc::lease_not_found);
 }
 
-TEST_F(LeaseServiceTest, KeepAliveOfAnIdThatNobodyHasIsLost) {
+TEST_F(LeaseServiceTest, KeepAliveOfAnUnknownIdIsLost) {
   for (std::int64_t id : {std::int64_t{0}, std::int64_t{-1}, std::int64_t{12345}}) {
     auto ttl = keep_alive(LeaseId{id});
     ASSERT_FALSE(ttl);
@@ -137,7 +137,7 @@ TEST_F(LeaseServiceTest, GrantWhoseRequestWasLostIsAnError) {
   EXPECT_FALSE(stored("key"));
 }
 
-TEST_F(LeaseServiceTest, UnknownGrantOnAKeyThatAnotherHasIsARefusal) {
+TEST_F(LeaseServiceTest, AGrantOfUnknownOutcomeOnAHeldKeyIsARefusal) {
   faults_.next_commit(FaultStore::Fault::request_lost);
   faults_.before_commit = [this] {
     faults_.before_commit = [] {};

@@ -27,7 +27,7 @@ class RefusalCacheTest : public ::testing::Test {
   RefusalCache cache{3};
 };
 
-TEST_F(RefusalCacheTest, RemembersWhoHoldsAKey) {
+TEST_F(RefusalCacheTest, RemembersTheHolderOfAKey) {
   EXPECT_EQ(cache.find("a"), std::nullopt);
   cache.fill("a", kHolder, kBegin);
   EXPECT_THAT(cache.find("a"), Optional(kHolder));
@@ -44,7 +44,7 @@ TEST_F(RefusalCacheTest, SafetyR29_AKeyThatIsFreeLeavesAtOnce) {
   EXPECT_EQ(cache.find("a"), std::nullopt);
 }
 
-TEST_F(RefusalCacheTest, SafetyR29_AFillThatIsLateIsNotTaken) {
+TEST_F(RefusalCacheTest, SafetyR29_ALateFillIsIgnored) {
   gone("a", Revision{105});
   cache.fill("a", kHolder, Revision{104});
   EXPECT_EQ(cache.find("a"), std::nullopt) << "no event would ever come for it";
@@ -81,7 +81,7 @@ TEST_F(RefusalCacheTest, AKeyThatIsTakenAnewHasItsNewHolder) {
 }
 
 // A shared lease belongs to no single holder: the entries of many hang on it.
-TEST_F(RefusalCacheTest, SafetyR33_ALeaseThatIsSharedIsShownToNobody) {
+TEST_F(RefusalCacheTest, SafetyR33_ASharedLeaseIsNeverShown) {
   cache.fill("a", kHolder, kBegin);
   put("a", LeaseId{(std::int64_t{0x53484C} << 39) | 1}, Revision{101});
   EXPECT_THAT(cache.find("a"), Optional(kNotShown)) << "it is refused all the same";

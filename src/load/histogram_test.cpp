@@ -63,7 +63,7 @@ TEST(BenchHistogram, PercentilesAreThoseOfTheSortedDurations) {
   EXPECT_EQ(histogram.max(), nanoseconds(all.back()));
 }
 
-TEST(BenchHistogram, WhatIsOutOfRangeIsTheNearestInIt) {
+TEST(BenchHistogram, AValueOutOfRangeCountsAsTheNearestInRange) {
   Histogram histogram;
   histogram.record(nanoseconds(-5));
   EXPECT_EQ(histogram.max(), nanoseconds(0));

@@ -88,7 +88,7 @@ TEST(BenchTarget, UrlsOfServers) {
   EXPECT_EQ(address->bytes.ss_family, AF_INET6);
 }
 
-TEST(BenchTarget, WhatIsNoUrlOfAServerIsRefused) {
+TEST(BenchTarget, AnythingButAServerUrlIsRefused) {
   for (const char* url : {"", "localhost", "localhost:8080", "https://localhost", "http://", "http://:8080",
                           "http://localhost:0", "http://localhost:99999", "http://localhost/lease",
                           "http://user@localhost", "http://localhost?x", "http://local host"}) {

@@ -38,7 +38,7 @@ TEST(BenchReport, CountsByTheSecondAndTheRequest) {
   EXPECT_TRUE(report.is_good());
 }
 
-TEST(BenchReport, AnEmptyOneDividesByNothing) {
+TEST(BenchReport, AnEmptyReportDoesNotDivideByZero) {
   Report report;
   report.server_cpu_seconds = 1;
   EXPECT_EQ(report.requests_per_second(), 0);
@@ -47,7 +47,7 @@ TEST(BenchReport, AnEmptyOneDividesByNothing) {
 }
 
 // What was not sent shows in the latencies and is no request that was answered.
-TEST(BenchReport, WhatWasNotSentIsNoThroughput) {
+TEST(BenchReport, UnsentRequestsAreNoThroughput) {
   Report report = of_three_answers();
   report.options.rate = 10;
   report.tally.not_sent = 1;
@@ -55,7 +55,7 @@ TEST(BenchReport, WhatWasNotSentIsNoThroughput) {
   EXPECT_THAT(to_text(report), HasSubstr("behind      1 requests were due"));
 }
 
-TEST(BenchReport, WhatWasGivenUpIsNoThroughput) {
+TEST(BenchReport, AbandonedRequestsAreNoThroughput) {
   Report report = of_three_answers();
   report.tally.unanswered = 1;
   EXPECT_EQ(report.answered(), 2U);

@@ -64,7 +64,7 @@ TEST(BenchResponseReader, HeaderNamesHaveNoCase) {
   EXPECT_FALSE(reader.last_on_connection());
 }
 
-TEST(BenchResponseReader, OfALongBodyTheBeginningIsKept) {
+TEST(BenchResponseReader, OnlyTheBeginningOfALongBodyIsKept) {
   std::string body(100'000, 'x');
   body.replace(0, 5, "begin");
   std::string answer = "HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
@@ -75,7 +75,7 @@ TEST(BenchResponseReader, OfALongBodyTheBeginningIsKept) {
   }
 }
 
-TEST(BenchResponseReader, WhatItCannotFollowIsMalformed) {
+TEST(BenchResponseReader, UnsupportedAnswersAreMalformed) {
   for (std::string answer : {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
                              "HTTP/1.1 200 OK\r\nDate: x\r\n\r\n",                 // no length
                              "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n",     //

@@ -89,7 +89,7 @@ TEST_F(WatchHubLiveness, ASnapshotIsToldBeforeTheStateIsSaidNotToBeCurrent) {
 }
 
 // Until it has its snapshot, which may take long, it must not believe what it was told before.
-TEST_F(WatchHubLiveness, WhoFellBehindIsToldSoBeforeItsSnapshot) {
+TEST_F(WatchHubLiveness, AWatcherThatFellBehindIsToldSoBeforeItsSnapshot) {
   std::atomic<Revision> latest{Revision{10}};
   WatchHub forgetful(Revision{1}, [&](const std::string&) { return std::optional(Snapshot{latest.load(), {}}); },
                      {.batches = 2});
@@ -121,7 +121,7 @@ TEST_F(WatchHubLiveness, ASnapshotThatCanNotBeHadIsAskedForAgainWhenThereIsNews)
   EXPECT_TRUE(told.becomes({"snapshot"}));
 }
 
-TEST_F(WatchHubLiveness, OneWatcherWithoutASnapshotHoldsUpNobody) {
+TEST_F(WatchHubLiveness, OneWatcherWithoutASnapshotDelaysNoOther) {
   Told other;
   Subscription first = hub.subscribe("", std::nullopt, told.handler());
   ASSERT_TRUE(told.becomes({"snapshot"}));

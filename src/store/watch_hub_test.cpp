@@ -250,7 +250,7 @@ TEST(WatchHub, WatchersThatJoinDuringPublishesReachTheState) {
   }
 }
 
-TEST(WatchHub, NewsForOthersWakesNobodyElsesHandler) {
+TEST(WatchHub, AnEventWakesOnlyTheHandlersThatItConcerns) {
   Source source;
   Watch here(source.hub(), "here/"), there(source.hub(), "there/");
   ASSERT_TRUE(here.log.has_begun());

@@ -95,7 +95,7 @@ TEST(ProcessStats, AreStillThereWhenDescriptorsRunOut) {
   EXPECT_GE(without.open_fds.value_or(64), 64U);
 }
 
-TEST(ProcessStats, WhatCannotBeReadIsNotThere) {
+TEST(ProcessStats, UnreadableValuesAreAbsent) {
   ProcessStats stats;
   {
     NoDescriptors none;

@@ -107,7 +107,7 @@ TEST_F(CrossSite, AChangingCallWithAnotherOriginIs403) {
 }
 
 // Behind a proxy that rewrites Host the two differ for a page of our own too.
-TEST_F(CrossSite, WhatTheBrowserSaysOfItsPageDecides) {
+TEST_F(CrossSite, TheBrowsersSecFetchSiteDecides) {
   struct Row {
     const char* site;
     const char* origin;
@@ -135,7 +135,7 @@ TEST_F(CrossSite, ADefaultPortMayBeSaidOrNot) {
   }
 }
 
-TEST_F(CrossSite, AForwardedHostOfAnybodyCountsForNothing) {
+TEST_F(CrossSite, AForwardedHostFromAnUntrustedPeerIsIgnored) {
   auto headers = header_line("Origin", "https://locks.example") + header_line("X-Forwarded-Host", "locks.example");
   EXPECT_EQ(post("/lease", R"({"key":"forwarded"})", headers).status, 403);
 }

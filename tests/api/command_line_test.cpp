@@ -259,7 +259,7 @@ TEST(Health, Is1AgainstNothing) {
 }
 
 // "no answer: Success" would contradict itself.
-TEST(Health, Is1AgainstWhatIsNoHttpServer) {
+TEST(Health, Is1AgainstSomethingThatIsNotAnHttpServer) {
   Bound taken;
   ASSERT_EQ(::listen(taken.socket, 1), 0);
   std::thread greeter([&] {

@@ -148,7 +148,7 @@ TEST_F(HttpContract, SegmentsArePercentDecoded) {
       << "one lock under both spellings";
 }
 
-TEST_F(HttpContract, WhatCantBeASegmentIs400) {
+TEST_F(HttpContract, AnInvalidSegmentIs400) {
   for (const char* name : {"a%2Fb", "a%2fb", "%2F%2F%2F", "abc%00", "abc%C0%AF", "abc%ED%A0%80", "abc%FF", "abc%zz",
                            "abc%2", "%2E%2E%2F"}) {
     EXPECT_EQ(ask("GET", std::string("/v1/space/lock/") + name).status, 400) << name;

@@ -56,7 +56,7 @@ class KeptPlaces : public OnServer<Settings> {
 
 TYPED_TEST_SUITE(KeptPlaces, OwnStores);
 
-TYPED_TEST(KeptPlaces, SafetyR37_WhoIsCutOffOrOutOfTimeComesBackToItsPlace) {
+TYPED_TEST(KeptPlaces, SafetyR37_AClientThatIsCutOffOrTimesOutGetsItsEntryBack) {
   ASSERT_EQ(this->change("kept", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("kept", "instance-2", 10, 1);
   Asking third = this->waiting("kept", "instance-3");
@@ -79,7 +79,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsCutOffOrOutOfTimeComesBackToItsPlace) {
 }
 
 // Also when the server has not noticed that the older connection is dead.
-TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItIsNotTheOne) {
+TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItWasSuperseded) {
   ASSERT_EQ(this->change("older", "acquire", "instance-1").status, 200);
   Asking older = this->waiting("older", "instance-2");
   Asking other = this->waiting("older", "instance-3");
@@ -92,7 +92,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItIsNotTheOne) {
 }
 
 // R3: it would be a lock that nobody knows of.
-TYPED_TEST(KeptPlaces, SafetyR37_WhoIsAwayIsGrantedNothingAndPassedAfterASecond) {
+TYPED_TEST(KeptPlaces, SafetyR37_AnAbsentClientIsGrantedNothingAndPassedAfterASecond) {
   ASSERT_EQ(this->change("away", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("away", "instance-2");
   Asking third = this->waiting("away", "instance-3");
@@ -111,7 +111,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoIsAwayIsGrantedNothingAndPassedAfterASecond)
   EXPECT_EQ(this->waiters("away"), 0);
 }
 
-TYPED_TEST(KeptPlaces, SafetyR37_APlaceIsKeptAsLongAsWasAsked) {
+TYPED_TEST(KeptPlaces, SafetyR37_AnEntryIsKeptForAsLongAsWasAsked) {
   ASSERT_EQ(this->change("long", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("long", "instance-2", 1);
   Asking third = this->waiting("long", "instance-3", 0);
@@ -123,7 +123,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_APlaceIsKeptAsLongAsWasAsked) {
   EXPECT_THAT(std::chrono::steady_clock::now() - begun, AllOf(Ge(950ms), Le(5s)));
 }
 
-TYPED_TEST(KeptPlaces, SafetyR37_WhoReleasesWhatItWaitsForLeavesNoPlaceBehind) {
+TYPED_TEST(KeptPlaces, SafetyR37_AReleaseByAWaiterLeavesNoEntryBehind) {
   ASSERT_EQ(this->change("given-up", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("given-up", "instance-2");
   Asking third = this->waiting("given-up", "instance-3");
@@ -138,7 +138,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_WhoReleasesWhatItWaitsForLeavesNoPlaceBehind) {
   EXPECT_TRUE(eventually([&] { return this->waiters("given-up") == 0; }, 3s));
 }
 
-TYPED_TEST(KeptPlaces, SafetyR37_ASetComesBackToAllItsPlaces) {
+TYPED_TEST(KeptPlaces, SafetyR37_ASetGetsAllItsEntriesBack) {
   const std::string set = R"("names":["set-b","set-a"],)";
   for (const auto* name : {"set-a", "set-b"}) ASSERT_EQ(this->change(name, "acquire", "instance-1").status, 200);
   Asking second(this->server(), "/v1/space/locks/acquire", asked("instance-2", 60, 10, set));
@@ -161,7 +161,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_ASetComesBackToAllItsPlaces) {
   EXPECT_EQ(fourth.answer().status, 200);
 }
 
-TYPED_TEST(KeptPlaces, SafetyR37_LeasesLikewise) {
+TYPED_TEST(KeptPlaces, SafetyR37_EntriesOfLeasesAreKeptToo) {
   const std::string body = R"({"key":"kept","value":"v"})";
   std::mt19937_64 random(std::random_device{}());
   std::array<std::string, 2> headers;

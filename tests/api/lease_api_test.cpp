@@ -34,7 +34,7 @@ TEST_F(LeaseApi, AGrantIsTheLeaseIdAndNothingElse) {
   EXPECT_GT(number_in(granted.header("x-fencing-token")), 0);
 }
 
-TEST_F(LeaseApi, SomebodyElsesKeyIs202WithoutABody) {
+TEST_F(LeaseApi, AKeyHeldByAnotherIs202WithoutABody) {
   auto granted = grant("taken");
   auto refused = grant("taken");
   EXPECT_EQ(refused.status, 202);

@@ -65,7 +65,7 @@ TYPED_TEST(LeaseExtras, AReleasedKeyIsFreeAtOnce) {
   EXPECT_EQ(this->grant("released").status, 201);
 }
 
-TYPED_TEST(LeaseExtras, WhatIsNoLeaseIsNotReleased) {
+TYPED_TEST(LeaseExtras, AnUnknownLeaseIsNotReleased) {
   for (const auto* id : {"1", "0", "-7", "9223372036854775807"})
     EXPECT_EQ(this->post("/release", id).status, 204) << id;
   for (const auto* id : {"", "x", "1.5", "9223372036854775808"}) {
@@ -112,7 +112,7 @@ TYPED_TEST(LeaseExtras, SafetyR02_AnIdProvesNothingByItself) {
   EXPECT_EQ(this->with_id("mine", fresh_id()).status, 202) << "another id, another request";
 }
 
-TYPED_TEST(LeaseExtras, SafetyR02_IdsThatPeopleMakeUpAreRefused) {
+TYPED_TEST(LeaseExtras, SafetyR02_IdsThatAreNotLargeRandomNumbersAreRefused) {
   for (const auto* id : {"1", "-1099511627776", "1099511627775", "x", "1e15", "9223372036854775808"}) {
     auto refused = this->with_id("made-up", id);
     EXPECT_EQ(refused.status, 400) << id;
@@ -130,7 +130,7 @@ TYPED_TEST(LeaseExtras, AChosenIdWhoseLeaseHasEndedMayBeGrantedAgain) {
   EXPECT_EQ(this->with_id("again", id).status, 201);
 }
 
-TYPED_TEST(LeaseExtras, AnybodyMayLookButNobodySeesTheId) {
+TYPED_TEST(LeaseExtras, EveryCallerMayLookButNoneSeesTheId) {
   auto granted = this->grant("looked%20at", header_line("x-lease-ttl", "60s"), "some \\\"value\\\"");
   ASSERT_EQ(granted.status, 201);
   auto seen = this->look("looked%2520at");
@@ -169,7 +169,7 @@ TYPED_TEST(LeaseExtras, AQueryThatNamesNoKeyIsRefused) {
   EXPECT_EQ(this->look(std::string(1025, 'k')).status, 400);
 }
 
-TYPED_TEST(LeaseExtras, WhoeverWaitsHasTheKeyWhenItIsReleased) {
+TYPED_TEST(LeaseExtras, AWaiterGetsTheKeyWhenItIsReleased) {
   auto held = this->grant("waited");
   ASSERT_EQ(held.status, 201);
   TestClient client = this->server().connect();
@@ -184,7 +184,7 @@ TYPED_TEST(LeaseExtras, WhoeverWaitsHasTheKeyWhenItIsReleased) {
   EXPECT_EQ(this->post("/keepalive", granted.body).status, 200);
 }
 
-TYPED_TEST(LeaseExtras, TimeUpIsARefusal) {
+TYPED_TEST(LeaseExtras, ATimeoutIsARefusal) {
   ASSERT_EQ(this->grant("patience").status, 201);
   auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(this->grant("patience", "x-lease-wait: 300ms\r\n").status, 202);
@@ -192,7 +192,7 @@ TYPED_TEST(LeaseExtras, TimeUpIsARefusal) {
   EXPECT_EQ(this->grant("patience", "x-lease-wait: 0s\r\n").status, 202);
 }
 
-TYPED_TEST(LeaseExtras, WhatIsNoTimeToWaitIsRefused) {
+TYPED_TEST(LeaseExtras, AnInvalidWaitIsRefused) {
   for (const auto* wait : {"10", "-1s", "61m", "x"}) {
     auto refused = this->grant("bad-wait", header_line("x-lease-wait", wait));
     EXPECT_EQ(refused.status, 400) << wait;
@@ -201,7 +201,7 @@ TYPED_TEST(LeaseExtras, WhatIsNoTimeToWaitIsRefused) {
 }
 
 // A client that let the server draw the id could not be recognized when it comes back.
-TYPED_TEST(LeaseExtras, APlaceIsKeptForAChosenIdAlone) {
+TYPED_TEST(LeaseExtras, AnEntryIsKeptForAChosenIdOnly) {
   auto refused = this->grant("nobody", "x-lease-wait: 5s\r\nx-lease-keep-place: 5s\r\n");
   EXPECT_EQ(refused.status, 400);
   EXPECT_THAT(refused.body, HasSubstr("x-lease-keep-place: needs x-lease-id"));
@@ -234,7 +234,7 @@ TYPED_TEST(LeaseExtras, TheNewerOfTwoRequestsOfOneIdCounts) {
   EXPECT_EQ(other.answer().status, 201);
 }
 
-TYPED_TEST(LeaseExtras, WhoHangsUpAndReadsOnIsToldSo) {
+TYPED_TEST(LeaseExtras, AClientThatDisconnectsAndReadsOnIsToldSo) {
   auto held = this->grant("hung-up");
   ASSERT_EQ(held.status, 201);
   Asking waiting(this->server(), "/lease", R"({"key":"hung-up"})", "x-lease-wait: 60s\r\n");
@@ -245,7 +245,7 @@ TYPED_TEST(LeaseExtras, WhoHangsUpAndReadsOnIsToldSo) {
   EXPECT_THAT(told.body, HasSubstr("left the line"));
 }
 
-TYPED_TEST(LeaseExtras, WhoHangsUpInTheInstantOfTheGrantLeavesNoGhost) {
+TYPED_TEST(LeaseExtras, AClientThatDisconnectsAtTheInstantOfTheGrantLeavesNoGhost) {
   std::mt19937 random(3);
   for (int i = 0; i < 300; ++i) {
     auto held = this->grant("ghost");
@@ -302,7 +302,7 @@ TYPED_TEST(LeaseExtras, AdministratorsFreeALock) {
   EXPECT_EQ(this->ask("DELETE", "/v1/space/lock/x").status, 403) << "who is nobody learns nothing";
 }
 
-TYPED_TEST(LeaseExtras, VerifyTellsWhoseTokenIsThePresentOne) {
+TYPED_TEST(LeaseExtras, VerifyTellsWhetherATokenIsThePresentOne) {
   const std::string lock = "/v1/space/lock/verified";
   auto verify = [&](const std::string& body) { return this->post(lock + "/verify", body); };
   EXPECT_EQ(verify(R"({"fencingToken":7})").body, R"({"valid":false,"current":0})");
@@ -316,7 +316,7 @@ TYPED_TEST(LeaseExtras, VerifyTellsWhoseTokenIsThePresentOne) {
   EXPECT_EQ(verify(R"({"fencingToken":7,"instanceId":"instance-1"})").status, 400);
 }
 
-TEST(LeaseExtrasWithoutAToken, NobodyIsAnAdministrator) {
+TEST(LeaseExtrasWithoutAToken, NoCallerIsAnAdministrator) {
   ServerProcess server({.environment = ServerProcess::open_memory()});
   for (const auto* token : {"", "X-Admin-Token: \r\n", "X-Admin-Token: x\r\n"}) {
     EXPECT_EQ(server.ask("DELETE", "/lease?key=k", "", token).status, 403) << token;

@@ -217,7 +217,7 @@ TEST_F(LockApi, PathsAreValidated) {
   }
 }
 
-TEST_F(LockApi, BodiesAreValidatedWithAllThatIsWrong) {
+TEST_F(LockApi, AllFaultsOfABodyAreListed) {
   struct Row {
     std::string what;
     std::string body;

@@ -192,7 +192,7 @@ TEST(Log, AFullPipeDoesNotHoldUpTheEnd) {
   EXPECT_EQ(process.wait(std::chrono::seconds(10)), 0);
 }
 
-TEST(Log, APipeThatNobodyReadsAnyMoreIsHarmless) {
+TEST(Log, APipeWithoutAReaderIsHarmless) {
   LogPipe pipe;
   Process process(chatty_server(pipe.writing_end()));
   pipe.close_end(1);

@@ -50,7 +50,7 @@ TEST_F(Profiles, AreNotForPagesInABrowser) {
 }
 
 // Only the builds with the profiler have one to wait for.
-TEST_F(Profiles, TakeNoPlaceInFlight) {
+TEST_F(Profiles, DoNotCountAsRequestsInFlight) {
   Environment narrow = enabled();
   narrow["SHARED_LOCK_MAX_REQUESTS_IN_FLIGHT"] = "1";
   ServerProcess server({.environment = narrow});
@@ -64,7 +64,7 @@ TEST_F(Profiles, TakeNoPlaceInFlight) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
-TEST_F(Profiles, ALongOneEndsWithItsClient) {
+TEST_F(Profiles, ALongProfileEndsWithItsClient) {
   ServerProcess server({.environment = enabled()});
   auto client = server.connect();
   send_get(client, "/debug/pprof/profile?seconds=300", "Host: localhost\r\n");
@@ -80,7 +80,7 @@ TEST_F(Profiles, ALongOneEndsWithItsClient) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
-TEST_F(Profiles, TheProgramKeepsItsArgumentsWhenItStartsAnew) {
+TEST_F(Profiles, TheProgramKeepsItsArgumentsWhenItRestarts) {
   ServerProcess server({.arguments = {"--idle-timeout", "77s"}, .environment = enabled()});
   auto arguments = get(server, "/debug/pprof/cmdline").body;
   const std::string zero(1, '\0');
@@ -90,7 +90,7 @@ TEST_F(Profiles, TheProgramKeepsItsArgumentsWhenItStartsAnew) {
 }
 
 // Else a library that is not loaded, be it missing or refused, would be waited for in an endless chain of starts.
-TEST_F(Profiles, TheProgramStartsAnewOnceAlsoWhereNothingIsPreloaded) {
+TEST_F(Profiles, TheProgramRestartsOnceEvenIfNothingIsPreloaded) {
   Environment started_anew = enabled();
   started_anew["SHARED_LOCK_RESTARTED"] = "1";
   ServerProcess server({.environment = started_anew});
@@ -99,7 +99,7 @@ TEST_F(Profiles, TheProgramStartsAnewOnceAlsoWhereNothingIsPreloaded) {
 }
 
 // In builds with the profiler it is being taken when the server is to end; in others it is refused.
-TEST_F(Profiles, ALongOneHoldsUpNoEnd) {
+TEST_F(Profiles, ALongProfileDoesNotDelayTheEnd) {
   ServerProcess server({.environment = enabled()});
   auto client = server.connect();
   send_get(client, "/debug/pprof/profile?seconds=300", "Host: localhost\r\n");

@@ -129,7 +129,7 @@ TEST(ProcessEnd, ARequestThatNeverEndsIsCutOffAtHalfOfTheShutdownTimeout) {
 }
 
 // Less time than it takes to look for the last connections in the kernel's queue.
-TEST(ProcessEnd, WhatIsNotAnsweredWithinTheShutdownTimeoutIsExitCode1) {
+TEST(ProcessEnd, ARequestUnansweredAfterTheShutdownTimeoutIsExitCode1) {
   ServerProcess server(memory_server({{"SHARED_LOCK_SERVER_SHUTDOWN_TIMEOUT", "5ms"}}));
   TestClient client = half_sent_grant(server, R"({"key":"half"})");
   EXPECT_EQ(server.stop(), 1);
@@ -152,7 +152,7 @@ TEST(ProcessEnd, ASecondSignalEndsItAtOnce) {
 }
 
 // As a shell starts its background jobs, and as the first process of a container runs.
-TEST(ProcessEnd, ASecondSignalEndsItAtOnceAlsoWhereItWasIgnored) {
+TEST(ProcessEnd, ASecondSignalEndsItAtOnceEvenIfItWasIgnored) {
   const auto before = std::signal(SIGINT, SIG_IGN);
   expect_a_second_signal_to_end_it_at_once(SIGINT, SIGINT);
   std::signal(SIGINT, before);

@@ -101,7 +101,7 @@ TYPED_TEST(Sets, ARefusalNamesWhatStandsInTheWay) {
   EXPECT_EQ(this->release("way-1 way-2", "instance-2").body, R"({"success":false,"blockedBy":["way-2"]})");
 }
 
-TYPED_TEST(Sets, WhatIsNoSetIsRefused) {
+TYPED_TEST(Sets, AnInvalidSetIsRefused) {
   auto expect = [&](const std::string& body, const std::string& error) {
     auto refused = this->post(kAcquire, body);
     EXPECT_EQ(refused.status, 400) << body;
@@ -133,7 +133,7 @@ TYPED_TEST(Sets, WhatIsNoSetIsRefused) {
   EXPECT_EQ(this->post("/v1/space/locks/release", body).status, 400) << "only an acquire waits";
 }
 
-TYPED_TEST(Sets, WhoWaitsHasAllWhenTheLastIsFree) {
+TYPED_TEST(Sets, AWaiterGetsAllLocksWhenTheLastIsFree) {
   ASSERT_EQ(this->acquire_one("last-1", "instance-1").status, 200);
   ASSERT_EQ(this->acquire_one("last-2", "instance-2").status, 200);
   Asking waiting = this->waiting("last-1 last-2 last-3", "instance-3");
@@ -149,7 +149,7 @@ TYPED_TEST(Sets, WhoWaitsHasAllWhenTheLastIsFree) {
   EXPECT_EQ(this->waiters(), 0);
 }
 
-TYPED_TEST(Sets, TimeUpIsARefusalThatSaysWhy) {
+TYPED_TEST(Sets, ATimeoutIsARefusalThatSaysWhy) {
   ASSERT_EQ(this->acquire_one("patience-2", "instance-1").status, 200);
   Asking first = this->waiting("patience-2 patience-1", "instance-2");
   auto refused = this->acquire("patience-3 patience-1 patience-2", "instance-3", 60, 1);
@@ -159,7 +159,7 @@ TYPED_TEST(Sets, TimeUpIsARefusalThatSaysWhy) {
   EXPECT_TRUE(eventually([&] { return this->acquire_one("patience-3", "instance-4").status == 200; }));
 }
 
-TYPED_TEST(Sets, OverlappingOnesAreServedInTheirOrder) {
+TYPED_TEST(Sets, OverlappingSetsAreServedInTheirOrder) {
   ASSERT_EQ(this->acquire("ring-1 ring-2 ring-3", "holder").status, 200);
   std::deque<Asking> queue;
   const std::array<std::string, 3> sets{"ring-1 ring-2", "ring-2 ring-3", "ring-3 ring-1"};
@@ -177,7 +177,7 @@ TYPED_TEST(Sets, OverlappingOnesAreServedInTheirOrder) {
   }
 }
 
-TYPED_TEST(Sets, WhoHoldsOneMayNotWaitForAnother) {
+TYPED_TEST(Sets, AHolderOfOneLockMayNotWaitForAnother) {
   ASSERT_EQ(this->acquire_one("greedy-1", "instance-1").status, 200);
   ASSERT_EQ(this->acquire_one("greedy-2", "instance-2").status, 200);
   auto refused = this->acquire("greedy-1 greedy-2", "instance-1", 60, 30);
@@ -194,7 +194,7 @@ TYPED_TEST(Sets, TheNewerOfTwoRequestsOfOneInstanceCounts) {
   EXPECT_EQ(newer.answer().status, 200);
 }
 
-TYPED_TEST(Sets, WhoHangsUpLeavesAllLines) {
+TYPED_TEST(Sets, AClientThatDisconnectsLeavesAllQueues) {
   ASSERT_EQ(this->acquire_one("left-1", "instance-1").status, 200);
   Asking waiting = this->waiting("left-1 left-2", "instance-2");
   waiting.disconnect();
@@ -202,7 +202,7 @@ TYPED_TEST(Sets, WhoHangsUpLeavesAllLines) {
   EXPECT_TRUE(eventually([&] { return this->waiters() == 0; }));
 }
 
-TYPED_TEST(Sets, SafetyR25_RandomOverlappingOnesAreNeverPartialAndNeverStuck) {
+TYPED_TEST(Sets, SafetyR25_RandomOverlappingSetsAreNeverPartialAndNeverStuck) {
   constexpr int kClients = 12;
   constexpr int kTurns = kFullSpeed ? 150 : 20;
   SetClients clients({&this->server()}, kClients, kTurns);

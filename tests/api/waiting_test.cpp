@@ -60,7 +60,7 @@ class Waiting : public OnServer<Settings> {
 
 TYPED_TEST_SUITE(Waiting, OwnStores);
 
-TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItIsReleased) {
+TYPED_TEST(Waiting, AWaiterGetsTheLockWhenItIsReleased) {
   auto held = this->acquire("handed", "instance-1");
   ASSERT_EQ(held.status, 200);
   Asking second = this->waiting("handed", "instance-2");
@@ -73,13 +73,13 @@ TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItIsReleased) {
   EXPECT_EQ(this->waiters("handed"), 0);
 }
 
-TYPED_TEST(Waiting, WhoeverWaitsHasTheLockWhenItsLeaseEnds) {
+TYPED_TEST(Waiting, AWaiterGetsTheLockWhenItsLeaseEnds) {
   ASSERT_EQ(this->acquire("ending", "instance-1", 1).status, 200);
   Asking second = this->waiting("ending", "instance-2");
   EXPECT_EQ(second.answer().status, 200);
 }
 
-TYPED_TEST(Waiting, TheOrderOfGrantsIsThatOfJoining) {
+TYPED_TEST(Waiting, GrantsFollowTheOrderOfJoining) {
   ASSERT_EQ(this->acquire("order", "holder-0").status, 200);
   std::deque<Asking> line;
   for (int i = 1; i <= 20; ++i) line.push_back(this->waiting("order", "holder-" + std::to_string(i)));
@@ -97,7 +97,7 @@ TYPED_TEST(Waiting, TheOrderOfGrantsIsThatOfJoining) {
 }
 
 // Not even a try that comes between a release and the grant to the first in line.
-TYPED_TEST(Waiting, NobodyOvertakes) {
+TYPED_TEST(Waiting, NoRequestOvertakes) {
   ASSERT_EQ(this->acquire("fair", "holder-0").status, 200);
   for (int i = 1; i <= 100; ++i) {
     Asking next = this->waiting("fair", "holder-" + std::to_string(i));
@@ -110,7 +110,7 @@ TYPED_TEST(Waiting, NobodyOvertakes) {
   }
 }
 
-TYPED_TEST(Waiting, TimeUpIsARefusalThatSaysWhy) {
+TYPED_TEST(Waiting, ATimeoutIsARefusalThatSaysWhy) {
   auto held = object_of(this->acquire("patience", "instance-1").body);
   Asking first = this->waiting("patience", "instance-2");
   auto begun = std::chrono::steady_clock::now();
@@ -124,7 +124,7 @@ TYPED_TEST(Waiting, TimeUpIsARefusalThatSaysWhy) {
   EXPECT_TRUE(first.is_silent(0));
 }
 
-TYPED_TEST(Waiting, OfZeroIsNone) {
+TYPED_TEST(Waiting, ForZeroSecondsIsNoWait) {
   ASSERT_EQ(this->acquire("zero", "instance-1").status, 200);
   auto refused = this->acquire("zero", "instance-2", 60, "0");
   EXPECT_EQ(refused.status, 423);
@@ -132,7 +132,7 @@ TYPED_TEST(Waiting, OfZeroIsNone) {
   EXPECT_EQ(this->acquire("zero-free", "instance-2", 60, "5").status, 200) << "what is free is had at once";
 }
 
-TYPED_TEST(Waiting, WhatIsNoTimeToWaitIsRefused) {
+TYPED_TEST(Waiting, AnInvalidWaitIsRefused) {
   auto expect = [&](const std::string& wait, const std::string& error) {
     auto refused = this->acquire("bad-wait", "instance-1", 60, wait);
     EXPECT_EQ(refused.status, 400) << wait;
@@ -147,14 +147,14 @@ TYPED_TEST(Waiting, WhatIsNoTimeToWaitIsRefused) {
   EXPECT_EQ(renewed.status, 400) << "only an acquire waits";
 }
 
-TYPED_TEST(Waiting, ForWhatIsHeldAlreadyIsNone) {
+TYPED_TEST(Waiting, ForALockThatTheCallerHoldsIsNoWait) {
   auto held = this->acquire("own", "instance-1");
   auto again = this->acquire("own", "instance-1", 60, "60");
   EXPECT_EQ(again.status, 200);
   EXPECT_GT(this->token_of(again), this->token_of(held));
 }
 
-TYPED_TEST(Waiting, WhoHangsUpLeavesTheLine) {
+TYPED_TEST(Waiting, AClientThatDisconnectsLeavesTheQueue) {
   ASSERT_EQ(this->acquire("left", "instance-1").status, 200);
   Asking second = this->waiting("left", "instance-2");
   Asking third = this->waiting("left", "instance-3");
@@ -196,7 +196,7 @@ TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
 }
 
 // Whatever the moment of the reset: no client is left with a lock that it does not know of.
-TYPED_TEST(Waiting, AResetInTheInstantOfTheGrantLeavesNoGhost) {
+TYPED_TEST(Waiting, AResetAtTheInstantOfTheGrantLeavesNoGhost) {
   std::mt19937 random(3);
   for (int i = 0; i < 500; ++i) {
     ASSERT_EQ(this->acquire("ghost", "instance-1").status, 200);
@@ -305,7 +305,7 @@ TEST(WaitingCrowd, IsServedInOrderAndLeavesNothingBehind) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
-TEST(WaitingAndTheEnd, StrictAnswersSayNoMoreThanTheServiceThatIsReplaced) {
+TEST(WaitingAndTheEnd, StrictAnswersSayNoMoreThanTheReplacedService) {
   ServerProcess server({.environment = ServerProcess::open_memory({{"COMPAT_STRICT", "true"}})});
   auto granted = server.ask("POST", path_of("strict", "acquire"), asked("instance-1", 60));
   EXPECT_THAT(granted.body, AllOf(Not(HasSubstr("fencingToken")), Not(HasSubstr("ttl"))));

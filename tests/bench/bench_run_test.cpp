@@ -149,11 +149,11 @@ TEST_F(BenchRun, TheMixIsAsDescribed) {
   EXPECT_NEAR(static_cast<double>(run.status("423")), 60, 30);
 }
 
-TEST_F(BenchRun, AConstantIsAnyPage) {
+TEST_F(BenchRun, AConstantMayBeAnyPage) {
   expect_all(run_workload("constant", {"--requests", "300", "--path", "/health"}), "200", 300);
 }
 
-TEST_F(BenchRun, ByTheClock) {
+TEST_F(BenchRun, ARunMayBeLimitedByTime) {
   Measured run = run_workload("mixed", {"--seconds", "0.4", "--warmup", "0.1"});
   EXPECT_EQ(run.exit_code, 0);
   EXPECT_GT(run.number("requests"), 0);
@@ -199,7 +199,7 @@ class Terminal {
   int theirs_ = -1;
 };
 
-TEST_F(BenchRun, PeopleAtATerminalSeeItsProgress) {
+TEST_F(BenchRun, ATerminalShowsItsProgress) {
   Terminal terminal;
   Arguments arguments{"bench", "--url", url(), "--workload", "keepalives", "--seconds", "1.2", "--warmup", "0"};
   Process process({.arguments = arguments, .stderr_to = terminal.for_a_program()});
@@ -224,7 +224,7 @@ TEST_F(BenchRun, AnInterruptPrintsWhatWasMeasured) {
   EXPECT_EQ(json.at("failures").at("timeout"), 0) << "cut off by us";
 }
 
-TEST_F(BenchRun, PeopleGetText) {
+TEST_F(BenchRun, TheDefaultOutputIsText) {
   Ended ended = run_bench(url(), {"--workload", "refusals", "--requests", "50"});
   EXPECT_EQ(ended.exit_code, 0);
   EXPECT_THAT(ended.out, AllOf(StartsWith("refusals on " + url()), HasSubstr("\nlatency     p50 "),
@@ -270,7 +270,7 @@ TEST(BenchCanned, AnotherStatusIsExitCode1) {
   EXPECT_EQ(run.all_statuses(), 100);
 }
 
-TEST(BenchCanned, WhatCannotBePreparedIsSaid) {
+TEST(BenchCanned, AFailedPreparationIsReported) {
   CannedServer server([](std::size_t) { return CannedAnswer{std::string(kOk)}; });
   Ended ended = run_bench(server.url(), {"--workload", "lock-refusals", "--requests", "1", "--timeout", "0.1"});
   EXPECT_EQ(ended.exit_code, 1);
@@ -296,14 +296,14 @@ TEST(BenchCanned, AServerMayEndAConnectionAfterAnAnswer) {
   EXPECT_EQ(run.status("200"), 20);
 }
 
-TEST(BenchCanned, WhatIsNotHttpIsCounted) {
+TEST(BenchCanned, AnswersThatAreNotHttpAreCounted) {
   CannedServer server([](std::size_t) { return CannedAnswer{"220 mail.example ESMTP\r\n\r\n", true}; });
   Measured run = measure_canned(server, "3");
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_EQ(run.failures("malformed"), 3);
 }
 
-TEST(BenchCanned, AServerThatIsSilentIsNotWaitedForForever) {
+TEST(BenchCanned, ASilentServerIsNotWaitedForForever) {
   CannedServer server([](std::size_t) { return CannedAnswer{}; });
   Measured run = measure_canned(server, "2", {"--timeout", "0.2"});
   EXPECT_EQ(run.exit_code, 1);
@@ -312,7 +312,7 @@ TEST(BenchCanned, AServerThatIsSilentIsNotWaitedForForever) {
 }
 
 // Left out, a server that answers every tenth request never would look quick.
-TEST(BenchCanned, WhatIsGivenUpCountsWithAtLeastTheTimeout) {
+TEST(BenchCanned, AnAbandonedRequestCountsWithAtLeastTheTimeout) {
   CannedServer server([](std::size_t request) { return CannedAnswer{request % 10 == 9 ? "" : std::string(kOk)}; });
   Measured run = measure_canned(server, "40", {"--rate", "200", "--timeout", "0.3"});
   EXPECT_EQ(run.exit_code, 1);

@@ -47,7 +47,7 @@ TEST_F(AddressesTest, FamiliesTakeTurnsAndTheOneThatWorkedComesFirst) {
   EXPECT_FALSE(addresses.look(kBegin).open);
 }
 
-TEST_F(AddressesTest, AFamilyThatIsNotAnsweredHoldsUpTheOtherForAMomentOnly) {
+TEST_F(AddressesTest, AnUnansweredFamilyDelaysTheOtherOnlyBriefly) {
   ask_both(kBegin);
   EXPECT_TRUE(addresses.look(kBegin).open);
   EXPECT_FALSE(addresses.look(kBegin).again_at) << "nothing is known yet";
@@ -58,7 +58,7 @@ TEST_F(AddressesTest, AFamilyThatIsNotAnsweredHoldsUpTheOtherForAMomentOnly) {
   EXPECT_TRUE(addresses.look(kBegin + 150ms).open);
 }
 
-TEST_F(AddressesTest, WhatIsKnownIsUsedWhenANewLookupIsSlow) {
+TEST_F(AddressesTest, KnownAddressesAreUsedWhenANewLookupIsSlow) {
   ask_both(kBegin);
   addresses.answered(Family::v4, kBegin, found({"192.0.2.1"}));
   addresses.answered(Family::v6, kBegin, failed("none", false));
@@ -72,7 +72,7 @@ TEST_F(AddressesTest, WhatIsKnownIsUsedWhenANewLookupIsSlow) {
   EXPECT_THAT(usable(addresses, kBegin + 7100ms), ElementsAre("192.0.2.9"));
 }
 
-TEST_F(AddressesTest, ANameServerThatIsAwayTakesNothingAway) {
+TEST_F(AddressesTest, AnUnreachableNameServerRemovesNoAddress) {
   ask_both(kBegin);
   addresses.answered(Family::v4, kBegin, found({"192.0.2.1"}));
   addresses.answered(Family::v6, kBegin, failed("none", false));

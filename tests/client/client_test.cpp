@@ -136,7 +136,7 @@ TEST_F(ClientLibrary, SaysThatItIsLost) {
   EXPECT_EQ(code_of(lock.release()), Errc::lost);
 }
 
-TEST_F(ClientLibrary, SafetyR07_OneWhoseServerStandsStillIsLostBeforeItsTimeIsUp) {
+TEST_F(ClientLibrary, SafetyR07_ALockOfAHangingServerIsLostBeforeItsTimeIsUp) {
   auto lock = one.acquire("still", LockOptions().ttl(2s)).value();
   std::promise<BootClock::time_point> over;
   lock.when_over([&](bool) { over.set_value(BootClock::now()); });
@@ -149,7 +149,7 @@ TEST_F(ClientLibrary, SafetyR07_OneWhoseServerStandsStillIsLostBeforeItsTimeIsUp
   server.process().resume();
 }
 
-TEST_F(ClientLibrary, WaitsInLine) {
+TEST_F(ClientLibrary, WaitsInTheQueue) {
   auto lock = one.acquire("line").value();
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("line", LockOptions().wait(30s)); });
   ASSERT_TRUE(eventually([&] { return Operations(one).get("default", "line").value().waiters == 1; }));
@@ -202,7 +202,7 @@ TEST_F(ClientLibrary, HoldsLeases) {
   EXPECT_EQ(code_of(next->release()), Errc::lost);
 }
 
-TEST_F(ClientLibrary, WhatTheServerRefusesSaysWhy) {
+TEST_F(ClientLibrary, ARefusalByTheServerSaysWhy) {
   auto refused = one.acquire("no spaces");
   EXPECT_EQ(code_of(refused), Errc::refused);
   EXPECT_THAT(refused.error().message, testing::HasSubstr("alphanumeric"));
@@ -231,7 +231,7 @@ TEST_F(ClientLibrary, ServesCoroutines) {
   EXPECT_TRUE(ran);
 }
 
-TEST_F(ClientLibrary, ManyThreadsNeverMeetInside) {
+TEST_F(ClientLibrary, ManyThreadsNeverHoldItTogether) {
   std::atomic<int> inside = 0;
   std::atomic<int> met = 0;
   std::atomic<std::int64_t> token = 0;
@@ -277,7 +277,7 @@ TEST_F(ClientLibrary, MayBeDestroyedAtEveryMoment) {
   EXPECT_TRUE(eventually([&] { return one.acquire("brief").has_value(); })) << "nothing is left behind";
 }
 
-TEST(ClientLibraryFaults, NobodyThere) {
+TEST(ClientLibraryFaults, NoServerThere) {
   Client client(impatient("http://127.0.0.1:1"));
   auto begun = std::chrono::steady_clock::now();
   EXPECT_EQ(code_of(client.acquire("away")), Errc::unavailable);

@@ -143,11 +143,11 @@ TEST_F(ClientNames, ASlowNameServerIsWaitedFor) {
   EXPECT_THAT(time_to_ask("slow.test"), AllOf(Ge(kSlow), Le(kSlow + 2s)));
 }
 
-TEST_F(ClientNames, AnAddressAtWhichNobodyIsHoldsUpNothing) {
+TEST_F(ClientNames, AnUnreachableAddressDelaysNothing) {
   EXPECT_THAT(time_to_ask("hole.test"), Le(1500ms));
 }
 
-TEST_F(ClientNames, AFamilyThatTheNameServerIsMuteAboutHoldsUpNothing) {
+TEST_F(ClientNames, AnAddressFamilyWithoutAnAnswerDelaysNothing) {
   EXPECT_THAT(time_to_ask("half.test"), Le(1500ms));
 }
 
@@ -162,7 +162,7 @@ TEST_F(ClientNames, TheMessageSaysWhatWasSlow) {
   EXPECT_THAT(brief("lost.test").message, HasSubstr("connecting to [2001:db8::1] takes longer than"));
 }
 
-TEST_F(ClientNames, ConnectTimeoutEndsWhatHasNoEnd) {
+TEST_F(ClientNames, ConnectTimeoutEndsAHangingConnect) {
   Client client(at("lost.test").attempt_timeout(20s).connect_timeout(1s).request_timeout(1ms));
   auto begun = BootClock::now();
   auto state = Operations(client).get("default", "named");
@@ -171,7 +171,7 @@ TEST_F(ClientNames, ConnectTimeoutEndsWhatHasNoEnd) {
   EXPECT_THAT(BootClock::now() - begun, AllOf(Ge(1s), Le(4s)));
 }
 
-TEST_F(ClientNames, AClientEndsThoughItsLookupDoesNot) {
+TEST_F(ClientNames, AClientEndsEvenIfItsLookupDoesNot) {
   BootClock::time_point begun;
   {
     Client client(at("mute.test").attempt_timeout(300ms).request_timeout(1ms));

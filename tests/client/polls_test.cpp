@@ -67,7 +67,7 @@ TEST(PollsTest, CutsNeverCountAgainstPatience) {
   EXPECT_EQ(polls.next(kBegin + 1h), 1s);
 }
 
-TEST(PollsTest, WhatEndsWithinASecondIsAFailure) {
+TEST(PollsTest, APollThatEndsWithinASecondIsAFailure) {
   Polls polls(kBegin, {.wait = kForEver, .poll = 50s, .patience = 10s});
   EXPECT_EQ(polls.unanswered(cut(50s, kBegin), kBegin + 900ms), Next::after_a_pause);
   EXPECT_EQ(polls.next(kBegin + 1s), 1s) << "a short one shows whether the server is back";
@@ -75,7 +75,7 @@ TEST(PollsTest, WhatEndsWithinASecondIsAFailure) {
   EXPECT_EQ(polls.unanswered(cut(1s, kBegin + 10900ms), kBegin + 10901ms), Next::over);
 }
 
-TEST(PollsTest, PatienceCountsWhileNobodyAnswersAlone) {
+TEST(PollsTest, PatienceCountsOnlyWhileNoServerAnswers) {
   Polls polls(kBegin, {.wait = kForEver, .poll = 50s, .patience = 10s});
   EXPECT_EQ(polls.unanswered(refused_connection(50s, kBegin), kBegin), Next::after_a_pause);
   EXPECT_EQ(polls.unanswered(refused_connection(1s, kBegin + 9s), kBegin + 9s), Next::after_a_pause);
@@ -98,7 +98,7 @@ TEST(PollsTest, AServerThatIsToBeAskedLaterIsNotAway) {
   EXPECT_EQ(tries.unanswered(later, kBegin + 10s), Next::over) << "one that does not wait";
 }
 
-TEST(PollsTest, WhatSaysNothingMayHaveWaited) {
+TEST(PollsTest, APollWithoutAnAnswerMayHaveWaited) {
   Polls polls(kBegin, {.wait = kForEver, .poll = 50s, .patience = 10s});
   Polls::End silent{.asked = 50s, .begun = kBegin, .sent = kBegin};
   EXPECT_EQ(polls.unanswered(silent, kBegin + 52s), Next::after_a_pause);
@@ -107,13 +107,13 @@ TEST(PollsTest, WhatSaysNothingMayHaveWaited) {
   EXPECT_EQ(polls.unanswered(silent, kBegin + 62s), Next::over);
 }
 
-TEST(PollsTest, ForEverIsForEver) {
+TEST(PollsTest, AWaitForEverNeverTimesOut) {
   Polls polls(kBegin, {.wait = kForEver, .patience = kNeverGiveUp});
   EXPECT_EQ(polls.unanswered(refused_connection(50s, kBegin), kBegin), Next::after_a_pause);
   EXPECT_EQ(polls.unanswered(refused_connection(1s, kBegin), kBegin + 10000h), Next::after_a_pause);
 }
 
-TEST(PollsTest, APlaceIsKeptOnlyForOneWhoComesBack) {
+TEST(PollsTest, AnEntryIsKeptOnlyForAClientThatComesBack) {
   Polls polls(kBegin, {.wait = 120s, .poll = 50s});
   EXPECT_GE(polls.place_kept(kBegin), 10s);
   EXPECT_EQ(polls.place_kept(kBegin + 70s), 2s) << "the last poll: should it be cut";

@@ -91,7 +91,7 @@ std::string large() {
   return std::string(std::size_t{8} << 20, 'x');
 }
 
-TEST(ClientResets, WhatIsAnsweredBeforeTheWholeRequestWasReadIsHeard) {
+TEST(ClientResets, AnAnswerBeforeTheWholeRequestWasReadIsHeard) {
   ServerByHand server;
   Client client{ClientOptions(server.url())};
   auto asked = std::async(std::launch::async, [&] { return Operations(client).grant("key", large(), 5s); });
@@ -124,7 +124,7 @@ TEST(ClientResets, NoGrantIsBelievedBeforeTheWholeRequestWasSent) {
 }
 
 // What was said to a connection that nobody used is no answer to what is sent there later.
-TEST(ClientResets, WhatAServerSaidToAnIdleConnectionIsNoAnswer) {
+TEST(ClientResets, BytesSentToAnIdleConnectionAreNoAnswer) {
   ServerByHand server;
   Client client{ClientOptions(server.url())};
   auto get = [&] { return Operations(client).get("default", "demo"); };

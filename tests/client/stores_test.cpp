@@ -55,7 +55,7 @@ TEST_F(ClientOnEmbedded, LocksAreHeldThroughAServerThatIsKilled) {
   EXPECT_TRUE(lock.release());
 }
 
-TEST_F(ClientOnEmbedded, WhoWaitsIsServedByTheServerThatComesNext) {
+TEST_F(ClientOnEmbedded, AWaiterIsServedByTheNextServer) {
   auto holder = std::make_optional(one.acquire("line", LockOptions().ttl(30s)).value());
   Client two{ClientOptions(link.url())};
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("line", LockOptions().wait(60s)); });
@@ -133,7 +133,7 @@ class ClientByHttps : public testing::Test {
   TlsFront front{server.port(), authority.issue({.name = "front", .addresses = {"127.0.0.1"}})};
 };
 
-TEST_F(ClientByHttps, TrustsWhomTheFileNames) {
+TEST_F(ClientByHttps, TrustsTheAuthoritiesInTheFile) {
   Client one(options().ca_file(file_of(authority.certificate())));
   auto lock = one.acquire("secured", LockOptions().ttl(2s)).value();
   auto first = lock.safe_until();
@@ -141,7 +141,7 @@ TEST_F(ClientByHttps, TrustsWhomTheFileNames) {
   EXPECT_TRUE(lock.release());
 }
 
-TEST_F(ClientByHttps, TrustsNobodyElse) {
+TEST_F(ClientByHttps, TrustsNoOtherAuthority) {
   Client by_system(options());
   auto refused = by_system.acquire("secured");
   ASSERT_FALSE(refused);
@@ -152,7 +152,7 @@ TEST_F(ClientByHttps, TrustsNobodyElse) {
   EXPECT_FALSE(server.ask("GET", "/v1/default/lock/secured").body.find("owner") != std::string::npos);
 }
 
-TEST_F(ClientByHttps, AsksWhetherTheCertificateIsOfTheHost) {
+TEST_F(ClientByHttps, ChecksThatTheCertificateIsForTheHost) {
   Client one(options("localhost").ca_file(file_of(authority.certificate())));
   EXPECT_EQ(one.acquire("secured").error().code, Errc::unavailable) << "it is 127.0.0.1's alone";
 }

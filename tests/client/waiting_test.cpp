@@ -81,7 +81,7 @@ void wait_through(const std::string& when_cut, std::vector<std::string>* waits, 
   *places = asked.all("keepPlace");
 }
 
-TEST(ClientWaiting, AGatewayThatCutsEndsNoWaitAndTheServerAnswersFirstThen) {
+TEST(ClientWaiting, AGatewayThatCutsDoesNotEndTheWaitAndLaterPollsAreShorter) {
   std::vector<std::string> waits_by_close;
   std::vector<std::string> places_by_close;
   auto by_close = std::async(std::launch::async, [&] { wait_through("", &waits_by_close, &places_by_close); });
@@ -95,7 +95,7 @@ TEST(ClientWaiting, AGatewayThatCutsEndsNoWaitAndTheServerAnswersFirstThen) {
   EXPECT_EQ(places_by_close, places);
 }
 
-TEST(ClientWaiting, AnOlderServerIsAskedWithoutKeepingThePlace) {
+TEST(ClientWaiting, AnOlderServerIsAskedWithoutKeepPlace) {
   Asked asked;
   CannedServer server([&](const std::string& request) -> std::string {
     if (request.find("/acquire") == std::string::npos) return granted();
@@ -111,7 +111,7 @@ TEST(ClientWaiting, AnOlderServerIsAskedWithoutKeepingThePlace) {
   EXPECT_THAT(asked.all("wait"), Each("30"));
 }
 
-TEST(ClientWaiting, LeasesWaitLikewise) {
+TEST(ClientWaiting, LeasesWaitInTheSameWay) {
   Asked asked;
   CannedServer server([&](const std::string& request) -> std::string {
     if (asked.add(request) == 1) {
@@ -137,7 +137,7 @@ TEST(ClientWaiting, AServerThatIsToBeAskedLaterDoesNotEndIt) {
   EXPECT_TRUE(client.acquire("later", LockOptions().ttl(60s).wait(client::kForEver)));
 }
 
-TEST(ClientWaiting, PatienceSaysHowLongNobodyNeedsToBeThere) {
+TEST(ClientWaiting, PatienceSaysHowLongServersMayBeAway) {
   Client brief(ClientOptions("http://127.0.0.1:1").patience(300ms));
   auto begun = BootClock::now();
   auto gone = brief.acquire("away", LockOptions().wait(client::kForEver));
@@ -208,7 +208,7 @@ TEST(ClientEnds, TakeTwoSecondsWhenTheServerStandsStill) {
   EXPECT_THAT(BootClock::now() - begun, Le(6s)) << "2 s for what was held, 2 s for what was waited for";
 }
 
-TEST(ClientEnds, WhatCouldNotBeGivenBackIsSaid) {
+TEST(ClientEnds, AFailedReleaseIsReported) {
   SilentServer server;
   server.silence();
   auto begun = BootClock::now();

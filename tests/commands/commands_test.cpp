@@ -66,14 +66,14 @@ TEST_F(CommandsTest, AcquirePrintsWhatRenewAndReleaseWant) {
   EXPECT_EQ(exit_code("renew demo --instance " + instance), 76);
 }
 
-TEST_F(CommandsTest, AnInstanceOfOnesOwnIsKept) {
+TEST_F(CommandsTest, AGivenInstanceIsKept) {
   auto first = object("acquire demo --instance my-instance");
   auto again = object("acquire demo --instance my-instance");
   EXPECT_EQ(text(again, "instanceId"), "my-instance");
   EXPECT_GT(again.at("fencingToken").as_int64(), first.at("fencingToken").as_int64());
 }
 
-TEST_F(CommandsTest, WhatAnotherHoldsIs75Or76) {
+TEST_F(CommandsTest, ALockHeldByAnotherIs75Or76) {
   object("acquire demo --instance the-holder");
   auto refused = run("acquire demo");
   EXPECT_EQ(refused.exit_code, 75);
@@ -92,7 +92,7 @@ TEST_F(CommandsTest, ErrorsAreJsonToo) {
   EXPECT_EQ(text(error, "message"), "held by anonymous");
 }
 
-TEST_F(CommandsTest, AcquireWaitsInLine) {
+TEST_F(CommandsTest, AcquireWaitsInTheQueue) {
   object("acquire demo --instance the-holder");
   Process waiting(line("acquire demo --wait 1m"));
   ASSERT_TRUE(eventually([&] { return object("get demo").at("waiters").as_int64() == 1; }));
@@ -101,7 +101,7 @@ TEST_F(CommandsTest, AcquireWaitsInLine) {
   EXPECT_THAT(waiting.out(), HasSubstr("fencingToken "));
 }
 
-TEST_F(CommandsTest, WhoIsInterruptedLeavesTheLine) {
+TEST_F(CommandsTest, AnInterruptedAcquireLeavesTheQueue) {
   object("acquire demo --instance the-holder");
   Process waiting(line("acquire demo --wait 1m"));
   ASSERT_TRUE(eventually([&] { return object("get demo").at("waiters").as_int64() == 1; }));
@@ -125,7 +125,7 @@ TEST_F(CommandsTest, SeveralLocksAreTakenTogether) {
 }
 
 // Others choose what is shown.
-TEST_F(CommandsTest, WhatSteersATerminalIsNotPrinted) {
+TEST_F(CommandsTest, TerminalControlSequencesAreNotPrinted) {
   auto granted =
       run("lease grant some/key --value a\xE2\x80\xAE"
           "b\xC2\x9B"
@@ -134,7 +134,7 @@ TEST_F(CommandsTest, WhatSteersATerminalIsNotPrinted) {
   EXPECT_EQ(value(run("lease get some/key"), "value"), "a?b?c");
 }
 
-TEST_F(CommandsTest, GetShowsWhoHoldsIt) {
+TEST_F(CommandsTest, GetShowsTheHolder) {
   auto free = run("get demo");
   EXPECT_EQ(free.exit_code, 1);
   EXPECT_EQ(value(free, "held"), "false");
@@ -198,7 +198,7 @@ TEST_F(CommandsTest, LeasesAreGrantedKeptAndReleased) {
   EXPECT_EQ(exit_code("lease keepalive " + id), 76);
 }
 
-TEST_F(CommandsTest, WhatCantBePrintedIsGivenBack) {
+TEST_F(CommandsTest, AGrantThatCannotBePrintedIsReleased) {
   auto full = [](const std::string& words) {
     return ProcessOptions{
         .program = "/bin/sh",
@@ -215,7 +215,7 @@ TEST_F(CommandsTest, WhatCantBePrintedIsGivenBack) {
   EXPECT_EQ(exit_code("lease get demo"), 1);
 }
 
-TEST_F(CommandsTest, WhatMakesNoSenseIs64) {
+TEST_F(CommandsTest, InvalidArgumentsAre64) {
   for (const char* words : {"acquire",
                             "acquire x",
                             "acquire bad/name",

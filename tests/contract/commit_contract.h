@@ -263,7 +263,7 @@ TYPED_TEST_P(StoreCommit, NoneUnderLooksAtTheStateBeforeTheTransaction) {
   EXPECT_THAT(this->client.keys_under(this->prefix), ::testing::ElementsAre(first));
 }
 
-TYPED_TEST_P(StoreCommit, WhatWasReadCanBeSettled) {
+TYPED_TEST_P(StoreCommit, AReadRevisionCanBeSettled) {
   Committed committed = this->client.create(this->key("a"), "value");
   Conflict conflict = this->client.lose(StoreClient::creation(this->key("a"), "loser"));
 
@@ -281,7 +281,7 @@ REGISTER_TYPED_TEST_SUITE_P(StoreCommit, CreatesAnAbsentKey, AnswersNothingForAn
                             ErasingAnAbsentKeyChangesNothing, ErasingAnAbsentKeyLeavesTheOtherChanges,
                             NoneUnderRefusesWhileAnEntryIsThere, NoneUnderIsReportedWhenAnExpectationFails,
                             NoneUnderIgnoresNeighboursOfThePrefix, NoneUnderLooksAtTheStateBeforeTheTransaction,
-                            WhatWasReadCanBeSettled);
+                            AReadRevisionCanBeSettled);
 
 // Transactions that make no sense: refused with invalid_argument, and nothing is changed.
 template <class Backend>

@@ -107,7 +107,7 @@ TYPED_TEST_P(StoreWatch, TellsOnlyWhatIsUnderThePrefix) {
   EXPECT_THAT(watch.faults(), IsEmpty());
 }
 
-TYPED_TEST_P(StoreWatch, WhatChangedNothingIsNotTold) {
+TYPED_TEST_P(StoreWatch, ATransactionWithoutEffectIsNotTold) {
   this->client.create(this->key("a"), "");
   WatchLog watch(this->client.store(), this->prefix);
   ASSERT_TRUE(watch.has_begun());
@@ -230,8 +230,9 @@ TYPED_TEST_P(StoreWatch, EveryWatcherIsToldOfItsOwnPrefix) {
 }
 
 REGISTER_TYPED_TEST_SUITE_P(StoreWatch, FirstTellsASnapshot, SnapshotOfNothingIsEmpty, TellsPutsAndErasesInOrder,
-                            TellsATransactionInOneBatch, TellsOnlyWhatIsUnderThePrefix, WhatChangedNothingIsNotTold,
-                            TellsOfExpiry, TellsOfRevocation, ResumesAfterARevisionWithoutGapOrRepetition,
+                            TellsATransactionInOneBatch, TellsOnlyWhatIsUnderThePrefix,
+                            ATransactionWithoutEffectIsNotTold, TellsOfExpiry, TellsOfRevocation,
+                            ResumesAfterARevisionWithoutGapOrRepetition,
                             ResumingWhereNothingWasMissedTellsOnlyWhatFollows,
                             AfterTheOldestRevisionStillReachesTheState, AfterARevisionThatNeverWasTellsASnapshot,
                             EveryWatcherIsToldOfItsOwnPrefix);

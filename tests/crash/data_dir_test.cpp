@@ -101,7 +101,7 @@ TEST(DataDir, IsMadeWhenItIsMissing) {
   EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 0\n"));
 }
 
-TEST(DataDir, IsForItsOwnUserAlone) {
+TEST(DataDir, IsOnlyForItsOwnUser) {
   namespace fs = std::filesystem;
   constexpr fs::perms kOthers = fs::perms::group_all | fs::perms::others_all;
   DataDirectory data;
@@ -138,7 +138,7 @@ TEST(DataDir, KeepsItsLocksOverACleanEndAndOverKill9) {
 }
 
 // Not even root may make a file there.
-TEST(DataDir, WhereNothingCanBeWrittenIsRefused) {
+TEST(DataDir, APathThatCannotBeWrittenIsRefused) {
   expect_refused("/proc/shared-lock-data", "can't make the data directory");
 }
 

@@ -144,7 +144,7 @@ class EtcdBatches : public ::testing::Test {
   std::string prefix_ = "/batches/" + random_uuid() + "/";
 };
 
-TEST_F(EtcdBatches, SafetyR15_WhatStoodThereIsReplacedOnce) {
+TEST_F(EtcdBatches, SafetyR15_AnExistingEntryIsReplacedOnce) {
   constexpr int kCallers = 48;
   std::vector<std::vector<Won>> won(kCallers);
   all_at_once(kCallers,
@@ -191,7 +191,7 @@ TEST_F(EtcdBatches, SafetyR17_ManyShareALeaseAndNoneHasMoreThan200) {
   }
 }
 
-TEST_F(EtcdBatches, SafetyR17_ALeaseThatEndedSpoilsNobody) {
+TEST_F(EtcdBatches, SafetyR17_ALeaseThatEndedHarmsNoOtherRequest) {
   client_.put(prefix_ + "first", "v", PooledLease{Ttl{60}});
   LeaseId shared = client_.get(prefix_ + "first")->lease;
   etcd_.etcdctl({"lease", "revoke", hex(shared)});
@@ -201,7 +201,7 @@ TEST_F(EtcdBatches, SafetyR17_ALeaseThatEndedSpoilsNobody) {
 }
 
 // Two want the same key in the same moment, and others don't mind: one of each two wins.
-TEST_F(EtcdBatches, SafetyR15_OfTwoWhoWantOneKeyOneWins) {
+TEST_F(EtcdBatches, SafetyR15_OneOfTwoRequestsForAKeyWins) {
   std::vector<Result<Outcome>> outcomes(400, Error{Errc::unavailable, "never ended"});
   all_at_once(400, [&](int i) { return create(prefix_ + std::to_string(i / 2), "v", Ttl{60}, &outcomes, i); });
   EXPECT_EQ(committed(outcomes), 200);
@@ -211,7 +211,7 @@ TEST_F(EtcdBatches, SafetyR15_OfTwoWhoWantOneKeyOneWins) {
   }
 }
 
-TEST_F(EtcdBatches, OfManyWhoWantOneKeyOneWinsAndAllAreToldWho) {
+TEST_F(EtcdBatches, OneOfManyRequestsForAKeyWinsAndAllLearnTheWinner) {
   std::vector<Result<Outcome>> outcomes(300, Error{Errc::unavailable, "never ended"});
   all_at_once(300, [&](int i) { return create(prefix_ + "one", std::to_string(i), Ttl{60}, &outcomes, i); });
   auto winner = client_.get(prefix_ + "one");

@@ -181,7 +181,7 @@ TEST_F(EtcdData, SafetyR03_ATryThatLostLeavesNoLease) {
   EXPECT_TRUE(eventually([&] { return etcd.leases() == before; }));
 }
 
-TEST_F(EtcdData, ASessionWithoutPlacesEndsWithItsServer) {
+TEST_F(EtcdData, ASessionWithoutQueueEntriesEndsWithItsServer) {
   std::string session;
   {
     auto other = make_store();
@@ -194,7 +194,7 @@ TEST_F(EtcdData, ASessionWithoutPlacesEndsWithItsServer) {
   EXPECT_THAT(etcd.leases(), testing::Not(testing::Contains(session)));
 }
 
-TEST_F(EtcdData, SafetyR37_PlacesOutliveTheirServerByTheTtlOfItsSession) {
+TEST_F(EtcdData, SafetyR37_QueueEntriesOutliveTheirServerByTheTtlOfItsSession) {
   std::string place = "/shared-lock.queue/" + unique() + "/1";
   {
     auto other = make_store();
@@ -204,7 +204,7 @@ TEST_F(EtcdData, SafetyR37_PlacesOutliveTheirServerByTheTtlOfItsSession) {
   EXPECT_TRUE(eventually([&] { return !client.get(place); }, seconds(15)));
 }
 
-TEST_F(EtcdData, PlacesInLineOutliveTheTtlOfTheirSession) {
+TEST_F(EtcdData, QueueEntriesOutliveTheTtlOfTheirSession) {
   std::string place = "/shared-lock.queue/" + unique() + "/1";
   client.put(place, "", SessionLease());
   auto until = clock.boot_now() + seconds(11);

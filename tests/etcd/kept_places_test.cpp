@@ -67,7 +67,7 @@ class EtcdKeptPlaces : public testing::Test {
 
 // The connection is cut on its way. What stands there afterwards is the other server's: the first one's session takes
 // its other places with it, not this one, and the first one does not join it again (R24).
-TEST_F(EtcdKeptPlaces, SafetyR37_WhoIsCutOffComesBackToItsPlaceOnAnotherServer) {
+TEST_F(EtcdKeptPlaces, SafetyR37_AClientThatIsCutOffGetsItsEntryBackOnAnotherServer) {
   ASSERT_EQ(two.acquire("kept", "instance-1").status, 200);
   SlowLink link("127.0.0.1", one.server().port());
   auto port = static_cast<std::uint16_t>(std::stoi(link.url().substr(link.url().rfind(':') + 1)));
@@ -93,7 +93,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoIsCutOffComesBackToItsPlaceOnAnotherServer) 
 }
 
 // Its places stand as long as its session: time enough to come back elsewhere.
-TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerDiesComesBackToItsPlaceOnAnother) {
+TEST_F(EtcdKeptPlaces, SafetyR37_AClientOfAServerThatDiesGetsItsEntryBackOnAnother) {
   ASSERT_EQ(two.acquire("died", "instance-1").status, 200);
   Asking second = waiting(one, "died", "instance-2");
   std::int64_t session = session_of("died");
@@ -107,7 +107,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerDiesComesBackToItsPlaceOnAnother) {
 }
 
 // So every waiter keeps its place over a rolling restart.
-TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerEndsComesBackToItsPlaceOnAnother) {
+TEST_F(EtcdKeptPlaces, SafetyR37_AClientOfAServerThatEndsGetsItsEntryBackOnAnother) {
   ASSERT_EQ(two.acquire("ended", "instance-1").status, 200);
   Asking second = waiting(one, "ended", "instance-2");
   std::int64_t session = session_of("ended");
@@ -126,7 +126,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_WhoseServerEndsComesBackToItsPlaceOnAnother) {
   EXPECT_TRUE(third.is_silent());
 }
 
-TEST_F(EtcdKeptPlaces, SafetyR37_WhoIsAwayIsGrantedNothingAndPassedAfterASecond) {
+TEST_F(EtcdKeptPlaces, SafetyR37_AnAbsentClientIsGrantedNothingAndPassedAfterASecond) {
   ASSERT_EQ(two.acquire("away", "instance-1").status, 200);
   Asking second = waiting(one, "away", "instance-2");
   Asking third = waiting(two, "away", "instance-3");

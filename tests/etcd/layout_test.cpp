@@ -197,7 +197,7 @@ TEST_F(EtcdLayout, ARecordOfTheJavaServiceIsRespected) {
 }
 
 // As the Java service writes it for a token without `sub`, and as it shows it: held, by nobody in particular.
-TEST_F(EtcdLayout, ARecordWithoutAnOwnerIsNobodysHere) {
+TEST_F(EtcdLayout, ARecordWithoutAnOwnerBelongsToNoCaller) {
   std::int64_t expiry = epoch_now() + 60;
   std::string record = java_record("ownerless", "theirs-1", 60, expiry);
   const std::string owner = R"("owner":"anonymous")";
@@ -273,7 +273,7 @@ TEST_F(EtcdLayout, SafetyR10_AnExpiredRecordUnderALivingLeaseIsKept) {
   EXPECT_EQ(service().acquire("skewed", "instance-1").status, 423);
 }
 
-TEST_F(EtcdLayout, SafetyR10_ADifferenceOfClocksIsExported) {
+TEST_F(EtcdLayout, SafetyR10_ClockSkewIsExported) {
   ServiceOnEtcd fresh(etcd());
   ASSERT_TRUE(fresh.becomes_ready());
   auto difference = [&] { return fresh.metric("shared_lock_clock_difference_seconds"); };

@@ -68,7 +68,7 @@ TEST_F(EtcdLeaseExtras, SafetyR03_TwoServersThatAreGivenOneIdAtOnceKeepItsLease)
 }
 
 // The second has another key: it loses, and what it leaves behind is not the first one's lease.
-TEST_F(EtcdLeaseExtras, SafetyR03_OneIdForTwoKeysEndsNobodysLease) {
+TEST_F(EtcdLeaseExtras, SafetyR03_OneIdForTwoKeysEndsNeitherLease) {
   for (int i = 0; i < 40; ++i) {
     std::string id = fresh_id();
     std::string key = "key-" + std::to_string(i);
@@ -94,7 +94,7 @@ TEST_F(EtcdLeaseExtras, SafetyR03_ARefusedIdIsLeftToItsTtl) {
   EXPECT_EQ(with_id(one, "free", id).status, 201) << "it can still be used";
 }
 
-TEST_F(EtcdLeaseExtras, TheNewerOfTwoRequestsOfOneIdTakesThePlaceAlsoOnAnotherServer) {
+TEST_F(EtcdLeaseExtras, TheNewerOfTwoRequestsOfOneIdTakesOverTheEntryOnAnotherServerToo) {
   auto held = one.grant("twice", 60);
   ASSERT_EQ(held.status, 201);
   std::string id = fresh_id();
@@ -160,7 +160,7 @@ TEST_F(EtcdLeaseExtras, LookingAndForcing) {
   EXPECT_EQ(one.keep_alive(granted.body).status, 204) << "but it is lost";
 }
 
-TEST_F(EtcdLeaseExtras, WhoeverWaitsOnAnotherServerHasTheKeyWhenItIsReleased) {
+TEST_F(EtcdLeaseExtras, AWaiterOnAnotherServerGetsTheKeyWhenItIsReleased) {
   auto held = one.grant("waited", 60);
   auto client = two.server().connect();
   client.send(

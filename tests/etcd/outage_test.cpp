@@ -151,7 +151,7 @@ TEST_P(EtcdOutageOfGrants, SafetyR03_ThoseOfUnknownOutcomeAreEndedWhenEtcdIsBack
   EXPECT_EQ(service.server().stop(), 0) << service.server().err();
 }
 
-TEST_F(EtcdOutage, WhatIsSlowIsWaitedFor) {
+TEST_F(EtcdOutage, ASlowEtcdIsWaitedFor) {
   EtcdServer etcd;
   SlowLink link(EtcdServer::address(), etcd.member(0).port());
   ServiceOnEtcd service(link.url(), {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "20000"}});
@@ -301,7 +301,7 @@ TEST_F(TwoClusters, SafetyR20_OneThatAppearsLaterStopsTheServerUntilAllAgree) {
   EXPECT_EQ(service.grant("held").status, 202);
 }
 
-TEST_F(TwoClusters, SafetyR20_OneThatTakesThePlaceOfAnotherIsNotWrittenTo) {
+TEST_F(TwoClusters, SafetyR20_AClusterThatReplacesAnotherIsNotWrittenTo) {
   SlowLink link(EtcdServer::address(), one.member(0).port());
   ServiceOnEtcd service(link.url(), prompt());
   ASSERT_TRUE(service.becomes_ready());

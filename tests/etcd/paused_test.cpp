@@ -112,7 +112,7 @@ TEST_F(EtcdPausedMachine, SafetyR34_WhatIsPromisedAfterwardsIsNotShortenedByTheP
 }
 
 // What the first of them is moved to, the others share.
-TEST_F(EtcdPausedMachine, ThoseWhoAreMovedTogetherShareALease) {
+TEST_F(EtcdPausedMachine, EntriesThatAreMovedTogetherShareALease) {
   auto store = store_on(etcd, clock);
   LockService locks{{}, *store, clock, silent_log()};
   const std::string name = random_uuid();

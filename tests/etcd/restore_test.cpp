@@ -159,7 +159,7 @@ TEST(EtcdRestore, SafetyR32_ASnapshotThatWentOnIsRefusedByTheOtherServerToo) {
 
 // The snapshot has places, and no server there that keeps them: one client comes back to its place, the other does not,
 // and blocks nobody.
-TEST(EtcdRestore, SafetyR37_PlacesThatAreKeptOutliveALossOrGo) {
+TEST(EtcdRestore, SafetyR37_KeptEntriesOutliveALossOrGo) {
   TemporaryDirectory directory;
   EtcdServer etcd;
   ServiceOnEtcd first(etcd);

@@ -129,19 +129,19 @@ TEST_F(EtcdTls, AServerOfAnotherNameIsNotBelieved) {
   expect_refusal(service, "is not in peer certificate");
 }
 
-TEST_F(EtcdTls, AClientCertificateThatEtcdDoesNotTakeIsSaid) {
+TEST_F(EtcdTls, ARejectedClientCertificateIsReported) {
   PemPair foreign = TestAuthority("another").issue({.name = "client"});
   ServiceOnEtcd service(etcd(), tls(files().ca(), files().write("foreign.crt", foreign.certificate),
                                     files().write("foreign.key", foreign.key)));
   expect_refusal(service, "it may not take our client certificate, or want one");
 }
 
-TEST_F(EtcdTls, WithoutAClientCertificateEtcdLetsNobodyIn) {
+TEST_F(EtcdTls, WithoutAClientCertificateEtcdLetsNoServerIn) {
   ServiceOnEtcd service(etcd(), {{"SHARED_LOCK_ETCD_TLS", "true"}, {"SHARED_LOCK_CA_CERT_PATH", files().ca()}});
   expect_refusal(service, "it may not take our client certificate, or want one");
 }
 
-TEST_F(EtcdTls, WithoutTlsAnEtcdThatWantsItIsSaid) {
+TEST_F(EtcdTls, AnEtcdThatDemandsTlsIsReported) {
   ServiceOnEtcd service(etcd().endpoints().substr(8));
   EXPECT_EQ(service.grant("plain").status, 500);
   EXPECT_EQ(service.ready().status, 503);
@@ -176,7 +176,7 @@ class EtcdAuthentication : public testing::Test {
   }
 };
 
-TEST_F(EtcdAuthentication, AUserAndHisPassword) {
+TEST_F(EtcdAuthentication, AUserWithAPassword) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one");
   ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
@@ -185,7 +185,7 @@ TEST_F(EtcdAuthentication, AUserAndHisPassword) {
   EXPECT_EQ(service.release("user", "instance-1").status, 200);
 }
 
-TEST_F(EtcdAuthentication, AWrongPasswordIsSaidAndCanBeMended) {
+TEST_F(EtcdAuthentication, AWrongPasswordIsReportedAndCanBeCorrected) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one");
   ServiceOnEtcd service(etcd, as("lockservice", "secret-two"));
@@ -196,14 +196,14 @@ TEST_F(EtcdAuthentication, AWrongPasswordIsSaidAndCanBeMended) {
   expect_service(service, "mended");
 }
 
-TEST_F(EtcdAuthentication, WithoutAUserAnEtcdThatWantsOneIsSaid) {
+TEST_F(EtcdAuthentication, AnEtcdThatDemandsAUserIsReported) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one");
   ServiceOnEtcd service(etcd);
   expect_refusal(service, "user name is empty");
 }
 
-TEST_F(EtcdAuthentication, AUserWithoutPermissionIsSaid) {
+TEST_F(EtcdAuthentication, AUserWithoutPermissionIsReported) {
   EtcdServer etcd;
   etcd.etcdctl({"user", "add", "nobody:secret-one"});
   etcd.enable_authentication("lockservice", "secret-one");
@@ -222,7 +222,7 @@ TEST_F(EtcdAuthentication, TwoPrefixesAreAllThatAUserNeeds) {
   EXPECT_FALSE(service.server().says(kLacksPrefix)) << service.server().err();
 }
 
-TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
+TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsReported) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one", {"/shared-lock/", "/shared-lock.meta/token-base", "locks/"});
   ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
@@ -231,7 +231,7 @@ TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsSaidToBe) {
 
 // As one was that was made for a server which kept no index entries. Locks are served; leases only by an etcd that
 // checks no roles within nested transactions (CVE-2026-33343).
-TEST_F(EtcdAuthentication, ARoleWithoutThePrefixThatLeasesNeedIsSaidToLackIt) {
+TEST_F(EtcdAuthentication, ARoleWithoutThePrefixOfLeasesIsReported) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one",
                              {"/shared-lock/", "/shared-lock.meta/", "/shared-lock.queue/", "locks/"});

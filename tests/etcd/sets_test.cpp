@@ -33,7 +33,7 @@ class EtcdSets : public testing::Test {
   ServiceOnEtcd two{etcd};
 };
 
-TEST_F(EtcdSets, TheMostThatOneMayNameGoInOneTransactionOfEtcd) {
+TEST_F(EtcdSets, TheLargestSetFitsIntoOneTransactionOfEtcd) {
   std::string names = R"("name-1")";
   for (int i = 2; i <= 32; ++i) names += R"(,"name-)" + std::to_string(i) + '"';
   EXPECT_EQ(one.acquire("name-17", "instance-1").status, 200);
@@ -51,7 +51,7 @@ TEST_F(EtcdSets, TheMostThatOneMayNameGoInOneTransactionOfEtcd) {
   EXPECT_EQ(etcd.etcdctl({"get", "--prefix", "locks/"}), "");
 }
 
-TEST_F(EtcdSets, AWaitingOneOnAnotherServerIsNotOvertaken) {
+TEST_F(EtcdSets, AWaitingSetOnAnotherServerIsNotOvertaken) {
   ASSERT_EQ(one.acquire("busy", "instance-1").status, 200);
   Asking waiting(one.server(), kAcquire, asked(R"("busy","idle")", "instance-2", 60));
   EXPECT_TRUE(eventually([&] { return in_queue("busy"); }));
@@ -63,7 +63,7 @@ TEST_F(EtcdSets, AWaitingOneOnAnotherServerIsNotOvertaken) {
 }
 
 // R23: its places stand in both lines, and all of them go.
-TEST_F(EtcdSets, SafetyR23_OneWhoseServerStandsStillIsPassedInAllItsLines) {
+TEST_F(EtcdSets, SafetyR23_ASetOfAHangingServerIsPassedInAllItsQueues) {
   ASSERT_EQ(two.acquire("still-1", "instance-1").status, 200);
   Asking first(one.server(), kAcquire, asked(R"("still-1","still-2")", "instance-2", 60));
   EXPECT_TRUE(eventually([&] { return in_queue("still-1"); }));
@@ -79,7 +79,7 @@ TEST_F(EtcdSets, SafetyR23_OneWhoseServerStandsStillIsPassedInAllItsLines) {
   EXPECT_EQ(first.answer().status, 200) << "it has joined again";
 }
 
-TEST_F(EtcdSets, SafetyR25_RandomOverlappingOnesAreNeverPartialAndNeverStuck) {
+TEST_F(EtcdSets, SafetyR25_RandomOverlappingSetsAreNeverPartialAndNeverStuck) {
   constexpr int kClients = 10;
   constexpr int kTurns = 40;
   SetClients clients({&one.server(), &two.server()}, kClients, kTurns);

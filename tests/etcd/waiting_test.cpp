@@ -72,7 +72,7 @@ TEST_F(EtcdWaiting, TheSecondOnAnotherServerHasItWhenTheFirstReleases) {
   EXPECT_EQ(waiters(one, "handed"), 0);
 }
 
-TEST_F(EtcdWaiting, SafetyR21_TheLineStandsInEtcd) {
+TEST_F(EtcdWaiting, SafetyR21_TheQueueIsKeptInEtcd) {
   ASSERT_EQ(one.acquire("stored", "instance-1").status, 200);
   Asking second = waiting(two, "stored", "instance-2");
   std::string places = etcd.etcdctl({"get", "--prefix", "locks/.queue/space:stored/"});
@@ -81,7 +81,7 @@ TEST_F(EtcdWaiting, SafetyR21_TheLineStandsInEtcd) {
   EXPECT_THAT(places, testing::Not(HasSubstr("instance-2"))) << "who waits is no secret, how to act as him is";
 }
 
-TEST_F(EtcdWaiting, TheOrderOfGrantsIsThatOfJoiningOverServers) {
+TEST_F(EtcdWaiting, GrantsFollowTheOrderOfJoiningAcrossServers) {
   ASSERT_EQ(one.acquire("order", number_of(0)).status, 200);
   std::deque<Asking> line;
   for (int i = 1; i <= 12; ++i) line.push_back(waiting(i % 3 == 0 ? one : two, "order", number_of(i)));
@@ -95,7 +95,7 @@ TEST_F(EtcdWaiting, TheOrderOfGrantsIsThatOfJoiningOverServers) {
   }
 }
 
-TEST_F(EtcdWaiting, NobodyOvertakesOnAnotherServer) {
+TEST_F(EtcdWaiting, NoRequestOvertakesOnAnotherServer) {
   ASSERT_EQ(one.acquire("fair", number_of(0)).status, 200);
   for (int i = 1; i <= 30; ++i) {
     Asking next = waiting(one, "fair", number_of(i));
@@ -105,7 +105,7 @@ TEST_F(EtcdWaiting, NobodyOvertakesOnAnotherServer) {
   }
 }
 
-TEST_F(EtcdWaiting, TheNewerOfTwoRequestsTakesThePlaceAlsoOnAnotherServer) {
+TEST_F(EtcdWaiting, TheNewerOfTwoRequestsTakesOverTheEntryOnAnotherServerToo) {
   ASSERT_EQ(one.acquire("twice", "instance-1").status, 200);
   Asking older = waiting(one, "twice", "instance-2");
   Asking other = waiting(one, "twice", "instance-3");
@@ -119,7 +119,7 @@ TEST_F(EtcdWaiting, TheNewerOfTwoRequestsTakesThePlaceAlsoOnAnotherServer) {
   EXPECT_EQ(other.answer().status, 200);
 }
 
-TEST_F(EtcdWaiting, WhoHangsUpLeavesTheLine) {
+TEST_F(EtcdWaiting, AClientThatDisconnectsLeavesTheQueue) {
   ASSERT_EQ(one.acquire("left", "instance-1").status, 200);
   Asking second = waiting(one, "left", "instance-2");
   Asking third = waiting(two, "left", "instance-3");
@@ -141,7 +141,7 @@ TEST_F(EtcdWaiting, TheWaitersOfAServerThatDiesGoWithItsSession) {
 }
 
 // R23: its session still lives, since etcd keeps it for 8 s, and longer where a leader changes.
-TEST_F(EtcdWaiting, SafetyR23_AHeadWhoseServerStandsStillIsPassed) {
+TEST_F(EtcdWaiting, SafetyR23_AHeadOfAHangingServerIsPassed) {
   ASSERT_EQ(two.acquire("still", "instance-1").status, 200);
   Asking first = waiting(one, "still", "instance-2");
   Asking second = waiting(two, "still", "instance-3");
@@ -172,7 +172,7 @@ TEST_F(EtcdWaiting, SafetyR24_AServerThatLostItsSessionJoinsAgainInOrder) {
   }
 }
 
-TEST_F(EtcdWaiting, ARecordWithoutLeaseIsTakenOverByWhoIsFirst) {
+TEST_F(EtcdWaiting, ARecordWithoutLeaseIsTakenOverByTheFirstWaiter) {
   // As the Java service writes it, but without a lease: nothing will ever end it by itself.
   std::string record =
       R"({"namespace":"space","lockName":"no-lease","owner":"o","instanceId":"java-1","leaseDuration":1,"expiry":1700000000})";

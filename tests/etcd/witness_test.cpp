@@ -86,7 +86,7 @@ TEST(EtcdWitness, SafetyR32_ChangesWithoutSpaceAreComparedToo) {
 }
 
 // What is put alone, when there is space again, is told of in the same moment.
-TEST(EtcdWitness, SafetyR32_WhatIsPutOutsideABatchIsToldOfToo) {
+TEST(EtcdWitness, SafetyR32_PutsOutsideABatchAreToldOfToo) {
   EtcdServer etcd({.quota_bytes = std::uint64_t{512} * 1024});
   ServiceOnEtcd service(etcd);
   ASSERT_TRUE(service.becomes_ready());

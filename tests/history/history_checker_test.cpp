@@ -281,7 +281,7 @@ TEST(HistoryChecker, AnotherServerMayNotKnowALease) {
   EXPECT_THAT(at_once.violations(doubtful), IsEmpty());
 }
 
-TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {
+TEST(HistoryChecker, FindsARefusalOfAFreeLock) {
   auto released = Story().acquire(kAnna, 10).release(kAnna).crash().refused(Kind::acquire, kBert);
   EXPECT_THAT(released.violations(), says("an end was undone"));
   Story looked;
@@ -289,7 +289,7 @@ TEST(HistoryChecker, FindsARefusalThoughNobodyHoldsIt) {
   EXPECT_THAT(looked.violations(), says("an end was undone"));
 }
 
-TEST(HistoryChecker, WhoStandsInLineRefusesOthers) {
+TEST(HistoryChecker, AQueuedRequestRefusesOthers) {
   auto free = Story().acquire(kAnna, 10).release(kAnna);
   auto nobody_waited = Story(free).refused(Kind::acquire, kBert).acquire(kAnna, 11).who_would_wait();
   EXPECT_THAT(nobody_waited.violations(), says("an end was undone"));
@@ -298,7 +298,7 @@ TEST(HistoryChecker, WhoStandsInLineRefusesOthers) {
   EXPECT_THAT(Story(waited).look_finds(10).violations(), Not(IsEmpty())) << "all else is judged";
 }
 
-TEST(HistoryChecker, WhoHasWaitedHolds) {
+TEST(HistoryChecker, ARequestThatHasWaitedHolds) {
   auto waited = Story().acquire(kAnna, 10).who_would_wait();
   EXPECT_THAT(Story(waited).acquire(kBert, 11).violations(), says("two holders"));
   EXPECT_THAT(Story(waited).look_finds_nobody().violations(), says("it was lost"));
@@ -335,7 +335,7 @@ TEST(HistoryChecker, FindsTwoHolders) {
               says("two holders"));
 }
 
-TEST(HistoryChecker, FindsAHolderWhoCameTooEarly) {
+TEST(HistoryChecker, FindsAHolderThatCameTooEarly) {
   std::chrono::seconds ttl{30};
   auto story = Story().acquire(kAnna, 10, ttl).crash().pass(ttl - std::chrono::seconds(5)).acquire(kBert, 11);
   EXPECT_THAT(story.violations(), says("two holders"));
@@ -345,7 +345,7 @@ TEST(HistoryChecker, FindsARenewalWithAnotherToken) {
   EXPECT_THAT(Story().acquire(kAnna, 10).renew(kAnna, 11).violations(), says("two holders"));
 }
 
-TEST(HistoryChecker, FindsAHolderWhoWasReplaced) {
+TEST(HistoryChecker, FindsAHolderThatWasReplaced) {
   auto story = Story().acquire(kAnna, 10).unanswered(Kind::release, kAnna).acquire(kBert, 11).look_finds(10);
   EXPECT_THAT(story.violations(), says("token 10 is held again after a newer one was seen"));
 }

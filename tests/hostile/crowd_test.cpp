@@ -46,7 +46,7 @@ class Crowd : public UnderAttack {
   int first_status_ = 201;
 };
 
-TEST_F(Crowd, TimingSensitiveSlowConnectionsSlowNobodyElse) {
+TEST_F(Crowd, TimingSensitiveSlowConnectionsDoNotSlowOthers) {
   constexpr std::size_t kSlow = 5000;
   allow_open_files(kSlow + 100);
   auto alone = median_p99();

@@ -156,7 +156,7 @@ struct HeldAndWanted {
   std::list<Asking> clients;  // those that were sent away are still connected
 };
 
-TEST(FullServer, SafetyR36_WhoWaitsTakesNoPlaceOfWhoHolds) {
+TEST(FullServer, SafetyR36_WaitersTakeNoSlotsFromHolders) {
   for (const char* limit : {"SHARED_LOCK_MAX_REQUESTS_IN_FLIGHT", "SHARED_LOCK_MAX_CONNECTIONS"}) {
     SCOPED_TRACE(limit);
     HeldAndWanted scene(Environment{{limit, "8"}});
@@ -168,7 +168,7 @@ TEST(FullServer, SafetyR36_WhoWaitsTakesNoPlaceOfWhoHolds) {
 }
 
 // Also where the settings let so many clients wait that no connection is left.
-TEST(FullServer, SafetyR36_NotEvenWhereEveryConnectionWaits) {
+TEST(FullServer, SafetyR36_HoldersAreServedEvenIfEveryConnectionWaits) {
   HeldAndWanted scene({{"SHARED_LOCK_MAX_CONNECTIONS", "8"}, {"SHARED_LOCK_MAX_WAITERS", "8"}});
   scene.expect_so_many_to_wait(8, 8);
   for (int i = 0; i < 100; ++i) scene.expect_holders_to_be_served();
@@ -184,7 +184,7 @@ TEST(FullServer, SafetyR36_FewDescriptorsAndManyWaiters) {
   scene.expect_a_release_to_serve_the_next();
 }
 
-TEST(FullServer, SafetyR36_WhoeverGetsInAtOnceNeedsNoPlaceAmongThoseWhoWait) {
+TEST(FullServer, SafetyR36_ARequestServedAtOnceNeedsNoWaiterSlot) {
   HeldAndWanted scene(Environment{{"SHARED_LOCK_MAX_WAITERS", "2"}});
   scene.expect_so_many_to_wait(2, 3);
   EXPECT_EQ(scene.status_of_a_newcomer(), 200);
@@ -205,7 +205,7 @@ TEST(FullServer, SafetyR36_WhoeverGetsInAtOnceNeedsNoPlaceAmongThoseWhoWait) {
 }
 
 // One host that opens thousands of connections and sends a little on each.
-TEST(FullServer, SafetyR36_ThousandsOfHalfOpenConnectionsKeepNobodyOut) {
+TEST(FullServer, SafetyR36_ThousandsOfHalfOpenConnectionsKeepNoClientOut) {
   constexpr std::size_t kHalfOpen = 2500;
   allow_open_files(kHalfOpen + 100);
   ServerProcess server({.environment = ServerProcess::open_memory(

@@ -37,7 +37,7 @@ TEST_F(Smuggling, TwoLengths) {
   expect_lines_refused("Content-Length: 5\r\ncontent-length: 0\r\n", "hello");
 }
 
-TEST_F(Smuggling, LengthsThatAreNone) {
+TEST_F(Smuggling, InvalidLengths) {
   for (const char* length : {"+5", "-1", "0x5", "5;", "5 5", "5\v", "", "five", "18446744073709551621", "\"5\""}) {
     expect_lines_refused("Content-Length: " + std::string(length) + "\r\n", "hello");
   }
@@ -65,7 +65,7 @@ TEST_F(Smuggling, ChunkedInHttp10) {
       "POST /lease HTTP/1.0\r\nHost: h\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
 }
 
-TEST_F(Smuggling, LinesThatDoNotEndAsTheyShould) {
+TEST_F(Smuggling, InvalidLineEnds) {
   expect_refused("GET /health HTTP/1.1\nHost: h\n\n");
   expect_refused("GET /health HTTP/1.1\nHost: h\r\n\r\n");
   expect_lines_refused("X: a\nContent-Length: 5\r\n", "hello");
@@ -74,7 +74,7 @@ TEST_F(Smuggling, LinesThatDoNotEndAsTheyShould) {
   expect_refused("POST /lease HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\nhello");
 }
 
-TEST_F(Smuggling, NamesAndValuesThatAreNone) {
+TEST_F(Smuggling, InvalidNamesAndValues) {
   expect_lines_refused("X: folded\r\n line\r\n", "");
   expect_lines_refused("X: folded\r\n\tContent-Length: 5\r\n", "hello");
   expect_refused("GET /health HTTP/1.1\r\n Host: h\r\nHost: h\r\n\r\n");
@@ -87,7 +87,7 @@ TEST_F(Smuggling, NamesAndValuesThatAreNone) {
   expect_lines_refused(std::string_view("X\0: a\r\n", 7), "hello");
 }
 
-TEST_F(Smuggling, RequestLinesThatAreNone) {
+TEST_F(Smuggling, InvalidRequestLines) {
   for (const char* queue :
        {"GET  /health HTTP/1.1", "GET /health  HTTP/1.1", " GET /health HTTP/1.1", "GET /health",
         "GET\t/health\tHTTP/1.1", "GET /he alth HTTP/1.1", "GET /health HTTP/1.1 ", "GET /health HTTP/1.2",
@@ -102,7 +102,7 @@ TEST_F(Smuggling, NoHostOrTwo) {
   expect_refused("GET /health HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
 }
 
-TEST_F(Smuggling, ChunksThatAreNone) {
+TEST_F(Smuggling, InvalidChunks) {
   for (const char* chunks :
        {"0x5\r\nhello\r\n0\r\n\r\n", "-5\r\nhello\r\n0\r\n\r\n", "+5\r\nhello\r\n0\r\n\r\n", " 5\r\nhello\r\n0\r\n\r\n",
         "\r\n5\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhello0\r\n\r\n", "5\r\nhelloXX0\r\n\r\n",
@@ -115,7 +115,7 @@ TEST_F(Smuggling, ChunksThatAreNone) {
   expect_lines_refused("Transfer-Encoding: chunked\r\n", "fffffffffffffffe\r\nhello\r\n0\r\n\r\n", 413);
 }
 
-TEST_F(Smuggling, TrailersThatAreNone) {
+TEST_F(Smuggling, InvalidTrailers) {
   expect_lines_refused("Transfer-Encoding: chunked\r\n", "0\r\nno colon\r\n\r\n");
   expect_lines_refused("Transfer-Encoding: chunked\r\n", "0\r\nX: a\nY: b\r\n\r\n");
   expect_lines_refused("Transfer-Encoding: chunked\r\n", "0\r\nX: a\r\n b\r\n\r\n");

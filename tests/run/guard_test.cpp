@@ -52,7 +52,7 @@ TEST_F(GuardTest, StartsNothingWhenTheTimeIsOver) {
 }
 
 // Status 0, one of its own, or the signal's: what the command makes of its SIGTERM says nothing about why it ended.
-TEST_F(GuardTest, BeganTheEndHoweverTheCommandTakesItsSigterm) {
+TEST_F(GuardTest, ReportsThatItBeganTheEndHoweverTheCommandTakesSigterm) {
   for (const char* on_term : {"exit 0", "exit 5", "trap - TERM; kill -TERM $$"}) {
     std::string text = "trap '" + std::string(on_term) + "' TERM; while :; do sleep 0.01; done";
     Guard guard({.arguments = {"/bin/sh", "-c", text}, .environment = {}}, OnLost::terminate);
@@ -111,7 +111,7 @@ TEST(ControlGroups, AreThoseOfTheServiceManager) {
 
 // Its time was over only after it had ended by itself, though nobody was awake to see that. On a machine that is busy
 // it may take longer to end than it has: then anew, with more time.
-TEST_F(GuardTest, DidNotEndWhatHadEndedBefore) {
+TEST_F(GuardTest, DoesNotClaimTheEndOfACommandThatHadEndedBefore) {
   bool ended_in_time = false;
   for (std::int64_t span = kSecond; !ended_in_time && span <= 16 * kSecond; span *= 4) {
     std::string up = directory / "up";

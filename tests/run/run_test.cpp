@@ -104,7 +104,7 @@ TEST_F(RunTest, ExitCodes) {
   EXPECT_FALSE(is_held());
 }
 
-TEST_F(RunTest, WhatSteersATerminalIsNotPrinted) {
+TEST_F(RunTest, TerminalControlSequencesAreNotPrinted) {
   auto ended = run_program(run_of({"demo", "--", "/nowhere\xC2\x9B/\xE2\x80\xAE"}));
   EXPECT_EQ(ended.exit_code, 127);
   EXPECT_THAT(ended.err, testing::StartsWith("shared-lock run: /nowhere?/?: "));
@@ -271,7 +271,7 @@ TEST_F(RunTest, AParentThatIgnoresItsChildren) {
   EXPECT_FALSE(is_held());
 }
 
-TEST_F(RunTest, ASignalEndsTheWaitInLine) {
+TEST_F(RunTest, ASignalEndsTheWaitInTheQueue) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
   Process waiter(shell("true"));
@@ -282,7 +282,7 @@ TEST_F(RunTest, ASignalEndsTheWaitInLine) {
 }
 
 // A server that says nothing: no try, no wait and no way out of either hangs on it.
-TEST_F(RunTest, AServerThatStandsStillHoldsUpNoEnd) {
+TEST_F(RunTest, AHangingServerDoesNotDelayTheEnd) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
   Process interrupted(shell("true"));
@@ -537,7 +537,7 @@ class FullPipe {
   std::array<int, 2> ends_{};
 };
 
-TEST_F(RunTest, NobodyReadsItsMessages) {
+TEST_F(RunTest, ItsMessagesAreNotRead) {
   FullPipe pipe;
   ProcessOptions options = shell(commands.ticking("it"));
   options.stderr_to = pipe.end();
@@ -554,7 +554,7 @@ TEST_F(RunTest, NobodyReadsItsMessages) {
 }
 
 // As under a `run` that holds it: else it says nothing.
-TEST_F(RunTest, NobodyReadsTheMessagesOfAcquire) {
+TEST_F(RunTest, TheMessagesOfAcquireAreNotRead) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   FullPipe pipe;
@@ -572,7 +572,7 @@ TEST_F(RunTest, NobodyReadsTheMessagesOfAcquire) {
 }
 
 // A lock that could not be printed is given back, whether or not anybody reads why.
-TEST_F(RunTest, AcquireGivesBackWhatItCannotPrintThoughNobodyReadsItsMessages) {
+TEST_F(RunTest, AcquireReleasesWhatItCannotPrintThoughItsMessagesAreNotRead) {
   FullPipe pipe;
   for (const char* nowhere : {" > /dev/full", " | true"}) {
     ProcessOptions options = run_of({});
@@ -676,7 +676,7 @@ TEST_F(RunTest, AWaitOutlastsItsCuts) {
 }
 
 // A gateway cuts off the first client in line again and again; the second one, without a gateway, does not pass it.
-TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsPlace) {
+TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsEntry) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
   SlowLink link("127.0.0.1", server->port());

@@ -115,7 +115,7 @@ TEST_F(RunAtTerminal, SuspendIsRefused) {
 }
 
 // Where nobody reads what it says, the guard goes on all the same.
-TEST_F(RunAtTerminal, SuspendIsRefusedWithoutAWordWhereNobodyReadsIt) {
+TEST_F(RunAtTerminal, SuspendIsRefusedSilentlyIfItsMessagesAreNotRead) {
   Terminal terminal(url, "");
   std::string pipe = commands.file("pipe");
   terminal.type("mkfifo " + pipe + "; exec 3<>" + pipe + "; head -c 65536 /dev/zero >&3\n");
@@ -129,7 +129,7 @@ TEST_F(RunAtTerminal, SuspendIsRefusedWithoutAWordWhereNobodyReadsIt) {
   EXPECT_TRUE(terminal.shows("still-42")) << terminal.shown();
 }
 
-TEST_F(RunAtTerminal, InTheBackgroundItTakesTheTerminalFromNobody) {
+TEST_F(RunAtTerminal, InTheBackgroundItLeavesTheTerminalAlone) {
   Terminal terminal(url, "");
   std::string run = std::string(SHAREDLOCK_PROGRAM) + " run demo --ttl 5s -- /bin/sh -c '";
   terminal.type(run + "echo 1 > " + commands.file("up") + "; read line; echo \"got $line\"; exit 3' &\n");

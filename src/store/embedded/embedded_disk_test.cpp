@@ -77,7 +77,7 @@ TEST_F(EmbeddedDisk, ChangesThatGatherDuringASyncAreWrittenAsOneBatch) {
   EXPECT_EQ(disk->batches().size(), before + 2);
 }
 
-TEST_F(EmbeddedDisk, EveryCallerGoesOnOnItsOwnThread) {
+TEST_F(EmbeddedDisk, EveryCallerResumesOnItsOwnThread) {
   std::vector<std::thread::id> threads;
   for (std::size_t i = 0; i < io.size(); ++i) threads.push_back(start(store->get("a", Deadline::never()), i).thread());
   std::vector<BackgroundCall<Result<Outcome>>> calls = {hang_with("first")};
@@ -100,7 +100,7 @@ TEST_F(EmbeddedDisk, SafetyR12_ARefusedTryIsAnsweredWhileTheDiskHangs) {
   EXPECT_FALSE(holder.has_ended());
 }
 
-TEST_F(EmbeddedDisk, SafetyR12_WhatRestsOnTheHangingWriteWaitsForIt) {
+TEST_F(EmbeddedDisk, SafetyR12_AnAnswerThatDependsOnAHangingWriteWaitsForIt) {
   Committed own = client->put("own", "", OwnLease{Ttl{60}, std::nullopt});
   auto holder = hang_with("lock");
   ASSERT_TRUE(is_applied("lock"));
@@ -129,7 +129,7 @@ TEST_F(EmbeddedDisk, SafetyR12_WhatRestsOnTheHangingWriteWaitsForIt) {
   EXPECT_TRUE(volatile_put.result());
 }
 
-TEST_F(EmbeddedDisk, SafetyR12_WhatIsOnDiskAlreadyDoesNotWait) {
+TEST_F(EmbeddedDisk, SafetyR12_AnAnswerThatIsAlreadyOnDiskDoesNotWait) {
   Revision on_disk = client->put("a", "").revision;
   auto holder = hang_with("lock");
 
@@ -181,7 +181,7 @@ TEST_F(EmbeddedDisk, SafetyR12_AWatchIsToldAfterTheSync) {
   EXPECT_THAT(late.faults(), IsEmpty());
 }
 
-TEST_F(EmbeddedDisk, ADiskThatHangsMakesNobodyWaitLongerThanHisDeadline) {
+TEST_F(EmbeddedDisk, AHangingDiskDelaysNoCallerPastItsDeadline) {
   Committed own = client->put("own", "", OwnLease{Ttl{60}, std::nullopt});
   auto first = hang_with("a", in(seconds(5)));
   auto gathering = start_put("b", in(seconds(5)));
@@ -219,7 +219,7 @@ TEST_F(EmbeddedDisk, KeepAliveThatOutlivesItsLeaseSaysThatTheLeaseIsLost) {
   EXPECT_EQ(failure_of(nobodys), Errc::lease_not_found);
 }
 
-TEST_F(EmbeddedDisk, WhatHangsDoesNotFillTheMemory) {
+TEST_F(EmbeddedDisk, WaitingWritesDoNotFillTheMemory) {
   auto hanging = hang_with("a", in(seconds(1)));
   const std::string value(1 << 20, 'x');
   std::optional<Errc> refused;
@@ -238,7 +238,7 @@ TEST_F(EmbeddedDisk, WhatHangsDoesNotFillTheMemory) {
   EXPECT_GT(client->put("a", "").revision, refused_at);
 }
 
-TEST_F(EmbeddedDisk, WhatIsToBeErasedAndToldCountsToo) {
+TEST_F(EmbeddedDisk, PendingErasuresAndWatchEventsCountToo) {
   const std::string name(1 << 20, 'x');
   for (int i = 0; i < 100; ++i) client->put(name + std::to_string(i), "");
   WatchLog watch(*store, "");
@@ -255,7 +255,7 @@ TEST_F(EmbeddedDisk, WhatIsToBeErasedAndToldCountsToo) {
   EXPECT_LT(erased, 40);
 }
 
-TEST_F(EmbeddedDisk, WhatIsRefusedSinceTooMuchWaitsDidNotHappen) {
+TEST_F(EmbeddedDisk, AWriteRefusedBecauseTooMuchWaitsDidNotHappen) {
   auto hanging = hang_with("a", in(seconds(1)));
   const std::string value(1 << 20, 'x');
   std::optional<Errc> refused;

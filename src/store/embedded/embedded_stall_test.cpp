@@ -138,7 +138,7 @@ class EmbeddedBlocking : public EmbeddedFixture {
   }
 };
 
-TEST_F(EmbeddedBlocking, TimingSensitiveNobodyIsBlockedWhileABigBatchEnds) {
+TEST_F(EmbeddedBlocking, TimingSensitiveNoCallerIsBlockedWhileABigBatchEnds) {
   constexpr int kWaiting = kFullSpeed ? 60'000 : 5'000;
   open();
   IoThreads io(2);
@@ -162,7 +162,7 @@ TEST_F(EmbeddedBlocking, TimingSensitiveNobodyIsBlockedWhileABigBatchEnds) {
   });
 }
 
-TEST_F(EmbeddedBlocking, TimingSensitiveNobodyIsBlockedWhileAWatchBegins) {
+TEST_F(EmbeddedBlocking, TimingSensitiveNoCallerIsBlockedWhileAWatchBegins) {
   constexpr int kHeld = kFullSpeed ? 200'000 : 5'000;
   JournalBatch held{.writes = {}, .reserved = Revision{kHeld}};
   for (int i = 1; i <= kHeld; ++i) {

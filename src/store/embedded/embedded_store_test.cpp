@@ -62,7 +62,7 @@ class EmbeddedStore : public EmbeddedFixture {
   }
 };
 
-TEST_F(EmbeddedStore, WhatWasAnsweredIsThereAfterARestart) {
+TEST_F(EmbeddedStore, AcknowledgedChangesSurviveARestart) {
   client->put("a", "1");
   client->put("b", "2", OwnLease{Ttl{60}, LeaseId{7}});
   client->put("c", "3");
@@ -315,7 +315,7 @@ TEST_F(EmbeddedStore, AWatchThatBeginsAmongWritersIsToldAllOfIt) {
   }
 }
 
-TEST_F(EmbeddedStore, AJournalWhosePartsDoNotFitIsRefused) {
+TEST_F(EmbeddedStore, AJournalWithInconsistentPartsIsRefused) {
   JournalLease lease{LeaseId{7}, true, Ttl{60}};
   auto entry = [](std::int64_t id, std::int64_t created, std::int64_t revision) {
     return KeyedEntry("a", {"", LeaseId{id}, Revision{created}, Revision{revision}});
@@ -333,7 +333,7 @@ TEST_F(EmbeddedStore, AJournalWhosePartsDoNotFitIsRefused) {
   EXPECT_TRUE(refuses({{.writes = {JournalLease{LeaseId{7}, true, Ttl{0}}}, .reserved = reserved}}));
 }
 
-TEST_F(EmbeddedStore, AStoreWhoseFirstWriteFailsDoesNotOpen) {
+TEST_F(EmbeddedStore, AStoreDoesNotOpenIfItsFirstWriteFails) {
   close();
   disk->fail_append(disk->appends(), MemoryDisk::Failure::lost);
 
@@ -343,7 +343,7 @@ TEST_F(EmbeddedStore, AStoreWhoseFirstWriteFailsDoesNotOpen) {
   EXPECT_EQ(opened.error().code, Errc::unavailable);
 }
 
-TEST_F(EmbeddedStore, ClosingWritesWhatHasGathered) {
+TEST_F(EmbeddedStore, ClosingWritesGatheredChanges) {
   for (int i = 0; i < 100; ++i) client->put(std::to_string(i), "", PooledLease{Ttl{5}});
   clock.advance(seconds(6));
   ASSERT_TRUE(eventually([&] { return client->keys_under("").empty(); }));

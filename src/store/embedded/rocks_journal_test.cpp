@@ -151,7 +151,7 @@ TEST_F(RocksJournal, ADirectoryThatIsMissingIsMade) {
   EXPECT_TRUE(fs::is_directory(nested));
 }
 
-TEST_F(RocksJournal, WhatWasAppendedIsThere) {
+TEST_F(RocksJournal, AppendedWritesAreThere) {
   const JournalLease pooled{LeaseId{8}, false, Ttl{9'000'000'000}};
   write(at, {batch({kLease, entry("a", "1"), entry("b", "1"), entry("c", "1")}),
              batch({pooled, EraseEntry{"b"}, entry("c", "2", 8), EndLease{LeaseId{9}}})});
@@ -182,7 +182,7 @@ TEST_F(RocksJournal, AnyBytesAndAMebibyteSurvive) {
                                                              entry(std::string(1 << 16, '\0'), "")));
 }
 
-TEST_F(RocksJournal, AnEmptyDirectoryIsANewJournalAlsoTheSecondTime) {
+TEST_F(RocksJournal, AnEmptyDirectoryIsANewJournalTheSecondTimeToo) {
   EXPECT_THAT(read(at).value().entries, IsEmpty());
   EXPECT_THAT(read(at).value().entries, IsEmpty());
 }
@@ -211,7 +211,7 @@ TEST_F(RocksJournal, ADirectoryThatIsOpenAlreadyIsRefused) {
   EXPECT_TRUE(first->append({batch({kLease, entry("a")})}));
 }
 
-TEST_F(RocksJournal, OfManyThatStartAtOnceOneGetsItAndTheOthersAreToldWhy) {
+TEST_F(RocksJournal, OneOfManyConcurrentStartsGetsItAndTheOthersAreToldWhy) {
   constexpr int kStarts = 6;
   for (int round = 0; round < 10; ++round) {
     std::vector<std::optional<Result<std::unique_ptr<Journal>>>> opened(kStarts);
@@ -250,7 +250,7 @@ TEST_F(RocksJournal, AnotherFormatIsRefused) {
                     "has format 2, written by another version of shared-lock; this one knows format 1");
 }
 
-TEST_F(RocksJournal, AFormatFromTheFutureIsToldAlsoWhenItsRecordsMeanNothingToUs) {
+TEST_F(RocksJournal, ANewerFormatIsReportedEvenIfItsRecordsAreUnreadable) {
   write(at, {});
   write_raw(at, "m/format", std::string("\0\0\0\0\0\0\0\2", 8));
   write_raw(at, "e/a", "?");
@@ -272,7 +272,7 @@ TEST_F(RocksJournal, MissingOrUnreadableNumbersAreRefused) {
   }
 }
 
-TEST_F(RocksJournal, ADatabaseOfSomethingElseIsRefused) {
+TEST_F(RocksJournal, TheDatabaseOfAnotherProgramIsRefused) {
   fs::create_directory(at);
   rocksdb::Options options;
   options.create_if_missing = true;
@@ -284,7 +284,7 @@ TEST_F(RocksJournal, ADatabaseOfSomethingElseIsRefused) {
   expect_left_alone(at, Errc::corrupt, "no format");
 }
 
-TEST_F(RocksJournal, ADirectoryOfSomebodyElseIsNotTakenForADamagedOne) {
+TEST_F(RocksJournal, AForeignDirectoryIsNotTakenForADamagedOne) {
   fs::create_directory(at);
   put_bytes(at / "app.log", "somebody's");
   expect_left_alone(at, Errc::unavailable, "not one of shared-lock: it holds app.log");
@@ -292,7 +292,7 @@ TEST_F(RocksJournal, ADirectoryOfSomebodyElseIsNotTakenForADamagedOne) {
   expect_left_alone(at, Errc::unavailable, "not one of shared-lock: it holds letter.txt");
 }
 
-TEST_F(RocksJournal, WhatFileSystemsPutIntoAnEmptyDirectoryIsNoHindrance) {
+TEST_F(RocksJournal, FilesThatFileSystemsPutIntoAnEmptyDirectoryAreHarmless) {
   fs::create_directories(at / "lost+found");
   put_bytes(at / ".keep", "");
   write(at, {batch({kLease, entry("a")})});
@@ -301,13 +301,13 @@ TEST_F(RocksJournal, WhatFileSystemsPutIntoAnEmptyDirectoryIsNoHindrance) {
   EXPECT_THAT(read(at).value().entries, SizeIs(1));
 }
 
-TEST_F(RocksJournal, AFirstStartThatWasKilledIsNoHindrance) {
+TEST_F(RocksJournal, AKilledFirstStartIsHarmless) {
   fs::create_directory(at);
   for (const char* name : {"LOCK", "IDENTITY", "000001.dbtmp", "MANIFEST-000001"}) put_bytes(at / name, "half");
   EXPECT_THAT(read(at).value().entries, IsEmpty());
 }
 
-TEST_F(RocksJournal, AFirstStartThatWasKilledBeforeItsLogWasMadeIsNoHindrance) {
+TEST_F(RocksJournal, AFirstStartKilledBeforeItsLogWasMadeIsHarmless) {
   write(at, {});
   for (const fs::path& log : files_of(at, ".log")) fs::remove(log);
   ASSERT_THAT(files_of(at, ".sst"), IsEmpty());
@@ -645,7 +645,7 @@ TEST_F(RocksJournalLongLog, ALastBatchOfWhichOnlyLaterPagesReachedTheDiskIsRefus
 }
 
 // The file had grown already, but the pages at its end were not on the disk yet.
-TEST_F(RocksJournalLongLog, ALastBatchWhoseLastPagesAreZerosIsTorn) {
+TEST_F(RocksJournalLongLog, ALastBatchThatEndsInPagesOfZerosIsTorn) {
   constexpr std::size_t kPage = 4096;
   for (std::size_t from = log_.size() / kPage * kPage; from > ends_[kBatches + 2]; from -= kPage) {
     std::string torn = log_.substr(0, from) + std::string(log_.size() - from, '\0');

@@ -178,7 +178,7 @@ TEST(LeaseTable, EmptySessionLeaseIsNotTakenOver) {
   EXPECT_FALSE(t.table.get("a"));
 }
 
-TEST(LeaseTable, DestructionFreesWhateverIsInIt) {
+TEST(LeaseTable, DestructionFreesItsContents) {
   Table t;
   t.apply(put("own", own_for(seconds(5))));
   t.apply(put("empty", own_for(Ttl::max())));

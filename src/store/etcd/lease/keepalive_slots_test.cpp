@@ -29,7 +29,7 @@ class KeepaliveSlotsTest : public ::testing::Test {
   KeepaliveSlots<int> slots;
 };
 
-TEST_F(KeepaliveSlotsTest, RequestsAreSentInTheOrderInWhichTheyWereAsked) {
+TEST_F(KeepaliveSlotsTest, RequestsAreSentInTheirOrderOfArrival) {
   ask(kB, 1);
   ask(kA, 2);
   EXPECT_THAT(send(), Optional(kB));
@@ -37,7 +37,7 @@ TEST_F(KeepaliveSlotsTest, RequestsAreSentInTheOrderInWhichTheyWereAsked) {
   EXPECT_EQ(send(), std::nullopt);
 }
 
-TEST_F(KeepaliveSlotsTest, SafetyR09_WhatIsNotSentYetIsShared) {
+TEST_F(KeepaliveSlotsTest, SafetyR09_AnUnsentRequestIsShared) {
   ask(kA, 1);
   ask(kA, 2);
   EXPECT_THAT(send(), Optional(kA));
@@ -65,7 +65,7 @@ TEST_F(KeepaliveSlotsTest, SafetyR09_AnAnswerSettlesTheOldestSlotWithItsId) {
   EXPECT_EQ(slots.answered(kA)->sent, kStart + seconds(1));
 }
 
-TEST_F(KeepaliveSlotsTest, SafetyR09_ASlotOutlivesThoseWhoGaveUp) {
+TEST_F(KeepaliveSlotsTest, SafetyR09_ASlotOutlivesCallersThatGaveUp) {
   ask(kA, 1, Deadline{kStart + seconds(1)});
   send();
   EXPECT_THAT(slots.take_late(kStart + seconds(1)), ElementsAre(1));
@@ -89,7 +89,7 @@ TEST_F(KeepaliveSlotsTest, SafetyR09_WhenTheStreamEndsEverythingIsSentAgain) {
   EXPECT_THAT(answer(kA), ElementsAre(1));
 }
 
-TEST_F(KeepaliveSlotsTest, WhatNobodyWaitsForIsNotSentAgain) {
+TEST_F(KeepaliveSlotsTest, ARequestWithoutAWaiterIsNotSentAgain) {
   ask(kA, 1, Deadline{kStart});
   ask(kB, 2, Deadline{kStart});
   send();
@@ -106,7 +106,7 @@ TEST_F(KeepaliveSlotsTest, AnAnswerToNothingIsIgnored) {
   EXPECT_EQ(slots.answered(kA), std::nullopt) << "not sent yet";
 }
 
-TEST_F(KeepaliveSlotsTest, ItKnowsWhatIsTheLongestDue) {
+TEST_F(KeepaliveSlotsTest, KnowsTheOldestUnansweredRequest) {
   ask(kA, 1);
   ask(kB, 2);
   send(kStart);
@@ -116,7 +116,7 @@ TEST_F(KeepaliveSlotsTest, ItKnowsWhatIsTheLongestDue) {
   EXPECT_THAT(slots.oldest_sent(), Optional(kStart + seconds(1)));
 }
 
-TEST(LeaseSafety, SafetyR08_ALeaseIsSureForItsTtlFromTheSendingOn) {
+TEST(LeaseSafety, SafetyR08_ALeaseIsSureForItsTtlSinceItWasSent) {
   LeaseSafety safety;
   EXPECT_FALSE(safety.surely_lives(kA, kStart));
   safety.renewed(kA, kStart, Ttl{10});
@@ -145,7 +145,7 @@ TEST(LeaseSafety, TheLongestTtlDoesNotOverflow) {
   EXPECT_TRUE(safety.surely_lives(kA, kStart + std::chrono::hours(1'000'000)));
 }
 
-TEST(LeaseSafety, LeasesThatNobodyRenewsAreForgotten) {
+TEST(LeaseSafety, LeasesThatAreNotRenewedAreForgotten) {
   LeaseSafety safety;
   for (int i = 1; i <= 100'000; ++i) safety.renewed(LeaseId{i}, kStart + seconds(i), Ttl{10});
   EXPECT_LT(safety.size(), 3000u);

@@ -34,13 +34,13 @@ TEST_F(LeaseKeyCountsTest, KnowsWhatTheSnapshotAndTheChangesSay) {
   EXPECT_TRUE(counts.has_key(kOther));
 }
 
-TEST_F(LeaseKeyCountsTest, SafetyR04_AKeyThatIsGoneHangsNoMore) {
+TEST_F(LeaseKeyCountsTest, SafetyR04_AnErasedKeyIsNoLongerCounted) {
   snapshot_of(kOne);
   change(std::nullopt, entry(kOne, 4, 4));
   EXPECT_FALSE(counts.has_key(kOne));
 }
 
-TEST_F(LeaseKeyCountsTest, SafetyR04_AKeyThatMovedHangsOnItsNewLeaseOnly) {
+TEST_F(LeaseKeyCountsTest, SafetyR04_AMovedKeyCountsForItsNewLeaseOnly) {
   snapshot_of(kOne);
   change(entry(kOther, 4, 6), entry(kOne, 4, 4));
   EXPECT_FALSE(counts.has_key(kOne));
@@ -83,7 +83,7 @@ TEST_F(LeaseKeyCountsTest, ForgetsALeaseThatWeEnd) {
   EXPECT_FALSE(counts.has_key(kOne));
 }
 
-TEST(LeaseKeyCounts, WithoutRoomALeaseIsNotKnown) {
+TEST(LeaseKeyCounts, ALeaseThatFoundNoRoomIsUnknown) {
   LeaseKeyCounts none(0);
   none.on_event(Snapshot{Revision{5}, {{"k", entry(kOne, 4, 4)}}});
   EXPECT_FALSE(none.has_key(kOne));

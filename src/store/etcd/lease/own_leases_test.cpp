@@ -149,7 +149,7 @@ class EtcdOwnLeasesTest : public testing::Test {
   Server there_{faults_, clock_, log_, /*shared=*/true};
 };
 
-TEST_F(EtcdOwnLeasesTest, SafetyR33_WhatAGrantPutsAKeepaliveMovesTogether) {
+TEST_F(EtcdOwnLeasesTest, SafetyR33_AKeepaliveMovesTogetherAllThatTheGrantPut) {
   auto granted = std::get<Committed>(here_.grant(kId, Ttl{6}).value());
   EXPECT_EQ(granted.lease, kId);
   EXPECT_EQ(granted.leases.size(), 1u) << "what was asked for";
@@ -245,7 +245,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
 }
 
 // Its own index entry may stand, put by another server: what was found for another request does not show that.
-TEST_F(EtcdOwnLeasesTest, SafetyR33_NobodyWhoseIdWasChosenSharesWhatAnotherFinds) {
+TEST_F(EtcdOwnLeasesTest, SafetyR33_AGrantOfAChosenIdSharesNoReadOfAnother) {
   ASSERT_TRUE(there_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
   EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::lease_in_use);
   EXPECT_TRUE(here_.looked_itself);
@@ -286,7 +286,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_SpaceThatIsUsedUpMeanwhileCountsToo) {
 }
 
 // An attempt without an epoch hangs, and the next one is answered. Meanwhile there is space again.
-TEST_F(EtcdOwnLeasesTest, SafetyR06_AnAttemptOfNoEpochThatIsLeftIsWaitedForAlsoAfterASuccess) {
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AnOpenAttemptWithoutAnEpochIsWaitedForEvenAfterASuccess) {
   bool chosen = true;
   for (LeaseId id : {kId, kOtherId}) {
     here_.before_commit = [&] { here_.lacked_until = clock_.boot_now(); };
@@ -300,7 +300,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AnAttemptOfNoEpochThatIsLeftIsWaitedForAlsoA
   }
 }
 
-TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdThatNobodyChoseIsSettledWhenItsEpochHasEndedToo) {
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdDrawnByTheServerIsSettledWhenItsEpochHasEndedToo) {
   here_.settled = false;
   EXPECT_TRUE(here_.grant(kId, Ttl{60}));
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);

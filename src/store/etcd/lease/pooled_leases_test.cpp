@@ -89,14 +89,14 @@ TEST_F(PooledLeasesTest, AnEntryJoinsNothingThatOutlivesItByMoreThanTwoSeconds) 
   EXPECT_NE(join(milliseconds(8999)).id, first.id);
 }
 
-TEST_F(PooledLeasesTest, OfTwoThatFitItJoinsTheOneThatEndsFirst) {
+TEST_F(PooledLeasesTest, OfTwoSuitableLeasesTheOneThatEndsFirstIsJoined) {
   auto shorter = join_and_grant(milliseconds(10'000));
   auto longer = join_and_grant(milliseconds(11'500));
   ASSERT_NE(shorter.id, longer.id);
   EXPECT_EQ(join(milliseconds(11'000)).id, shorter.id);
 }
 
-TEST_F(PooledLeasesTest, ItJoinsWhatIsGrantedRatherThanWhatWillBe) {
+TEST_F(PooledLeasesTest, AGrantedLeaseIsPreferredToAPendingOne) {
   auto longer = join_and_grant(milliseconds(11'500));
   auto shorter = join(milliseconds(10'000));
   ASSERT_NE(shorter.id, longer.id);
@@ -110,7 +110,7 @@ TEST_F(PooledLeasesTest, SafetyR17_TwoHundredEntriesAreTheMost) {
 }
 
 // A lease of the lease API is an entry and its index entry (R33).
-TEST_F(PooledLeasesTest, SafetyR17_EntriesThatBelongTogetherTakeAPlaceEach) {
+TEST_F(PooledLeasesTest, SafetyR17_EntriesThatBelongTogetherTakeASlotEach) {
   auto first = join_and_grant(seconds(10));
   for (int i = 0; i < 99; ++i) ASSERT_EQ(join_and_grant(seconds(10), 2).id, first.id) << i;
   EXPECT_NE(join_and_grant(seconds(10), 2).id, first.id) << "there is one place left";
@@ -118,7 +118,7 @@ TEST_F(PooledLeasesTest, SafetyR17_EntriesThatBelongTogetherTakeAPlaceEach) {
   EXPECT_NE(join_and_grant(seconds(10)).id, first.id);
 }
 
-TEST_F(PooledLeasesTest, SafetyR17_NobodyJoinsAcrossAJumpOfTheClocks) {
+TEST_F(PooledLeasesTest, SafetyR17_NoEntryJoinsAcrossAJumpOfTheClocks) {
   for (milliseconds jump : {milliseconds(1001), milliseconds(-1001)}) {
     auto before = join_and_grant(seconds(10));
     now_.wall += jump;
@@ -129,14 +129,14 @@ TEST_F(PooledLeasesTest, SafetyR17_NobodyJoinsAcrossAJumpOfTheClocks) {
   EXPECT_EQ(join(seconds(10)).id, before.id) << "small steps of the wall clock are ordinary";
 }
 
-TEST_F(PooledLeasesTest, NobodyJoinsWhatWasDropped) {
+TEST_F(PooledLeasesTest, NoEntryJoinsADroppedLease) {
   auto gone = join_and_grant(seconds(10));
   pool_.drop(gone.id);
   EXPECT_NE(join(seconds(10)).id, gone.id);
 }
 
 // etcd tells in whole seconds, rounded down, how long a lease lives. What was asked for in time is then always enough.
-TEST_F(PooledLeasesTest, SafetyR34_WhatEtcdTellsOfALeaseIsEnoughForAllWhoJoinedIt) {
+TEST_F(PooledLeasesTest, SafetyR34_OneAnswerOfEtcdAboutALeaseServesAllThatJoinedIt) {
   auto first = join_and_grant(seconds(10));
   BootTime lease_ends = now_.boot + first.order->ttl;
   for (int i = 0; i <= 100; ++i) {
@@ -150,7 +150,7 @@ TEST_F(PooledLeasesTest, SafetyR34_WhatEtcdTellsOfALeaseIsEnoughForAllWhoJoinedI
   }
 }
 
-TEST_F(PooledLeasesTest, SafetyR34_NobodyJoinsWhatWasAskedForBeforeTheClocksStoodStill) {
+TEST_F(PooledLeasesTest, SafetyR34_NoEntryJoinsALeaseRequestedBeforeTheClocksStoodStill) {
   auto before = join_and_grant(seconds(10));
   EXPECT_EQ(before.sent, now_.boot);
   advance(milliseconds(1));
@@ -163,14 +163,14 @@ TEST_F(PooledLeasesTest, SafetyR34_NobodyJoinsWhatWasAskedForBeforeTheClocksStoo
 }
 
 // etcd gives no lease less than some ttl of its own.
-TEST_F(PooledLeasesTest, WhatWasGrantedForLongerIsJoinedByThoseWhoNeedThat) {
+TEST_F(PooledLeasesTest, ALongerLeaseIsJoinedByEntriesThatNeedIt) {
   auto first = join(seconds(1));
   pool_.granted(first.id, Ttl(6));
   EXPECT_NE(join(seconds(1)).id, first.id);
   EXPECT_EQ(join(seconds(4)).id, first.id);
 }
 
-TEST_F(PooledLeasesTest, WhenManyComeLeasesAreOrderedAhead) {
+TEST_F(PooledLeasesTest, WhenManyEntriesComeLeasesAreOrderedAhead) {
   std::set<LeaseId> waited_for;
   for (int i = 0; i < 20'000; ++i) {
     auto place = join_and_grant(seconds(10));
@@ -180,7 +180,7 @@ TEST_F(PooledLeasesTest, WhenManyComeLeasesAreOrderedAhead) {
   EXPECT_LE(waited_for.size(), 2u);
 }
 
-TEST_F(PooledLeasesTest, WhenFewComeNoneIsOrderedAhead) {
+TEST_F(PooledLeasesTest, WhenFewEntriesComeNoLeaseIsOrderedAhead) {
   for (int i = 0; i < 100; ++i) {
     EXPECT_TRUE(join_and_grant(seconds(10)).ahead.empty());
     advance(milliseconds(100));
@@ -188,7 +188,7 @@ TEST_F(PooledLeasesTest, WhenFewComeNoneIsOrderedAhead) {
 }
 
 // Locks for an hour, one now and then, leave leases behind that nobody joins: those make room.
-TEST_F(PooledLeasesTest, WhatIsJoinedOftenIsNotForgottenForWhatIsNot) {
+TEST_F(PooledLeasesTest, AFrequentlyJoinedLeaseIsNotForgottenForUnusedOnes) {
   auto often = join_and_grant(seconds(900));
   for (int i = 0; i < 600; ++i) {
     join_and_grant(seconds(4000 + 5 * i));

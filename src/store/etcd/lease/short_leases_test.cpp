@@ -67,7 +67,7 @@ class EtcdShortLeasesTest : public testing::Test {
       threads_.executor(0)};
 };
 
-TEST_F(EtcdShortLeasesTest, SafetyR34_WhatWasPutIsMovedAtOnce) {
+TEST_F(EtcdShortLeasesTest, SafetyR34_ANewEntryIsMovedAtOnce) {
   Transaction transaction = put(kAbsent);
   Committed done = committed(transaction);
   clock_.advance(std::chrono::milliseconds(10));
@@ -84,7 +84,7 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_WhatWasPutIsMovedAtOnce) {
   EXPECT_FALSE(get("a"));
 }
 
-TEST_F(EtcdShortLeasesTest, SafetyR34_WhatHasChangedSinceIsLeftAlone) {
+TEST_F(EtcdShortLeasesTest, SafetyR34_AnEntryThatHasChangedSinceIsLeftAlone) {
   Transaction transaction = put(kAbsent);
   Committed done = committed(transaction);
   commit({.expect = {}, .none_under = {}, .changes = {Put{"a", "another's", PooledLease{Ttl{5}}}}}).value();
@@ -105,7 +105,7 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_AGrantThatCantBeMovedIsTakenBack) {
 }
 
 // A holder may rely on what stood there before, for longer than the lease lives that it is under now.
-TEST_F(EtcdShortLeasesTest, SafetyR34_WhatTookThePlaceOfAnEntryIsMovedLater) {
+TEST_F(EtcdShortLeasesTest, SafetyR34_AnEntryThatReplacedAnotherIsMovedLater) {
   Committed before = committed({.expect = {}, .none_under = {}, .changes = {Put{"a", "", PooledLease{Ttl{30}}}}});
   Transaction transaction = put(before.revision);
   Committed done = committed(transaction);
@@ -156,7 +156,7 @@ class EtcdLeaseLooksTest : public testing::Test {
   TaskGroup background_;
 };
 
-TEST_F(EtcdLeaseLooksTest, NobodyWaitsForTheLookAtAnothersLease) {
+TEST_F(EtcdLeaseLooksTest, NoCallerWaitsForTheLookAtAnotherLease) {
   EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
   EXPECT_EQ(end_of(kQuick, 7), kEnd) << "the other one is not told of";
   slow_is_told_ = true;
@@ -165,7 +165,7 @@ TEST_F(EtcdLeaseLooksTest, NobodyWaitsForTheLookAtAnothersLease) {
   EXPECT_EQ(asked_, 3) << "each once";
 }
 
-TEST_F(EtcdLeaseLooksTest, NothingIsAskedForTwiceWhateverBeganFirst) {
+TEST_F(EtcdLeaseLooksTest, NoLeaseIsAskedForTwiceInEitherOrder) {
   slow_is_told_ = true;
   for (LeaseId id : {kSlow, kQuick}) EXPECT_EQ(end_of(id, 7), kEnd);
   EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
@@ -173,7 +173,7 @@ TEST_F(EtcdLeaseLooksTest, NothingIsAskedForTwiceWhateverBeganFirst) {
   EXPECT_EQ(asked_, 3);
 }
 
-TEST_F(EtcdLeaseLooksTest, SafetyR34_WhatDoesNotCountIsAskedForAgain) {
+TEST_F(EtcdLeaseLooksTest, SafetyR34_AnAnswerThatDoesNotCountIsAskedForAgain) {
   slow_is_told_ = true;
   EtcdLeaseLooks::begin(looks_, threads_.executor(0), background_, Deadline::never());
   EXPECT_EQ(end_of(kQuick, 7), kEnd);

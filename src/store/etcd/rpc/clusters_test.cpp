@@ -46,7 +46,7 @@ TEST_F(EtcdClustersTest, SafetyR20_AllMovingToAnotherOneIsAConflictToo) {
   EXPECT_THAT(clusters.conflict(), AllOf(HasSubstr("aa"), HasSubstr("bb at http://a:1")));
 }
 
-TEST_F(EtcdClustersTest, SafetyR32_OneThatTookThePlaceOfAllMayBeFollowed) {
+TEST_F(EtcdClustersTest, SafetyR32_AClusterThatReplacedAllMayBeFollowed) {
   for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xaa);
   EXPECT_FALSE(clusters.elsewhere());
   for (std::size_t i : {0u, 1u}) clusters.answered(i, 0xbb);

@@ -13,7 +13,7 @@ EtcdEndpoint parsed(std::string_view text, bool always_tls = false) {
   return parse_etcd_endpoint(text, always_tls).value();
 }
 
-TEST(EtcdEndpoint, EveryWayToWriteOneIsRead) {
+TEST(EtcdEndpoint, EveryNotationIsRead) {
   EXPECT_EQ(parsed("http://localhost:2379"), (EtcdEndpoint{"http://localhost:2379", "dns:///localhost:2379", false}));
   EXPECT_EQ(parsed("http://10.0.0.1:2379/"), (EtcdEndpoint{"http://10.0.0.1:2379/", "dns:///10.0.0.1:2379", false}));
   EXPECT_EQ(parsed("etcd-1:1"), (EtcdEndpoint{"etcd-1:1", "dns:///etcd-1:1", false}));
@@ -21,12 +21,12 @@ TEST(EtcdEndpoint, EveryWayToWriteOneIsRead) {
   EXPECT_EQ(parsed("https://[::1]:2379"), (EtcdEndpoint{"https://[::1]:2379", "dns:///[::1]:2379", true}));
 }
 
-TEST(EtcdEndpoint, WhereTlsIsSetNothingGoesWithoutIt) {
+TEST(EtcdEndpoint, WithTlsSetNoEndpointGoesWithoutIt) {
   EXPECT_TRUE(parsed("http://a:1", true).tls);
   EXPECT_TRUE(parsed("a:1", true).tls);
 }
 
-TEST(EtcdEndpoint, WhatIsNoneIsRefused) {
+TEST(EtcdEndpoint, TextThatIsNotAnEndpointIsRefused) {
   for (auto text : {"", "etcd-1", "http://etcd-1", "http://:2379", "a:", "a:port", "a:123456", "::1:2379", "ftp://a:1",
                     "http://a:1/v3", "http://user@a:1", "[]:1"}) {
     auto endpoint = parse_etcd_endpoint(text, false);
@@ -104,7 +104,7 @@ TEST(EtcdPace, TheFirstAttemptHasASecondOrAThirdOfAShortCall) {
   EXPECT_EQ(EtcdPace().first_attempt(milliseconds(900)), milliseconds(300));
 }
 
-TEST(EtcdPace, WhatIsSlowIsWaitedForAtOnce) {
+TEST(EtcdPace, ASlowAnswerLengthensTheFirstAttemptAtOnce) {
   EtcdPace pace;
   pace.answered(milliseconds(1500));
   EXPECT_EQ(pace.first_attempt(seconds(10)), seconds(3));

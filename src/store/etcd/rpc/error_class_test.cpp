@@ -14,14 +14,14 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 // Codes and words as etcd 3.4.23 and gRPC 1.51 send them.
-TEST(EtcdErrorClass, WhatLeasesSay) {
+TEST(EtcdErrorClass, LeaseErrorsAreRecognized) {
   EXPECT_EQ(classify_etcd_error(5, "etcdserver: requested lease not found"),
             (EtcdErrorClass{Errc::lease_not_found, true, Next::give_up}));
   EXPECT_EQ(classify_etcd_error(9, "etcdserver: lease already exists"),
             (EtcdErrorClass{Errc::lease_in_use, true, Next::give_up}));
 }
 
-TEST(EtcdErrorClass, WhatWasNeverSentSurelyDidNotHappen) {
+TEST(EtcdErrorClass, ARequestThatWasNeverSentDidNotHappen) {
   for (auto message : {"failed to connect to all addresses; last error: UNKNOWN: Connection refused",
                        "connections to all backends failing", "DNS resolution failed for etcd-1:2379"}) {
     EXPECT_EQ(classify_etcd_error(14, message), (EtcdErrorClass{Errc::unavailable, true, Next::try_again})) << message;
@@ -55,14 +55,14 @@ TEST(EtcdErrorClass, ATokenIsFetchedWhenEtcdBeginsToAskForOne) {
             (EtcdErrorClass{Errc::unavailable, true, Next::renew_token}));
 }
 
-TEST(EtcdErrorClass, WhoMayNotIsToldSoAtOnce) {
+TEST(EtcdErrorClass, MissingPermissionIsReportedAtOnce) {
   for (auto [code, message] : {std::pair(7, "etcdserver: permission denied"),
                                std::pair(3, "etcdserver: authentication failed, invalid user ID or password")}) {
     EXPECT_EQ(classify_etcd_error(code, message), (EtcdErrorClass{Errc::unavailable, true, Next::give_up})) << message;
   }
 }
 
-TEST(EtcdErrorClass, WhatMakesNoSenseToEtcdIsRefused) {
+TEST(EtcdErrorClass, ARequestThatEtcdFindsInvalidIsRefused) {
   for (auto [code, message] :
        {std::pair(3, "etcdserver: request is too large"), std::pair(11, "etcdserver: too large lease TTL"),
         std::pair(11, "etcdserver: mvcc: required revision has been compacted")}) {
@@ -72,7 +72,7 @@ TEST(EtcdErrorClass, WhatMakesNoSenseToEtcdIsRefused) {
 }
 
 // What is said to people must not contradict itself: that etcd does not answer, and what it answered.
-TEST(EtcdTrouble, OnlyOneWhoSaidNothingDoesNotAnswer) {
+TEST(EtcdTrouble, OnlyASilentEtcdIsSaidNotToAnswer) {
   EXPECT_EQ(etcd_trouble("http://e:1", 14, "failed to connect to all addresses"),
             "etcd does not answer at http://e:1: failed to connect to all addresses");
   EXPECT_EQ(etcd_trouble("http://e:1", 4, "Deadline Exceeded"),
@@ -85,7 +85,7 @@ TEST(EtcdTrouble, OnlyOneWhoSaidNothingDoesNotAnswer) {
             "the answer of etcd at http://e:1 can't be used: it is older than what was known");
 }
 
-TEST(EtcdVersion, GoodOnesAreNotWarnedOf) {
+TEST(EtcdVersion, GoodVersionsAreNotWarnedOf) {
   for (auto version : {"3.4.44", "3.4.100", "3.5.33", "3.6.14", "3.7.0", "4.0.0", "", "unknown"}) {
     EXPECT_THAT(faults_of_etcd(version), IsEmpty()) << version;
   }

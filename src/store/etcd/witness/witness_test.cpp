@@ -94,7 +94,7 @@ TEST(EtcdWitnessTest, SafetyR32_ValuesThatAreUnderWayTogetherTellOfAllOfThem) {
   EXPECT_EQ(witness.promised_end(), BootTime()) << "nothing of it has come about yet";
 }
 
-TEST(EtcdWitnessTest, SafetyR32_WhateverIsPutWithAnEndIsPromised) {
+TEST(EtcdWitnessTest, SafetyR32_EveryPutWithAnEndIsAPromise) {
   auto until = [](Lifetime lifetime) {
     Transaction transaction;
     transaction.changes.emplace_back(Put{"a", "", SessionLease{}});

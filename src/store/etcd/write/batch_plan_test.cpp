@@ -75,7 +75,7 @@ TEST(EtcdBatchPlan, SafetyR15_TwoMayExpectTheSame) {
   EXPECT_TRUE(go_together(one, other));
 }
 
-TEST(EtcdBatchPlan, SafetyR15_WhatWasRefusedIsNotPartOfThePlan) {
+TEST(EtcdBatchPlan, SafetyR15_ARefusedTransactionIsNotPartOfThePlan) {
   EtcdBatchPlan plan;
   auto first = put_if_absent("a");
   Transaction refused = put_if_absent("a");

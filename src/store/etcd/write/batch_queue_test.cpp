@@ -136,7 +136,7 @@ TEST_F(EtcdBatchQueueTest, ALoneRequestLeavesAtOnce) {
   come_back("b");
 }
 
-TEST_F(EtcdBatchQueueTest, WhatGatheredLeavesTogether) {
+TEST_F(EtcdBatchQueueTest, GatheredRequestsLeaveTogether) {
   submit("a");
   submit("b");
   submit("c");
@@ -148,7 +148,7 @@ TEST_F(EtcdBatchQueueTest, WhatGatheredLeavesTogether) {
   EXPECT_EQ(answers_["c"], "got c");
 }
 
-TEST_F(EtcdBatchQueueTest, WhoCanNotGoWithOthersGoesNext) {
+TEST_F(EtcdBatchQueueTest, ARequestThatCannotShareABatchGoesNext) {
   submit("a");
   submit("b1");
   submit("b2");
@@ -205,7 +205,7 @@ TEST_F(EtcdBatchQueueEnough, AsManyAsAreUnderWayLeaveBesideThem) {
   EXPECT_EQ(answers_.size(), 5u);
 }
 
-TEST_F(EtcdBatchQueueTest, WhatMustGoAloneGoesAlone) {
+TEST_F(EtcdBatchQueueTest, ARequestThatMustGoAloneGoesAlone) {
   submit("a");
   submit("b");
   submit("!");
@@ -238,7 +238,7 @@ TEST_F(EtcdBatchQueueTest, AfterAFailureEachIsSentAlone) {
   EXPECT_EQ(answers_.size(), 5u);
 }
 
-TEST_F(EtcdBatchQueueTest, AfterAFailureAllFreePlacesAreUsed) {
+TEST_F(EtcdBatchQueueTest, AfterAFailureAllFreeSlotsAreUsed) {
   submit("a");
   submit("b");
   submit("?");
@@ -261,7 +261,7 @@ TEST_F(EtcdBatchQueueTest, ABatchHasTheTimeOfItsMostPatientCaller) {
   come_back("b+c");
 }
 
-TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpBeforeItLeftNeverLeaves) {
+TEST_F(EtcdBatchQueueTest, ARequestThatTimesOutBeforeItLeftNeverLeaves) {
   submit("a");
   submit("b", milliseconds(1));
   submit("c");
@@ -273,7 +273,7 @@ TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpBeforeItLeftNeverLeaves) {
   come_back("c");
 }
 
-TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpOnTheWayLeavesTheOthersAlone) {
+TEST_F(EtcdBatchQueueTest, ARequestThatTimesOutOnTheWayLeavesTheOthersAlone) {
   submit("a");
   submit("b", milliseconds(20));
   submit("?");
@@ -288,7 +288,7 @@ TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpOnTheWayLeavesTheOthersAlone) {
   EXPECT_THAT(under_way(), IsEmpty());
 }
 
-TEST_F(EtcdBatchQueueTest, WhoLooksForTheSameSharesTheAnswer) {
+TEST_F(EtcdBatchQueueTest, RequestsForTheSameShareTheAnswer) {
   submit("a");
   submit("b=1");
   submit("b=2");
@@ -303,7 +303,7 @@ TEST_F(EtcdBatchQueueTest, WhoLooksForTheSameSharesTheAnswer) {
   come_back("b=3");
 }
 
-TEST_F(EtcdBatchQueueTest, WhoLooksForSomethingElseSharesNothing) {
+TEST_F(EtcdBatchQueueTest, RequestsForDifferentThingsShareNothing) {
   submit("a");
   submit("b=1");
   submit("b2");
@@ -314,7 +314,7 @@ TEST_F(EtcdBatchQueueTest, WhoLooksForSomethingElseSharesNothing) {
   come_back("b2");
 }
 
-TEST_F(EtcdBatchQueueTest, WhoCanNotShareGoesNext) {
+TEST_F(EtcdBatchQueueTest, ARequestThatCannotShareGoesNext) {
   submit("a");
   for (const char* word : {"b=1*", "b=2", "b=3"}) submit(word);
   come_back("a");
@@ -326,7 +326,7 @@ TEST_F(EtcdBatchQueueTest, WhoCanNotShareGoesNext) {
   EXPECT_EQ(answers_.size(), 4u) << "one of them went, and the other shares";
 }
 
-TEST_F(EtcdBatchQueueTest, WhoFollowsOneThatFailsIsNotForgotten) {
+TEST_F(EtcdBatchQueueTest, AFollowerOfAFailedRequestIsNotForgotten) {
   submit("a");
   for (const char* word : {"b=1", "b=2", "?"}) submit(word);
   EXPECT_THAT(under_way(), ElementsAre("a", "b=1+?"));
@@ -341,7 +341,7 @@ TEST_F(EtcdBatchQueueTest, WhoFollowsOneThatFailsIsNotForgotten) {
   EXPECT_EQ(answers_.size(), 4u);
 }
 
-TEST_F(EtcdBatchQueueTest, WhoseTimeIsUpWhileFollowingNeverLeft) {
+TEST_F(EtcdBatchQueueTest, AFollowerThatTimesOutNeverLeft) {
   submit("a");
   submit("b=1");
   submit("b=2", milliseconds(20));
@@ -386,7 +386,7 @@ Task<void> ask_often(EtcdBatchQueue<Echo>* queue, int first, int* right) {
   }
 }
 
-TEST(EtcdBatchQueue, NobodyIsForgottenOrGivenAnothersAnswer) {
+TEST(EtcdBatchQueue, NoRequestIsForgottenOrGivenAnAnswerOfAnother) {
   constexpr int kCallers = 24;
   SystemClock clock;
   Echo echo;
