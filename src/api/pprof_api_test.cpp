@@ -75,7 +75,7 @@ TEST(PprofApi, PagesOfOtherSitesAreNotAdmitted) {
   }
 }
 
-// To a browser a page and what it asks for are of the same origin, wherever that name leads now.
+// To a browser, a page and what it requests have the same origin, even if the name leads elsewhere by now.
 TEST(PprofApi, OnlyNamesThatAlwaysLeadToThisMachineAreAdmitted) {
   PprofApi api;
   auto admitted_as = [&api](const char* host) {
@@ -93,7 +93,7 @@ TEST(PprofApi, OnlyNamesThatAlwaysLeadToThisMachineAreAdmitted) {
   EXPECT_EQ(admitted(api, from_this_machine(std::span<const http::Header>())), 403) << "none";
 }
 
-// It is needed most when requests are stuck; and none that goes on for minutes should keep others out.
+// Profiles are needed most when requests are stuck, and a profile of several minutes must not keep others out.
 TEST(PprofApi, NoRouteCountsAsARequestInFlight) {
   PprofApi api;
   for (const http::Route& route : api.routes()) EXPECT_EQ(route.priority, http::Priority::operators) << route.pattern;

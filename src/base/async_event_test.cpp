@@ -17,7 +17,7 @@ using std::chrono::steady_clock;
 
 enum class Raised { before, meanwhile, twice };
 
-// How long a wait takes that is raised so, and then one of at most 20 ms that nobody ends.
+// How long a wait takes that is ended by such a raise, and then a wait of at most 20 ms that is never ended.
 Task<std::vector<steady_clock::duration>> two_waits(Raised when) {
   auto executor = co_await asio::this_coro::executor;
   AsyncEvent signal(executor);

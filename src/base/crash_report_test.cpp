@@ -204,7 +204,7 @@ TEST(CrashReport, ASignalWithAnotherHandlerIsLeftToIt) {
   EXPECT_EQ(ending.said, "");
 }
 
-// Also by an exception, which has its own way to the end.
+// An exception ends the process in its own way, so it is tested too.
 TEST(CrashReport, AnExceptionLeavesOtherHandlersInPlaceToo) {
   Ending ending = end_of_child([] { run_in_thread("throws", [] { throw std::runtime_error("of interest"); }); },
                                CrashLine::json, [](int) { ::_exit(7); });
@@ -270,7 +270,7 @@ TEST(CrashReport, EverySignalKeepsItsStatusWhereverItCameFrom) {
   }
 }
 
-// The kernel may tell of damaged memory before anybody reads it: then no instruction is tried again.
+// The kernel may report damaged memory before it is read; then no instruction is retried.
 TEST(CrashReport, DamagedMemoryThatWasNotReadEndsTheProcessToo) {
   Ending ending = end_of_child([] {
     siginfo_t info{};
@@ -289,7 +289,7 @@ struct BrokenMessage : std::exception {
   }
 };
 
-// As where the heap is damaged: naming things plainly needs it.
+// As with a damaged heap, which the readable form of names needs.
 TEST(CrashReport, AReportThatFailsIsMadeAgainWithoutNames) {
   Ending ending = end_of_child([] { run_in_thread("broken", [] { throw BrokenMessage(); }); });
   EXPECT_TRUE(ending.by(SIGSEGV));

@@ -18,7 +18,7 @@ TEST(ShownLine, TerminalControlSequencesAreRemoved) {
             "a?2Jb");
   EXPECT_EQ(shown_line("\xC2\x80\xC2\x9F"), "??");
   EXPECT_EQ(shown_line("user\xE2\x80\xAEnimda\xE2\x81\xA9\xD8\x9C\xE2\x80\xA8"), "user?nimda???");
-  // A byte of C1 by itself: some terminals take it as one.
+  // A single C1 byte: some terminals take it as a control character.
   EXPECT_EQ(shown_line("a\x9B"
                        "2J\xE2\x80"),
             "a?2J??");

@@ -71,7 +71,7 @@ TEST(Admission, TrustedProxiesMayHaveManyConnections) {
   EXPECT_EQ(second.request("GET", "/hello").status, 429);
 }
 
-// Otherwise a client with too many connections could get those of others closed.
+// Otherwise a client with too many connections could cause those of others to be closed.
 TEST(Admission, TheLimitForEachAddressComesFirst) {
   TestServer server([](ServerOptions& options) { options.max_connections = options.max_connections_per_address = 1; });
   TestClient first(server.port());
@@ -110,7 +110,7 @@ TEST(Admission, SafetyR36_AHolderGetsInThoughItsAddressHasTooMany) {
   EXPECT_EQ(first.request("GET", "/hello").status, 200) << "not closed";
 }
 
-// Where a whole answer does not fit into the kernel's buffers, it could last until the write timeout.
+// An answer that does not fit into the kernel's buffers could last until the write timeout.
 TEST(Admission, SafetyR36_AClientThatReadsNoAnswerKeepsNoOtherOutOfTheReserve) {
   TestServer server([](ServerOptions& options) { options.max_connections_per_address = 1; });
   TestClient first(server.port());
@@ -125,7 +125,7 @@ TEST(Admission, SafetyR36_AClientThatReadsNoAnswerKeepsNoOtherOutOfTheReserve) {
   }
 }
 
-// Holds the two places that `server` has for requests at once.
+// Takes both of the slots that `server` has for concurrent requests.
 std::vector<TestClient> fill(TestServer& server) {
   std::vector<TestClient> clients;
   for (int i = 0; i < 2; ++i) {

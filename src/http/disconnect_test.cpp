@@ -1,4 +1,4 @@
-// A client that hangs up while a handler works is noticed, and what was made for it is undone.
+// A client that disconnects while a handler works is noticed, and what the handler made for it is undone.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -74,7 +74,7 @@ TEST(Disconnect, IsNotReportedForASecondRequest) {
   EXPECT_EQ(waiting.server.gate.undelivered, 0);
 }
 
-// They keep the socket readable, which must not keep its thread busy.
+// Unread bytes keep the socket readable, which must not keep its thread busy.
 TEST(Disconnect, UnreadBytesCostNoTime) {
   Waiting waiting;
   waiting.client.send(kGet);
@@ -103,8 +103,8 @@ TEST(Disconnect, IsReportedWhenTheServerStops) {
   EXPECT_EQ(waiting.server.gate.disconnected, 1);
 }
 
-// Whatever the moment: either all of the answer was handed over, or it was undone; and it was never handed over after
-// the hang-up had been seen.
+// At any moment the answer is either handed over completely or undone; it is never handed over after the disconnect was
+// seen.
 TEST(Disconnect, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
   TestServer server;
   std::mt19937 random(7);

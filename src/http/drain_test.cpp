@@ -105,7 +105,7 @@ TEST(Drain, ServesConnectionsThatWaitInTheKernelsQueue) {
   }
 }
 
-// Connects and asks, again and again, until it is let in no more. False when it was let in and got no answer.
+// Connects and asks, again and again, until the server admits it no more. False if it was admitted and got no answer.
 bool asks_until_refused(std::uint16_t port) {
   for (;;) {
     std::optional<TestClient> client;

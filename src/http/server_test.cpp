@@ -89,7 +89,7 @@ TEST(Server, PipelinedRequestsLeaveOthersTheirTurn) {
   TestClient elsewhere(server.port());
   TestClient second(server.port());
   for (TestClient* client : {&first, &elsewhere, &second}) EXPECT_EQ(client->request("GET", "/empty").status, 204);
-  // Their thread is busy until both have sent all.
+  // Their thread is busy until both clients have sent everything.
   std::promise<void> begun;
   std::promise<void> sent;
   asio::post(server.threads.executor(0), [&begun, until = sent.get_future().share()] {

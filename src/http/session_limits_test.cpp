@@ -122,7 +122,7 @@ std::string half_of(std::size_t body) {
   return post("/echo", "Content-Length: " + std::to_string(body) + "\r\n", std::string(body - 1, 'b'));
 }
 
-// As a client that means well, with little to say.
+// As an honest client with little to send.
 int status_of_another(TestServer& server) {
   TestClient client(server.port());
   return client.request("POST", "/echo", std::string(4000, 'b')).status;

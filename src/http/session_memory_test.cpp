@@ -17,7 +17,7 @@ extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 namespace sharedlock::http {
 namespace {
 
-// So many that what the allocator keeps for its threads does not matter.
+// So many connections that the allocator's per-thread caches do not matter.
 constexpr int kConnections = 256;
 constexpr std::size_t kAllowed = 8 * 1024;
 
@@ -78,7 +78,7 @@ TEST(SessionMemory, LittleIsKeptAfterALargeBodyAndAnswer) {
   expect_little_kept_after(head + "\r\n\r\n" + body, 201);
 }
 
-// Nothing of which is large enough to be given back.
+// No part of it is large enough to be given back.
 TEST(SessionMemory, LittleIsKeptAfterARequestOfMiddlingSize) {
   std::string lines = "Content-Length: 500\r\nX: " + std::string(700, 'x') + "\r\n";
   for (int i = 0; i < 13; ++i) lines += "a: b\r\n";
@@ -90,8 +90,7 @@ TEST(SessionMemory, LittleIsKeptAfterALargePath) {
   expect_little_kept_after("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", 200);
 }
 
-// The header stands in memory once, for the handler; the buffer into which it was read, which had grown with it, is
-// gone.
+// The header stands in memory once, for the handler; the buffer it was read into, which had grown with it, is gone.
 TEST(SessionMemory, NoReadBufferIsKeptWhileARequestWaits) {
   constexpr std::size_t kHeader = 15'000;
   TestServer server;

@@ -149,7 +149,7 @@ TEST_F(LeaseServiceTest, AGrantOfUnknownOutcomeOnAHeldKeyIsARefusal) {
   EXPECT_EQ(stored("key")->value, "other");
 }
 
-// The try may reach the store late, when the other lease has ended.
+// The try may reach the store late, after the other lease has ended.
 TEST_F(LeaseServiceTest, SafetyR06_ATryWithAChosenIdThatMayTakeTheKeyLaterIsNotRefused) {
   const GrantRequest slow{"key", "value", Ttl{10}, clock_.boot_now(), kSmallestChosenLeaseId};
   auto taken_by_another = [this] {

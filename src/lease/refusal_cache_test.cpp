@@ -80,7 +80,7 @@ TEST_F(RefusalCacheTest, AKeyThatIsTakenAnewHasItsNewHolder) {
   EXPECT_EQ(cache.find("b"), std::nullopt) << "nobody was refused it";
 }
 
-// A shared lease belongs to no single holder: the entries of many hang on it.
+// A shared lease belongs to no single holder: the entries of many holders are under it.
 TEST_F(RefusalCacheTest, SafetyR33_ASharedLeaseIsNeverShown) {
   cache.fill("a", kHolder, kBegin);
   put("a", LeaseId{(std::int64_t{0x53484C} << 39) | 1}, Revision{101});

@@ -46,7 +46,7 @@ TEST(BenchReport, AnEmptyReportDoesNotDivideByZero) {
   EXPECT_TRUE(boost::json::parse(to_json(report)).is_object());
 }
 
-// What was not sent shows in the latencies and is no request that was answered.
+// Unsent requests show in the latencies, but are not counted as answered.
 TEST(BenchReport, UnsentRequestsAreNoThroughput) {
   Report report = of_three_answers();
   report.options.rate = 10;
@@ -62,7 +62,7 @@ TEST(BenchReport, AbandonedRequestsAreNoThroughput) {
   EXPECT_DOUBLE_EQ(report.requests_per_second(), 1);
 }
 
-// 5 % may be the last moment of a run; more is another load than was asked for.
+// Up to 5 % may be due to the last moment of a run; more means another load than was asked for.
 TEST(BenchReport, FarBehindItsScheduleItIsNotGood) {
   Report report = of_three_answers();
   for (int i = 0; i < 97; ++i) report.tally.latency.record(microseconds(100));

@@ -88,7 +88,7 @@ TEST_F(WatchHubLiveness, ASnapshotIsToldBeforeTheStateIsSaidNotToBeCurrent) {
   EXPECT_TRUE(told.becomes({"snapshot", "not live"}));
 }
 
-// Until it has its snapshot, which may take long, it must not believe what it was told before.
+// Until it has its snapshot, which may take long, it must not rely on what it was told before.
 TEST_F(WatchHubLiveness, AWatcherThatFellBehindIsToldSoBeforeItsSnapshot) {
   std::atomic<Revision> latest{Revision{10}};
   WatchHub forgetful(Revision{1}, [&](const std::string&) { return std::optional(Snapshot{latest.load(), {}}); },

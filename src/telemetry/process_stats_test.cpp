@@ -77,7 +77,7 @@ class NoDescriptors {
   std::vector<int> taken_;
 };
 
-// That is when people look at them.
+// That is when an operator looks at them.
 TEST(ProcessStats, AreStillThereWhenDescriptorsRunOut) {
   ProcessStatsReader reader;
   ProcessStats before = reader.read();

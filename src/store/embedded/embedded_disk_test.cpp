@@ -114,7 +114,7 @@ TEST_F(EmbeddedDisk, SafetyR12_AnAnswerThatDependsOnAHangingWriteWaitsForIt) {
   auto repeat = start(store->commit(nothing, Deadline::never()));
   auto volatile_put = start(store->commit(putting("line", "", SessionLease()), Deadline::never()));
   ASSERT_TRUE(is_applied("line"));
-  // The I/O thread runs one thing after the other, so all of these have been looked at by now.
+  // The I/O thread runs one task after the other, so all of these have been processed by now.
   start(store->get("lock", Deadline::never())).result().value();
   EXPECT_FALSE(read.has_ended() || kept.has_ended() || nobodys.has_ended() || not_revoked.has_ended() ||
                repeat.has_ended() || volatile_put.has_ended());

@@ -13,9 +13,8 @@
 #include "support/effort.h"
 #include "support/embedded_fixture.h"
 
-// How long an operation of the embedded store can take beyond its sync: 5 ms, however many locks there are. What else
-// runs on the machine is not the store's fault, so what is measured is the time that threads really ran or were
-// blocked.
+// How long an operation of the embedded store can take beyond its sync: 5 ms, with any number of locks. Other work on
+// the machine is not the store's fault, so only the time is measured in which threads really ran or were blocked.
 namespace sharedlock::test {
 namespace {
 
@@ -26,7 +25,7 @@ using std::chrono::nanoseconds;
 
 constexpr int kLocks = kFullSpeed ? 1'000'000 : 20'000;
 constexpr milliseconds kLongest{kFullSpeed ? 5 : 100};
-// Of a thread that waits for a lock; on a busy machine the thread that holds it waits for a CPU as well.
+// Of a thread that waits for a lock. On a busy machine the thread that holds the lock waits for a CPU as well.
 constexpr milliseconds kLongestBlocked{kFullSpeed ? 40 : 100};
 
 nanoseconds read_clock(clockid_t id) {
@@ -40,7 +39,7 @@ nanoseconds run_time() {
   return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
-// How long this thread was ready to run, but others did.
+// How long this thread was ready to run while others ran.
 nanoseconds queueing_time() {
   std::ifstream facts("/proc/thread-self/schedstat");
   std::int64_t ran = 0;
@@ -85,8 +84,8 @@ std::vector<nanoseconds> longest_steps() {
   return longest;
 }
 
-// If the store stalls, it does so at the same lock in each round; a moment that the host of this machine took away,
-// which counts as run time here, comes at another lock each time.
+// A stall of the store comes at the same lock in each round. A moment that the host of this machine took away, which
+// counts as run time here, comes at a different lock each time.
 TEST(EmbeddedStall, TimingSensitiveNoOperationStallsOnTheWayToAMillionLocks) {
   std::vector<nanoseconds> least = longest_steps();
   for (int round = 1; round < 3 && std::ranges::max(least) >= kLongest; ++round) {
@@ -98,7 +97,7 @@ TEST(EmbeddedStall, TimingSensitiveNoOperationStallsOnTheWayToAMillionLocks) {
   EXPECT_LT(longest, kLongest);
 }
 
-// Asks for a key again and again, on a thread of its own, and notes how long it was blocked at most.
+// Reads a key again and again, on a thread of its own, and notes the longest time it was blocked.
 class Asker {
  public:
   explicit Asker(LeaseStore& store) : thread_([this, &store](const std::stop_token& stop) { run(store, stop); }) {}
@@ -127,8 +126,8 @@ class Asker {
 
 class EmbeddedBlocking : public EmbeddedFixture {
  protected:
-  // The machine can stop a thread that holds a lock, whatever it does under it, and a busy machine often does. One good
-  // round is enough, since what takes long under a lock does so in each.
+  // The machine can stop a thread that holds a lock at any moment, and a busy machine often does. One good round is
+  // enough: work that takes long under a lock does so in every round.
   template <class Round>
   void expect_not_blocked(Round round) {
     nanoseconds best = nanoseconds::max();

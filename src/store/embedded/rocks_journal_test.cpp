@@ -102,15 +102,14 @@ std::vector<fs::path> files_of(const fs::path& directory, const std::string& ext
   return files;
 }
 
-// Whether RocksDB has deleted what it needed no more, in the background: only then can a copy be made of an open
-// directory.
+// Whether RocksDB's background thread has deleted its obsolete files. Only then can an open directory be copied.
 bool is_at_rest(const fs::path& directory) {
   auto is_manifest = [](const auto& file) { return file.path().filename().string().starts_with("MANIFEST"); };
   return files_of(directory, ".log").size() == 1 && files_of(directory, ".dbtmp").empty() &&
          std::ranges::count_if(fs::directory_iterator(directory), is_manifest) == 1;
 }
 
-// Everything in a directory but RocksDB's lock file, which is made by looking whether the directory is in use.
+// Everything in a directory but RocksDB's lock file, which the check for an open database creates.
 std::map<std::string, std::string> contents_of(const fs::path& directory) {
   std::map<std::string, std::string> contents;
   for (const auto& file : fs::directory_iterator(directory)) {
@@ -121,7 +120,7 @@ std::map<std::string, std::string> contents_of(const fs::path& directory) {
 
 class RocksJournal : public ::testing::Test {
  protected:
-  // That it can't be opened or read, for that reason, in words that name the directory.
+  // Expects that it can't be opened or read for that reason, in a message that names the directory.
   static void expect_refused(const fs::path& at, Errc why, const std::string& words = "") {
     auto state = read(at);
     ASSERT_FALSE(state);
@@ -130,7 +129,7 @@ class RocksJournal : public ::testing::Test {
     EXPECT_THAT(state.error().message, HasSubstr(words));
   }
 
-  // The same, and nothing in it is changed by it.
+  // The same; also expects that the attempt changes nothing in the directory.
   static void expect_left_alone(const fs::path& at, Errc why, const std::string& words = "") {
     auto before = contents_of(at);
     ASSERT_NO_FATAL_FAILURE(expect_refused(at, why, words));
@@ -296,7 +295,7 @@ TEST_F(RocksJournal, FilesThatFileSystemsPutIntoAnEmptyDirectoryAreHarmless) {
   fs::create_directories(at / "lost+found");
   put_bytes(at / ".keep", "");
   write(at, {batch({kLease, entry("a")})});
-  // Nor what others put beside a journal later.
+  // Files that other programs put beside a journal later are harmless too.
   put_bytes(at / "app.log", std::string(100, 'x'));
   EXPECT_THAT(read(at).value().entries, SizeIs(1));
 }
@@ -371,7 +370,7 @@ TEST_F(RocksJournalTable, SafetyR13_ALostOrFlippedManifestIsRefused) {
   fs::path lost = copy();
   fs::remove(lost / name);
   expect_left_alone(lost, Errc::unavailable, name);
-  // The last record is the delicate one.
+  // The last record is the critical one.
   for (std::size_t i = 0; i < bytes.size(); i += i + 30 < bytes.size() ? 17U : 1U) {
     fs::path mine = copy();
     std::string damaged = bytes;
@@ -382,7 +381,8 @@ TEST_F(RocksJournalTable, SafetyR13_ALostOrFlippedManifestIsRefused) {
   }
 }
 
-// Every bit by the check, and through the journal those that it leaves to RocksDB, and all lengths and types.
+// Our own check is tried with every bit. The journal is tried with the bits that it leaves to RocksDB, and with all
+// lengths and types.
 void RocksJournal::expect_manifest_flips_refused(const fs::path& image) {
   std::string name = bytes_of(image / "CURRENT");
   name.pop_back();
@@ -541,7 +541,7 @@ TEST_F(RocksJournalLog, ATornTailMayHoldWhatLooksLikeABatch) {
     EXPECT_THAT(state->entries, SizeIs(whole));
     ++whole;
   }
-  // So that the test would notice if it planted nothing: this one fits in every way.
+  // Proves that the batch was really planted: this one fits in every way.
   std::string fits = std::string(100, 'v') + as_record(batch_header(kSoon + 3 * planted.size(), 1) + put);
   journal_->append({batch({entry("fits", fits + std::string(100, 'v'))})}).value();
   const std::string log = bytes_of(log_of(at));
@@ -557,7 +557,7 @@ TEST_F(RocksJournalLog, SafetyR13_AFlippedByteInTheMiddleIsRefused) {
   }
 }
 
-// With some of these RocksDB by itself opens, without this batch and those behind it.
+// With some of these RocksDB by itself opens, but without this batch and those after it.
 TEST_F(RocksJournalLog, SafetyR13_AFlippedBitInTheHeaderOfABatchIsRefused) {
   for (std::size_t batch : {std::size_t{0}, std::size_t{10}, kBatches - 1}) {
     expect_flips_refused(batch == 0 ? 0 : ends_[batch - 1]);
@@ -635,7 +635,7 @@ TEST_F(RocksJournalLongLog, ATornTailIsNotDamage) {
   }
 }
 
-// A torn tail too, but RocksDB does not say so: it opens neither with the batch nor without.
+// This is a torn tail too, but RocksDB does not report it as one: it opens neither with the batch nor without.
 TEST_F(RocksJournalLongLog, ALastBatchOfWhichOnlyLaterPagesReachedTheDiskIsRefused) {
   std::string torn = log_;
   torn.replace(ends_[kBatches + 2], 50'000, 50'000, '\0');
@@ -658,13 +658,13 @@ TEST_F(RocksJournalLongLog, ALastBatchThatEndsInPagesOfZerosIsTorn) {
   }
 }
 
-// Also where the lost page had only a few bytes of it.
+// The same with a lost page that held only a few bytes of the batch.
 TEST_F(RocksJournalLog, ALastBatchThatLostAPageOfAFewBytesIsTorn) {
   constexpr std::size_t kPage = 4096;
   std::size_t whole = kBatches;
   for (std::size_t beyond : {1U, 2U, 3U, 4U, 40U, 200U}) {
     auto size = [&] { return bytes_of(log_of(at)).size(); };
-    // Each byte more of a value is one byte more of log where its length takes two bytes, as for all values here.
+    // Each further byte of a value is one further byte of log if its length takes two bytes, as for all values here.
     std::size_t before = size();
     journal_->append({batch({entry("p" + std::to_string(beyond), std::string(1000, 'v'))})}).value();
     std::size_t fixed = size() - before - 1000;

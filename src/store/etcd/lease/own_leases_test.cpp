@@ -165,7 +165,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AKeepaliveMovesTogetherAllThatTheGrantPut) {
   EXPECT_EQ(here_.asked_natively, 0);
 }
 
-// One that came earlier, and loses against a later one, must not end what that has promised.
+// A keepalive that came earlier and loses against a later one must not end what the later one has promised.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_ARenewalDecidedAgainShortensNothing) {
   ASSERT_TRUE(here_.grant(kId, Ttl{6}));
   here_.before_commit = [&] {
@@ -186,7 +186,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AReleaseDecidedAgainEndsWhatWasRenewedMeanwh
   EXPECT_FALSE(index(kId));
 }
 
-// After a force release and another's grant the id still points to the key.
+// After a force release and a grant to another client, the id still points to the key.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_AStaleIndexEntryHoldsNothing) {
   ASSERT_TRUE(here_.grant(kId, Ttl{60}));
   erase(kKey);
@@ -227,7 +227,8 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_EachModeKeepsWhatTheOtherWrote) {
   EXPECT_EQ(here_.asked_natively, 1) << "without an index entry it may be one of etcd's own";
 }
 
-// What was sent may be done as long as its epoch has not ended: so it is not said that there is nothing to undo.
+// An unanswered request may be carried out as long as its epoch has not ended, so the answer must not be that there is
+// nothing to undo.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   here_.answers = false;
   EXPECT_EQ(code_of(here_.grant(kId, Ttl{60})), Errc::unavailable);
@@ -244,7 +245,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::lease_not_found);
 }
 
-// Its own index entry may stand, put by another server: what was found for another request does not show that.
+// Its own index entry may exist, put by another server; what was read for another request does not show that.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_AGrantOfAChosenIdSharesNoReadOfAnother) {
   ASSERT_TRUE(there_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
   EXPECT_EQ(code_of(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true)), Errc::lease_in_use);
@@ -253,7 +254,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AGrantOfAChosenIdSharesNoReadOfAnother) {
   EXPECT_FALSE(here_.looked_itself);
 }
 
-// What is sent without space is of no epoch (R18).
+// Requests that are sent without space belong to no epoch (R18).
 TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
   here_.answers = false;
   here_.lacks_space = true;
@@ -273,7 +274,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_WithoutSpaceAnUndoWaitsForWhatMayComeLate) {
   EXPECT_FALSE(get(kKey));
 }
 
-// It is found to be gone while a grant is under way.
+// The space is found to be gone while a grant is under way.
 TEST_F(EtcdOwnLeasesTest, SafetyR33_SpaceThatIsUsedUpMeanwhileCountsToo) {
   here_.answers = false;
   here_.before_commit = [&] { here_.lacks_space = true; };
@@ -336,7 +337,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AReleaseBesideAGrantOfItsIdIsNotAcknowledged
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
 
-// An attempt before the one that was answered may be left.
+// An attempt before the answered one may still be open.
 TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsSettledWhenItsEpochHasEnded) {
   here_.settled = false;
   EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
@@ -345,7 +346,7 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsSettledWhenItsEpochHa
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
 
-// What never settles must not cost a look at all of it for each grant; what has settled is forgotten.
+// Grants that never settle must not cost a look at all of them for each new grant; settled ones are forgotten.
 TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
   constexpr std::int64_t kGrants = 8192;
   std::size_t asked = 0;

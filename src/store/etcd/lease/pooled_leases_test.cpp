@@ -39,7 +39,7 @@ class PooledLeasesTest : public testing::Test {
   Moment now_{BootTime(seconds(1000)), WallTime(seconds(1'800'000'000))};
 };
 
-// One in which others may join it, and one that is lost when etcd tells how long it lives yet.
+// One second in which others may join, and one that is lost when etcd tells how long the lease still lives.
 TEST_F(PooledLeasesTest, TheFirstEntryOrdersALeaseForTwoSecondsMore) {
   auto place = join(seconds(10));
   ASSERT_TRUE(place.order);
@@ -135,7 +135,8 @@ TEST_F(PooledLeasesTest, NoEntryJoinsADroppedLease) {
   EXPECT_NE(join(seconds(10)).id, gone.id);
 }
 
-// etcd tells in whole seconds, rounded down, how long a lease lives. What was asked for in time is then always enough.
+// etcd tells in whole seconds, rounded down, how long a lease lives. A lease that was requested in time is then always
+// long enough.
 TEST_F(PooledLeasesTest, SafetyR34_OneAnswerOfEtcdAboutALeaseServesAllThatJoinedIt) {
   auto first = join_and_grant(seconds(10));
   BootTime lease_ends = now_.boot + first.order->ttl;
@@ -162,7 +163,7 @@ TEST_F(PooledLeasesTest, SafetyR34_NoEntryJoinsALeaseRequestedBeforeTheClocksSto
   EXPECT_EQ(join(seconds(10)).sent, after.sent);
 }
 
-// etcd gives no lease less than some ttl of its own.
+// etcd raises every ttl below its own minimum.
 TEST_F(PooledLeasesTest, ALongerLeaseIsJoinedByEntriesThatNeedIt) {
   auto first = join(seconds(1));
   pool_.granted(first.id, Ttl(6));
@@ -187,7 +188,7 @@ TEST_F(PooledLeasesTest, WhenFewEntriesComeNoLeaseIsOrderedAhead) {
   }
 }
 
-// Locks for an hour, one now and then, leave leases behind that nobody joins: those make room.
+// An occasional lock for an hour leaves behind a lease that no other entry joins; such leases make room.
 TEST_F(PooledLeasesTest, AFrequentlyJoinedLeaseIsNotForgottenForUnusedOnes) {
   auto often = join_and_grant(seconds(900));
   for (int i = 0; i < 600; ++i) {

@@ -43,7 +43,7 @@ class EtcdShortLeasesTest : public testing::Test {
   std::optional<Entry> get(std::string key) {
     return run_task(store_->get(std::move(key), Deadline::never())).value().entry;
   }
-  // What a commit put there under a lease that ends too early, where nothing or something stood.
+  // An entry that a commit put under a lease that ends too early, with or without an entry there before.
   Transaction put(Revision stood) {
     return {.expect = {{"a", stood}, {"b", kAbsent}},
             .none_under = {},
@@ -104,7 +104,7 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_AGrantThatCantBeMovedIsTakenBack) {
   EXPECT_LT(clock_.boot_now(), BootTime(seconds(1005))) << "before its lease ended";
 }
 
-// A holder may rely on what stood there before, for longer than the lease lives that it is under now.
+// A holder may rely on the previous entry for longer than its present lease lives.
 TEST_F(EtcdShortLeasesTest, SafetyR34_AnEntryThatReplacedAnotherIsMovedLater) {
   Committed before = committed({.expect = {}, .none_under = {}, .changes = {Put{"a", "", PooledLease{Ttl{30}}}}});
   Transaction transaction = put(before.revision);
@@ -119,7 +119,7 @@ TEST_F(EtcdShortLeasesTest, SafetyR34_AnEntryThatReplacedAnotherIsMovedLater) {
   EXPECT_TRUE(get("a"));
 }
 
-// Two leases beside one batch: one is told of when the test says so.
+// Two leases beside one batch; etcd answers about one of them when the test says so.
 class EtcdLeaseLooksTest : public testing::Test {
  protected:
   Task<EtcdLeaseLook> ask(LeaseId id, Deadline) {

@@ -71,7 +71,7 @@ TEST(EtcdErrorClass, ARequestThatEtcdFindsInvalidIsRefused) {
   }
 }
 
-// What is said to people must not contradict itself: that etcd does not answer, and what it answered.
+// A message must not contradict itself by saying that etcd does not answer, and then what it answered.
 TEST(EtcdTrouble, OnlyASilentEtcdIsSaidNotToAnswer) {
   EXPECT_EQ(etcd_trouble("http://e:1", 14, "failed to connect to all addresses"),
             "etcd does not answer at http://e:1: failed to connect to all addresses");

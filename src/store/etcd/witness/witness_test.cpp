@@ -86,7 +86,7 @@ TEST(EtcdWitnessTest, TheValueSaysWhatWasPromised) {
     EXPECT_FALSE(parse_witness_value(bad));
 }
 
-// Else the last one to come about would tell of too little.
+// Otherwise the value that is written last would tell of too little.
 TEST(EtcdWitnessTest, SafetyR32_ValuesThatAreUnderWayTogetherTellOfAllOfThem) {
   EtcdWitness witness("locks/", seconds(86400));
   EXPECT_EQ(witness.value(kNow, kNow + seconds(300)), "promised=300 prefix=locks/");
@@ -108,7 +108,7 @@ TEST(EtcdWitnessTest, SafetyR32_EveryPutWithAnEndIsAPromise) {
   EXPECT_EQ(until(SessionLease{}), std::nullopt);
 }
 
-// Else two servers would prolong what the other one promised by what a second rounds up, for ever.
+// Otherwise each of two servers would prolong the other's promise by the second that is rounded up, for ever.
 TEST(EtcdWitnessTest, TheValueDoesNotTellWhatOthersPromised) {
   EtcdWitness witness("locks/", seconds(86400));
   witness.saw("other", "promised=300 prefix=locks/", Revision{1}, kNow);
@@ -132,7 +132,7 @@ TEST(EtcdWitnessTest, TheValueTellsOfRenewalsThatPutNothing) {
   EXPECT_FALSE(witness.is_due(kNow, witness.told_beside(kNow), kNow));
 }
 
-// What etcd was given since, it may forget without it being missed.
+// What was written after the last put of the witness could be forgotten unnoticed.
 TEST(EtcdWitnessTest, SafetyR32_AnIdleServerPutsItEachMinuteWhileAnythingIsPromised) {
   EtcdWitness own("locks/", seconds(86400));
   EXPECT_FALSE(own.is_due(kNow, BootTime(), kNow + seconds(3599))) << "nothing that can be forgotten is promised";
@@ -236,8 +236,8 @@ struct SmallServer {
   }
 };
 
-// Whatever was written, heard, saved, restored, and gone on with: an etcd that lacks something of that is never taken
-// for a sound one, and a sound one always is.
+// With any order of writes, answers, snapshots, restores and later writes: an etcd that lacks something is never taken
+// for a sound one, and a sound one never for one that lacks something.
 TEST(EtcdWitnessTest, SafetyR32_WhatIsForgottenIsNoticedAndNothingElse) {
   int forgotten = 0;
   for (unsigned seed = 0; seed < 3000; ++seed) {
@@ -263,7 +263,7 @@ TEST(EtcdWitnessTest, SafetyR32_WhatIsForgottenIsNoticedAndNothingElse) {
       ++forgotten;
       EXPECT_NE(each.looks(etcd), Verdict::fine) << seed;
     }
-    // Its own alone stops its writes, without a look.
+    // The server's own witness alone stops its writes, without a read.
     for (SmallServer& each : servers) {
       each.heard.clear();
       if (each.is_forgotten_by(etcd)) {

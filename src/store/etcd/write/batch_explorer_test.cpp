@@ -1,5 +1,5 @@
-// All small batches that the plan lets go together, on all states of the keys they are about: carried out by etcd's
-// rules they must come out as if each went alone, one after the other.
+// All small batches that the plan lets go together, in all states of their keys. Carried out by etcd's rules, they must
+// have the same result as one after the other.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,7 +23,7 @@ namespace {
 const std::array<std::string, 3> kKeys = {"lock", "other", "line/1"};
 const std::string kLine = "line/";
 
-// What stands at a key: nothing, what stood there from the beginning, or what was written since.
+// The value of a key: none, the initial one, or one written since.
 enum class Stands { nothing, seen, written };
 constexpr Revision kSeen{5};
 using State = std::array<Stands, kKeys.size()>;
@@ -100,7 +100,7 @@ bool comes_out_as_in_every_order(Batch batch, const State& state) {
   return true;
 }
 
-// Up to two expectations of two keys, with and without an empty line, and one change.
+// Up to two expectations of two keys, with and without a queue that must be empty, and one change.
 std::vector<Transaction> all_transactions() {
   std::vector<Transaction> all;
   for (std::size_t expected = 0; expected < 27; ++expected) {

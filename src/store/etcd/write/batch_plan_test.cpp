@@ -18,7 +18,7 @@ Transaction put_if_absent(std::string key) {
   return transaction;
 }
 
-// A newcomer's try, which must not overtake the requests in line.
+// A newcomer's try, which must not overtake queued requests.
 Transaction take_unless_waited_for(const std::string& lock) {
   Transaction transaction = put_if_absent(lock);
   transaction.none_under.push_back("line/" + lock + "/");
@@ -62,7 +62,7 @@ TEST(EtcdBatchPlan, SafetyR15_NoKeyIsChangedThatAnotherExpects) {
   EXPECT_FALSE(go_together(erase("b", Revision{5}), guarded));
 }
 
-// Both would find what they look for, and both would succeed.
+// Both would find what they expect, and both would succeed.
 TEST(EtcdBatchPlan, SafetyR15_NoKeyIsChangedUnderAPrefixThatMustBeEmpty) {
   EXPECT_FALSE(go_together(take_unless_waited_for("a"), join_line("a", "1")));
   EXPECT_FALSE(go_together(join_line("a", "1"), take_unless_waited_for("a")));

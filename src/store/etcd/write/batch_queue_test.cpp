@@ -18,8 +18,8 @@ using std::chrono::milliseconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-// Sends words, joined by "+"; what is under way comes back when it is told to. Words with the same first letter can't
-// go together, a "!" goes alone, and a batch in which there is a "?" fails.
+// Sends words, joined by "+"; a batch under way comes back when it is told to. Words with the same first letter can't
+// share a batch, a "!" goes alone, and a batch that contains a "?" fails.
 class Words {
  public:
   using Item = std::string;
