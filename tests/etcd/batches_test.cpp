@@ -86,7 +86,7 @@ class EtcdBatches : public ::testing::Test {
     return static_cast<int>(std::ranges::count_if(outcomes, is_committed));
   }
 
-  // That all are, and what became of the first that is not.
+  // Expects that all succeeded, and shows the error of the first that did not.
   static ::testing::AssertionResult all_committed(const std::vector<Result<Outcome>>& outcomes) {
     auto other = std::ranges::find_if_not(outcomes, is_committed);
     if (other == outcomes.end()) return ::testing::AssertionSuccess();
@@ -95,7 +95,7 @@ class EtcdBatches : public ::testing::Test {
                                          << (*other ? std::string("a conflict") : other->error().message);
   }
 
-  // Takes turns at changing few keys, by compare-and-swap at what was seen last.
+  // Changes a few contended keys, by compare-and-swap at the revision seen last.
   Task<void> struggle(std::string prefix, unsigned seed, std::vector<Won>* won) {
     std::mt19937 random(seed);
     std::map<std::string, Revision> seen;
@@ -200,7 +200,7 @@ TEST_F(EtcdBatches, SafetyR17_ALeaseThatEndedHarmsNoOtherRequest) {
   for (const auto& [key, entry] : client_.state_under(prefix_)) EXPECT_NE(entry.lease, shared);
 }
 
-// Two want the same key in the same moment, and others don't mind: one of each two wins.
+// Two callers want the same key at the same moment, and others don't interfere: one of each two wins.
 TEST_F(EtcdBatches, SafetyR15_OneOfTwoRequestsForAKeyWins) {
   std::vector<Result<Outcome>> outcomes(400, Error{Errc::unavailable, "never ended"});
   all_at_once(400, [&](int i) { return create(prefix_ + std::to_string(i / 2), "v", Ttl{60}, &outcomes, i); });

@@ -1,5 +1,5 @@
-// An etcd of three members that are stopped, killed, and cut off: whatever happens to one of them, clients are served;
-// whatever happens to two, they are told in time; and nothing is given twice.
+// An etcd of three members that are stopped, killed and cut off. With one member failing, clients are served; with two
+// failing, they get an error in time; and nothing is granted twice.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -18,7 +18,7 @@ using testing::AnyOf;
 using testing::Le;
 using testing::Ne;
 
-// A member that does not answer costs a request an attempt, of at most a second, and not more.
+// A member that does not answer costs a request one attempt, of at most a second.
 constexpr milliseconds kGotAround{2500};
 
 class EtcdCluster : public testing::Test {
@@ -31,7 +31,7 @@ class EtcdCluster : public testing::Test {
     if (HasFailure()) std::printf("%s\n%s\n", service.server().err().c_str(), etcd.logs().c_str());
   }
 
-  // Served from now on, after at most a few requests that were told that they failed.
+  // Expects service from now on, after at most a few requests that were answered with an error.
   void expect_service_soon(const std::string& name) {
     EXPECT_TRUE(eventually([&] { return service.acquire(name, "instance-1").status == 200; }, seconds(20)));
     EXPECT_EQ(service.acquire(name, "instance-2").status, 423);

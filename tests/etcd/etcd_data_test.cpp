@@ -265,7 +265,7 @@ INSTANTIATE_TEST_SUITE_P(Skews, EtcdRenewals,
                          testing::Values(std::chrono::hours(-1), seconds(-12), seconds(0), seconds(12),
                                          std::chrono::hours(1)));
 
-// An etcd for one test: what it does would disturb the others.
+// An etcd for one test alone: the test's actions would disturb the others.
 class OwnEtcdServer {
  protected:
   EtcdServer own;

@@ -20,7 +20,7 @@ Moment now() {
   return std::chrono::steady_clock::now();
 }
 
-// What etcd was asked may be proposed for 5 s and two election timeouts more.
+// A request to etcd may still be proposed for 5 s and two election timeouts.
 constexpr seconds kLatestProposal{7 + 1};
 constexpr int kEventsKept = 1000;
 
@@ -117,7 +117,7 @@ void StoreUnderFaults::disturb_once() {
   }
 }
 
-// A server that ends by itself must not pass for one that was killed.
+// A server that ends by itself must not be taken for one that was killed.
 void StoreUnderFaults::expect_that_all_run() {
   for (auto& server : servers_) {
     if (!server->process().running()) throw std::runtime_error(server->process().last_words());

@@ -17,8 +17,8 @@
 
 namespace sharedlock::test {
 
-// Three members of an etcd on networks of their own, three of our servers with clocks that differ, and all that befalls
-// them, at random. For one thread, which must outlive it; its clients find the servers in list().
+// Three members of an etcd on networks of their own, three of our servers with clocks that differ, and random faults of
+// all of them. For one thread, which must outlive it; its clients find the servers in list().
 class StoreUnderFaults {
  public:
   // By so much a server's clock is off at most, to either side.

@@ -91,7 +91,7 @@ class EtcdHistory : public testing::Test {
     judge(history, busy);
   }
 
-  // All is quiet: everything must end, and be free to take.
+  // All is quiet: every lock and lease must end, and be free to take.
   void wait_until_free(const Contended& contended, History& history) {
     NotingClient observer(kObserver);
     auto server = store_->list().at(0).value();

@@ -1,5 +1,5 @@
-// Keepalives of etcd's own leases that a watch spares a look at what hangs on them: they cost less, and believe no less
-// (R4).
+// Keepalives of etcd's own leases for which a watch saves the read of the keys under the lease. They cost less and are
+// just as strict (R4).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ using testing::ElementsAre;
 
 const Environment kOwnLeases{{"SHARED_LOCK_ETCD_LEASES", "own"}};
 
-// How often this member was asked what hangs on a lease.
+// How often this member was asked for the keys under a lease.
 double looks_at(EtcdServer& etcd, std::size_t member) {
   http::TestClient client(EtcdServer::address(), etcd.member(member).port());
   std::string text = client.request("GET", "/metrics").body;
@@ -35,7 +35,7 @@ class EtcdKeepaliveLooks : public testing::Test {
 
   double looks() { return looks_at(etcd, 0); }
 
-  // A lease that the watch knows already: its keepalives need no look.
+  // A lease that the watch knows already: its keepalives need no read.
   std::string watched_lease(const std::string& key) {
     auto granted = service.grant(key, 600);
     EXPECT_EQ(granted.status, 201) << granted.body;
@@ -118,7 +118,7 @@ TEST_F(EtcdKeepaliveLooks, SafetyR04_PooledAndForeignLeasesAre204AndUntouched) {
 
 TEST_F(EtcdKeepaliveLooks, SafetyR04_WhatWasKnownBeforeALongStandstillIsNotBelieved) {
   std::string lease = watched_lease("stood-still");
-  // For longer than a watch may be silent. Etcd begins anew, so that no change lies in our connection.
+  // Longer than a watch may be silent. Etcd restarts, so that no change is buffered in our connection.
   service.process().stop();
   etcd.etcdctl({"del", "/shared-lock/stood-still"});
   etcd.member(0).kill();

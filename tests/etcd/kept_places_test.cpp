@@ -1,4 +1,4 @@
-// Places in line that are kept for clients that were cut off (R37), on etcd, with two servers.
+// Queue entries that are kept for clients that were cut off (R37), on etcd, with two servers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,7 +26,7 @@ constexpr auto kSet = R"("names":["set-b","set-a"],)";
 std::string path_of(const std::string& name) {
   return "/v1/space/lock/" + name + "/acquire";
 }
-// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
+// An acquire that waits with its queue entry to be kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":300,"wait":300,"keepPlace":10})";
 }
@@ -47,14 +47,14 @@ class EtcdKeptPlaces : public testing::Test {
   static bool has_here(ServiceOnEtcd& service, double clients) {
     return eventually([&] { return service.metric("shared_lock_lock_waiters") == clients; }, 20s);
   }
-  // One that has its place when this returns.
+  // A waiting request that has its queue entry when this returns.
   Asking waiting(ServiceOnEtcd& service, const std::string& name, const std::string& instance) {
     std::int64_t before = waiters(name);
     Asking asking(service.server(), path_of(name), asked(instance));
     EXPECT_TRUE(eventually([&] { return waiters(name) == before + 1; }, 20s));
     return asking;
   }
-  // What stands in a line: the lease of the first key, which is its server's session, and the keys.
+  // What is stored for a queue: the lease of the first key, which is its server's session, and the keys.
   std::int64_t session_of(const std::string& line) {
     std::string keys = etcd.etcdctl({"get", "--prefix", "--keys-only", "locks/.queue/space:" + line + "/"});
     return stored(etcd, keys.substr(0, keys.find('\n'))).lease;
@@ -65,8 +65,8 @@ class EtcdKeptPlaces : public testing::Test {
   ServiceOnEtcd two{etcd};
 };
 
-// The connection is cut on its way. What stands there afterwards is the other server's: the first one's session takes
-// its other places with it, not this one, and the first one does not join it again (R24).
+// The connection is cut on its way. The entry then belongs to the other server: the first one's session takes its other
+// entries with it, not this one, and the first server does not join it again (R24).
 TEST_F(EtcdKeptPlaces, SafetyR37_AClientThatIsCutOffGetsItsEntryBackOnAnotherServer) {
   ASSERT_EQ(two.acquire("kept", "instance-1").status, 200);
   SlowLink link("127.0.0.1", one.server().port());
@@ -92,7 +92,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_AClientThatIsCutOffGetsItsEntryBackOnAnotherSer
   EXPECT_EQ(waiters("kept"), 0);
 }
 
-// Its places stand as long as its session: time enough to come back elsewhere.
+// Its entries live as long as its session, which leaves time to come back elsewhere.
 TEST_F(EtcdKeptPlaces, SafetyR37_AClientOfAServerThatDiesGetsItsEntryBackOnAnother) {
   ASSERT_EQ(two.acquire("died", "instance-1").status, 200);
   Asking second = waiting(one, "died", "instance-2");
@@ -106,7 +106,7 @@ TEST_F(EtcdKeptPlaces, SafetyR37_AClientOfAServerThatDiesGetsItsEntryBackOnAnoth
   EXPECT_TRUE(third.is_silent());
 }
 
-// So every waiter keeps its place over a rolling restart.
+// So every waiter keeps its entry over a rolling restart.
 TEST_F(EtcdKeptPlaces, SafetyR37_AClientOfAServerThatEndsGetsItsEntryBackOnAnother) {
   ASSERT_EQ(two.acquire("ended", "instance-1").status, 200);
   Asking second = waiting(one, "ended", "instance-2");

@@ -16,7 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// Longer than the first attempt of a call waits, and than what a test does meanwhile.
+// Longer than the first attempt of a call waits, and than the actions of a test in between take.
 constexpr milliseconds kLate{2500};
 
 class EtcdLate : public testing::Test {
@@ -26,7 +26,7 @@ class EtcdLate : public testing::Test {
     ASSERT_EQ(service.acquire("before", "instance-1").status, 200);
   }
 
-  // Whatever goes over the link now arrives late; it is tried first.
+  // Everything sent over the link from now on arrives late; a first request checks that.
   void delay() {
     delivered = link.delivered();
     link.delay_requests(kLate);

@@ -42,7 +42,7 @@ class EtcdLayout : public testing::Test {
   void SetUp() override { ASSERT_TRUE(service().becomes_ready()) << service().server().err(); }
 
   static ServiceOnEtcd& service() { return *service_; }
-  // As it must be set beside servers of the Go service.
+  // The setting that is needed beside servers of the Go service.
   static ServiceOnEtcd& beside_go() {
     if (!beside_go_)
       beside_go_ = std::make_unique<ServiceOnEtcd>(etcd(), Environment{{"SHARED_LOCK_ETCD_LEASES", "own"}});
@@ -196,7 +196,7 @@ TEST_F(EtcdLayout, ARecordOfTheJavaServiceIsRespected) {
                                              R"(,"waiters":0})");
 }
 
-// As the Java service writes it for a token without `sub`, and as it shows it: held, by nobody in particular.
+// As the Java service writes it for a token without `sub`, and as it shows it: held, without an owner.
 TEST_F(EtcdLayout, ARecordWithoutAnOwnerBelongsToNoCaller) {
   std::int64_t expiry = epoch_now() + 60;
   std::string record = java_record("ownerless", "theirs-1", 60, expiry);
@@ -332,7 +332,7 @@ TEST_F(EtcdLayout, ARefusedTryLeavesNoLeaseBehind) {
     EXPECT_EQ(service().grant("refused").status, 202);
     EXPECT_EQ(service().acquire("refused", "instance-2").status, 423);
   }
-  // One more may be the server's own session.
+  // One further lease may be the server's own session.
   EXPECT_TRUE(eventually([&] { return etcd().leases().size() <= before + 1; })) << etcd().etcdctl({"lease", "list"});
 }
 
@@ -341,7 +341,7 @@ TEST_F(EtcdLayout, OnlyTheFirstRefusedTryOfALeaseMayCostAnEntryOfTheLog) {
   ASSERT_TRUE(other.becomes_ready());
   ASSERT_EQ(other.grant("entries").status, 201);
   std::size_t before = etcd().leases().size();
-  // It does not know yet that somebody holds it, and asks for a lease first.
+  // The server does not know yet that the lock is held, and asks for a lease first.
   EXPECT_EQ(service().grant("entries").status, 202);
   EXPECT_TRUE(eventually([&] { return etcd().leases().size() <= before + 1; })) << etcd().etcdctl({"lease", "list"});
 
@@ -382,7 +382,7 @@ TEST_F(EtcdLayout, SafetyR03_LosersOfARaceLeaveNoLeaseBehind) {
   for (int i = 0; i < 6; ++i) racers.emplace_back(race, std::ref(i % 2 == 0 ? service() : other), i);
   for (std::thread& racer : racers) racer.join();
   EXPECT_EQ(granted, 2 * kRounds) << "one winner each";
-  // One more for each server may be its session.
+  // One further lease for each server may be its session.
   std::size_t after = before + 2 * kRounds + 2;
   EXPECT_TRUE(eventually([&] { return etcd().leases().size() <= after; })) << etcd().leases().size() << " > " << after;
 }

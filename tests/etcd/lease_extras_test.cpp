@@ -1,5 +1,5 @@
 // What the lease API can do beyond the service that it replaces, on etcd: two servers that are given the same id,
-// leases that belong to others, and lines for keys.
+// leases that belong to others, and queues for keys.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -51,7 +51,7 @@ TEST_F(EtcdLeaseExtras, SafetyR01_ARepeatOnAnotherServerFindsItsLease) {
   EXPECT_EQ(with_id(two, "repeat", fresh_id()).status, 202);
 }
 
-// R3: each server may see the other's grant as something that is in its way; neither may end it.
+// R3: each server may see the other's grant as an obstacle; neither may end it.
 TEST_F(EtcdLeaseExtras, SafetyR03_TwoServersThatAreGivenOneIdAtOnceKeepItsLease) {
   for (int i = 0; i < 40; ++i) {
     std::string id = fresh_id();
@@ -67,7 +67,7 @@ TEST_F(EtcdLeaseExtras, SafetyR03_TwoServersThatAreGivenOneIdAtOnceKeepItsLease)
   }
 }
 
-// The second has another key: it loses, and what it leaves behind is not the first one's lease.
+// The second request has another key. It loses, and the lease that it leaves behind is not the first one's.
 TEST_F(EtcdLeaseExtras, SafetyR03_OneIdForTwoKeysEndsNeitherLease) {
   for (int i = 0; i < 40; ++i) {
     std::string id = fresh_id();

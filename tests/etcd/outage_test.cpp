@@ -1,5 +1,5 @@
-// An etcd of one member that is away, full, compacted, or another one: each gives a clear error in time, and all is
-// well again without a restart.
+// An etcd of one member that is away, full, compacted, or another cluster. Each gives a clear error in time, and
+// service resumes without a restart.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -30,7 +30,7 @@ using testing::Not;
 
 class EtcdOutage : public testing::Test {
  protected:
-  // One member has no elections to wait for, so requests need not wait long.
+  // One member holds no elections, so requests need not wait long.
   static Environment prompt(const Environment& more = {}) {
     Environment environment{{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "1000"}};
     environment.insert(more.begin(), more.end());
@@ -38,7 +38,7 @@ class EtcdOutage : public testing::Test {
   }
   static constexpr std::chrono::milliseconds kPromptly{2500};
 
-  // Everything that a client can ask is answered, in time, and not as if it were known.
+  // Every request of a client is answered in time, and not as if the state were known.
   static void expect_unavailable(ServiceOnEtcd& service) {
     EXPECT_EQ(service.ask("GET", "/health").status, 200);
     auto ready = service.ready();
@@ -104,7 +104,7 @@ TEST_F(EtcdOutage, Hangs) {
   expect_unavailable(service);
   etcd.member(0).resume();
   expect_service(service, "after-hanging");
-  // What was asked meanwhile may have happened; then it is undone.
+  // A request sent meanwhile may have been carried out; then it is undone.
   EXPECT_TRUE(eventually([&] { return service.grant("outage-key", 2).status == 201; }, seconds(30)));
 }
 
@@ -139,7 +139,7 @@ TEST_P(EtcdOutageOfGrants, SafetyR03_ThoseOfUnknownOutcomeAreEndedWhenEtcdIsBack
     std::string all = etcd.etcdctl({"get", "--prefix", "--keys-only", prefix});
     return std::ranges::count(all, '/') / std::ranges::count(prefix, '/');
   };
-  // What the server keeps there for itself hangs on leases that it shares among such things.
+  // The server's own keys in etcd are under leases that it shares among such keys.
   auto leases = [&] {
     if (std::string_view(GetParam()) == "shared") return keys("/shared-lock.id/");
     auto all = etcd.leases();
@@ -289,7 +289,7 @@ TEST_F(TwoClusters, SafetyR20_OneThatAppearsLaterStopsTheServerUntilAllAgree) {
   expect_nothing_served(service);
   EXPECT_EQ(service.keep_alive(granted.body).status, 500) << "it surely lives";
 
-  // Away again it is still known to be of another cluster.
+  // Even when it is away again, it is still known to belong to another cluster.
   other.member(0).kill();
   auto two_looks = std::chrono::steady_clock::now() + seconds(7);
   (void)eventually([&] { return std::chrono::steady_clock::now() >= two_looks; });
@@ -306,7 +306,7 @@ TEST_F(TwoClusters, SafetyR20_AClusterThatReplacesAnotherIsNotWrittenTo) {
   ServiceOnEtcd service(link.url(), prompt());
   ASSERT_TRUE(service.becomes_ready());
   ASSERT_EQ(service.grant("before").status, 201);
-  // It is further than ours, so that its answers don't look like old ones.
+  // Its revision is ahead of ours, so that its answers don't look like old ones.
   for (int i = 0; i < 30; ++i) other.etcdctl({"put", "other", std::to_string(i)});
   link.lead_to(other.member(0).port());
   EXPECT_EQ(service.grant("whose").status, 500);
@@ -328,7 +328,7 @@ TEST_F(EtcdOutage, TheServerEndsWhileEtcdHangs) {
   EXPECT_THAT(std::chrono::steady_clock::now() - begin, Le(seconds(15)));
 }
 
-// Its last requests may take longer than the end has time: then what hangs is named, and it is no disk.
+// Its last requests may take longer than the shutdown may last. Then the message names what hangs, which is no disk.
 TEST_F(EtcdOutage, TimingSensitiveTheEndThatTakesTooLongNamesEtcd) {
   EtcdServer etcd;
   ServiceOnEtcd service(etcd,

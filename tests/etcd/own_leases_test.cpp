@@ -57,7 +57,7 @@ class EtcdOwnLeasesOnEtcd : public testing::Test {
   const std::string prefix = "/own-leases/" + random_uuid() + "/";
 };
 
-// The order in which servers are switched, and back: each keeps, tells and ends what the other has granted.
+// Servers are switched in this order, and back: each keeps, reports and ends what the other has granted.
 TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_EachModeServesWhatTheOtherGranted) {
   for (auto [granting, serving] : {std::pair(Mode::own, Mode::shared), std::pair(Mode::shared, Mode::own)}) {
     auto old = store(granting);
@@ -119,7 +119,7 @@ TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_WhatIsPromisedIsNotShortenedByAPause) {
 // An etcd of three members; its leader gets stopped.
 class EtcdStoppedLeader : public testing::Test {
  protected:
-  // The leader first: so a server talks to it.
+  // The server is given the leader first, so it talks to it.
   std::vector<std::string> urls_from(std::size_t first) {
     std::vector<std::string> urls;
     for (std::size_t i = 0; i < 3; ++i) urls.push_back(etcd.member((first + i) % 3).url());
@@ -136,7 +136,7 @@ class EtcdStoppedLeaderInBothModes : public EtcdStoppedLeader, public testing::W
 INSTANTIATE_TEST_SUITE_P(Modes, EtcdStoppedLeaderInBothModes, testing::Values(Mode::shared, Mode::own),
                          [](const auto& mode) { return mode.param == Mode::shared ? "Shared" : "Own"; });
 
-// It answers from what it knew before, when it wakes.
+// On waking, the leader answers from what it knew before.
 TEST_P(EtcdStoppedLeaderInBothModes, SafetyR33_WhatItAnswersOnWakingPromisesNothing) {
   std::size_t leader = etcd.leader();
   auto store = store_at(urls_from(leader), GetParam(), clock);
@@ -164,7 +164,7 @@ TEST_P(EtcdStoppedLeaderInBothModes, SafetyR33_WhatItAnswersOnWakingPromisesNoth
   }
 }
 
-// It ends, when it wakes, what it believes to be over.
+// On waking, the leader ends what it believes to be over.
 TEST_F(EtcdStoppedLeader, SafetyR33_ItEndsNothingThatOthersRenewed) {
   constexpr int kLeases = 60;
   constexpr Ttl kTtl{6};

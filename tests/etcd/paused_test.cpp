@@ -69,7 +69,8 @@ class PausedServer {
 
 class EtcdPausedMachine : public testing::Test {
  protected:
-  // What was promised when less than this had passed, etcd keeps, as a machine sees it that was never paused.
+  // Expects that etcd keeps the promise, as seen by a machine that was never paused, if less than kSlowest has passed
+  // since.
   void expect_kept(const LockGrant& grant, const std::string& name) {
     auto entry = run_task(right_store->get("locks/space:" + name, Deadline::never())).value().entry.value();
     auto life = run_task(right_store->lease_life(entry.lease, Deadline::never())).value().value();
@@ -78,7 +79,7 @@ class EtcdPausedMachine : public testing::Test {
     EXPECT_LE(life.surely_until, right_clock.boot_now() + grant.ttl + seconds(3)) << name;
   }
 
-  // Less than what the clocks fell behind, but for what etcd rounds.
+  // Less than the clocks fell behind, even after etcd's rounding.
   static constexpr milliseconds kSlowest{1000};
   static constexpr milliseconds kPause{4500};
 
@@ -88,7 +89,7 @@ class EtcdPausedMachine : public testing::Test {
   PausableClock clock;
 };
 
-// Each by a server of its own: the first that notices forgets all leases from before.
+// Each by a server of its own: the first server that notices forgets all leases from before.
 TEST_F(EtcdPausedMachine, SafetyR34_WhatIsPromisedAfterwardsIsNotShortenedByThePause) {
   std::array<std::unique_ptr<PausedServer>, 4> servers;
   for (auto& server : servers) server = std::make_unique<PausedServer>(etcd, clock);
@@ -111,7 +112,7 @@ TEST_F(EtcdPausedMachine, SafetyR34_WhatIsPromisedAfterwardsIsNotShortenedByTheP
   }
 }
 
-// What the first of them is moved to, the others share.
+// The others share the lease to which the first of them is moved.
 TEST_F(EtcdPausedMachine, EntriesThatAreMovedTogetherShareALease) {
   auto store = store_on(etcd, clock);
   LockService locks{{}, *store, clock, silent_log()};
@@ -142,7 +143,7 @@ TEST_F(EtcdPausedMachine, EntriesThatAreMovedTogetherShareALease) {
   EXPECT_LE(leases.size(), 4u);
 }
 
-// In the ordinary course nothing is moved: an acquire is one change.
+// Without a pause nothing is moved: an acquire is one change.
 TEST_F(EtcdPausedMachine, SafetyR34_WithoutAPauseNothingIsMoved) {
   PausedServer server(etcd, clock);
   const std::string name = random_uuid();

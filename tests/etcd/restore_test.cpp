@@ -1,4 +1,4 @@
-// What docs/operations.md tells people to do: restoring etcd, and moving to it.
+// What docs/operations.md tells operators to do: restoring etcd, and moving to it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -23,7 +23,7 @@ std::int64_t token_of(const TestResponse& response) {
   return std::stoll(response.header("x-fencing-token").value_or("0"));
 }
 
-// Everything is unknown, whatever is asked, and /ready says why.
+// Every request is answered as unknown, and /ready says why.
 void expect_lost(ServiceOnEtcd& service) {
   ASSERT_TRUE(eventually([&] { return service.ready().body.find("forgotten") != std::string::npos; }))
       << service.ready().body << service.server().err();
@@ -43,7 +43,7 @@ Ended accept(EtcdServer& etcd) {
   return run_program({.arguments = {"store", "accept"}, .environment = ServiceOnEtcd::environment(etcd.endpoints())});
 }
 
-// A server that begins anew closes its connections, and has no port for a moment: then the status is 0.
+// A server that begins anew closes its connections, and has no port for a moment; the status is then 0.
 template <class Ask>
 TestResponse try_to(Ask ask) {
   try {
@@ -58,7 +58,7 @@ bool serves_again(ServiceOnEtcd& service) {
   return eventually(is_ready, std::chrono::seconds(30));
 }
 
-// For no longer than was promised before: a try in the moment of the loss has no answer, and counts as promised.
+// For no longer than was promised before. A try in the moment of the loss has no answer, and counts as promised.
 bool acquires(ServiceOnEtcd& service, const std::string& instance, std::int64_t& token) {
   auto acquired = try_to([&] { return service.acquire("forgotten", instance, 12); });
   if (acquired.status == 200) token = token_of(acquired);
@@ -75,7 +75,7 @@ TEST(EtcdRestore, AServerThatStillRunsRefusesARestoredEtcd) {
   ASSERT_EQ(granted.status, 201);
   etcd.restore(directory / "snapshot");
   ASSERT_FALSE(stored(etcd, "/shared-lock/forgotten").found);
-  // Also when it is further by now, so that its answers don't look like old ones.
+  // Also if etcd's revision is ahead by now, so that its answers don't look like old ones.
   for (int i = 0; i < 12; ++i) etcd.etcdctl({"put", "other", std::to_string(i)});
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(service.grant("forgotten").status, 500);
@@ -85,7 +85,7 @@ TEST(EtcdRestore, AServerThatStillRunsRefusesARestoredEtcd) {
   EXPECT_THAT(service.slowest(), Le(kAnswered));
   expect_lost(service);
 
-  // The mark outlives it, and lasts as long as what was promised.
+  // The mark outlives the server, and lasts as long as what was promised.
   ASSERT_TRUE(eventually([&] { return is_marked(etcd); }));
   auto mark = stored_lease(etcd, stored(etcd, "/shared-lock.meta/lost").lease);
   EXPECT_THAT(mark.granted, AllOf(Gt(200), Le(302)));
@@ -139,8 +139,8 @@ TEST(EtcdRestore, SafetyR32_ASnapshotThatWentOnIsRefusedByTheOtherServerToo) {
   etcd.save(directory / "snapshot");
   auto promised = std::chrono::steady_clock::now() + std::chrono::seconds(12);
   ASSERT_EQ(first.acquire("forgotten", "instance-1", 12).status, 200);
-  // Only the other one knows of it, when etcd comes back: it looks four times a second. It is asked before it can have
-  // looked again: so what shows it then is the first thing that it asks on the new connection.
+  // Only the other server knows of it when etcd comes back. It looks four times a second, and is asked before it can
+  // have looked again, so the first request on the new connection is what shows the loss.
   auto looked = std::chrono::steady_clock::now() + std::chrono::seconds(2);
   (void)eventually([&] { return std::chrono::steady_clock::now() >= looked; });
   first.process().signal(SIGKILL);
@@ -157,8 +157,8 @@ TEST(EtcdRestore, SafetyR32_ASnapshotThatWentOnIsRefusedByTheOtherServerToo) {
   EXPECT_GE(std::chrono::steady_clock::now(), promised);
 }
 
-// The snapshot has places, and no server there that keeps them: one client comes back to its place, the other does not,
-// and blocks nobody.
+// The snapshot has queue entries that no server keeps. One client comes back to its entry; the other does not, and
+// blocks no other request.
 TEST(EtcdRestore, SafetyR37_KeptEntriesOutliveALossOrGo) {
   TemporaryDirectory directory;
   EtcdServer etcd;
@@ -203,7 +203,7 @@ TEST(EtcdRestore, SafetyR32_OneRestoredAsAnotherClusterIsMarkedToo) {
   for (int i = 0; i < 5; ++i) ASSERT_EQ(service.acquire("other", "instance-1", 300).status, 200);
   etcd.restore(directory / "snapshot", EtcdServer::As::another_cluster);
   ASSERT_TRUE(eventually([&] { return is_marked(etcd); })) << service.server().err();
-  // Were all servers to end now, nobody would know how high tokens must begin.
+  // Were all servers to end now, no server would know how high tokens must begin.
   EXPECT_EQ(stored(etcd, "/shared-lock.meta/token-base").mod_revision,
             stored(etcd, "/shared-lock.meta/lost").mod_revision);
   expect_lost(service);

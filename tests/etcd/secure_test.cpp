@@ -34,7 +34,7 @@ void expect_service(ServiceOnEtcd& service, const std::string& name) {
   EXPECT_EQ(service.acquire(name, "instance-1").status, 200);
 }
 
-// Nothing is served, every answer comes in time, and /ready says `why`.
+// Nothing is served, every answer comes in time, and /ready gives the reason `why`.
 void expect_refusal(ServiceOnEtcd& service, const std::string& why) {
   auto says_why = [&] {
     auto ready = service.ready();
@@ -229,8 +229,8 @@ TEST_F(EtcdAuthentication, ARoleThatIsTooNarrowIsReported) {
   expect_refusal(service, "must be allowed to read and write");
 }
 
-// As one was that was made for a server which kept no index entries. Locks are served; leases only by an etcd that
-// checks no roles within nested transactions (CVE-2026-33343).
+// A role that was made for a server without index entries. Locks are served; leases only by an etcd that checks no
+// roles within nested transactions (CVE-2026-33343).
 TEST_F(EtcdAuthentication, ARoleWithoutThePrefixOfLeasesIsReported) {
   EtcdServer etcd;
   etcd.enable_authentication("lockservice", "secret-one",
@@ -272,7 +272,7 @@ TEST_F(EtcdAuthentication, ARestartOfEtcdForgetsTokensAndTheyAreRenewed) {
 TEST_F(EtcdAuthentication, TurnedOnWhileWeServe) {
   EtcdServer etcd;
   ServiceOnEtcd service(etcd, as("lockservice", "secret-one"));
-  // As long as it is off there is nobody to ask for a token.
+  // While authentication is off, no tokens can be fetched.
   ASSERT_TRUE(service.becomes_ready()) << service.ready().body;
   EXPECT_EQ(service.grant("before").status, 201);
   etcd.enable_authentication("lockservice", "secret-one");

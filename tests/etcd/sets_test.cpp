@@ -62,7 +62,7 @@ TEST_F(EtcdSets, AWaitingSetOnAnotherServerIsNotOvertaken) {
   EXPECT_EQ(waiting.answer().status, 200);
 }
 
-// R23: its places stand in both lines, and all of them go.
+// R23: its entries stand in both queues, and all of them go.
 TEST_F(EtcdSets, SafetyR23_ASetOfAHangingServerIsPassedInAllItsQueues) {
   ASSERT_EQ(two.acquire("still-1", "instance-1").status, 200);
   Asking first(one.server(), kAcquire, asked(R"("still-1","still-2")", "instance-2", 60));

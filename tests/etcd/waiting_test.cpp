@@ -1,4 +1,4 @@
-// Waiting in line on etcd, with clients on two servers: one line for all, whatever dies.
+// Waiting in the queue on etcd, with clients on two servers: one queue for all, whatever dies.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -140,7 +140,7 @@ TEST_F(EtcdWaiting, TheWaitersOfAServerThatDiesGoWithItsSession) {
   EXPECT_LT(std::chrono::steady_clock::now() - begun, seconds(15)) << "8 s, and what etcd adds";
 }
 
-// R23: its session still lives, since etcd keeps it for 8 s, and longer where a leader changes.
+// R23: its session still lives, since etcd keeps it for 8 s, and longer if the leader changes.
 TEST_F(EtcdWaiting, SafetyR23_AHeadOfAHangingServerIsPassed) {
   ASSERT_EQ(two.acquire("still", "instance-1").status, 200);
   Asking first = waiting(one, "still", "instance-2");

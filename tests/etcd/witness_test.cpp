@@ -22,13 +22,13 @@ StoredKey only_witness(EtcdServer& etcd) {
   return stored(etcd, keys.substr(0, keys.find('\n')));
 }
 
-// The other servers' witnesses, and new connections, are looked at now and then; this is about the calls themselves: so
-// they are made in the moment after the fault.
+// The server checks the other servers' witnesses, and new connections, from time to time. This test is about the calls
+// themselves, so they are made in the moment after the fault.
 class EtcdWitnessed : public testing::Test {
  protected:
   using Call = int (*)(ServiceOnEtcd&);
 
-  // Whether the call is refused after that, by a server that holds the lock "held".
+  // Whether the call is refused after the fault, by a server on which the lock "held" is held.
   int after(const std::vector<std::string>& fault, Call call) {
     ServiceOnEtcd service(etcd);
     EXPECT_TRUE(service.becomes_ready()) << service.server().err();
@@ -85,7 +85,7 @@ TEST(EtcdWitness, SafetyR32_ChangesWithoutSpaceAreComparedToo) {
   EXPECT_TRUE(stored(etcd, "locks/space:held").found);
 }
 
-// What is put alone, when there is space again, is told of in the same moment.
+// A put that goes alone, when there is space again, is told of in the same moment.
 TEST(EtcdWitness, SafetyR32_PutsOutsideABatchAreToldOfToo) {
   EtcdServer etcd({.quota_bytes = std::uint64_t{512} * 1024});
   ServiceOnEtcd service(etcd);
@@ -102,7 +102,7 @@ TEST(EtcdWitness, SafetyR32_PutsOutsideABatchAreToldOfToo) {
   EXPECT_EQ(witness.value, "promised=300 prefix=locks/");
 }
 
-// The others know for how long this server has promised only from its witness.
+// The other servers know only from its witness for how long this server has promised.
 TEST(EtcdWitness, SafetyR32_RenewalsOfLeasesAreToldOfToo) {
   EtcdServer etcd;
   ServiceOnEtcd service(etcd);
