@@ -16,7 +16,7 @@ std::string problem_pattern(const std::string& message) {
 
 class HttpContract : public OnServer<OpenMemory> {
  protected:
-  // Sends a whole large body, as far as the server takes it, and then reads the answer.
+  // Sends a whole large body, as much as the server accepts, and then reads the answer.
   TestResponse send_ten_megabytes(const std::string& method, const std::string& target) {
     std::string body(10 * 1024 * 1024, 'b');
     TestClient client = server().connect();

@@ -1,4 +1,4 @@
-// Places in line that are kept for clients that were cut off, or ran out of time (R37), as those clients see it.
+// Queue entries that are kept for clients that were cut off or ran out of time (R37), as those clients see it.
 #include <array>
 #include <chrono>
 #include <random>
@@ -17,7 +17,7 @@ using testing::Ge;
 using testing::HasSubstr;
 using testing::Le;
 
-// An acquire that waits, and has its place kept; of one lock, or with "names" of several.
+// An acquire that waits with its queue entry to be kept; of one lock, or with "names" of several.
 std::string asked(const std::string& instance, int wait, int keep_place, const std::string& names = "") {
   return "{" + names + R"("instanceId":")" + instance + R"(","leaseDuration":60,"wait":)" + std::to_string(wait) +
          R"(,"keepPlace":)" + std::to_string(keep_place) + "}";
@@ -37,7 +37,7 @@ class KeptPlaces : public OnServer<Settings> {
     auto lock = object_of(this->ask("GET", "/v1/space/lock/" + name).body);
     return lock.contains("waiters") ? lock.at("waiters").as_int64() : 0;
   }
-  // One that has its place when this returns.
+  // A waiting request that has its queue entry when this returns.
   Asking waiting(const std::string& name, const std::string& instance, int keep_place = 10, int wait = 60) {
     std::int64_t before = waiters(name);
     Asking asking(this->server(), "/v1/space/lock/" + name + "/acquire", asked(instance, wait, keep_place));
@@ -91,7 +91,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_AnOlderConnectionIsToldThatItWasSuperseded) {
   EXPECT_TRUE(other.is_silent());
 }
 
-// R3: it would be a lock that nobody knows of.
+// R3: granted to an absent client, the lock would be held without any client knowing.
 TYPED_TEST(KeptPlaces, SafetyR37_AnAbsentClientIsGrantedNothingAndPassedAfterASecond) {
   ASSERT_EQ(this->change("away", "acquire", "instance-1").status, 200);
   Asking second = this->waiting("away", "instance-2");
@@ -102,7 +102,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_AnAbsentClientIsGrantedNothingAndPassedAfterASe
   EXPECT_EQ(this->change("away", "release", "instance-1").status, 200);
   bool is_silent = third.is_silent(300);
   auto lock = object_of(this->ask("GET", "/v1/space/lock/away").body);
-  // On a machine that is busy the second may be over by now, which is seen below as well.
+  // On a busy machine that second may be over by now, which the checks below allow for.
   bool in_time = std::chrono::steady_clock::now() - begun < 950ms;
   EXPECT_TRUE(is_silent || !in_time) << "there is still time to come back";
   EXPECT_TRUE(!lock.contains("owner") || !in_time) << "free";
@@ -131,7 +131,7 @@ TYPED_TEST(KeptPlaces, SafetyR37_AReleaseByAWaiterLeavesNoEntryBehind) {
   ASSERT_TRUE(eventually([&] { return this->here() == 1; }));
   EXPECT_EQ(this->change("given-up", "release", "instance-2").status, 423) << "it holds nothing";
   EXPECT_TRUE(eventually([&] { return this->waiters("given-up") == 1; }, 3s));
-  // And before its hang-up is noticed.
+  // And before its disconnect is noticed.
   EXPECT_EQ(this->change("given-up", "release", "instance-3").status, 423);
   EXPECT_EQ(this->waiters("given-up"), 1) << "as long as it is there, it waits";
   third.disconnect();

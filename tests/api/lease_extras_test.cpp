@@ -1,5 +1,5 @@
 // What the lease API can do beyond the service that it replaces: release, ids that clients choose, looking, waiting in
-// line, and what administrators may do.
+// the queue, and what administrators may do.
 #include <random>
 
 #include "api/api_test.h"
@@ -200,7 +200,7 @@ TYPED_TEST(LeaseExtras, AnInvalidWaitIsRefused) {
   }
 }
 
-// A client that let the server draw the id could not be recognized when it comes back.
+// A client that let the server draw its id can't be recognized when it comes back.
 TYPED_TEST(LeaseExtras, AnEntryIsKeptForAChosenIdOnly) {
   auto refused = this->grant("nobody", "x-lease-wait: 5s\r\nx-lease-keep-place: 5s\r\n");
   EXPECT_EQ(refused.status, 400);
@@ -257,7 +257,7 @@ TYPED_TEST(LeaseExtras, AClientThatDisconnectsAtTheInstantOfTheGrantLeavesNoGhos
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 1500));  // real time: the moments are drawn
     client.finish_sending();
     releasing.join();
-    // It gets all of its answer, or nothing; and with nothing the key is free.
+    // The client gets the whole answer or nothing; with nothing, the key is free.
     std::string answer = client.read_to_end();
     std::size_t body = answer.find("\r\n\r\n");
     if (body != std::string::npos && answer.find(" 201 ") != std::string::npos) {

@@ -25,7 +25,7 @@ std::vector<boost::json::object> queues_of(const std::string& err) {
   return queues;
 }
 
-// Some of everything, with secrets in it. Returns them, and the ids of the requests in `ids`.
+// A bit of everything, with secrets in it. Returns the secrets, and the ids of the requests in `ids`.
 std::vector<std::string> use(const ServerProcess& server, std::set<std::string>* ids) {
   const std::string instance = "a-secret-instance-4711";
   const std::string acquire = R"({"instanceId":")" + instance + R"(","leaseDuration":60})";
@@ -117,7 +117,7 @@ ProcessOptions chatty_server(int stderr_to) {
           .stderr_to = stderr_to};
 }
 
-// More lines than a small pipe takes, so that the log is surely stuck in it.
+// More log lines than a small pipe takes, so that the log is surely stuck in it.
 void ask_often(std::uint16_t port) {
   TestClient client(port);
   for (int i = 0; i < 1'000; ++i) {
@@ -135,7 +135,7 @@ TEST(Log, AClosedStderrHoldsNothingUp) {
   EXPECT_EQ(process.wait(), 0);
 }
 
-// With descriptor 2 free, the next file that the server opens would be it, and get the log written into it.
+// With descriptor 2 free, the next file that the server opens would get that number, and have the log written into it.
 TEST(Log, AClosedStderrIsNotTakenByAnotherFile) {
   Process process(chatty_server(-1));
   ASSERT_TRUE(eventually([&] { return listening_port(process.pid()).has_value(); }));

@@ -40,7 +40,7 @@ TEST_F(Profiles, AreForProgramsOnThisMachine) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
-// The page's name was made to lead to this machine after the page had come.
+// The page's name was pointed at this machine after the page had been loaded.
 TEST_F(Profiles, AreNotForPagesInABrowser) {
   ServerProcess server({.environment = enabled()});
   auto answer = get(server, "/debug/pprof/cmdline", "Host: evil.example:8080\r\nSec-Fetch-Site: same-origin\r\n");
@@ -89,7 +89,7 @@ TEST_F(Profiles, TheProgramKeepsItsArgumentsWhenItRestarts) {
   EXPECT_EQ(server.stop(), 0) << server.err();
 }
 
-// Else a library that is not loaded, be it missing or refused, would be waited for in an endless chain of starts.
+// Otherwise the program would restart endlessly to wait for a library that is not loaded, be it missing or refused.
 TEST_F(Profiles, TheProgramRestartsOnceEvenIfNothingIsPreloaded) {
   Environment started_anew = enabled();
   started_anew["SHARED_LOCK_RESTARTED"] = "1";

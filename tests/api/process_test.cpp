@@ -167,7 +167,7 @@ TEST(ProcessEnd, SighupAndSigpipeAreHarmless) {
   EXPECT_EQ(server.stop(), 0);
 }
 
-// The fault that comes once a year has to be understood from what it leaves.
+// A fault that comes once a year has to be understood from what it leaves behind.
 TEST(ProcessEnd, ACrashLeavesALineWithABacktrace) {
   ServerProcess server(memory_server());
   server.process().signal(SIGABRT);
@@ -200,7 +200,7 @@ TEST(ProcessStart, ServesBothFamiliesUnlessToldOtherwise) {
   }
 }
 
-// That it has effect elsewhere is shown on a network of its own: AddressLimit.
+// AddressLimit shows on a network of its own that the limit has effect elsewhere.
 TEST(ProcessStart, TheLimitForEachAddressSparesThisMachineAndTrustedProxies) {
   ServerProcess server(memory_server({{"SHARED_LOCK_MAX_CONNECTIONS_PER_ADDRESS", "1"},
                                       {"SHARED_LOCK_TRUSTED_PROXIES", "127.0.0.8/29, ::1"},

@@ -58,7 +58,7 @@ class Sets : public OnServer<Settings> {
     std::string metric = "\nshared_lock_lock_waiters ";
     return std::stoll(text.substr(text.find(metric) + metric.size()));
   }
-  // One that has its places in line when this returns.
+  // A waiting request that has its queue entries when this returns.
   Asking waiting(const std::string& names, const std::string& instance) {
     Asking asking(this->server(), kAcquire, asked(names, instance, 60, 60));
     EXPECT_TRUE(eventually([&] { return in_queue(names); }));

@@ -1,4 +1,4 @@
-// Waiting in line, as a client sees it: first come, first served, and nobody is forgotten.
+// Waiting in the queue, as a client sees it: first come, first served, and no waiter is forgotten.
 #include <algorithm>
 #include <deque>
 #include <random>
@@ -47,7 +47,7 @@ class Waiting : public OnServer<Settings> {
     auto lock = object_of(this->ask("GET", path_of(name)).body);
     return lock.contains("waiters") ? lock.at("waiters").as_int64() : -1;
   }
-  // One that has its place in line when this returns.
+  // A waiting request that has its queue entry when this returns.
   Asking waiting(const std::string& name, const std::string& instance, const std::string& wait = "60",
                  int duration = 60) {
     std::int64_t before = waiters(name);
@@ -96,7 +96,7 @@ TYPED_TEST(Waiting, GrantsFollowTheOrderOfJoining) {
   }
 }
 
-// Not even a try that comes between a release and the grant to the first in line.
+// Not even a try between a release and the grant to the head of the queue overtakes.
 TYPED_TEST(Waiting, NoRequestOvertakes) {
   ASSERT_EQ(this->acquire("fair", "holder-0").status, 200);
   for (int i = 1; i <= 100; ++i) {
@@ -167,7 +167,7 @@ TYPED_TEST(Waiting, AClientThatDisconnectsLeavesTheQueue) {
   EXPECT_THAT(third.answer().body, HasSubstr("instance-3"));
 }
 
-// They are no hang-up, and are answered after it, in their order.
+// Pipelined requests are no disconnect, and are answered after the waiting one, in their order.
 TYPED_TEST(Waiting, RequestsBehindOneThatWaitsAreAnsweredAfterIt) {
   ASSERT_EQ(this->acquire("pipe", "instance-1").status, 200);
   std::string body = asked("instance-2", 60, "60");
@@ -195,7 +195,7 @@ TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
   EXPECT_TRUE(other.is_silent());
 }
 
-// Whatever the moment of the reset: no client is left with a lock that it does not know of.
+// At any moment of the reset, no client is left with a lock that it does not know of.
 TYPED_TEST(Waiting, AResetAtTheInstantOfTheGrantLeavesNoGhost) {
   std::mt19937 random(3);
   for (int i = 0; i < 500; ++i) {
@@ -206,7 +206,7 @@ TYPED_TEST(Waiting, AResetAtTheInstantOfTheGrantLeavesNoGhost) {
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 1500));  // real time: the moments are drawn
     waiting.reset();
     releasing.join();
-    // Either it had been handed over, and the kernel had the whole answer, or the lock is free.
+    // Either the grant had been handed over, and the kernel had the whole answer, or the lock is free.
     auto next = this->acquire("ghost", "instance-3", 60, "0");
     if (next.status != 200) {
       EXPECT_EQ(this->release("ghost", "instance-2").status, 200);
@@ -244,7 +244,7 @@ TEST(WaitingAndTheEnd, AThousandWaitersAreAllSentElsewhere) {
     if (i % 3 == 1) line.emplace_back(server, "/v1/space/locks/acquire", set + number + "\"}");
     if (i % 3 == 2) line.emplace_back(server, "/lease", R"({"key":"ends"})", "x-lease-wait: 60s\r\n");
   }
-  // The last ones of the locks; those of the lease are asked before.
+  // These are the last waiters of the locks; those of the lease were asked before.
   ASSERT_TRUE(eventually([&] {
     return server.ask("GET", "/metrics").body.find("\nshared_lock_lock_waiters 667\n") != std::string::npos;
   }));

@@ -162,7 +162,7 @@ TEST_F(BenchRun, ARunMayBeLimitedByTime) {
   EXPECT_NEAR(run.json.at("seconds").to_number<double>(), 0.4, 0.001);
 }
 
-// So few that a busy machine sends them too; one that was not sent in time would be counted.
+// So few that even a busy machine sends them all; one that was not sent in time would be counted.
 TEST_F(BenchRun, AScheduleHasAllItsRequests) {
   Measured run = run_workload("keepalives", {"--seconds", "1", "--warmup", "0", "--rate", "20"});
   EXPECT_EQ(run.exit_code, 0);
@@ -170,7 +170,7 @@ TEST_F(BenchRun, AScheduleHasAllItsRequests) {
   EXPECT_EQ(run.all_statuses(), run.number("requests"));
 }
 
-// A pseudo terminal, as far as programs are concerned.
+// A pseudo terminal: programs take it for a real one.
 class Terminal {
  public:
   Terminal() {
@@ -185,7 +185,7 @@ class Terminal {
   }
 
   int for_a_program() const { return theirs_; }
-  // All that it has shown so far: what was written to it comes a little later.
+  // Everything shown so far; written output arrives a little later.
   const std::string& shown() {
     char piece[4096];
     for (ssize_t got = 0; (got = ::read(ours_, piece, sizeof piece)) > 0;)
@@ -311,7 +311,7 @@ TEST(BenchCanned, ASilentServerIsNotWaitedForForever) {
   EXPECT_EQ(run.number("requests"), 0);
 }
 
-// Left out, a server that answers every tenth request never would look quick.
+// If these were left out, a server that answers every tenth request never would look quick.
 TEST(BenchCanned, AnAbandonedRequestCountsWithAtLeastTheTimeout) {
   CannedServer server([](std::size_t request) { return CannedAnswer{request % 10 == 9 ? "" : std::string(kOk)}; });
   Measured run = measure_canned(server, "40", {"--rate", "200", "--timeout", "0.3"});
@@ -333,8 +333,8 @@ TEST(BenchCanned, FarBehindItsScheduleIsExitCode1) {
   EXPECT_THAT(ended.err, HasSubstr("more than 5 % of the requests that were due were not sent"));
 }
 
-// One stall of 300 ms. In a closed loop only the request that met it is slow; by the schedule, so is every one that was
-// to start meanwhile.
+// One stall of 300 ms. In a closed loop only the request that met it is slow; by the schedule, so is every request that
+// was due meanwhile.
 TEST(BenchCanned, AStallShowsInAllRequestsThatWereDue) {
   CannedServer server([](std::size_t request) {
     if (request == 50) {

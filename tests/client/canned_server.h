@@ -7,7 +7,7 @@
 
 namespace sharedlock::test {
 
-// A server that answers whatever it is told to, on loopback: for answers that no server of ours gives.
+// A server on loopback that answers what it is told to, for answers that no server of ours gives.
 class CannedServer {
  public:
   // `answer` is given a request as it came, and returns all that is to be sent; empty: the connection is closed. Called

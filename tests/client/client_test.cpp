@@ -1,4 +1,4 @@
-// The client library against real servers, and against answers that none of ours gives.
+// The client library against real servers, and against answers that none of our servers gives.
 #include "sharedlock/client.h"
 
 #include <gmock/gmock.h>
@@ -162,7 +162,7 @@ TEST_F(ClientLibrary, WaitsInTheQueue) {
   EXPECT_THAT(std::chrono::steady_clock::now() - begun, Ge(1s));
 }
 
-// R7: what waited longer than a quarter of its ttl is renewed before it is handed out.
+// R7: a grant that waited longer than a quarter of its ttl is renewed before it is handed out.
 TEST_F(ClientLibrary, SafetyR07_AGrantAfterWaitingIsFresh) {
   auto lock = one.acquire("fresh").value();
   auto waiting = std::async(std::launch::async, [&] { return two.acquire("fresh", LockOptions().ttl(2s).wait(30s)); });
@@ -255,7 +255,7 @@ TEST_F(ClientLibrary, ManyThreadsNeverHoldItTogether) {
 
 TEST_F(ClientLibrary, MayBeDestroyedAtEveryMoment) {
   std::mt19937 random(5);
-  // A request that the server reads after the release of what it asked for holds the lock for its ttl.
+  // A request that the server reads after the release of its lock holds the lock for its ttl.
   auto options = LockOptions().wait(60s).ttl(5s);
   for (int i = 0; i < (kFullSpeed ? 200 : 30); ++i) {
     std::optional<Lock> lock;
@@ -291,7 +291,7 @@ TEST(ClientLibraryFaults, AServerThatSaysNothing) {
   server.process().stop();
   EXPECT_EQ(code_of(client.acquire("mute")), Errc::unavailable);
   server.process().resume();
-  // What the server may have done meanwhile is undone by itself, long before its 15 s are over.
+  // What the server may have granted meanwhile is undone, long before its 15 s are over.
   Client other{ClientOptions(url_of(server))};
   EXPECT_TRUE(eventually([&] { return other.acquire("mute").has_value(); }, 5s));
 }

@@ -37,8 +37,8 @@ constexpr auto kSlow = 2500ms;
 constexpr char kTypeA = 1;
 constexpr char kTypeAaaa = 28;
 
-// A name server on 127.0.0.1: of slow.test it tells late, of mute.test never, of half.test no IPv6; hole.test has an
-// IPv6 address at which nobody is, and lost.test nothing else.
+// A name server on 127.0.0.1. It answers late for slow.test, never for mute.test, and without IPv6 for half.test.
+// hole.test also has an unreachable IPv6 address, lost.test only that.
 class NameServer {
  public:
   NameServer() {

@@ -1,4 +1,4 @@
-// How a wait is made of polls, by the thousand: no clock, no connection.
+// How a wait is made of polls, with thousands of cases, no clock and no connection.
 #include "client/polls.h"
 
 #include <gmock/gmock.h>
@@ -34,7 +34,7 @@ TEST(PollsTest, NoPollIsLongerThanAskedNorThanWhatIsLeft) {
   EXPECT_EQ(Polls(kBegin, {.wait = kForEver, .poll = 100000s}).next(kBegin), 3600s) << "more no server takes";
 }
 
-// Whatever the gateway bears: no wait ends by it, and soon the server answers first.
+// With any timeout of the gateway: no wait ends by it, and soon the server answers first.
 TEST(PollsTest, AWaitForEverOutlastsEveryGateway) {
   std::mt19937 random(7);
   for (int round = 0; round < 2000; ++round) {
@@ -58,7 +58,7 @@ TEST(PollsTest, AWaitForEverOutlastsEveryGateway) {
   }
 }
 
-// However many come one after the other.
+// With any number of cuts in a row.
 TEST(PollsTest, CutsNeverCountAgainstPatience) {
   Polls polls(kBegin, {.wait = kForEver, .poll = 50s, .patience = 10s});
   for (TimePoint now = kBegin; now < kBegin + 1h; now += 1s) {

@@ -1,4 +1,4 @@
-// Connections that the server resets: what it said before counts.
+// Connections that the server resets: an answer that it sent before counts.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -27,7 +27,7 @@ using client::ClientOptions;
 using client::Errc;
 using client::Operations;
 
-// One connection after another, as the test says. It holds little of what it has not read.
+// Accepts one connection after another, as the test says. Its buffer for unread bytes is small.
 class ServerByHand {
  public:
   ServerByHand() {
@@ -62,7 +62,7 @@ class ServerByHand {
     ::setsockopt(connection_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     return connection_ >= 0;
   }
-  // What has come of a request: at least its head. Nothing: none comes, as on a connection that is kept in reserve.
+  // What has arrived of a request: at least its head. Nothing: none comes, as on a connection that is kept in reserve.
   std::string read() const {
     std::string request;
     std::array<char, 1000> piece{};
@@ -105,7 +105,7 @@ TEST(ClientResets, AnAnswerBeforeTheWholeRequestWasReadIsHeard) {
   EXPECT_THAT(answer.error().message, testing::HasSubstr("413"));
 }
 
-// It can't be meant for this one.
+// Such an answer can't be meant for this request.
 TEST(ClientResets, NoGrantIsBelievedBeforeTheWholeRequestWasSent) {
   ServerByHand server;
   Client client{ClientOptions(server.url()).attempt_timeout(5s).request_timeout(10s).patience(300ms)};
@@ -123,7 +123,7 @@ TEST(ClientResets, NoGrantIsBelievedBeforeTheWholeRequestWasSent) {
   EXPECT_EQ(answer.error().code, Errc::unavailable);
 }
 
-// What was said to a connection that nobody used is no answer to what is sent there later.
+// Bytes that arrived on an idle connection are no answer to a later request.
 TEST(ClientResets, BytesSentToAnIdleConnectionAreNoAnswer) {
   ServerByHand server;
   Client client{ClientOptions(server.url())};

@@ -1,5 +1,5 @@
-// Waits in line through gateways that cut, servers that come and go, and servers that know less; and the ends of a
-// client when its server says nothing.
+// Waiting in the queue through gateways that cut, servers that come and go, and older servers; and the end of a client
+// when its server says nothing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -170,7 +170,7 @@ TEST(ClientWaiting, ARedirectIsRefusedAtOnceAndSaysWhereItLeads) {
   EXPECT_EQ(asked, 1);
 }
 
-// A server that stands still: it answers until silence() is called, and not after that.
+// A server that hangs: it answers until silence() is called, and not after that.
 class SilentServer {
  public:
   ~SilentServer() { ended_ = true; }
@@ -189,7 +189,7 @@ class SilentServer {
   CannedServer server_{[this](const std::string&) { return answer(); }};
 };
 
-// Whatever it held or was about to: its end is bounded, though no server answers.
+// Whatever the client held or was about to do, its end takes bounded time, though no server answers.
 TEST(ClientEnds, TakeTwoSecondsWhenTheServerStandsStill) {
   SilentServer holding_server;
   SilentServer waiting_server;

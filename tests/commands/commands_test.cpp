@@ -124,7 +124,7 @@ TEST_F(CommandsTest, SeveralLocksAreTakenTogether) {
   EXPECT_EQ(exit_code("get more --namespace elsewhere"), 1);
 }
 
-// Others choose what is shown.
+// The text that is shown comes from other clients.
 TEST_F(CommandsTest, TerminalControlSequencesAreNotPrinted) {
   auto granted =
       run("lease grant some/key --value a\xE2\x80\xAE"

@@ -76,7 +76,7 @@ class Pages(unittest.TestCase):
         self.assertEqual(self.complete_in_bash("shared-lock run demo --on-lost k"), ["kill"])
         self.assertEqual(self.complete_in_bash("shared-lock serve --storage m"), ["memory", "mock"])
         self.assertEqual(self.complete_in_bash("shared-lock completion "), ["--help", "bash", "zsh"])
-        # The name of a lock is nobody's to know, nor is a time.
+        # Neither the name of a lock nor a duration can be completed.
         self.assertEqual(self.complete_in_bash("shared-lock acquire demo --ttl "), [])
         # A lock may be called like a command.
         self.assertIn("--on-lost", self.complete_in_bash("shared-lock run get --"))
@@ -91,7 +91,7 @@ class Pages(unittest.TestCase):
             functions = pathlib.Path(directory)
             (functions / "_shared-lock").write_text(output("completion", "zsh"))
             (functions / "token.txt").touch()
-            # Lists what fits, instead of a menu, and no questions.
+            # Lists the candidates, instead of a menu, without questions.
             (functions / ".zshrc").write_text(
                 "PS1='ready> '\nfpath=($ZDOTDIR $fpath)\nLISTMAX=10000\nunset zle_bracketed_paste\n"
                 "autoload -U compinit; compinit -u -D\nzstyle ':completion:*' list-prompt ''\n"

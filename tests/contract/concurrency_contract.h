@@ -10,7 +10,7 @@
 
 #include "contract/store_fixture.h"
 
-// Many threads at once: nobody's change is lost, nobody wins twice, a watch sees one history.
+// Many threads at once: no change is lost, no key has two winners, a watch sees one history.
 namespace sharedlock::test {
 
 template <class Backend>

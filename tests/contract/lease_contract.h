@@ -38,7 +38,7 @@ TYPED_TEST_P(StoreLeases, OwnLeaseTakesTheIdGiven) {
   EXPECT_THAT(this->client.keys_of(id), ElementsAre(this->key("a")));
 }
 
-// Where it does not, nobody can take the lease that it shares with others for its own.
+// If the entry shows none, the lease that it shares with others can't be used as its own.
 TYPED_TEST_P(StoreLeases, SafetyR33_AnEntryShowsItsOwnLeaseOrNone) {
   Committed committed = this->client.create(this->key("a"), "", this->kOwn);
   Entry entry = this->client.get(this->key("a")).value();

@@ -194,7 +194,7 @@ TYPED_TEST_P(StoreWatch, AfterTheOldestRevisionStillReachesTheState) {
   this->client.create(this->key("b"), "");
   this->client.erase(this->key("a"));
 
-  // With a Snapshot where history does not reach back that far, else with all that ever happened under the prefix.
+  // With a Snapshot if history does not reach back that far, otherwise with all that ever happened under the prefix.
   WatchLog watch(this->client.store(), this->prefix, Revision{1});
 
   EXPECT_TRUE(watch.reaches(this->state()));

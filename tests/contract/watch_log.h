@@ -50,7 +50,7 @@ class WatchLog {
   std::map<std::string, Entry> state() const { return locked(state_); }
   std::vector<Snapshot> snapshots() const { return locked(snapshots_); }
   std::vector<ChangeBatch> batches() const { return locked(batches_); }
-  // What was told against the contract: to be expected empty.
+  // What was told in violation of the contract: expected to be empty.
   std::vector<std::string> faults() const { return locked(faults_); }
 
   // Ends the watch.

@@ -44,7 +44,7 @@ class Crash : public testing::Test {
     for (int client = 0; client < kClients; ++client) clients_.emplace_back(Client{client}, random_(), shared_);
   }
 
-  // One life of the server: what survived the last one is looked at, then the clients work until it is killed.
+  // One life of the server: first what survived the previous life is checked, then the clients work until it is killed.
   void run_life() {
     ServerProcess server(embedded_in(data_.path()));
     look_around(server, kSampleOfLeases);
@@ -76,7 +76,7 @@ class Crash : public testing::Test {
     end_life();
   }
 
-  // A life without clients, which ends in peace: everything that was ever granted is looked at.
+  // A life without clients and with a clean end: everything that was ever granted is checked.
   void run_quiet_life() {
     ServerProcess server(embedded_in(data_.path()));
     look_around(server, leases_.size());

@@ -1,4 +1,4 @@
-// The data directory in bad shape: the program starts with all that it was told to keep, or not at all.
+// A damaged data directory: the program starts with all that was acknowledged, or not at all.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -299,7 +299,7 @@ TEST(DataDir, ABackupIsRestored) {
   EXPECT_GT(acquire(server), last_token);
 }
 
-// --- a disk that takes no more ---------------------------------------------------------------------------------------
+// --- a disk that accepts no more writes ------------------------------------------------------------------------------
 
 constexpr int kFillers = 20'000;
 
@@ -367,7 +367,7 @@ TEST(DataDir, SafetyR13_AfterAFailedWriteNothingIsWrittenUntilARestart) {
   expect_recovered(data.path(), leases);
 }
 
-// A file system of a few megabytes. Where this process may not mount one, a limit on the size of files must do.
+// A file system of a few megabytes. If this process may not mount one, a limit on the size of files has to do.
 class SmallDisk {
  public:
   SmallDisk() {

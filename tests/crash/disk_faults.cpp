@@ -1,5 +1,5 @@
-// A module for LD_PRELOAD: stands between a program and its disk, and does what DiskFaults says. It asks the kernel
-// directly, so it does not matter what else stands there.
+// A module for LD_PRELOAD: stands between a program and its disk, and does what DiskFaults says. It calls the kernel
+// directly, so other preloaded modules do not matter.
 #include "crash/disk_faults.h"
 
 #include <fcntl.h>

@@ -38,7 +38,7 @@ ProcessOptions FaultyDisk::options() const {
   options.environment["LD_PRELOAD"] = SHAREDLOCK_DISK_FAULTS;
   options.environment[kDiskFaultsFile] = control_.string();
   options.environment[kDiskFaultsFolder] = path().string();
-  // Of the two names in the environment the first counts; the address sanitizer wants to be loaded before all others.
+  // Of two equal names in the environment the first counts; the address sanitizer wants to be loaded before all others.
   const char* sanitizer = std::getenv("ASAN_OPTIONS");
   options.environment["ASAN_OPTIONS"] = std::string(sanitizer ? sanitizer : "") + ":verify_asan_link_order=0";
   return options;

@@ -21,7 +21,7 @@ using std::chrono::steady_clock;
 using testing::HasSubstr;
 using testing::Not;
 
-// A request of either API that takes something: the n-th of its kind. Its answer is 200 or 201 when it is granted.
+// The n-th acquire or grant of either API. Its answer is 200 or 201 if it is granted.
 struct Grant {
   std::string target;
   std::string body;
@@ -50,7 +50,7 @@ void send(http::TestClient& client, const Grant& grant) {
               "Content-Length: " + std::to_string(grant.body.size()) + "\r\n\r\n" + grant.body);
 }
 
-// Whether what that request took is held; without a doubt, since asking for it again is refused.
+// Whether what that request asked for is held. That is certain, since asking for it again is refused.
 bool is_held(const ServerProcess& server, int n) {
   Grant again = grant(n);
   again.body = n % 2 == 0 ? again.body : R"({"instanceId":"another","leaseDuration":60})";
@@ -101,7 +101,7 @@ struct Outcome {
   bool failed = false;
 };
 
-// A start, and some grants; from the first one on that is not answered as granted, nothing may be.
+// A start, and some grants. After the first that is not answered as granted, no later one may be.
 Outcome run_until_failure(const FaultyDisk& disk, int grants) {
   Outcome run;
   std::optional<ServerProcess> server;

@@ -27,7 +27,7 @@
 namespace sharedlock::fuzz {
 namespace {
 
-// Small, so that short inputs reach them.
+// Small limits, so that short inputs reach them.
 constexpr std::size_t kHeaderLimit = 1024;
 constexpr std::size_t kBodyLimit = 512;
 
@@ -115,7 +115,7 @@ class Conversation {
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
 
-  // Where somebody has waited in line, what is left to do has to run for the services to end.
+  // After a wait, the remaining work has to run for the services to end.
   ~Conversation() {
     io_.restart();
     auto open = asio::make_work_guard(io_);

@@ -33,7 +33,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// All of `text`, and small enough to be counted with.
+// The whole of `text` as a number that is small enough to calculate with.
 std::optional<std::uint64_t> number(std::string_view text, int base) {
   std::uint64_t value = 0;
   auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value, base);
@@ -41,7 +41,7 @@ std::optional<std::uint64_t> number(std::string_view text, int base) {
   return whole && value < (1ULL << 60) ? std::optional(value) : std::nullopt;
 }
 
-// Nothing where there is no line, or somebody could see its end elsewhere.
+// Nothing if there is no line, or if another parser could see its end elsewhere.
 std::optional<std::string_view> take_line(std::string_view& text) {
   std::size_t end = text.find(kLineEnd);
   if (end == std::string_view::npos) return std::nullopt;

@@ -10,7 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace sharedlock;
   std::string_view text = fuzz::text_of(data, size);
   auto id = parse_lease_id(text);
-  // Any int64 that is printed plainly is accepted, whatever was read before.
+  // Every int64 in plain notation is accepted, whatever was read before.
   if (size >= sizeof(std::int64_t)) {
     std::uint64_t bits = 0;
     for (std::size_t i = 0; i < sizeof bits; ++i) bits = bits << 8 | data[i];

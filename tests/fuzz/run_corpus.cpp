@@ -25,7 +25,7 @@ std::vector<std::filesystem::path> files_in(const std::filesystem::path& path) {
 
 void try_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
-  // Of its very size, so that sanitizers see a read past the end.
+  // A copy of exactly its size, so that sanitizers see a read past the end.
   const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
   std::printf("%s: %zu bytes\n", path.c_str(), bytes.size());
   std::fflush(stdout);

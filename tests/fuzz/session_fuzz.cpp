@@ -13,7 +13,7 @@
 namespace sharedlock::fuzz {
 namespace {
 
-// A session may refuse a request and close, but must not find another one where there is none, nor pass one over.
+// A session may refuse a request and close. It must neither find a request that is not there nor miss one.
 void check_count(const Framing& framing, const std::vector<Answer>& answers) {
   std::size_t most = framing.requests.size() + (framing.rest_is_unclear ? 1 : 0);
   require(answers.size() <= most, "there are no more answers than requests");
@@ -43,7 +43,7 @@ void check(const Framing& framing, const Talk& talk) {
   }
 }
 
-// A request with two faults may be refused for either: that depends on how much of it had come when it was parsed.
+// A request with two faults may be refused for either, depending on how much of it had arrived when it was parsed.
 bool alike(const Answer& a, const Answer& b) {
   bool both_refuse = a.closes && b.closes && a.status / 100 == 4 && b.status / 100 == 4;
   return a.status == b.status || both_refuse;

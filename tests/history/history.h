@@ -49,7 +49,7 @@ struct Operation {
   std::int64_t lease = 0;          // grant: as answered; keep_alive, give_back: as asked
   std::chrono::seconds ttl{0};     // acquire, renew, grant, keep_alive: as answered
   std::chrono::seconds wanted{0};  // renew: as asked
-  std::chrono::seconds wait{0};    // acquire, grant: in line, as asked
+  std::chrono::seconds wait{0};    // acquire, grant: in the queue, as asked
   std::string owner = {};          // acquire, renew, look: as answered
 };
 

@@ -143,7 +143,7 @@ class ResourceCheck {
     if (holding.owner != operation.owner) complain(text(holding) + " changed its owner to " + operation.owner);
   }
 
-  // The holding that has the lease, if its grant was answered.
+  // The holding of this lease, if its grant was answered.
   Holding* with_lease(const Operation& operation) {
     auto found = by_lease_.find(operation.lease);
     return found == by_lease_.end() ? nullptr : found->second;
@@ -156,7 +156,7 @@ class ResourceCheck {
       Holding* holding = with_lease(*operation);
       if (!holding) continue;
       take_evidence(*holding, *operation);
-      // Several may keep one alive, at the same time.
+      // Several clients may keep one lease alive at the same time.
       holding->safe_until = std::max(holding->safe_until, operation->asked + operation->ttl);
     }
   }
@@ -176,8 +176,8 @@ class ResourceCheck {
     }
   }
 
-  // A holder ends its own holding by release, and by acquiring anew. What it asks after it was told of a holding is
-  // about that one.
+  // A holder ends its own holding by a release and by a new acquire. What it asks after it was told of a holding
+  // concerns that holding.
   void bound_by_own_deeds() {
     std::map<Holder, Operations> deeds;
     for (const Operation* operation : operations_) {
@@ -214,7 +214,7 @@ class ResourceCheck {
     }
   }
 
-  // What an answer called over does not come back. A holding that was not seen before may have begun since.
+  // What an answer called over must not come back. A holding that was not seen before may have begun since.
   void bound_by_absences() {
     for (const Operation* operation : operations_) {
       if (operation->answer != Answer::absent) continue;
@@ -235,7 +235,7 @@ class ResourceCheck {
       holding.surely_over = std::min(holding.surely_over, newer);
       newer = std::min(newer, holding.seen);
     }
-    // An acquire of its own which was not answered may replace a holding by one that its holder is not told of.
+    // An unanswered acquire of the holder may replace its holding by one that it is not told of.
     for (std::int64_t token : with_ghosts_) {
       Holding& holding = by_token_.at(token);
       holding.others_seen = kNever;
@@ -309,7 +309,7 @@ class ResourceCheck {
     }
   }
 
-  // Past its expiry by the clock of a server that is ahead. A server that is behind may still renew the lock.
+  // The lock is past its expiry by the clock of a server that is ahead. A server that is behind may still renew it.
   bool may_be_too_late(const Operation& renewal) const {
     if (history_.clock_skew.count() == 0) return false;
     Moment until = renewal.answered + history_.clock_skew + std::chrono::seconds(1);  // `expiry` counts whole seconds
@@ -321,7 +321,8 @@ class ResourceCheck {
     });
   }
 
-  // What a server has granted or renewed, to any client, it knows to live for the ttl: it must not call it lost before.
+  // A server knows that what it has granted or renewed, to any client, lives for the ttl; it must not call it lost
+  // before.
   void check_promises() {
     std::map<std::pair<std::int64_t, int>, std::vector<Promise>> promises;  // by lease, and life of the server
     for (const Operation* operation : operations_) {

@@ -27,8 +27,8 @@ enum class LostKeepAlive {
 //   - a holding is seen again after its acknowledged release, after an answer said that it is over, or after a newer
 //     one had provably begun (so tokens of a resource grow in the order of its holdings);
 //   - a try is refused though nobody can have held the resource: neither a client that was told so, nor a try without
-//     an answer that may yet happen, or may have happened and not be over. Not judged once a client has waited in line:
-//     a place in line refuses others, and may outlive its request;
+//     an answer that may yet happen, or may have happened and not be over. Not judged once a client has waited in a
+//     queue: a queue entry refuses others, and may outlive its request;
 //   - a lease id is given twice, or a fencing token is for one resource (a batch has one token for several);
 //   - a token is answered to a try that was sent after this or a higher one was answered;
 //   - a holding changes its owner.

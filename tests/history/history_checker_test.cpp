@@ -20,7 +20,7 @@ constexpr Client kAnna{1};
 constexpr Client kBert{2};
 constexpr std::chrono::seconds kLong{3600};
 
-// A history in which every request takes a second, and nothing else passes time: it begins where the last one ended.
+// A history in which only requests pass time, a second each: the next begins when the last one ended.
 class Story {
  public:
   Story& acquire(Client client, std::int64_t token, std::chrono::seconds ttl = kLong) {
@@ -98,7 +98,7 @@ class Story {
     history_.operations.back().instance = instance;
     return *this;
   }
-  // The last answer comes so much later; what follows is not held up by it.
+  // The last answer comes this much later; later requests are not delayed by it.
   Story& answered_late(std::chrono::seconds late) {
     history_.operations.back().answered += late;
     return *this;
@@ -439,7 +439,7 @@ TEST(HistoryChecker, WhatIsTooLateByOneClockMayBeRenewedByAnother) {
   EXPECT_THAT(another.violations(), says("its own holder is refused")) << "the holding that was too late is over";
 }
 
-// However well it was kept alive, and whatever happened to etcd meanwhile (R33).
+// However often it was kept alive, and whatever happened to etcd meanwhile (R33).
 TEST(HistoryChecker, SafetyR33_ALeaseThatWasKeptAliveMayNotEndEarly) {
   std::chrono::seconds ttl{10};
   auto kept = Story().grant("key", 10, 77, ttl).pass(ttl / 2).keep_alive("key", 77, Answer::done, ttl, kAnna);

@@ -12,7 +12,7 @@ using std::chrono::seconds;
 
 constexpr int kLocks = 8;
 constexpr int kContendedKeys = 4;
-// Long enough that nothing ends by itself while a test runs, and short enough that some do.
+// So long that nothing ends by itself while a test runs, and so short that some do.
 constexpr int kLongTtl = 3600;
 constexpr int kShortTtl = 2;
 

@@ -18,7 +18,7 @@ inline std::uint64_t number_from_environment(const char* name, std::uint64_t oth
   return text && *text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-// Prints what was asked and answered, and expects some of everything: else the history would show nothing.
+// Prints what was asked and answered, and expects some of everything; otherwise the history would show nothing.
 inline void expect_some_of_everything(const History& history) {
   using Answer = Operation::Answer;
   using Kind = Operation::Kind;

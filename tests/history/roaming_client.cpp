@@ -120,7 +120,7 @@ seconds RoamingClient::wait_for(int number) {
   return seconds(1 + up_to(1));
 }
 
-// What it was doing about the oldest lock is forgotten when there are many.
+// The oldest try is forgotten when there are many.
 RoamingClient::Try& RoamingClient::try_for(int number) {
   auto found = std::ranges::find(tries_, number, &Try::number);
   if (found != tries_.end()) return *found;

@@ -31,8 +31,8 @@ class ServerList {
   std::vector<std::optional<Server>> servers_;  // nothing: it is down
 };
 
-// What its clients contend for: locks and lease keys, others every few seconds, so that what became of a try without an
-// answer is soon of no account. They last a few seconds. The names are `prefix`-lock-N and `prefix`-key-N.
+// What its clients contend for: locks and lease keys, with new names every few seconds, so that a try without an answer
+// soon no longer matters. They last a few seconds. The names are `prefix`-lock-N and `prefix`-key-N.
 struct Contended {
   std::string prefix;
   Moment begin;
@@ -79,7 +79,7 @@ class RoamingClient {
   void grant();
   void keep_alive();
 
-  // For one of these locks and keys clients may stand in line.
+  // Clients may queue for one of these locks and keys.
   std::chrono::seconds wait_for(int number);
 
   Try& try_for(int number);

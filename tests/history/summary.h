@@ -19,7 +19,7 @@ struct Summary {
   std::size_t renewals = 0;  // of both
   std::size_t releases = 0;
   std::size_t refusals = 0;
-  std::size_t waited = 0;          // granted to requests that would have waited in line
+  std::size_t waited = 0;          // granted to requests that would have waited in the queue
   std::size_t waited_in_vain = 0;  // of these: refused, or not known
   std::size_t unknown = 0;         // without an answer, or with one that leaves it open
   std::size_t lost = 0;            // keepalives that were answered 204
@@ -36,7 +36,7 @@ struct Summary {
   std::string line() const;
   std::string text() const;
   void write_json(const std::string& file, std::uint64_t seed) const;
-  // Else the run shows nothing.
+  // Otherwise the run shows nothing.
   void expect_some_of_everything() const;
 };
 

@@ -35,7 +35,7 @@ class Crowd : public UnderAttack {
     return times[times.size() * 99 / 100];
   }
 
-  // Of three rounds: one of them may suffer from other work on this machine.
+  // The best of three rounds, as one of them may suffer from other work on this machine.
   std::chrono::nanoseconds median_p99() {
     std::vector<std::chrono::nanoseconds> rounds{p99(), p99(), p99()};
     std::ranges::sort(rounds);

@@ -113,7 +113,7 @@ struct HeldAndWanted {
     return R"({"instanceId":")" + instance + (more.empty() ? "\"" : "\",") + more + "}";
   }
 
-  // One after the other, so that it is known which of them wait.
+  // One after the other, so that the test knows which of them wait.
   void expect_so_many_to_wait(std::size_t count, std::size_t of_count) {
     for (std::size_t i = 1; i <= of_count; ++i) {
       const std::string wanted = of("other-" + std::to_string(i), R"("leaseDuration":9,"wait":60)");
@@ -167,7 +167,7 @@ TEST(FullServer, SafetyR36_WaitersTakeNoSlotsFromHolders) {
   }
 }
 
-// Also where the settings let so many clients wait that no connection is left.
+// Even if the settings let so many clients wait that no connection is left.
 TEST(FullServer, SafetyR36_HoldersAreServedEvenIfEveryConnectionWaits) {
   HeldAndWanted scene({{"SHARED_LOCK_MAX_CONNECTIONS", "8"}, {"SHARED_LOCK_MAX_WAITERS", "8"}});
   scene.expect_so_many_to_wait(8, 8);

@@ -1,4 +1,4 @@
-// A client that vanishes without closing its connection: none of its places stays in line.
+// A client that vanishes without closing its connection: none of its entries stays in a queue.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -13,7 +13,7 @@ import time
 
 ANY_ID = "00000000-0000-0000-0000-000000000000"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-# What answers may have besides, unless the server is strict: no client reads less because of it.
+# Members that answers may have besides, unless the server is strict: no client reads less because of them.
 ADDED = {"fencingToken", "ttl", "waiters", "ahead"}
 ADDED_TO_A_REFUSAL = ADDED | {"owner", "expiry"}
 

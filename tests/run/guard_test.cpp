@@ -51,7 +51,7 @@ TEST_F(GuardTest, StartsNothingWhenTheTimeIsOver) {
   ::waitpid(guard.pid(), nullptr, 0);
 }
 
-// Status 0, one of its own, or the signal's: what the command makes of its SIGTERM says nothing about why it ended.
+// Status 0, a status of its own, or the signal's: how the command reacts to SIGTERM does not tell why it ended.
 TEST_F(GuardTest, ReportsThatItBeganTheEndHoweverTheCommandTakesSigterm) {
   for (const char* on_term : {"exit 0", "exit 5", "trap - TERM; kill -TERM $$"}) {
     std::string text = "trap '" + std::string(on_term) + "' TERM; while :; do sleep 0.01; done";
@@ -67,7 +67,7 @@ TEST_F(GuardTest, ReportsThatItBeganTheEndHoweverTheCommandTakesSigterm) {
   }
 }
 
-// The first signal is for the command; what that leaves behind ends by the next.
+// The first signal is for the command; the next one ends what the command left behind.
 TEST_F(GuardTest, ASignalThatFoundTheCommandAliveEndsNothingThatItLeft) {
   std::string up = directory / "up";
   std::string end = directory / "end";
@@ -79,7 +79,7 @@ TEST_F(GuardTest, ASignalThatFoundTheCommandAliveEndsNothingThatItLeft) {
   guard.tell(start_until(boot_now() + 60 * kSecond));
   pid_t command = 0;
   ASSERT_TRUE(eventually([&] { return bool(std::ifstream(up) >> command); }));
-  // As of a service manager, which sends it to all, but not to the guard: so that it is waited for.
+  // As from a service manager, which sends it to all. The guard's own copy does not come, so the guard waits for it.
   guard.tell({.kind = GuardOrder::Kind::signal, .signal = SIGTERM, .sender = 1});
   ASSERT_EQ(::kill(command, SIGTERM), 0);
   auto report = guard.read();

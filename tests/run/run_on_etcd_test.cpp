@@ -49,7 +49,7 @@ TEST_F(RunOnEtcd, CommandsNeverOverlap) {
   EXPECT_FALSE(commands.has_ticks_of("b"));
   etcd.member(leader).start();
 
-  // The runner that holds it stands still: the other's turn, on the other server.
+  // The runner that holds the lock is stopped: the other one's turn, on the other server.
   a->stop();
   ASSERT_TRUE(begins("b")) << b->err();
   auto c = contend(one, "c");

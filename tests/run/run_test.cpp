@@ -134,7 +134,7 @@ TEST_F(RunTest, SignalsGoToTheCommand) {
   EXPECT_FALSE(is_held());
 }
 
-// As a service manager stops all processes of a service, whichever hears it first.
+// As a service manager stops all processes of a service; any of them may get the signal first.
 TEST_F(RunTest, ASignalForTheWholeServiceReachesTheCommandOnce) {
   std::string heard = commands.file("heard");
   Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; echo $$ > " +
@@ -147,7 +147,7 @@ TEST_F(RunTest, ASignalForTheWholeServiceReachesTheCommandOnce) {
   ASSERT_TRUE(eventually([&] { return count("TERM") == 1; }));
   ASSERT_EQ(::kill(guard, SIGTERM), 0);
   run.signal(SIGTERM);
-  // What comes behind it shows that nothing more is on its way.
+  // A later signal, which arrives behind it, shows that nothing more is on its way.
   run.signal(SIGUSR1);
   EXPECT_TRUE(eventually([&] { return count("USR1") == 1; }));
   run.signal(SIGTERM);
@@ -160,7 +160,7 @@ TEST_F(RunTest, ASignalForTheWholeServiceReachesTheCommandOnce) {
   EXPECT_EQ(count("TERM"), 2) << commands.text("heard");
 }
 
-// The command has ended by its own before the runner's is known.
+// The command has ended by its own signal before the runner's is known.
 TEST_F(RunTest, ASignalForTheWholeServiceLeavesWhatTheCommandLeft) {
   std::string daemon = "(setsid sh -c 'trap : TERM; " + commands.ticking("daemon") + "' &); ";
   Process run(
@@ -182,8 +182,8 @@ TEST_F(RunTest, ASignalForTheWholeServiceLeavesWhatTheCommandLeft) {
   EXPECT_FALSE(is_held());
 }
 
-// timeout(1) sends its signal to its child, and then to its process group. Where the machine is too busy for that to be
-// at once: again.
+// timeout(1) sends its signal to its child, and then to its process group. Tried again if the machine is too busy for
+// both to come at once.
 TEST_F(RunTest, ASignalThatIsSentTwiceAtOnceReachesTheCommandOnce) {
   std::string heard = commands.file("heard");
   Process run(shell("trap 'echo TERM >> " + heard + "' TERM; trap 'echo USR1 >> " + heard + "' USR1; " +
@@ -281,7 +281,7 @@ TEST_F(RunTest, ASignalEndsTheWaitInTheQueue) {
   EXPECT_TRUE(eventually([&] { return look().find("\"waiters\":1") == std::string::npos; }));
 }
 
-// A server that says nothing: no try, no wait and no way out of either hangs on it.
+// A server that does not answer delays neither a try, nor a wait, nor the end of either.
 TEST_F(RunTest, AHangingServerDoesNotDelayTheEnd) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -430,7 +430,7 @@ TEST_F(RunTest, ServerGone) {
   EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.1);
 }
 
-// Whatever the command makes of its SIGTERM.
+// However the command reacts to its SIGTERM.
 TEST_F(RunTest, ServerGoneIs76HoweverTheCommandEnds) {
   std::vector<std::unique_ptr<Process>> runs;
   for (const char* on_term : {"exit 0", "exit 5", "trap - TERM; kill -TERM $$"}) {
@@ -457,7 +457,7 @@ TEST_F(RunTest, KilledGuard) {
   EXPECT_EQ(commands.overlap(), "");
 }
 
-// Nothing is left that could run the command: the wait in line ends.
+// No process is left that could run the command, so the wait in the queue ends.
 TEST_F(RunTest, KilledGuardOfOneThatWaits) {
   Process holder(shell("exec sleep 100"));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -468,7 +468,7 @@ TEST_F(RunTest, KilledGuardOfOneThatWaits) {
   EXPECT_TRUE(eventually([&] { return !is_queued(1); }));
 }
 
-// The runner ends what a guard that stands still does not.
+// The runner does what a stopped guard does not.
 TEST_F(RunTest, StoppedGuard) {
   Process run(shell("trap '' TERM; (setsid sh -c '" + commands.ticking("it") + "' &); " + commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
@@ -479,7 +479,7 @@ TEST_F(RunTest, StoppedGuard) {
   EXPECT_LE(commands.last_tick("it"), killed_at + kKilledAfter + 0.5);
 }
 
-// It hears nothing of the loss.
+// The guard does not hear of the loss.
 TEST_F(RunTest, ForcedReleaseWhileTheGuardStandsStill) {
   Process run(shell(commands.ticking("it"), {"--ttl", "9s"}));
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
@@ -500,7 +500,7 @@ TEST_F(RunTest, ACommandThatEndedInTimeHasItsExitCodeWhenTheRunnerStoodStill) {
   EXPECT_EQ(run.wait(), 3) << run.err();
 }
 
-// What the command line's parser would take apart.
+// Arguments that the command line's parser would take apart.
 TEST_F(RunTest, WordsOfTheCommandStayAsTheyAre) {
   auto ended = run_program(run_of({"demo", "--", "/usr/bin/printf", "<%s>", "[a,b]", "", "--", "--help", "{}", "[c]"}));
   EXPECT_EQ(ended.out, "<[a,b]><><--><--help><{}><[c]>") << ended.err;
@@ -515,7 +515,7 @@ TEST_F(RunTest, ServerGoneWithoutSigterm) {
   EXPECT_FALSE(commands.exists("term"));
 }
 
-// A small pipe that nobody reads from; full, or still empty.
+// A small pipe without a reader, full or still empty.
 class FullPipe {
  public:
   explicit FullPipe(bool is_full = true) {
@@ -571,7 +571,7 @@ TEST_F(RunTest, TheMessagesOfAcquireAreNotRead) {
   EXPECT_THAT(acquire.out(), HasSubstr("fencingToken "));
 }
 
-// A lock that could not be printed is given back, whether or not anybody reads why.
+// A lock that could not be printed is released, even if the message that says why is not read.
 TEST_F(RunTest, AcquireReleasesWhatItCannotPrintThoughItsMessagesAreNotRead) {
   FullPipe pipe;
   for (const char* nowhere : {" > /dev/full", " | true"}) {
@@ -654,7 +654,7 @@ TEST_F(RunTest, AServerThatDrainsIsAskedAgain) {
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
 }
 
-// Longer, with the cuts, than it is patient; every cut comes more than a second after what it cuts was sent.
+// Longer, with the cuts, than its patience; every cut comes more than a second after the request that it cuts.
 TEST_F(RunTest, AWaitOutlastsItsCuts) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -675,7 +675,8 @@ TEST_F(RunTest, AWaitOutlastsItsCuts) {
   EXPECT_EQ(waiter.wait(), 0) << waiter.err();
 }
 
-// A gateway cuts off the first client in line again and again; the second one, without a gateway, does not pass it.
+// A gateway cuts off the first client in the queue again and again; the second one, without a gateway, does not pass
+// it.
 TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsEntry) {
   Process holder(shell(commands.ticking("it")));
   ASSERT_TRUE(eventually([&] { return is_held(); }));
@@ -699,7 +700,7 @@ TEST_F(RunTest, SafetyR37_AWaitBehindAGatewayThatCutsKeepsItsEntry) {
   EXPECT_EQ(commands.text("order"), "first\nsecond\n");
 }
 
-// Times are counted by a clock that nobody can set.
+// Times are counted by a clock that can't be set.
 TEST_F(RunTest, AWallClockThatJumpsChangesNothing) {
   auto set_clock = [this](const std::string& offset) { std::ofstream(commands.file("clock")) << offset << '\n'; };
   set_clock("+0");
@@ -735,7 +736,7 @@ TEST_F(RunTest, LostIsIgnoredWhenAskedTo) {
   ASSERT_TRUE(eventually([&] { return commands.has_ticks_of("it"); }));
   ASSERT_EQ(force_release(), 200);
   EXPECT_TRUE(eventually([&] { return run.err().find("the lock is lost") != std::string::npos; }));
-  // Behind its time the runner has nothing to do but to wait.
+  // Past its time, the runner has nothing to do but wait.
   double begun = Commands::now();
   ASSERT_TRUE(eventually([&] { return Commands::now() > begun + kTtl; }));
   double used = processor_seconds(run);

@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::int32_t kManager = 77;  // a process
 
-// The state of both, as what is decided: "15" goes to the command, "(15)" it has got already, "15!" ends what is left.
+// The state of both, and the decision: "15" goes to the command, "(15)" it has got already, "15!" ends what is left.
 class SignalForAll : public testing::Test {
  protected:
   std::string decided(std::int64_t now) {
@@ -88,7 +88,7 @@ TEST_F(SignalForAll, ASecondAfterOneThatTheCommandGotEndsTheRest) {
   EXPECT_EQ(decided(3 * kSecond), "15!");
 }
 
-// Some service managers send SIGHUP right behind SIGTERM; others wish for a reload by it, again and again.
+// Some service managers send SIGHUP right after SIGTERM; others use it, repeatedly, to ask for a reload.
 TEST_F(SignalForAll, OnlyWhatAsksToEndIsASecond) {
   orders_.command_ended(0, 0);
   for (int number : {SIGTERM, SIGHUP, SIGHUP, SIGUSR1, SIGUSR1}) {
@@ -143,7 +143,7 @@ void get_from_manager(int signal) {
   ::syscall(SYS_rt_sigqueueinfo, ::getpid(), signal, &info);
 }
 
-// What happens around the guard's fork of its command, at the only moment that nobody else can meet.
+// What happens around the guard's fork of its command, at the one moment that a test can't hit from outside.
 struct AroundFork {
   pid_t test = 0;  // this process; 0: nothing happens
   int before = 0;  // a signal for the guard alone: there is no command yet

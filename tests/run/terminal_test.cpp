@@ -114,7 +114,7 @@ TEST_F(RunAtTerminal, SuspendIsRefused) {
   EXPECT_EQ(terminal.exit_code(), 0);
 }
 
-// Where nobody reads what it says, the guard goes on all the same.
+// The guard goes on even if its messages are not read.
 TEST_F(RunAtTerminal, SuspendIsRefusedSilentlyIfItsMessagesAreNotRead) {
   Terminal terminal(url, "");
   std::string pipe = commands.file("pipe");
@@ -141,7 +141,7 @@ TEST_F(RunAtTerminal, InTheBackgroundItLeavesTheTerminalAlone) {
   EXPECT_TRUE(terminal.shows("got hello")) << terminal.shown();
   terminal.type("echo code-$?\n");
   EXPECT_TRUE(terminal.shows("code-3")) << terminal.shown();
-  // One that ends in the background leaves the terminal where it is, too.
+  // A command that ends in the background leaves the terminal alone, too.
   terminal.type(run + "echo 1 > " + commands.file("ended") + "' & wait; echo still-$((41+2))\n");
   EXPECT_TRUE(terminal.shows("still-43")) << terminal.shown();
   EXPECT_TRUE(commands.exists("ended"));
@@ -226,7 +226,7 @@ TEST_F(RunAtTerminal, ASignalFromOutsideForAllReachesTheCommandOnce) {
   EXPECT_EQ(commands.count("heard", "TERM"), 1);
 }
 
-// The kernel spares it also the signals that end others, while it gives back what it may have taken.
+// The kernel also spares it the signals that end other processes, while it gives back what it may have taken.
 TEST_F(RunAtTerminal, ASecondSignalEndsTheFirstProcessAtOnce) {
   ProcessOptions options = running(url, {"demo"});
   Process holder(options);

@@ -354,7 +354,7 @@ void EtcdServer::replace(std::size_t index) {
   char id[17];
   std::snprintf(id, sizeof id, "%llx", static_cast<unsigned long long>(member.id()));
   member.kill();
-  // Both are refused while etcd does not find the others healthy for long enough.
+  // Both are refused until etcd has found the others healthy for long enough.
   Ended removed;
   bool gone = eventually(
       [&] {

@@ -5,8 +5,8 @@
 
 namespace sharedlock::test {
 
-// Asks `holds` again and again until it says true. False when `limit` of real time passed without: a limit to fail by,
-// so it is generous; nothing is slower for it when all is well.
+// Calls `holds` again and again until it returns true. False when `limit` of real time has passed. That limit is only
+// for failing tests, so it is generous: a test that passes is not slower for it.
 template <class Predicate>
 [[nodiscard]] bool eventually(Predicate holds, std::chrono::milliseconds limit = std::chrono::seconds(15)) {
   auto give_up = std::chrono::steady_clock::now() + limit;

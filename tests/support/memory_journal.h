@@ -87,7 +87,7 @@ class MemoryDisk {
     fails_at_.reset();
   }
 
-  // What is on the disk; how often somebody tried to append.
+  // What is on the disk, and how many appends were tried.
   std::vector<JournalBatch> batches() const {
     std::scoped_lock lock(mutex_);
     return batches_;

@@ -11,12 +11,14 @@
 namespace sharedlock::test {
 
 // Takes this process, and all that it starts from now on, into a network namespace of its own that has nothing but a
-// loopback: every port is free there, and what is cut off there is cut off for nobody else. Call it before there are
-// threads; again: no effect. Needs no root where the kernel lets users make namespaces. Throws std::runtime_error.
+// loopback. Every port is free there, and cutting connections there affects no other process. Call it before there are
+// threads; further calls have no effect. Needs no root if the kernel lets users make namespaces. Throws
+// std::runtime_error.
 void enter_own_network();
 
 // Machines for the members of an etcd, each in a network namespace of its own: a cable leads from us to each of them,
-// and one from each to a switch between them. A cable that is cut swallows what is sent; nobody is told.
+// and one from each to a switch between them. A cable that is cut swallows what is sent, without an error for the
+// sender.
 class EtcdLan {
  public:
   // After enter_own_network().

@@ -10,7 +10,7 @@
 
 namespace sharedlock::test {
 
-// The kernel's clocks as a machine sees them that is paused now and then, all of them together. Thread-safe.
+// The kernel's clocks, as seen by a machine that is paused now and then with all of its clocks. Thread-safe.
 class PausableClock final : public Clock {
  public:
   BootTime boot_now() const override { return std::min(real_.boot_now() - lag_.load(), stands_at_.load()); }

@@ -49,7 +49,7 @@ std::string text_of(int file) {
   return text;
 }
 
-// What the child gets for execve(), made before the fork: afterwards nothing may allocate.
+// What the child needs for execve(), prepared before the fork: afterwards nothing may allocate.
 class Strings {
  public:
   explicit Strings(std::vector<std::string> strings) : strings_(std::move(strings)) {
