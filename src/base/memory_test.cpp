@@ -41,7 +41,7 @@ TEST_F(CgroupMemoryLimit, Version1) {
   EXPECT_EQ(limit("9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n"), 5000u);
 }
 
-TEST(Memory, SomeIsAvailable) {
+TEST(Memory, SomeMemoryIsAvailable) {
   EXPECT_GT(available_memory(), std::uint64_t{16} << 20);
 }
 

@@ -287,7 +287,7 @@ TEST(Loader, YamlIsRefused) {
   }
 }
 
-TEST(Loader, AListThatIsWrongSaysSoInASentence) {
+TEST(Loader, AnInvalidListIsReportedInASentence) {
   EXPECT_THAT(load(environment({{"SHARED_LOCK_ETCD_ADDR_LIST", "a:1,http://user:hidden@b:1"}})).errors,
               ElementsAre("SHARED_LOCK_ETCD_ADDR_LIST: the value must be a comma-separated list, and each item must be "
                           "an endpoint with a port, such as http://etcd-1:2379; item 2 is not"));

@@ -36,7 +36,7 @@ void listen_on(ServerOptions& options, const char* address) {
   options.address = address;
 }
 
-TEST(Listen, AnEmptyAddressIsBothFamilies) {
+TEST(Listen, AnEmptyAddressListensOnBothFamilies) {
   TestServer server([](ServerOptions& options) { listen_on(options, ""); }, LogLevel::info);
   TestClient v4("127.0.0.1", server.port());
   EXPECT_EQ(v4.request("GET", "/hello").status, 200);
@@ -46,7 +46,7 @@ TEST(Listen, AnEmptyAddressIsBothFamilies) {
   EXPECT_NE(server.log_file.text().find("\"peer\":\"127.0.0.1:"), std::string::npos) << "not ::ffff:127.0.0.1";
 }
 
-TEST(Listen, AnIpv6AddressIsThatAlone) {
+TEST(Listen, AnIpv6AddressListensOnIpv6Only) {
   for (const char* address : {"::1", "[::1]"}) {
     TestServer server([&](ServerOptions& options) { listen_on(options, address); });
     TestClient v6("::1", server.port());
@@ -55,7 +55,7 @@ TEST(Listen, AnIpv6AddressIsThatAlone) {
   }
 }
 
-TEST(Listen, AnIpv4AddressIsThatAlone) {
+TEST(Listen, AnIpv4AddressListensOnIpv4Only) {
   TestServer server([](ServerOptions& options) { listen_on(options, "0.0.0.0"); });
   TestClient v4("127.0.0.1", server.port());
   EXPECT_EQ(v4.request("GET", "/hello").status, 200);
@@ -79,7 +79,7 @@ TEST(Listen, NewHandshakesCanBeIgnored) {
   acceptor.close();
 }
 
-TEST(Listen, WithoutIpv6AnEmptyAddressIsIpv4) {
+TEST(Listen, WithoutIpv6AnEmptyAddressListensOnIpv4) {
   TestServer base;
   std::uint16_t port = 0;
   bool forbidden = false;

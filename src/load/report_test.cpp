@@ -63,7 +63,7 @@ TEST(BenchReport, AbandonedRequestsAreNoThroughput) {
 }
 
 // Up to 5 % may be due to the last moment of a run; more means another load than was asked for.
-TEST(BenchReport, FarBehindItsScheduleItIsNotGood) {
+TEST(BenchReport, ARunFarBehindItsScheduleIsNotGood) {
   Report report = of_three_answers();
   for (int i = 0; i < 97; ++i) report.tally.latency.record(microseconds(100));
   report.tally.not_sent = 5;

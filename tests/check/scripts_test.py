@@ -57,13 +57,13 @@ class NamedTests(unittest.TestCase):
         self.assertEqual(targets, ["shared-lock"])
         self.assert_selects(expression, "metrics_text_test")
 
-    def test_ctest_understands_what_selects_many(self):
+    def test_ctest_accepts_the_expression_for_many_tests(self):
         for names in (["src/lock"], ["src", "tests"], ["QueueState.SafetyR2*", "LockRules.*", "tests/check"]):
             listed = run("ctest", "--test-dir", BUILD, "--show-only", "--tests-regex", named(*names)[1])
             self.assertEqual((listed.returncode, listed.stderr), (0, ""), names)
         self.assertIn("check_sources_test", listed.stdout)
 
-    def test_what_is_called_nothing_is_an_error(self):
+    def test_an_unknown_name_is_an_error(self):
         done = run(ROOT / "script/named_tests.py", BUILD, "LockRules", "NoSuchThing")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("NoSuchThing", done.stderr)

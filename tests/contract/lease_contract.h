@@ -329,7 +329,7 @@ TYPED_TEST_P(StoreLeases, CommitNamesTheLeaseOfEachEntry) {
                                             this->client.get(this->key("b")).value().lease));
 }
 
-TYPED_TEST_P(StoreLeases, AnUnknownLeaseHasNoLife) {
+TYPED_TEST_P(StoreLeases, AnUnknownLeaseHasNoLifetime) {
   EXPECT_EQ(this->client.lease_life(this->some_lease_id()), std::nullopt);
 }
 
@@ -344,7 +344,7 @@ REGISTER_TYPED_TEST_SUITE_P(StoreLeases, StorePicksTheIdOfAnOwnLease, OwnLeaseTa
                             OwnLeaseWithoutEntriesLivesToItsTtl, OverwritingMovesTheEntryToItsLease,
                             RevokingTheOldLeaseLeavesTheMovedEntry, OverwritingUnderANewPooledLeaseRenews,
                             EntryUntilAMomentLivesToItAndEnds, OverwritingMayKeepTheLease,
-                            CommitNamesTheLeaseOfEachEntry, AnUnknownLeaseHasNoLife);
+                            CommitNamesTheLeaseOfEachEntry, AnUnknownLeaseHasNoLifetime);
 
 template <class Backend>
 class StoreLeaseInfo : public StoreContract<Backend> {};

@@ -177,7 +177,7 @@ TEST(DataDir, ADirectoryOfSomethingElseIsRefused) {
   expect_refused(data.path(), "is not one of shared-lock: it holds app.log");
 }
 
-TEST(DataDir, AFileInItsPlaceIsRefused) {
+TEST(DataDir, AFileInsteadOfTheDirectoryIsRefused) {
   DataDirectory data;
   std::ofstream(data.path()) << "mine";
   expect_refused(data.path(), "data directory");

@@ -73,7 +73,7 @@ class Image(unittest.TestCase):
         self.assertIn("cmake", packages.split())
         self.assertNotIn("etcd-server", packages.split())
 
-    def test_what_is_copied_exists(self):
+    def test_every_copied_file_exists(self):
         for step in self.built:
             if step.name == "COPY":
                 self.assertTrue((ROOT / step.text.split()[0]).exists(), step.text)
@@ -110,7 +110,7 @@ class Reading(unittest.TestCase):
         self.assertEqual(dockerfile.command('["a", "b c"]'), ["a", "b c"])
         self.assertEqual(dockerfile.command("a b"), ["/bin/sh", "-c", "a b"])
 
-    def test_what_is_not_known_is_an_error(self):
+    def test_an_unknown_instruction_is_an_error(self):
         for text in ("STOPSIGNAL 9", "COPY --chown=a b c", "RUN --mount=type=cache a", "RUN <<END", "FRO a"):
             with self.assertRaises(dockerfile.Unknown, msg=text):
                 dockerfile.stages("FROM a\n" + text)

@@ -189,7 +189,7 @@ class EtcdNetwork : public testing::Test {
   std::optional<ServiceOnEtcd> service;
 };
 
-TEST_F(EtcdNetwork, AnyOneMemberCutOffFromUsIsGotAround) {
+TEST_F(EtcdNetwork, AMemberThatIsCutOffFromUsIsBypassed) {
   auto granted = service->grant("held", 60);
   for (std::size_t member = 0; member < 3; ++member) {
     lan->cut_from_us(member);
@@ -202,7 +202,7 @@ TEST_F(EtcdNetwork, AnyOneMemberCutOffFromUsIsGotAround) {
   }
 }
 
-TEST_F(EtcdNetwork, ALeaderThatLostTheOthersIsLeft) {
+TEST_F(EtcdNetwork, ALeaderThatLostTheOtherMembersIsAbandoned) {
   auto granted = service->grant("held", 60);
   std::size_t leader = etcd->leader();
   lan->cut_from_members(leader);
@@ -232,7 +232,7 @@ TEST_F(EtcdNetwork, SafetyR29_AMemberThatIsCutOffFeedsNoCacheForLong) {
   EXPECT_TRUE(eventually([&] { return cached.grant("freed").status == 202 && hits() > before; })) << "live again";
 }
 
-TEST_F(EtcdNetwork, AllCutOffIsSaidInTimeAndMendsItself) {
+TEST_F(EtcdNetwork, AllMembersCutOffIsReportedInTimeAndServiceResumes) {
   auto granted = service->grant("held", 60);
   for (std::size_t member = 0; member < 3; ++member) lan->cut_from_us(member);
   EXPECT_EQ(service->grant("cut").status, 500);

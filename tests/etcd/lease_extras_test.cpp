@@ -147,7 +147,7 @@ TEST_F(EtcdLeaseExtras, WithTheCacheAReleasedKeyIsFreeAtOnce) {
   EXPECT_EQ(with_id(cached, "known", id).status, 201) << "R1: never answered by the cache";
 }
 
-TEST_F(EtcdLeaseExtras, LookingAndForcing) {
+TEST_F(EtcdLeaseExtras, LeasesAreShownAndForceReleased) {
   ServiceOnEtcd admin(etcd, {{"SHARED_LOCK_ADMIN_TOKEN", "an-admin-token-of-some-length"}});
   ASSERT_TRUE(admin.becomes_ready());
   auto granted = one.grant("seen", 60, "worker-1");

@@ -113,7 +113,7 @@ class EtcdOutageOfGrants : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Leases, EtcdOutageOfGrants, testing::Values("shared", "own"),
                          [](const auto& kind) { return std::string(kind.param); });
 
-TEST_P(EtcdOutageOfGrants, SafetyR03_ThoseOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
+TEST_P(EtcdOutageOfGrants, SafetyR03_GrantsOfUnknownOutcomeAreEndedWhenEtcdIsBack) {
   EtcdServer etcd;
   ServiceOnEtcd service(etcd, {{"LOCKER_ETCD_REQUEST_TIMEOUT_MS", "1500"}, {"SHARED_LOCK_ETCD_LEASES", GetParam()}});
   ASSERT_TRUE(service.becomes_ready());
@@ -263,7 +263,7 @@ class TwoClusters : public EtcdOutage {
   EtcdServer other;
 };
 
-TEST_F(TwoClusters, SafetyR20_InOneListInEitherOrderAreNeverServed) {
+TEST_F(TwoClusters, SafetyR20_TwoClustersInOneListAreNeverServedInEitherOrder) {
   ServiceOnEtcd first(list(one.endpoints(), other.endpoints()), prompt());
   ServiceOnEtcd second(list(other.endpoints(), one.endpoints()), prompt());
   for (int i = 0; i < 5; ++i) {
@@ -276,7 +276,7 @@ TEST_F(TwoClusters, SafetyR20_InOneListInEitherOrderAreNeverServed) {
   }
 }
 
-TEST_F(TwoClusters, SafetyR20_OneThatAppearsLaterStopsTheServerUntilAllAgree) {
+TEST_F(TwoClusters, SafetyR20_AClusterThatAppearsLaterStopsTheServerUntilAllAgree) {
   SlowLink link(EtcdServer::address(), other.member(0).port());
   other.member(0).kill();
   ServiceOnEtcd service(list(one.endpoints(), link.url()), prompt());

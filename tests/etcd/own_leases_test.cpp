@@ -79,7 +79,7 @@ TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_EachModeServesWhatTheOtherGranted) {
   }
 }
 
-TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_WhatAServerThatIsGoneGrantedAnotherKeeps) {
+TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_AnotherServerKeepsGrantsOfAServerThatIsGone) {
   auto first = store(Mode::shared);
   LeaseId kept = granted(*first, "kept", Ttl{4});
   LeaseId left = granted(*first, "left", Ttl{4});
@@ -98,7 +98,7 @@ TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_WhatAServerThatIsGoneGrantedAnotherKeeps) 
 }
 
 // The machine is paused, with all its clocks: a lease that others share was granted before.
-TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_WhatIsPromisedIsNotShortenedByAPause) {
+TEST_F(EtcdOwnLeasesOnEtcd, SafetyR33_APauseShortensNoPromise) {
   PausableClock pausable;
   auto paused = store_at(etcd.urls(), Mode::shared, pausable);
   auto right = store(Mode::shared);
@@ -137,7 +137,7 @@ INSTANTIATE_TEST_SUITE_P(Modes, EtcdStoppedLeaderInBothModes, testing::Values(Mo
                          [](const auto& mode) { return mode.param == Mode::shared ? "Shared" : "Own"; });
 
 // On waking, the leader answers from what it knew before.
-TEST_P(EtcdStoppedLeaderInBothModes, SafetyR33_WhatItAnswersOnWakingPromisesNothing) {
+TEST_P(EtcdStoppedLeaderInBothModes, SafetyR33_ItsAnswersOnWakingPromiseNothing) {
   std::size_t leader = etcd.leader();
   auto store = store_at(urls_from(leader), GetParam(), clock);
   auto other = store_at(urls_from((leader + 1) % 3), GetParam(), clock);

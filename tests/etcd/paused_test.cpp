@@ -90,7 +90,7 @@ class EtcdPausedMachine : public testing::Test {
 };
 
 // Each by a server of its own: the first server that notices forgets all leases from before.
-TEST_F(EtcdPausedMachine, SafetyR34_WhatIsPromisedAfterwardsIsNotShortenedByThePause) {
+TEST_F(EtcdPausedMachine, SafetyR34_APauseShortensNoLaterPromise) {
   std::array<std::unique_ptr<PausedServer>, 4> servers;
   for (auto& server : servers) server = std::make_unique<PausedServer>(etcd, clock);
   auto& [grants, renews, keeps, takes_sets] = servers;

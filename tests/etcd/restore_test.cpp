@@ -232,7 +232,7 @@ TEST(EtcdRestore, SafetyR32_OneRestoredWithFewerMembersIsMarkedToo) {
   EXPECT_TRUE(serves_again(restarted)) << restarted.server().err();
 }
 
-TEST(EtcdRestore, SafetyR32_WhatIsOverIsForgottenWithoutAMark) {
+TEST(EtcdRestore, SafetyR32_EndedPromisesAreForgottenWithoutAMark) {
   EtcdServer etcd;
   ServiceOnEtcd service(etcd);
   ASSERT_TRUE(service.becomes_ready());

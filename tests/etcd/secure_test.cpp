@@ -101,7 +101,7 @@ TEST_F(EtcdTls, AnHttpsEndpointIsEnough) {
   expect_service(service, "https");
 }
 
-TEST_F(EtcdTls, WhenToldToEveryEndpointUsesIt) {
+TEST_F(EtcdTls, EveryEndpointUsesTlsWhenTheSettingSaysSo) {
   std::string endpoint = etcd().endpoints();
   for (const std::string& spelled : {endpoint.substr(8), "http://" + endpoint.substr(8)}) {
     ServiceOnEtcd service(spelled, good());

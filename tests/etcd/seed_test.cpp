@@ -39,7 +39,7 @@ constexpr char kKeepAlive[] = R"(
 constexpr char kHealth[] = R"(
      curl -X GET http://localhost:8080/health)";
 
-TEST(EtcdSeed, NothingIsSetAndEtcdIsWhereItAlwaysIs) {
+TEST(EtcdSeed, WithoutSettingsEtcdIsFoundAtItsDefaultPort) {
   enter_own_network();
   EtcdServer etcd(
       {.places = {{.client_address = "127.0.0.1", .peer_address = "127.0.0.1", .launcher = {}}}, .client_port = 2379});

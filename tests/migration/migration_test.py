@@ -51,7 +51,7 @@ class LockServiceCentral(OnServer):
             with self.subTest(case, strict=strict):
                 self.assertEqual(run.result(), [])
 
-    def test_what_a_strict_server_leaves_out_is_missed(self):
+    def test_members_that_a_strict_server_leaves_out_are_missed(self):
         port = self.serve()
         said = run_case(port, steps_of("a lock is taken and shown", "more"), True)
         self.assertTrue(any("fencingToken too many" in each for each in said), said)

@@ -265,7 +265,7 @@ TEST_F(RunTest, SignalsThatWereIgnoredStayIgnored) {
 }
 
 // The end of the command is noticed, though the kernel reports none to a process that ignores SIGCHLD.
-TEST_F(RunTest, AParentThatIgnoresItsChildren) {
+TEST_F(RunTest, TheEndIsNoticedThoughTheParentIgnoresItsChildren) {
   Process run(ignoring("CHLD", shell("exit 5")));
   EXPECT_EQ(run.wait(), 5);
   EXPECT_FALSE(is_held());

@@ -41,7 +41,7 @@ class SignalForAll : public testing::Test {
   SignalOrders orders_;
 };
 
-TEST_F(SignalForAll, IsTheCommandsAlready) {
+TEST_F(SignalForAll, ASignalThatTheCommandAlreadyGotIsNotSentAgain) {
   got(SIGTERM, 0);
   ordered(SIGTERM, 1);
   EXPECT_EQ(decided(1), "(15)");
@@ -52,7 +52,7 @@ TEST_F(SignalForAll, IsTheCommandsAlready) {
   EXPECT_FALSE(orders_.waits());
 }
 
-TEST_F(SignalForAll, TheFirstEndsNothingThatTheCommandLeft) {
+TEST_F(SignalForAll, TheFirstSignalEndsNothingThatTheCommandLeft) {
   for (bool guard_is_first : {true, false}) {
     orders_ = {};
     if (guard_is_first) got(SIGTERM, 0);
@@ -69,7 +69,7 @@ TEST_F(SignalForAll, TheFirstEndsNothingThatTheCommandLeft) {
   }
 }
 
-TEST_F(SignalForAll, TheFirstMayComeLongAfterTheCommand) {
+TEST_F(SignalForAll, TheFirstSignalMayComeLongAfterTheCommand) {
   orders_.command_ended(0, 0);
   got(SIGTERM, 100 * kSecond);
   ordered(SIGTERM, 100 * kSecond);
@@ -79,7 +79,7 @@ TEST_F(SignalForAll, TheFirstMayComeLongAfterTheCommand) {
   EXPECT_EQ(decided(101 * kSecond), "15!");
 }
 
-TEST_F(SignalForAll, ASecondAfterOneThatTheCommandGotEndsTheRest) {
+TEST_F(SignalForAll, ASecondSignalEndsTheRestIfTheCommandGotTheFirst) {
   ordered(SIGTERM, 0);
   EXPECT_EQ(decided(kSecond), "15");
   orders_.command_ended(SIGTERM, 2 * kSecond);
@@ -89,7 +89,7 @@ TEST_F(SignalForAll, ASecondAfterOneThatTheCommandGotEndsTheRest) {
 }
 
 // Some service managers send SIGHUP right after SIGTERM; others use it, repeatedly, to ask for a reload.
-TEST_F(SignalForAll, OnlyWhatAsksToEndIsASecond) {
+TEST_F(SignalForAll, OnlySignalsThatAskToEndCountAsASecond) {
   orders_.command_ended(0, 0);
   for (int number : {SIGTERM, SIGHUP, SIGHUP, SIGUSR1, SIGUSR1}) {
     got(number, kSecond);
@@ -98,7 +98,7 @@ TEST_F(SignalForAll, OnlyWhatAsksToEndIsASecond) {
   }
 }
 
-TEST_F(SignalForAll, OneForTheRunnerAloneEndsTheRestOnceThatIsKnown) {
+TEST_F(SignalForAll, ASignalForTheRunnerAloneEndsTheRestOnceThatIsKnown) {
   orders_.command_ended(0, 0);
   ordered(SIGTERM, kSecond);
   EXPECT_EQ(decided(2 * kSecond - 1), "");
@@ -110,7 +110,7 @@ TEST_F(SignalForAll, OneForTheRunnerAloneEndsTheRestOnceThatIsKnown) {
 }
 
 // A terminal's end comes to the command from the kernel, and to the runner from the shell.
-TEST_F(SignalForAll, TheOneThatEndedTheCommandEndsNothingElse) {
+TEST_F(SignalForAll, TheSignalThatEndedTheCommandEndsNothingElse) {
   orders_.command_ended(SIGHUP, 0);
   ordered(SIGHUP, kSecond / 2);
   EXPECT_EQ(decided(5 * kSecond), "");
@@ -118,7 +118,7 @@ TEST_F(SignalForAll, TheOneThatEndedTheCommandEndsNothingElse) {
   EXPECT_EQ(decided(6 * kSecond), "1!") << "that was another";
 }
 
-TEST_F(SignalForAll, WhatCameBeforeTheCommandIsNotItsOwn) {
+TEST_F(SignalForAll, ASignalFromBeforeTheCommandIsNotItsOwn) {
   got(SIGTERM, 0);
   got(SIGUSR1, 0);
   orders_.forget_unless([](int number) { return number == SIGUSR1; });
@@ -192,7 +192,7 @@ class SignalsAroundTheStart : public testing::Test {
 };
 
 // Sent to all when there was no command yet, and read by the guard when there was.
-TEST_F(SignalsAroundTheStart, WhatCameRightBeforeTheCommandReachesIt) {
+TEST_F(SignalsAroundTheStart, ASignalRightBeforeTheCommandReachesIt) {
   g_around_fork.before = SIGTERM;
   Guard guard(shell("exec sleep 100"), OnLost::terminate);
   guard.tell(start_for(60 * kSecond));
@@ -206,7 +206,7 @@ TEST_F(SignalsAroundTheStart, WhatCameRightBeforeTheCommandReachesIt) {
 }
 
 // Sent to all when the command was there, with all signals blocked.
-TEST_F(SignalsAroundTheStart, WhatCameBeforeItWasExecutedEndsIt) {
+TEST_F(SignalsAroundTheStart, ASignalBeforeTheExecutionEndsTheCommand) {
   g_around_fork.behind = SIGTERM;
   Guard guard(shell("exec sleep 100"), OnLost::terminate);
   guard.tell(start_for(60 * kSecond));
@@ -218,7 +218,7 @@ TEST_F(SignalsAroundTheStart, WhatCameBeforeItWasExecutedEndsIt) {
 }
 
 // ^Z, say, at the moment at which the command has got the terminal.
-TEST_F(SignalsAroundTheStart, WhatStopsTheCommandBeforeItIsExecutedHoldsUpNothing) {
+TEST_F(SignalsAroundTheStart, AStopBeforeTheExecutionDelaysNothing) {
   g_around_fork.command = SIGTSTP;
   Guard guard(shell("exit 3"), OnLost::terminate);
   guard.tell(start_for(kSecond));

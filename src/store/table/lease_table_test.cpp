@@ -134,7 +134,7 @@ TEST(LeaseTable, NothingIsLeftToExpireAtTheEndOfTime) {
   EXPECT_FALSE(t.table.expire_one(kEndOfTime, &t.changes));
 }
 
-TEST(LeaseTable, WhatIsLeftIsRoundedDownAndNeverNegative) {
+TEST(LeaseTable, TheRemainingTimeIsRoundedDownAndNeverNegative) {
   Table t;
   LeaseId id = t.apply(put("a", own_for(seconds(5)))).lease;
 

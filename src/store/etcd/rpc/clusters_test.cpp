@@ -16,7 +16,7 @@ class EtcdClustersTest : public ::testing::Test {
   EtcdClusters clusters{{"http://a:1", "http://b:2", "http://c:3"}};
 };
 
-TEST_F(EtcdClustersTest, SafetyR20_OneForeignEndpointStopsAll) {
+TEST_F(EtcdClustersTest, SafetyR20_OneForeignEndpointStopsAllEndpoints) {
   EXPECT_EQ(clusters.answered(1, 0xaa), News::none);
   EXPECT_EQ(clusters.answered(0, 0xaa), News::none);
   EXPECT_THAT(clusters.conflict(), IsEmpty());
@@ -31,7 +31,7 @@ TEST_F(EtcdClustersTest, AForeignEndpointIsNewsOnce) {
   EXPECT_EQ(clusters.answered(1, 0xcc), News::foreign) << "another one";
 }
 
-TEST_F(EtcdClustersTest, TheyMayBeUsedWhenAllAreOfTheFirstOneAgain) {
+TEST_F(EtcdClustersTest, EndpointsMayBeUsedWhenAllAreOfTheFirstClusterAgain) {
   clusters.answered(0, 0xaa);
   clusters.answered(1, 0xbb);
   clusters.missed(1, true);
@@ -40,7 +40,7 @@ TEST_F(EtcdClustersTest, TheyMayBeUsedWhenAllAreOfTheFirstOneAgain) {
   EXPECT_THAT(clusters.conflict(), IsEmpty());
 }
 
-TEST_F(EtcdClustersTest, SafetyR20_AllMovingToAnotherOneIsAConflictToo) {
+TEST_F(EtcdClustersTest, SafetyR20_AllEndpointsMovingToAnotherClusterIsAConflictToo) {
   for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xaa);
   for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xbb);
   EXPECT_THAT(clusters.conflict(), AllOf(HasSubstr("aa"), HasSubstr("bb at http://a:1")));
@@ -62,7 +62,7 @@ TEST_F(EtcdClustersTest, SafetyR32_AClusterThatReplacedAllMayBeFollowed) {
 }
 
 // A cluster that is restored often has one member at first.
-TEST_F(EtcdClustersTest, SafetyR32_OneOfFewerMembersMayBeFollowedWhenAllOthersAreAway) {
+TEST_F(EtcdClustersTest, SafetyR32_AClusterOfFewerMembersMayBeFollowedWhenAllOthersAreAway) {
   for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xaa);
   clusters.missed(0, true);
   clusters.missed(2, true);
@@ -83,14 +83,14 @@ TEST_F(EtcdClustersTest, SafetyR32_OneOfFewerMembersMayBeFollowedWhenAllOthersAr
   EXPECT_THAT(clusters.conflict(), HasSubstr("aa at http://a:1"));
 }
 
-TEST_F(EtcdClustersTest, WhenAllAreAwayNoneIsFollowed) {
+TEST_F(EtcdClustersTest, WhenAllEndpointsAreAwayNoClusterIsFollowed) {
   for (std::size_t i : {0u, 1u, 2u}) clusters.answered(i, 0xaa);
   clusters.answered(0, 0xbb);
   for (std::size_t i : {0u, 1u, 2u}) clusters.missed(i, true);
   EXPECT_FALSE(clusters.elsewhere());
 }
 
-TEST_F(EtcdClustersTest, EveryOneIsAskedBeforeAnyIsUsed) {
+TEST_F(EtcdClustersTest, EveryEndpointIsAskedBeforeAnyIsUsed) {
   clusters.answered(0, 0xaa);
   clusters.missed(1, true);
   EXPECT_FALSE(clusters.all_asked());

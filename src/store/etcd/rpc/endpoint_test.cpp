@@ -43,7 +43,7 @@ class EndpointChoice : public ::testing::Test {
   BootTime now{seconds(1000)};
 };
 
-TEST_F(EndpointChoice, OneThatWorksIsKept) {
+TEST_F(EndpointChoice, AWorkingEndpointIsKept) {
   choice.failed(0, now);
   EXPECT_EQ(choice.pick(now), 1u);
   choice.worked(1);
@@ -51,7 +51,7 @@ TEST_F(EndpointChoice, OneThatWorksIsKept) {
   EXPECT_EQ(choice.pick(now), 1u) << "also when the first could be tried again";
 }
 
-TEST_F(EndpointChoice, AFailedOneIsLeftAloneForAWhile) {
+TEST_F(EndpointChoice, AFailedEndpointIsAvoidedForAWhile) {
   choice.failed(0, now);
   choice.failed(1, now);
   EXPECT_EQ(choice.pick(now), 2u);
@@ -59,7 +59,7 @@ TEST_F(EndpointChoice, AFailedOneIsLeftAloneForAWhile) {
   EXPECT_EQ(choice.pick(now + kAvoided), 0u);
 }
 
-TEST_F(EndpointChoice, WhereAllFailedTheLongestAgoIsTried) {
+TEST_F(EndpointChoice, WhenAllFailedTheOneThatFailedFirstIsTried) {
   choice.failed(0, now + seconds(2));
   choice.failed(1, now);
   choice.failed(2, now + seconds(1));
@@ -67,7 +67,7 @@ TEST_F(EndpointChoice, WhereAllFailedTheLongestAgoIsTried) {
   EXPECT_EQ(choice.pick(now + seconds(2)), 1u);
 }
 
-TEST_F(EndpointChoice, OneThatIsSilentForLongEnoughHasFailed) {
+TEST_F(EndpointChoice, AnEndpointThatIsSilentForLongEnoughHasFailed) {
   EXPECT_FALSE(choice.silent(0, now, now + milliseconds(299), milliseconds(300)));
   EXPECT_EQ(choice.pick(now), 0u);
   EXPECT_TRUE(choice.silent(1, now, now + milliseconds(300), milliseconds(300)));
@@ -87,13 +87,13 @@ TEST_F(EndpointChoice, AnAnswerEndsASilence) {
   EXPECT_FALSE(choice.silent(0, now, now + milliseconds(200), milliseconds(300)));
 }
 
-TEST(EtcdAttempt, EachHasTwiceTheTimeOfTheOneBefore) {
+TEST(EtcdAttempt, EachAttemptHasTwiceTheTimeOfTheOneBefore) {
   EXPECT_EQ(attempt_span(seconds(1), seconds(10), 0, false), seconds(1));
   EXPECT_EQ(attempt_span(seconds(1), seconds(9), 1, false), seconds(2));
   EXPECT_EQ(attempt_span(seconds(1), seconds(7), 2, false), seconds(4));
 }
 
-TEST(EtcdAttempt, TheLastHasAllThatIsLeftAndNoneHasMore) {
+TEST(EtcdAttempt, TheLastAttemptHasAllThatIsLeftAndNoneHasMore) {
   EXPECT_EQ(attempt_span(seconds(1), seconds(53), 3, true), seconds(53));
   EXPECT_EQ(attempt_span(seconds(1), seconds(2), 2, false), seconds(2));
   EXPECT_EQ(attempt_span(seconds(1), seconds(2), 1000, false), seconds(2));
@@ -115,7 +115,7 @@ TEST(EtcdPace, ASlowAnswerLengthensTheFirstAttemptAtOnce) {
   EXPECT_EQ(pace.first_attempt(seconds(10)), seconds(1));
 }
 
-TEST_F(EndpointChoice, OneThatWorksAgainIsNotAvoided) {
+TEST_F(EndpointChoice, AnEndpointThatWorksAgainIsNotAvoided) {
   for (std::size_t index : {0u, 1u, 2u}) choice.failed(index, now);
   choice.worked(2);
   EXPECT_FALSE(choice.all_failed(now));

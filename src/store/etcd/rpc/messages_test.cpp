@@ -78,7 +78,7 @@ TEST(EtcdMessages, WhereATransactionDidNotSucceedItsAnswerTellsWhatWasFound) {
   EXPECT_TRUE(answer->succeeded);
 }
 
-TEST(EtcdMessages, AnAnswerThatCannotBeReadIsNone) {
+TEST(EtcdMessages, AnUnreadableAnswerIsNoAnswer) {
   EXPECT_FALSE(decode_txn_answer("no message", Revision{9}).has_value());
 }
 

@@ -62,7 +62,7 @@ TEST(EtcdWitnessTest, SafetyR32_AnEtcdThatIsBackBeforeWhatItAnsweredIsEvidence) 
   EXPECT_EQ(judge(known, found_at(100)), Verdict::fine);
 }
 
-TEST(EtcdWitnessTest, SafetyR32_ItEndsWithWhatWasPromisedOrAnOperatorsWord) {
+TEST(EtcdWitnessTest, SafetyR32_ALossEndsWithThePromisesOrByAnOperatorsWord) {
   EXPECT_EQ(judge(known_at(100, seconds(0)), found_at(99)), Verdict::over);
   auto accepted = found_at(99);
   accepted.generation = 6;
@@ -87,7 +87,7 @@ TEST(EtcdWitnessTest, TheValueSaysWhatWasPromised) {
 }
 
 // Otherwise the value that is written last would tell of too little.
-TEST(EtcdWitnessTest, SafetyR32_ValuesThatAreUnderWayTogetherTellOfAllOfThem) {
+TEST(EtcdWitnessTest, SafetyR32_ConcurrentValuesTellOfAllPromises) {
   EtcdWitness witness("locks/", seconds(86400));
   EXPECT_EQ(witness.value(kNow, kNow + seconds(300)), "promised=300 prefix=locks/");
   EXPECT_EQ(witness.value(kNow, kNow + seconds(5)), "promised=300 prefix=locks/");
@@ -159,7 +159,7 @@ TEST(EtcdWitnessTest, SafetyR32_AStartTakesTheLongestPromiseOfAll) {
   EXPECT_EQ(witness.promised_end(), kNow + kLongestPromise) << "no lease lives longer";
 }
 
-TEST(EtcdWitnessTest, SafetyR32_WhatDoesNotChangeForTwoDaysIsStale) {
+TEST(EtcdWitnessTest, SafetyR32_AWitnessUnchangedForTwoDaysIsStale) {
   EtcdWitness witness("locks/", seconds(86400));
   witness.saw("a", "promised=0 prefix=locks/", Revision{1}, kNow);
   EXPECT_TRUE(witness.stale(kNow + std::chrono::hours(47)).empty());
@@ -168,7 +168,7 @@ TEST(EtcdWitnessTest, SafetyR32_WhatDoesNotChangeForTwoDaysIsStale) {
   EXPECT_TRUE(witness.stale(kNow + std::chrono::hours(48)).empty());
 }
 
-TEST(EtcdWitnessTest, SafetyR32_OfServersThatAreGoneFewStay) {
+TEST(EtcdWitnessTest, SafetyR32_FewWitnessesOfServersThatAreGoneStay) {
   const std::chrono::hours hour(1);
   EtcdWitness witness("locks/", seconds(86400));
   witness.saw("ended", "promised=300 ended prefix=locks/", Revision{1}, kNow);
@@ -238,7 +238,7 @@ struct SmallServer {
 
 // With any order of writes, answers, snapshots, restores and later writes: an etcd that lacks something is never taken
 // for a sound one, and a sound one never for one that lacks something.
-TEST(EtcdWitnessTest, SafetyR32_WhatIsForgottenIsNoticedAndNothingElse) {
+TEST(EtcdWitnessTest, SafetyR32_EveryLossIsNoticedAndNothingElse) {
   int forgotten = 0;
   for (unsigned seed = 0; seed < 3000; ++seed) {
     std::mt19937 generator(seed);

@@ -154,7 +154,7 @@ void explore(Batch batch, const std::vector<State>& states, Explored& explored) 
   explored.rightly_apart += !together && differs ? 1 : 0;
 }
 
-TEST(EtcdBatchExplorer, SafetyR15_TwoThatGoTogetherAreAsOneAfterTheOther) {
+TEST(EtcdBatchExplorer, SafetyR15_TwoTransactionsInABatchActAsOneAfterTheOther) {
   auto transactions = all_transactions();
   auto states = all_states();
   Explored explored;
@@ -170,7 +170,7 @@ TEST(EtcdBatchExplorer, SafetyR15_TwoThatGoTogetherAreAsOneAfterTheOther) {
 // Sanitizers see a part of them.
 constexpr std::size_t kStep = test::kFullSpeed ? 1 : 7;
 
-TEST(EtcdBatchExplorer, SafetyR15_ThreeThatGoTogetherAreAsOneAfterTheOther) {
+TEST(EtcdBatchExplorer, SafetyR15_ThreeTransactionsInABatchActAsOneAfterTheOther) {
   auto transactions = all_transactions();
   auto states = all_states();
   Explored explored;
