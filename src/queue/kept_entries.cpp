@@ -60,15 +60,22 @@ void QueueState::succeed(WaiterId older_id, Waiter& older, Waiter& newer) {
   }
 }
 
+// The waiter that waits for a commit of this one; 0: none. All queues are looked at: a request for only some of the
+// locks may have come since, and is the newest of that identity in their queues.
+QueueState::WaiterId QueueState::successor_of(WaiterId id, const Waiter& waiter) const {
+  for (const Queue* queue : waiter.queues) {
+    auto same = queue->identities.find(waiter.identity);
+    if (same != queue->identities.end() && waiters_.at(same->second).succeeds == id) return same->second;
+  }
+  return 0;
+}
+
 // If another waiter succeeds it: hands its entries on, if it has them; else tells the other one to join.
 void QueueState::hand_on(WaiterId id, Waiter& waiter, bool with_entries) {
   if (!waiter.superseded || waiter.identity.empty()) return;
-  const Queue& queue = *waiter.queues.front();
-  auto same = queue.identities.find(waiter.identity);
-  if (same == queue.identities.end()) return;
-  WaiterId newer_id = same->second;
+  WaiterId newer_id = successor_of(id, waiter);
+  if (newer_id == 0) return;
   Waiter& newer = waiters_.at(newer_id);
-  if (newer.state != State::succeeding || newer.succeeds != id) return;
   newer.succeeds = 0;
   if (with_entries && waiter.state == State::in_queue && !waiter.name.empty()) {
     unname(newer_id, newer);

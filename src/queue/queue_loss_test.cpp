@@ -156,6 +156,38 @@ TEST(QueueState, SafetyR37_NoEntryIsKeptWhileATakeMayYetHappen) {
   }
 }
 
+// The request for one lock replaces the second one in that lock's queue alone. The second one still gets what the first
+// has put, though it has to leave; else the newest one would wait for an answer that has come already.
+TEST(QueueState, SafetyR37_ASetComesBackAfterARequestForOneOfItsLocks) {
+  for (const QueuePart& one : {kPart, kOther}) {
+    OneQueue queue;
+    queue.load();
+    auto ask = [&](std::vector<QueuePart> parts) {
+      return queue.state.add(std::move(parts), "one", QueueState::Back::here);
+    };
+    auto first = ask({kPart, kOther});
+    queue.state.loaded("other", {.entry = Entry{"holder", LeaseId{1}, Revision{1}, Revision{1}}, .as_of = Revision{1}},
+                       {});
+    EXPECT_TRUE(queue.is_told(first, QueueState::Step::join));
+    auto entries = queue.state.join_of(first).entries;
+    auto second = ask({kPart, kOther});
+    ask({one});
+    queue.state.joined(first, Revision{2});
+    queue.state.left(first);
+    auto newest = ask({kPart, kOther});
+    EXPECT_TRUE(queue.is_told(newest, QueueState::Step::join)) << one.lock;
+    queue.state.check_invariants();
+    queue.state.left(second);
+    std::vector<std::string> erased;
+    for (const auto& effect : queue.state.take_effects()) {
+      auto* remove = std::get_if<QueueState::Remove>(&effect);
+      if (remove && remove->revision == Revision{2}) erased.push_back(remove->entry);
+    }
+    EXPECT_EQ(erased, entries) << one.lock;
+    queue.state.check_invariants();
+  }
+}
+
 // A queue without waiters may get one again while an old read of it is under way. Had it been forgotten in between, the
 // events since that read would be missing.
 TEST(QueueState, AQueueIsNotForgottenWhileItIsRead) {

@@ -298,6 +298,7 @@ class QueueState {
   static bool has_come_elsewhere(const Queue& queue, const Waiter& waiter);
   static bool is_later(const Queue& queue, const Order& one, const Order& other);
   void succeed(WaiterId older_id, Waiter& older, Waiter& newer);
+  WaiterId successor_of(WaiterId id, const Waiter& waiter) const;
   void hand_on(WaiterId id, Waiter& waiter, bool with_entries);
   void unname(WaiterId id, const Waiter& waiter);
   void lose_name(WaiterId id, Waiter& waiter);
