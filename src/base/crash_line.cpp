@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/elf_functions.h"
+#include "base/hex.h"
 
 namespace sharedlock {
 
@@ -37,7 +38,7 @@ CrashText& CrashText::add_hex(std::uintptr_t number) {
   std::array<char, 2 * sizeof number> digits{};
   std::size_t first = digits.size();
   do {
-    digits[--first] = "0123456789abcdef"[number % 16];
+    digits[--first] = kHexDigits[number % 16];
     number /= 16;
   } while (number != 0);
   return add("0x").add({digits.data() + first, digits.size() - first});

@@ -4,13 +4,12 @@
 #include <charconv>
 #include <cstddef>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 
 namespace sharedlock {
 
 namespace {
-
-constexpr char kDigits[] = "0123456789abcdef";
 
 constexpr std::array<bool, 256> kPlain = [] {
   std::array<bool, 256> plain{};
@@ -41,8 +40,8 @@ void append_escaped(std::string& out, char c) {
       return;
     default:
       out += "\\u00";
-      out += kDigits[(static_cast<unsigned char>(c) >> 4) & 0xF];
-      out += kDigits[static_cast<unsigned char>(c) & 0xF];
+      out += kHexDigits[(static_cast<unsigned char>(c) >> 4) & 0xF];
+      out += kHexDigits[static_cast<unsigned char>(c) & 0xF];
   }
 }
 
@@ -51,7 +50,7 @@ void append_code_unit(std::string& out, std::string_view sequence) {
   unsigned unit = static_cast<unsigned char>(sequence[0]) & (sequence.size() == 2 ? 0x1F : 0x0F);
   for (char c : sequence.substr(1)) unit = unit << 6 | (static_cast<unsigned char>(c) & 0x3F);
   out += "\\u";
-  for (int shift = 12; shift >= 0; shift -= 4) out += kDigits[unit >> shift & 0xF];
+  for (int shift = 12; shift >= 0; shift -= 4) out += kHexDigits[unit >> shift & 0xF];
 }
 
 }  // namespace

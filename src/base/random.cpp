@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/hex.h"
+
 namespace sharedlock {
 
 namespace {
@@ -30,8 +32,17 @@ std::uint64_t random_bits() {
   return block.bits[block.used++];
 }
 
+RandomHex random_hex() {
+  std::uint64_t bits = random_bits();
+  RandomHex digits;
+  for (char& digit : digits) {
+    digit = kHexDigits[bits & 0xF];
+    bits >>= 4;
+  }
+  return digits;
+}
+
 std::string random_uuid() {
-  static constexpr char kHexDigits[] = "0123456789abcdef";
   std::uint64_t high = (random_bits() & ~0xF000ull) | 0x4000ull;
   std::uint64_t low = (random_bits() & ~(3ull << 62)) | (2ull << 62);
   std::string uuid;

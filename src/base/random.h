@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -8,6 +9,10 @@ namespace sharedlock {
 // 64 bits from the kernel's cryptographic generator, drawn in blocks per thread: fit for ids that nobody may guess.
 // Thread-safe. Aborts where the kernel gives no random numbers.
 std::uint64_t random_bits();
+
+// The same 64 bits as 16 hex digits.
+using RandomHex = std::array<char, 16>;
+RandomHex random_hex();
 
 // A random (version 4) UUID, as in "1b4e28ba-2fa1-41d2-883f-0016d3cca427".
 std::string random_uuid();

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/hex.h"
+
 namespace sharedlock {
 
 namespace {
@@ -22,7 +24,6 @@ struct Free {
 std::string sha256_hex(std::string_view bytes) {
   static const std::unique_ptr<EVP_MD, Free> algorithm(::EVP_MD_fetch(nullptr, "SHA256", nullptr));
   thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(::EVP_MD_CTX_new());
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
   bool done = algorithm && context && ::EVP_DigestInit_ex2(context.get(), algorithm.get(), nullptr) == 1 &&
               ::EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) == 1 &&
@@ -31,8 +32,8 @@ std::string sha256_hex(std::string_view bytes) {
   std::string hex;
   hex.reserve(2 * digest.size());
   for (unsigned char byte : digest) {
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
+    hex += kHexDigits[byte >> 4];
+    hex += kHexDigits[byte & 15];
   }
   return hex;
 }

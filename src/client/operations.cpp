@@ -27,9 +27,9 @@ TimePoint end_of_one_try(Engine& engine) {
 
 std::string random_instance() {
   std::string instance;
-  for (int word = 0; word < 2; ++word) {
-    std::uint64_t bits = random_bits();
-    for (int digit = 0; digit < 16; ++digit, bits >>= 4) instance += "0123456789abcdef"[bits & 15];
+  for (int half = 0; half < 2; ++half) {
+    RandomHex digits = random_hex();
+    instance.append(digits.data(), digits.size());
   }
   return instance;
 }

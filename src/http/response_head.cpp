@@ -2,10 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdint>
 #include <cstdio>
-
-#include "base/random.h"
 
 namespace sharedlock::http {
 
@@ -75,17 +72,6 @@ bool is_sane_request_id(std::string_view id) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            kOthers.find(c) != std::string_view::npos;
   });
-}
-
-RequestId fresh_request_id() {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::uint64_t bits = random_bits();
-  RequestId id;
-  for (char& digit : id) {
-    digit = kDigits[bits & 0xF];
-    bits >>= 4;
-  }
-  return id;
 }
 
 }  // namespace sharedlock::http

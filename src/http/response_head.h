@@ -42,8 +42,4 @@ void append_head(std::string& out, const Response& response, const HeadFacts& fa
 // [A-Za-z0-9._:-/+=@].
 bool is_sane_request_id(std::string_view id);
 
-// Sixteen random hex digits.
-using RequestId = std::array<char, 16>;
-RequestId fresh_request_id();
-
 }  // namespace sharedlock::http

@@ -4,6 +4,8 @@
 
 #include <set>
 
+#include "base/random.h"
+
 namespace sharedlock::http {
 namespace {
 
@@ -42,8 +44,8 @@ TEST(RequestId, TakesOnlySaneOnes) {
 }
 
 TEST(RequestId, FreshOnesDiffer) {
-  std::set<RequestId> ids;
-  for (int i = 0; i < 1000; ++i) ids.insert(fresh_request_id());
+  std::set<RandomHex> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(random_hex());
   EXPECT_EQ(ids.size(), 1000u);
   EXPECT_TRUE(is_sane_request_id(std::string_view(ids.begin()->data(), ids.begin()->size())));
 }

@@ -5,7 +5,6 @@
 #include <exception>
 #include <utility>
 
-#include "base/random.h"
 #include "http/connections.h"
 
 namespace sharedlock::http {
@@ -336,7 +335,7 @@ void Session::choose_request_id() {
     request_.id = *sent;
     return;
   }
-  own_id_ = fresh_request_id();
+  own_id_ = random_hex();
   request_.id = std::string_view(own_id_.data(), own_id_.size());
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "http/admission.h"
 #include "http/buffered_bytes.h"
 #include "http/client_address.h"
@@ -88,7 +89,7 @@ class Session {
 
   // About the request being served.
   Request request_;
-  RequestId own_id_{};  // where the client sent none
+  RandomHex own_id_{};  // where the client sent none
   std::vector<std::string> params_;
   const Route* route_ = nullptr;
   Response response_;
