@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <memory>
 #include <mutex>
@@ -9,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/async_event.h"
+#include "base/answer_slot.h"
 #include "base/clock.h"
 
 namespace sharedlock {
@@ -30,9 +29,9 @@ class SingleFlight {
     auto executor = co_await asio::this_coro::executor;
     auto waiter = std::make_shared<Waiter>(executor, deadline);
     if (!begin(waiter)) {
-      co_await waiter->called.wait(time_left(clock_, deadline));
+      co_await waiter->wait(clock_);
       leave(waiter);
-      if (waiter->result) co_return std::move(waiter->result);
+      if (waiter->answer) co_return std::move(waiter->answer);
       if (!waiter->runs) co_return std::nullopt;
     }
     T result = co_await work();
@@ -41,14 +40,10 @@ class SingleFlight {
   }
 
  private:
-  struct Waiter {
-    Waiter(Executor on, Deadline until) : executor(on), deadline(until), called(on) {}
+  struct Waiter : AnswerSlot<T> {
+    using AnswerSlot<T>::AnswerSlot;
 
-    Executor executor;
-    Deadline deadline;
-    AsyncEvent called;  // wakes the waiting caller, on its executor
-    bool runs = false;
-    std::optional<T> result;
+    bool runs = false;  // it is to do the work itself: it is woken without an answer
   };
 
   // True: the caller runs the work. False: its seat is in the queue.
@@ -70,8 +65,8 @@ class SingleFlight {
     if (!result.has_value() && deadline.at <= now && hand_over(now)) return;
     running_ = false;
     for (const auto& waiter : waiting_) {
-      waiter->result = result;
-      call(waiter);
+      waiter->answer = result;
+      post_wake(waiter);
     }
     waiting_.clear();
   }
@@ -81,14 +76,9 @@ class SingleFlight {
     auto next = std::ranges::max_element(waiting_, has_less);
     if (next == waiting_.end() || (*next)->deadline.at <= now) return false;
     (*next)->runs = true;
-    call(*next);
+    post_wake(*next);
     waiting_.erase(next);
     return true;
-  }
-
-  // Called with the mutex held: the waiter can't leave() meanwhile, so its executor is alive.
-  static void call(const std::shared_ptr<Waiter>& waiter) {
-    asio::post(waiter->executor, [waiter] { waiter->called.raise(); });
   }
 
   Clock& clock_;

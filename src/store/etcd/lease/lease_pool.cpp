@@ -1,10 +1,8 @@
 #include "store/etcd/lease/lease_pool.h"
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
-#include "base/async_event.h"
 #include "store/etcd/lease/leases.h"
 
 namespace sharedlock {
@@ -16,20 +14,11 @@ constexpr std::chrono::seconds kLongestAhead{1};
 
 }  // namespace
 
-// A request that waits for a lease which is already being granted.
-struct EtcdLeasePool::Waiter {
-  explicit Waiter(const Executor& on) : executor(on), called(on) {}
-
-  Executor executor;
-  AsyncEvent called;
-  std::optional<Result<void>> outcome;
-};
-
 Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline, std::size_t entries) {
   auto executor = co_await asio::this_coro::executor;
   Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
   do {
-    auto waiter = std::make_shared<Waiter>(executor);
+    auto waiter = std::make_shared<Waiter>(executor, deadline);
     PooledLeases::Place place = take(end, entries, waiter);
     Joined joined{place.id, place.sent};
     for (const Order& order : place.ahead) ahead_.spawn(executor_, grant_ahead(order));
@@ -40,12 +29,12 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
       continue;  // of 2^39 ids one that is in use may be hit now and then
     }
     if (place.granted) co_return joined;
-    co_await waiter->called.wait(time_left(clock_, deadline));
+    co_await waiter->wait(clock_);
     leave(place.id, waiter);
-    if (!waiter->outcome) co_return last;
-    if (*waiter->outcome) co_return joined;
+    if (!waiter->answer) co_return last;
+    if (*waiter->answer) co_return joined;
     // The other request may have had too little time; this one may have enough.
-    last = waiter->outcome->error();
+    last = waiter->answer->error();
     if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
   } while (clock_.boot_now() < deadline.at);
   co_return last;
@@ -91,9 +80,8 @@ void EtcdLeasePool::end(LeaseId id, const Result<Ttl>& granted) {
   auto those = waiting_.extract(id);
   if (those.empty()) return;
   for (const WaiterPtr& waiter : those.mapped()) {
-    // With the mutex held the waiter can't leave() meanwhile, so its executor is alive.
-    waiter->outcome = granted ? Result<void>() : Result<void>(granted.error());
-    asio::post(waiter->executor, [waiter] { waiter->called.raise(); });
+    waiter->answer = granted ? Result<void>() : Result<void>(granted.error());
+    post_wake(waiter);
   }
 }
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/answer_slot.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
@@ -43,7 +44,7 @@ class EtcdLeasePool {
   void drop_sent_before(BootTime moment);
 
  private:
-  struct Waiter;
+  using Waiter = AnswerSlot<Result<void>>;  // a request that waits for a lease which is already being granted
   using WaiterPtr = std::shared_ptr<Waiter>;
   using Order = PooledLeases::Order;
 

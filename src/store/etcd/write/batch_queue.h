@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/async_event.h"
+#include "base/answer_slot.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/task.h"
@@ -61,10 +61,9 @@ class EtcdBatchQueue {
       co_return answer;
     }
     auto executor = co_await asio::this_coro::executor;
-    auto waiter = std::make_shared<Waiter>(executor, std::move(item), deadline);
+    auto waiter = std::make_shared<Waiter>(executor, deadline, std::move(item));
     enqueue(waiter);
-    co_await waiter->called->wait(time_left(clock_, deadline));
-    waiter->called.reset();
+    co_await waiter->wait(clock_);
     co_return leave(waiter);
   }
 
@@ -76,18 +75,13 @@ class EtcdBatchQueue {
   }
 
  private:
-  struct Waiter {
-    Waiter(const Executor& on, Item what, Deadline until)
-        : item(std::move(what)), executor(on), deadline(until), called(std::in_place, on) {}
+  struct Waiter : AnswerSlot<Answer> {
+    Waiter(const Executor& on, Deadline until, Item what) : AnswerSlot<Answer>(on, until), item(std::move(what)) {}
 
     Item item;
-    Executor executor;
-    Deadline deadline;
-    std::optional<AsyncEvent> called;  // wakes the caller, on its executor; reset once it no longer waits
     bool sent = false;
     bool gone = false;  // the caller no longer waits
     bool alone = false;
-    std::optional<Answer> answer;
     std::vector<std::shared_ptr<Waiter>> followers;  // they waited when it was sent, and look for the same
   };
   using WaiterPtr = std::shared_ptr<Waiter>;
@@ -226,16 +220,14 @@ class EtcdBatchQueue {
     }
     waiters.insert(waiters.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
     std::erase_if(waiters, [](const WaiterPtr& waiter) { return waiter->gone; });
-    // One post to each executor. With the mutex held no waiter can leave() meanwhile, so its executor is alive.
+    // One post to each executor, with the mutex held as AnswerSlot wants it.
     auto place = [](const WaiterPtr& waiter) { return &waiter->executor.context(); };
     std::ranges::sort(waiters, {}, place);
     for (auto first = waiters.begin(); first != waiters.end();) {
       auto end = std::ranges::upper_bound(first, waiters.end(), place(*first), {}, place);
       Executor executor = (*first)->executor;
       asio::post(executor, [those = Waiters(std::make_move_iterator(first), std::make_move_iterator(end))] {
-        for (const WaiterPtr& waiter : those) {
-          if (waiter->called) waiter->called->raise();
-        }
+        for (const WaiterPtr& waiter : those) waiter->wake();
       });
       first = end;
     }

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <boost/asio/post.hpp>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "base/async_event.h"
+#include "base/clock.h"
+#include "base/task.h"
+
+namespace sharedlock {
+
+// Where a caller waits, until its deadline at the latest, for an answer from another thread. The caller and those that
+// may answer share it by shared_ptr. A mutex of theirs guards `answer`: to answer is to set it and to wake the caller
+// while that mutex is held. The caller, when its wait is over, takes the mutex before it looks for an answer, and sees
+// to it that nobody wakes it from then on. So where it is woken it has not left, and its executor is alive.
+template <class T>
+struct AnswerSlot {
+  AnswerSlot(const Executor& on, Deadline until) : executor(on), deadline(until), called_(std::in_place, on) {}
+
+  // For the caller, once, on its executor. Ends when it is woken, or was before, or at the deadline; afterwards the
+  // slot holds nothing that needs the executor, so it may outlive that.
+  Task<void> wait(const Clock& clock) {
+    co_await called_->wait(time_left(clock, deadline));
+    called_.reset();
+  }
+
+  // On its executor. Does nothing once the wait is over.
+  void wake() {
+    if (called_) called_->raise();
+  }
+
+  const Executor executor;
+  const Deadline deadline;
+  std::optional<T> answer;
+
+ private:
+  std::optional<AsyncEvent> called_;  // used on the executor alone
+};
+
+// Wakes the caller from any thread, with the mutex held.
+template <class Slot>
+void post_wake(const std::shared_ptr<Slot>& slot) {
+  asio::post(slot->executor, [slot] { slot->wake(); });
+}
+
+}  // namespace sharedlock
