@@ -17,51 +17,31 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// One kind of call: how it is prepared, and whether its header's revision is that of a moment after it was sent.
+// One kind of call, and whether its header's revision is that of a moment after it was sent.
 struct RangeCall {
   using Request = pb::RangeRequest;
   using Response = pb::RangeResponse;
   static constexpr bool kLinearizable = true;
-  static auto prepare(EtcdMember& member, grpc::ClientContext* context, const Request& request,
-                      grpc::CompletionQueue* queue) {
-    return member.kv.PrepareAsyncRange(context, request, queue);
-  }
 };
 struct TxnCall {
   using Request = pb::TxnRequest;
   using Response = pb::TxnResponse;
   static constexpr bool kLinearizable = true;
-  static auto prepare(EtcdMember& member, grpc::ClientContext* context, const Request& request,
-                      grpc::CompletionQueue* queue) {
-    return member.kv.PrepareAsyncTxn(context, request, queue);
-  }
 };
 struct GrantCall {
   using Request = pb::LeaseGrantRequest;
   using Response = pb::LeaseGrantResponse;
   static constexpr bool kLinearizable = false;
-  static auto prepare(EtcdMember& member, grpc::ClientContext* context, const Request& request,
-                      grpc::CompletionQueue* queue) {
-    return member.lease.PrepareAsyncLeaseGrant(context, request, queue);
-  }
 };
 struct RevokeCall {
   using Request = pb::LeaseRevokeRequest;
   using Response = pb::LeaseRevokeResponse;
   static constexpr bool kLinearizable = false;
-  static auto prepare(EtcdMember& member, grpc::ClientContext* context, const Request& request,
-                      grpc::CompletionQueue* queue) {
-    return member.lease.PrepareAsyncLeaseRevoke(context, request, queue);
-  }
 };
 struct TimeToLiveCall {
   using Request = pb::LeaseTimeToLiveRequest;
   using Response = pb::LeaseTimeToLiveResponse;
   static constexpr bool kLinearizable = false;
-  static auto prepare(EtcdMember& member, grpc::ClientContext* context, const Request& request,
-                      grpc::CompletionQueue* queue) {
-    return member.lease.PrepareAsyncLeaseTimeToLive(context, request, queue);
-  }
 };
 
 // How long to wait before an attempt when every endpoint has just failed: 50 ms, 100 ms, 200 ms, ...
@@ -136,13 +116,10 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
     auto generation = connections_.token_generation();
     std::int64_t seen_before = highest_revision_;
     std::uint64_t term_before = member.term;
-    grpc::ClientContext context;
     auto span = attempt_span(first, connections_.time_left(deadline), attempt, attempt == most || !repeatable);
     BootTime sent = connections_.clock().boot_now();
-    connections_.prepare(context, span);
     typename Call::Response response;
-    auto reader = Call::prepare(member, &context, request, &connections_.completions().queue());
-    auto failure = co_await connections_.finish(std::move(reader), &response);
+    auto failure = co_await connections_.ask(&member, &request, span, &response);
 
     if (failure.code == 0) {
       bool usable = connections_.is_ours(member, response.header());

@@ -129,21 +129,20 @@ Task<Result<EtcdMember*>> EtcdConnections::use(Deadline deadline) {
   co_return member;
 }
 
-void EtcdConnections::set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span) {
+void EtcdConnections::prepare(grpc::ClientContext& context, std::chrono::nanoseconds span, EtcdToken token) {
   // By the monotonic clock: a step of the wall clock must not end a call.
   auto now = gpr_now(GPR_CLOCK_MONOTONIC);
   context.set_deadline(gpr_time_add(now, gpr_time_from_nanos(std::max<std::int64_t>(span.count(), 0), GPR_TIMESPAN)));
-}
-
-void EtcdConnections::prepare(grpc::ClientContext& context, std::chrono::nanoseconds span) {
-  set_deadline(context, span);
-  std::scoped_lock lock(mutex_);
-  if (!token_.empty()) context.AddMetadata("token", token_);
+  if (token == EtcdToken::sent) add_token(context);
 }
 
 void EtcdConnections::prepare_stream(grpc::ClientContext& context) {
   // etcd then ends the stream when its member has seen no leader for three election timeouts.
   context.AddMetadata("hasleader", "true");
+  add_token(context);
+}
+
+void EtcdConnections::add_token(grpc::ClientContext& context) {
   std::scoped_lock lock(mutex_);
   if (!token_.empty()) context.AddMetadata("token", token_);
 }

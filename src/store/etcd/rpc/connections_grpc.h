@@ -33,6 +33,33 @@ struct EtcdMember {
 
   bool is_connected() { return channel->GetState(/*try_to_connect=*/false) == GRPC_CHANNEL_READY; }
 
+  // Prepares the call that takes such a request.
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::RangeRequest& request, grpc::CompletionQueue* queue) {
+    return kv.PrepareAsyncRange(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::TxnRequest& request, grpc::CompletionQueue* queue) {
+    return kv.PrepareAsyncTxn(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::LeaseGrantRequest& request,
+               grpc::CompletionQueue* queue) {
+    return lease.PrepareAsyncLeaseGrant(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::LeaseRevokeRequest& request,
+               grpc::CompletionQueue* queue) {
+    return lease.PrepareAsyncLeaseRevoke(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::LeaseTimeToLiveRequest& request,
+               grpc::CompletionQueue* queue) {
+    return lease.PrepareAsyncLeaseTimeToLive(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::AuthenticateRequest& request,
+               grpc::CompletionQueue* queue) {
+    return auth.PrepareAsyncAuthenticate(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const etcdserverpb::StatusRequest& request, grpc::CompletionQueue* queue) {
+    return maintenance.PrepareAsyncStatus(context, request, queue);
+  }
+
   EtcdEndpoint endpoint;
   std::size_t index = 0;
   std::shared_ptr<grpc::Channel> channel;
@@ -58,6 +85,9 @@ struct EtcdFailure {
   int code = 0;  // gRPC's
   std::string message;
 };
+
+// Whether the token of this server's login, if there is one, goes with a call.
+enum class EtcdToken { sent, withheld };
 
 // The members of one cluster: which one to use now, whether all really belong to one cluster (R20), and this server's
 // login there. Everything that talks to etcd uses it. Thread-safe. Clock and log must outlive it; its calls must have
@@ -91,9 +121,7 @@ class EtcdConnections {
   Task<void> keep_looking();
   void stop_looking();
 
-  // Makes a context for one call: its deadline is `span` from now, and it carries the token and, for streams,
-  // `hasleader`.
-  void prepare(grpc::ClientContext& context, std::chrono::nanoseconds span);
+  // Makes the context of a stream, with `hasleader` and the token.
   void prepare_stream(grpc::ClientContext& context);
 
   // What is left for a call with this deadline, of a request's time at most; zero: nothing.
@@ -101,10 +129,14 @@ class EtcdConnections {
   // How long the first attempt of a call may take that has `whole`.
   std::chrono::nanoseconds first_attempt(std::chrono::nanoseconds whole) const;
 
-  // Runs one unary call, prepared by `prepare(context, queue)`, to its end.
-  template <class Response, class Reader>
-  Task<EtcdFailure> finish(std::unique_ptr<Reader> reader, Response* response) {
+  // Makes one unary call to that member and waits for its end, for `span` at most.
+  template <class Request, class Response>
+  Task<EtcdFailure> ask(EtcdMember* member, const Request* request, std::chrono::nanoseconds span, Response* response,
+                        EtcdToken token = EtcdToken::sent) {
     auto executor = co_await asio::this_coro::executor;
+    grpc::ClientContext context;
+    prepare(context, span, token);
+    auto reader = member->prepare(&context, *request, &completions_.queue());
     grpc::Status status;
     auto start = [&](void* tag) {
       reader->StartCall();
@@ -146,7 +178,8 @@ class EtcdConnections {
   std::optional<std::size_t> elsewhere() const;
   Task<Result<void>> identify(EtcdMember* member, Deadline deadline);
   Task<Result<void>> log_in(EtcdMember* member, Deadline deadline);
-  static void set_deadline(grpc::ClientContext& context, std::chrono::nanoseconds span);
+  void prepare(grpc::ClientContext& context, std::chrono::nanoseconds span, EtcdToken token);
+  void add_token(grpc::ClientContext& context);
   Task<void> look_at_version(EtcdMember* member, Deadline deadline);
   bool was_asked(const EtcdMember& member) const;
   bool needs_token() const;

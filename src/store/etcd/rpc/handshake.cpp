@@ -96,16 +96,13 @@ Task<Result<void>> EtcdConnections::run_handshake(EtcdMember* member, Deadline d
 // By a read that it answers alone, of a key that every user of ours may read: Status, which would do as well, is for
 // some versions of etcd only there for administrators.
 Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadline) {
-  grpc::ClientContext context;
   auto span = first_attempt(time_left(deadline));
-  prepare(context, span);
   pb::RangeRequest request;
   request.set_key(kTokenBaseKey);
   request.set_serializable(true);
   request.set_count_only(true);
   pb::RangeResponse response;
-  auto reader = member->kv.PrepareAsyncRange(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
+  auto failure = co_await ask(member, &request, span, &response);
   if (failure.code == 0) {
     if (!is_ours(*member, response.header())) co_return unreachable(Errc::unavailable);
     member->verified = true;
@@ -139,15 +136,13 @@ Task<Result<void>> EtcdConnections::check(EtcdMember* member, Deadline deadline)
 
 Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline) {
   if (clock_.boot_now() < member->next_login) co_return unreachable(Errc::unavailable);
-  grpc::ClientContext context;
   auto span = first_attempt(time_left(deadline));
-  set_deadline(context, span);  // a token that has expired would be refused also here
   pb::AuthenticateRequest request;
   request.set_name(options_.username);
   request.set_password(options_.password);
   pb::AuthenticateResponse response;
-  auto reader = member->auth.PrepareAsyncAuthenticate(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
+  // A token that has expired would be refused also here.
+  auto failure = co_await ask(member, &request, span, &response, EtcdToken::withheld);
   // No token is needed while authentication is turned off.
   bool open = failure.message.find("authentication is not enabled") != std::string::npos;
   if (failure.code != 0 && !open) {
@@ -166,12 +161,9 @@ Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline
 }
 
 Task<void> EtcdConnections::look_at_version(EtcdMember* member, Deadline deadline) {
-  grpc::ClientContext context;
-  prepare(context, first_attempt(time_left(deadline)));
   pb::StatusRequest request;
   pb::StatusResponse response;
-  auto reader = member->maintenance.PrepareAsyncStatus(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
+  auto failure = co_await ask(member, &request, first_attempt(time_left(deadline)), &response);
   if (failure.code == 0) warn_about(*member, response.version());
 }
 
@@ -187,15 +179,12 @@ void EtcdConnections::warn_about(const EtcdMember& member, const std::string& ve
 // answered.
 Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline deadline) {
   const std::string prefix(kLeaseIndexPrefix);
-  grpc::ClientContext context;
-  prepare(context, first_attempt(time_left(deadline)));
   pb::TxnRequest request;
   expect_revision(request, prefix, kAbsent);  // never there: it is of no id
   *request.add_failure()->mutable_request_range() = range_of_prefix(prefix);
   request.add_failure()->mutable_request_delete_range()->set_key(prefix);
   pb::TxnResponse response;
-  auto reader = member->kv.PrepareAsyncTxn(&context, request, &completions_.queue());
-  auto failure = co_await finish(std::move(reader), &response);
+  auto failure = co_await ask(member, &request, first_attempt(time_left(deadline)), &response);
   bool denied = failure.message.find("permission denied") != std::string::npos;
   if (denied) {
     log_.write(LogLevel::error, "the user of etcd must be allowed to read and write a prefix that leases need",

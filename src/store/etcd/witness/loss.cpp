@@ -160,12 +160,9 @@ void EtcdLoss::look_at_base(const std::optional<std::string>& stands, Revision a
 Task<Result<void>> EtcdLoss::check(EtcdMember* member, std::chrono::nanoseconds span) {
   auto known = witness_.known_of_all(client_.highest());
   auto token_generation = connections_.token_generation();
-  grpc::ClientContext context;
-  connections_.prepare(context, span);
   pb::TxnRequest request = ask_for_all(/*logged=*/true);
   pb::TxnResponse response;
-  auto reader = member->kv.PrepareAsyncTxn(&context, request, &connections_.completions().queue());
-  auto failure = co_await connections_.finish(std::move(reader), &response);
+  auto failure = co_await connections_.ask(member, &request, span, &response);
   if (failure.code == 0) {
     if (!connections_.is_ours(*member, response.header())) co_return connections_.unreachable(Errc::unavailable);
     co_return checked(known, response);
@@ -198,13 +195,10 @@ Task<void> EtcdLoss::look() {
 // that we know; else it may be anybody's, and nothing is written there.
 Task<bool> EtcdLoss::recognize(EtcdMember* member, std::chrono::nanoseconds span) {
   auto known = witness_.known_of_all(client_.highest());
-  grpc::ClientContext context;
-  connections_.prepare(context, span);
   pb::RangeRequest request = range_of_prefix(std::string(kWitnessPrefix));
   request.set_keys_only(true);
   pb::RangeResponse response;
-  auto reader = member->kv.PrepareAsyncRange(&context, request, &connections_.completions().queue());
-  auto failure = co_await connections_.finish(std::move(reader), &response);
+  auto failure = co_await connections_.ask(member, &request, span, &response);
   auto is_known = [&](const pb::KeyValue& kv) { return kv.key() == witness_.key() || known.others.contains(kv.key()); };
   if (failure.code != 0 || std::ranges::none_of(response.kvs(), is_known)) co_return false;
   lost("it was restored as another cluster");
