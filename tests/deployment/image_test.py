@@ -1,5 +1,6 @@
 """What the container files say, held against the program: no container engine is needed, and none is asked."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -43,6 +44,7 @@ class Image(unittest.TestCase):
 
     def test_both_files_are_the_same(self):
         self.assertEqual((ROOT / "Dockerfile").read_text(), (ROOT / "deployment" / "Dockerfile").read_text())
+        self.assertEqual(os.readlink(ROOT / "Dockerfile"), "deployment/Dockerfile")
 
     def test_lockers_are_the_storage_types(self):
         check = next(step.text for step in self.final if step.name == "RUN" and "case" in step.text)
