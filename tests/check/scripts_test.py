@@ -83,7 +83,7 @@ class Usage(unittest.TestCase):
     def test_wrong_arguments_are_told_how_to_call_it(self):
         wrong = {
             "test": (["--preset"], ["--preset", "fuzz"], ["--all", "x"], ["--preset", "asan", "--all"], ["--no"]),
-            "bootstrap": (["--help"], ["--preset"], ["--preset", "asan", "--no"]),
+            "bootstrap": (["--help"], ["--preset"], ["--preset", "asan", "--no"], ["--configure", "all"]),
             "soak": ([], ["all"], ["--preset", "fuzz", "etcd"], ["etcd", "--minutes", "x"], ["crash", "x"]),
             "under": ([], ["asan"], ["--help", "true"]),
         }
