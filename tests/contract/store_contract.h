@@ -3,6 +3,7 @@
 #include "contract/commit_contract.h"
 #include "contract/concurrency_contract.h"
 #include "contract/lease_contract.h"
+#include "contract/lease_info_contract.h"
 #include "contract/list_contract.h"
 #include "contract/watch_contract.h"
 
