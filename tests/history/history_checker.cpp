@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "history/token_order.h"
+
 namespace sharedlock::test {
 
 namespace {
@@ -20,36 +22,6 @@ constexpr Moment kAlways = Moment::min();
 Holder holder_of(const Operation& operation) {
   return {operation.client, operation.instance};
 }
-
-bool begins_holding(const Operation& operation) {
-  return operation.kind == Kind::acquire || operation.kind == Kind::grant;
-}
-
-// Whether its answer has the token of the resource's holder.
-bool tells_token(const Operation& operation) {
-  bool by_kind = begins_holding(operation) || operation.kind == Kind::renew || operation.kind == Kind::look;
-  return by_kind && operation.answer == Answer::done;
-}
-
-// When tokens were given, from the order of all of them.
-class TokenOrder {
- public:
-  explicit TokenOrder(const std::vector<Operation>& operations) {
-    for (const Operation& operation : operations) {
-      if (!tells_token(operation)) continue;
-      Moment& by = given_by_.try_emplace(operation.token, kNever).first->second;
-      by = std::min(by, operation.answered);
-    }
-    Moment by = kNever;
-    for (auto at = given_by_.rbegin(); at != given_by_.rend(); ++at) by = at->second = std::min(by, at->second);
-  }
-
-  // Of a token that is in an answer.
-  Moment given_by(std::int64_t token) const { return given_by_.at(token); }
-
- private:
-  std::map<std::int64_t, Moment> given_by_;
-};
 
 // It lives until `until`, as its client or server knows from `known` on.
 struct Promise {
