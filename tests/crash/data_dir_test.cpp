@@ -1,8 +1,6 @@
 // A damaged data directory: the program starts with all that was acknowledged, or not at all.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/mount.h>
-#include <sys/resource.h>
 
 #include <boost/json.hpp>
 #include <csignal>
@@ -12,42 +10,18 @@
 #include <string>
 #include <vector>
 
+#include "crash/data_dir_fixture.h"
 #include "crash/data_directory.h"
 #include "crash/wal_file.h"
 #include "support/server_process.h"
 
-namespace sharedlock::test {
+namespace sharedlock::test::data_dir {
 namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::MatchesRegex;
 using testing::Not;
-using testing::StartsWith;
-
-// Keeps a server from starting, and what it says then.
-Ended refused_start(const std::filesystem::path& directory) {
-  ProcessOptions options = embedded_in(directory);
-  options.arguments = {"serve", "--port", "0"};
-  return run_program(options);
-}
-
-// A start that is refused is exit code 1 and one sentence, which names the directory.
-void expect_refused(const std::filesystem::path& directory, const std::string& why) {
-  Ended ended = refused_start(directory);
-  EXPECT_EQ(ended.exit_code, 1);
-  EXPECT_THAT(ended.err, AllOf(StartsWith("shared-lock: "), HasSubstr(directory.string()), HasSubstr(why)));
-  EXPECT_THAT(ended.err, MatchesRegex("[^\n]*\n")) << "one line";
-  EXPECT_EQ(ended.out, "");
-}
-
-// The id of a lease of an hour; "" when it was not granted.
-std::string grant(const ServerProcess& server, const std::string& key, const std::string& value = "v") {
-  auto response =
-      server.ask("POST", "/lease", R"({"key":")" + key + R"(","value":")" + value + "\"}", "x-lease-ttl: 1h\r\n");
-  return response.status == 201 ? response.body : "";
-}
 
 std::vector<std::string> grant_many(const ServerProcess& server, int count) {
   std::vector<std::string> leases;
@@ -55,13 +29,6 @@ std::vector<std::string> grant_many(const ServerProcess& server, int count) {
   for (int i = 0; i < count; ++i) leases.push_back(grant(server, "key-" + std::to_string(i)));
   EXPECT_THAT(leases, testing::Each(Not(IsEmpty())));
   return leases;
-}
-
-int held(const ServerProcess& server, const std::vector<std::string>& leases) {
-  int count = 0;
-  auto client = server.connect();
-  for (const std::string& lease : leases) count += client.request("POST", "/keepalive", lease).status == 200;
-  return count;
 }
 
 void kill9(ServerProcess& server) {
@@ -299,117 +266,5 @@ TEST(DataDir, ABackupIsRestored) {
   EXPECT_GT(acquire(server), last_token);
 }
 
-// --- a disk that accepts no more writes ------------------------------------------------------------------------------
-
-constexpr int kFillers = 20'000;
-
-// Grants leases until the store fails; those that were acknowledged.
-std::vector<std::string> fill(const ServerProcess& server) {
-  std::vector<std::string> leases;
-  const std::string value(8000, 'x');
-  auto client = server.connect();
-  for (int i = 0; i < kFillers; ++i) {
-    auto response =
-        client.request("POST", "/lease", R"({"key":"filler-)" + std::to_string(i) + R"(","value":")" + value + "\"}",
-                       "x-lease-ttl: 1h\r\n");
-    if (response.status != 201) {
-      EXPECT_EQ(response.status, 500);
-      EXPECT_EQ(response.body, "Failed to create lease");
-      return leases;
-    }
-    leases.push_back(response.body);
-  }
-  ADD_FAILURE() << "the disk is never full";
-  return leases;
-}
-
-void expect_failed(const ServerProcess& server, const std::filesystem::path& directory, const std::string& lease) {
-  EXPECT_EQ(grant(server, "one-more"), "");
-  EXPECT_EQ(server.ask("POST", "/keepalive", lease).status, 500) << "it surely still lives";
-  auto acquire = server.ask("POST", "/v1/space/lock/abc/acquire", R"({"instanceId":"instance-1","leaseDuration":60})");
-  EXPECT_EQ(acquire.status, 503);
-  EXPECT_TRUE(acquire.header("Retry-After"));
-  EXPECT_EQ(server.ask("GET", "/v1/space/lock/abc").status, 503);
-  EXPECT_EQ(server.ask("GET", "/health").status, 200);
-  auto ready = server.ask("GET", "/ready");
-  EXPECT_EQ(ready.status, 503);
-  EXPECT_THAT(ready.body,
-              AllOf(StartsWith("not ready: "), HasSubstr("see the log"), Not(HasSubstr(directory.string()))));
-  EXPECT_THAT(server.ask("GET", "/metrics").body, HasSubstr("\nshared_lock_store_failed 1\n"));
-  EXPECT_TRUE(server.says("the store stops: nothing is written any more until a restart"));
-}
-
-void set_file_size_limit(ServerProcess& server, rlim_t bytes) {
-  rlimit limit{bytes, RLIM_INFINITY};
-  ASSERT_EQ(::prlimit(server.process().pid(), RLIMIT_FSIZE, &limit, nullptr), 0);
-}
-
-void expect_recovered(const std::filesystem::path& directory, const std::vector<std::string>& leases) {
-  ServerProcess server(embedded_in(directory));
-  EXPECT_EQ(held(server, leases), static_cast<int>(leases.size()));
-  EXPECT_NE(grant(server, "one-more"), "") << "what was refused did not happen";
-  EXPECT_EQ(server.ask("GET", "/ready").status, 200);
-}
-
-TEST(DataDir, SafetyR13_AfterAFailedWriteNothingIsWrittenUntilARestart) {
-  DataDirectory data;
-  std::vector<std::string> leases;
-  {
-    ServerProcess server(embedded_in(data.path()));
-    set_file_size_limit(server, 1 << 20);
-    leases = fill(server);
-    ASSERT_THAT(leases, Not(IsEmpty()));
-    expect_failed(server, data.path(), leases.back());
-    set_file_size_limit(server, RLIM_INFINITY);
-    expect_failed(server, data.path(), leases.back());
-    EXPECT_EQ(server.stop(), 0);
-  }
-  expect_recovered(data.path(), leases);
-}
-
-// A file system of a few megabytes. If this process may not mount one, a limit on the size of files has to do.
-class SmallDisk {
- public:
-  SmallDisk() {
-    std::filesystem::create_directory(data_.path());
-    mounted_ = ::mount("tmpfs", data_.path().c_str(), "tmpfs", 0, "size=16m") == 0;
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() {
-    if (mounted_) ::umount2(data_.path().c_str(), MNT_DETACH);
-  }
-
-  const std::filesystem::path& path() const { return data_.path(); }
-  bool mounted() const { return mounted_; }
-  void limit(ServerProcess& server) const {
-    if (!mounted_) set_file_size_limit(server, 16 << 20);
-  }
-  void make_room() const {
-    if (!mounted_) return;
-    EXPECT_EQ(::mount("tmpfs", data_.path().c_str(), "tmpfs", MS_REMOUNT, "size=256m"), 0);
-  }
-
- private:
-  DataDirectory data_;
-  bool mounted_ = false;
-};
-
-TEST(DataDir, SafetyR13_AFullDiskLosesNothingThatWasAcknowledged) {
-  SmallDisk disk;
-  std::vector<std::string> leases;
-  {
-    ServerProcess server(embedded_in(disk.path()));
-    disk.limit(server);
-    leases = fill(server);
-    ASSERT_GT(leases.size(), 100U);
-    expect_failed(server, disk.path(), leases.back());
-    EXPECT_EQ(server.stop(), 0);
-  }
-  if (disk.mounted()) expect_refused(disk.path(), "No space left on device");
-  disk.make_room();
-  expect_recovered(disk.path(), leases);
-}
-
 }  // namespace
-}  // namespace sharedlock::test
+}  // namespace sharedlock::test::data_dir
