@@ -247,7 +247,7 @@ Task<http::Response> LockApi::acquire_all(const http::Request& request, LockSet 
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
   if (crowded) each.wait = {};
-  auto outcome = co_await locks_.acquire_all(std::move(set), std::move(each));
+  auto outcome = co_await sets_.acquire_all(std::move(set), std::move(each));
   if (!outcome) co_return store_problem(outcome.error(), request, log_);
   if (crowded && std::holds_alternative<SetRefused>(*outcome)) co_return too_many_waiters();
   http::Response response = set_answer(*outcome);
@@ -268,7 +268,7 @@ Task<http::Response> LockApi::renew_set(const http::Request& request, LockBody& 
                     .from = asked.from,
                     .token = std::nullopt,
                     .received = request.received};
-  return answered(request, locks_.renew_all(lock_set(request, asked), std::move(each)), set_answer);
+  return answered(request, sets_.renew_all(lock_set(request, asked), std::move(each)), set_answer);
 }
 
 Task<http::Response> LockApi::release_set(const http::Request& request, LockBody& asked) {
@@ -277,7 +277,7 @@ Task<http::Response> LockApi::release_set(const http::Request& request, LockBody
                       .token = std::nullopt,
                       .received = request.received};
   std::vector<std::string> names = asked.names;
-  return answered(request, locks_.release_all(lock_set(request, asked), std::move(each)),
+  return answered(request, sets_.release_all(lock_set(request, asked), std::move(each)),
                   [names = std::move(names)](const std::optional<SetRefused>& why) {
                     return why ? refused(*why) : json_answer(200, released_json(names));
                   });

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "http/router.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 
 namespace sharedlock {
 
@@ -20,8 +21,9 @@ class LockApi {
  public:
   // `strict`: refusals of one lock say no more than those of LockServiceCentral. `waiters` limits the requests that
   // wait in line.
-  LockApi(LockService& locks, const Access& access, Capacity& waiters, LockMetrics& metrics, Log& log, bool strict)
-      : locks_(locks), access_(access), waiters_(waiters), metrics_(metrics), log_(log), strict_(strict) {}
+  LockApi(LockService& locks, LockSetService& sets, const Access& access, Capacity& waiters, LockMetrics& metrics,
+          Log& log, bool strict)
+      : locks_(locks), sets_(sets), access_(access), waiters_(waiters), metrics_(metrics), log_(log), strict_(strict) {}
 
   std::vector<http::Route> routes();
 
@@ -70,6 +72,7 @@ class LockApi {
   http::Response refusal(const LockAnswer& outcome, const http::Request& request) const;
 
   LockService& locks_;
+  LockSetService& sets_;
   const Access& access_;
   Capacity& waiters_;
   LockMetrics& metrics_;

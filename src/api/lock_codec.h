@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "lock/lock_service.h"
+#include "lock/lock_answers.h"
 #include "lock/types.h"
 
 namespace sharedlock {

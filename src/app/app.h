@@ -22,6 +22,7 @@
 #include "http/server.h"
 #include "lease/lease_service.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 #include "store/lease_store.h"
 #include "telemetry/process_stats.h"
 
@@ -61,6 +62,7 @@ class App {
   std::unique_ptr<LeaseStore> store_;
   IoThreads threads_;
   LockService locks_;
+  LockSetService lock_sets_;
   LeaseService leases_;
   Capacity waiters_;
   Access access_;

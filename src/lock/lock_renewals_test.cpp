@@ -10,6 +10,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 #include "store/memory/memory_store.h"
 #include "support/fault_store.h"
 #include "support/run_task.h"
@@ -73,6 +74,8 @@ class LockRenewals : public testing::TestWithParam<nanoseconds> {
   FaultStore faults_{*store_};
   LockService right_{{}, faults_, clock_, log_};
   LockService wrong_{{}, faults_, wrong_clock_, log_};
+  LockSetService right_sets_{right_};
+  LockSetService wrong_sets_{wrong_};
 };
 
 TEST_P(LockRenewals, SafetyR35_AClockThatIsSteppedNeitherEndsNorLengthensALock) {
@@ -115,9 +118,9 @@ TEST_P(LockRenewals, SafetyR06_ALateShorterDuplicateShortensNothing) {
 TEST_P(LockRenewals, SafetyR35_ASetIsRenewedByTheLeasesToo) {
   LockSet set{"space", {"name", "second"}};
   AcquireRequest each{.lock = {}, .holder = {"owner", "one"}, .duration = seconds(10), .received = clock_.boot_now()};
-  ASSERT_TRUE(std::holds_alternative<SetGrant>(run_task(right_.acquire_all(set, each)).value()));
+  ASSERT_TRUE(std::holds_alternative<SetGrant>(run_task(right_sets_.acquire_all(set, each)).value()));
   clock_.advance(seconds(4));
-  for (LockService* server : {&wrong_, &right_}) {
+  for (LockSetService* server : {&wrong_sets_, &right_sets_}) {
     RenewRequest renewal{.lock = {},
                          .holder = {"owner", "one"},
                          .duration = seconds(10),
@@ -250,7 +253,7 @@ class LostRenewals : public LockRenewalsInTime {
     once(faults_.after_commit, [&] { once(faults_.after_commit, afterwards); });  // the first one is a look
     faults_.next_commit(FaultStore::Fault::none);
     faults_.next_commit(FaultStore::Fault::answer_lost);
-    EXPECT_FALSE(run_task(right_.renew_all({"space", {"name"}}, each)));
+    EXPECT_FALSE(run_task(right_sets_.renew_all({"space", {"name"}}, each)));
   }
   seconds added() { return get()->record.expiry - expiry_; }
 

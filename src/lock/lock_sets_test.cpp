@@ -12,6 +12,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 #include "store/memory/memory_store.h"
 #include "support/background_call.h"
 #include "support/eventually.h"
@@ -31,13 +32,13 @@ using Names = std::vector<std::string>;
 
 class LockSets : public testing::Test {
  protected:
-  LockSets() : store_(make_memory_store(clock_)), faults_(*store_), locks_({}, faults_, clock_, log_) {}
+  LockSets() : store_(make_memory_store(clock_)), faults_(*store_), locks_({}, faults_, clock_, log_), sets_(locks_) {}
 
   AcquireRequest asking(const std::string& instance, seconds duration) {
     return {.lock = {}, .holder = {"owner", instance}, .duration = duration, .received = clock_.boot_now()};
   }
   Result<SetAnswer> acquire(const Names& names, const std::string& instance, seconds duration = seconds(30)) {
-    return run_task(locks_.acquire_all({"space", names}, asking(instance, duration)));
+    return run_task(sets_.acquire_all({"space", names}, asking(instance, duration)));
   }
   Result<SetAnswer> renew(const Names& names, const std::string& instance, RenewFrom from = RenewFrom::now) {
     RenewRequest each{.lock = {},
@@ -46,12 +47,12 @@ class LockSets : public testing::Test {
                       .from = from,
                       .token = std::nullopt,
                       .received = clock_.boot_now()};
-    return run_task(locks_.renew_all({"space", names}, each));
+    return run_task(sets_.renew_all({"space", names}, each));
   }
   Result<std::optional<SetRefused>> release(const Names& names, const std::string& instance) {
     ReleaseRequest each{
         .lock = {}, .holder = {"owner", instance}, .token = std::nullopt, .received = clock_.boot_now()};
-    return run_task(locks_.release_all({"space", names}, each));
+    return run_task(sets_.release_all({"space", names}, each));
   }
   std::optional<HeldLock> get(const std::string& name) {
     return run_task(locks_.get({"space", name}, clock_.boot_now())).value();
@@ -67,6 +68,7 @@ class LockSets : public testing::Test {
   std::unique_ptr<LeaseStore> store_;
   FaultStore faults_;
   LockService locks_;
+  LockSetService sets_;
 };
 
 Names blockers(const Result<SetAnswer>& answer) {
@@ -99,9 +101,10 @@ TEST_F(LockSets, AreTakenWhollyOrNotAtAll) {
 // The try may reach the store late, when the other holder has released its lock.
 TEST_F(LockSets, SafetyR06_ATryThatMayTakeThemLaterIsNotRefused) {
   LockService faster({}, *store_, clock_, log_);
+  LockSetService faster_sets(faster);
   auto take_one = [&] {
     faults_.before_commit = [] {};
-    grants_of(run_task(faster.acquire_all({"space", {"one"}}, asking("other", seconds(30)))));
+    grants_of(run_task(faster_sets.acquire_all({"space", {"one"}}, asking("other", seconds(30)))));
   };
   faults_.before_commit = take_one;
   faults_.next_commit(FaultStore::Fault::request_lost);
@@ -206,11 +209,11 @@ TEST_F(LockSets, SafetyR25_WhoHoldsOneMayNotWaitForAnother) {
   grants_of(acquire({"two"}, "B"));
   AcquireRequest each = asking("A", seconds(30));
   each.wait = seconds(60);
-  auto answer = run_task(locks_.acquire_all({"space", {"two", "one"}}, each));
+  auto answer = run_task(sets_.acquire_all({"space", {"two", "one"}}, each));
   ASSERT_TRUE(answer && std::holds_alternative<HoldAndWait>(*answer));
   EXPECT_THAT(std::get<HoldAndWait>(*answer).held, ElementsAre("one"));
   EXPECT_TRUE(release({"two"}, "B"));
-  EXPECT_EQ(grants_of(run_task(locks_.acquire_all({"space", {"two", "one"}}, each))).size(), 2u)
+  EXPECT_EQ(grants_of(run_task(sets_.acquire_all({"space", {"two", "one"}}, each))).size(), 2u)
       << "what is to be had at once is no waiting";
 }
 
@@ -278,7 +281,7 @@ struct Insides {
 };
 
 // Takes random sets and gives them back, some one by one.
-Task<int> take_sets(LockService* locks, Clock* clock, unsigned seed, int times, Insides* seen) {
+Task<int> take_sets(LockService* locks, LockSetService* sets, Clock* clock, unsigned seed, int times, Insides* seen) {
   std::mt19937 random(seed);
   for (int turn = 0; turn < times; ++turn) {
     std::vector<std::size_t> chosen{0, 1, 2, 3, 4, 5};
@@ -293,7 +296,7 @@ Task<int> take_sets(LockService* locks, Clock* clock, unsigned seed, int times, 
                         .received = clock->boot_now(),
                         .wait = seconds(300),
                         .when_disconnected = nullptr};
-    auto answer = co_await locks->acquire_all(set, std::move(each));
+    auto answer = co_await sets->acquire_all(set, std::move(each));
     auto* grants = answer ? std::get_if<SetGrant>(&*answer) : nullptr;
     if (!grants || grants->size() != chosen.size()) co_return turn;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
@@ -304,7 +307,7 @@ Task<int> take_sets(LockService* locks, Clock* clock, unsigned seed, int times, 
     for (std::size_t i : chosen) --seen->inside[i];
     ReleaseRequest release{.lock = {}, .holder = holder, .token = {}, .received = clock->boot_now()};
     if (turn % 2 == 0) {
-      auto released = co_await locks->release_all(set, release);
+      auto released = co_await sets->release_all(set, release);
       if (!released || *released) co_return turn;
     }
     for (std::size_t i = 0; turn % 2 == 1 && i < set.names.size(); ++i) {
@@ -325,10 +328,11 @@ TEST(LockSetsOnThreads, SafetyR25_OverlappingSetsNeverWaitForEachOther) {
   auto store = make_memory_store(clock);
   IoThreads threads{4};
   LockService locks{{}, *store, clock, log};
+  LockSetService sets{locks};
   Insides seen;
   std::vector<BackgroundCall<int>> calls;
   for (unsigned i = 0; i < kClients; ++i) {
-    calls.emplace_back(threads.executor(i % threads.size()), take_sets(&locks, &clock, i, kTurns, &seen));
+    calls.emplace_back(threads.executor(i % threads.size()), take_sets(&locks, &sets, &clock, i, kTurns, &seen));
   }
   for (int turns = 0; turns < kClients * kTurns; turns = seen.turns) {
     ASSERT_TRUE(eventually([&] { return seen.turns > turns || seen.turns == kClients * kTurns; })) << "after " << turns;

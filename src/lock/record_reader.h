@@ -11,6 +11,7 @@
 #include "lock/leaseless_records.h"
 #include "lock/lock_record.h"
 #include "lock/types.h"
+#include "queue/queue_state.h"
 #include "store/lease_store.h"
 
 namespace sharedlock {
@@ -25,6 +26,14 @@ class RecordReader {
   // The lock that stands under that key; nothing where it is free. corrupt: the record can't be read; its key is in the
   // log.
   Result<std::optional<HeldLock>> read(const std::string& key, const std::optional<Entry>& entry);
+
+  // What a queue has to know of a record: the lock's holder, and when its holding should have ended. Nothing where the
+  // record can't be read.
+  LockSight see(const Entry& entry) const;
+
+  // When a queue is to look again at a lock: one with a lease ends with an event; one without may be
+  // taken over when it has stood there long enough.
+  std::optional<BootTime> look_again_at(const std::optional<HeldLock>& lock) const;
 
   // After a lost race: what stands there was written while we tried.
   void note_winner(const std::optional<Entry>& entry);

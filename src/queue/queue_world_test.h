@@ -181,7 +181,7 @@ class World {
   // No other entry may stand before its own, in any of its queues where the lock was free.
   void check_order(const Op& op);
   void answer(std::size_t i, bool lost);
-  // As LockService::take_turn() does.
+  // As LockWaiting::take_turn() does.
   void answer_take(const Op& op, bool lost);
   void give_up(const Op& op, QueueState::EntryFate seen);
 

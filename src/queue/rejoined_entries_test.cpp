@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "lease/lease_service.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 #include "store/memory/memory_store.h"
 #include "support/background_call.h"
 #include "support/eventually.h"
@@ -79,6 +80,7 @@ class LostEntries : public testing::Test {
   FaultStore faults{*store};
   IoThreads threads{2};
   LockService locks{{}, faults, clock, log};
+  LockSetService sets{locks};
 };
 
 bool is_unknown(const Result<LockAnswer>& answer) {
@@ -104,7 +106,7 @@ TEST_F(LostEntries, SafetyR19_NorIsAWaiterForSeveralLocks) {
   AcquireRequest request = asking("waiter", seconds(1));
   be_away_from(request.received + request.wait);
   BackgroundCall<Result<SetAnswer>> waiting(threads.executor(0),
-                                            locks.acquire_all({"space", {"name", "second"}}, request));
+                                            sets.acquire_all({"space", {"name", "second"}}, request));
   auto answer = waiting.result();
   EXPECT_TRUE(!answer && outcome_unknown(answer.error().code));
 }
@@ -191,13 +193,14 @@ TEST_F(LostEntries, SafetyR24_AnEntryThatWasPutWithoutAnAnswerIsFound) {
 // A try without an answer lost no race: the look that follows tells whether it happened.
 TEST_F(LostEntries, AnAnswerThatWasLostCostsNoRetry) {
   LockService strict({.max_retries = 0}, faults, clock, log);
+  LockSetService strict_sets(strict);
   for (auto fault : {FaultStore::Fault::answer_lost, FaultStore::Fault::request_lost}) {
     faults.next_commit(fault);
     auto alone = run_task(strict.acquire(asking("one", seconds(0))));
     EXPECT_TRUE(alone && std::holds_alternative<LockGrant>(*alone));
     faults.next_commit(FaultStore::Fault::none);  // a look, since one of them is held
     faults.next_commit(fault);
-    auto together = run_task(strict.acquire_all({"space", {"name", "second"}}, asking("one", seconds(0))));
+    auto together = run_task(strict_sets.acquire_all({"space", {"name", "second"}}, asking("one", seconds(0))));
     EXPECT_TRUE(together && std::holds_alternative<SetGrant>(*together));
   }
   int commits = faults.commits();
@@ -210,7 +213,7 @@ TEST_F(LostEntries, AnAnswerThatWasLostCostsNoRetry) {
 TEST_F(LostEntries, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   LockSet set{"space", {}};
   for (int i = 0; i < 20; ++i) set.names.push_back("name" + std::to_string(i));
-  auto ask = [&](const std::string& instance, seconds wait) { return locks.acquire_all(set, asking(instance, wait)); };
+  auto ask = [&](const std::string& instance, seconds wait) { return sets.acquire_all(set, asking(instance, wait)); };
   ASSERT_TRUE(run_task(ask("other", seconds(0))));
   std::vector<BackgroundCall<Result<SetAnswer>>> waiting;
   for (std::size_t i = 0; i < 2; ++i) {
@@ -243,7 +246,7 @@ TEST_F(LostEntries, SafetyR24_SetsKeepTheirOrderWhereACommitFails) {
   auto first = waiting[0].result();
   ASSERT_TRUE(first && std::holds_alternative<SetGrant>(*first));
   ASSERT_TRUE(run_task(
-      locks.release_all(set, {.lock = {}, .holder = {"owner", "waiter0"}, .token = {}, .received = clock.boot_now()})));
+      sets.release_all(set, {.lock = {}, .holder = {"owner", "waiter0"}, .token = {}, .received = clock.boot_now()})));
   auto second = waiting[1].result();
   EXPECT_TRUE(second && std::holds_alternative<SetGrant>(*second));
 }

@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "contract/store_client.h"
 #include "lock/lock_service.h"
+#include "lock/lock_set_service.h"
 #include "store/etcd/etcd_store.h"
 #include "support/background_call.h"
 #include "support/embedded_fixture.h"
@@ -49,7 +50,7 @@ class PausedServer {
   }
   SetGrant acquire_all(std::vector<std::string> names, seconds duration) {
     AcquireRequest each{.lock = {}, .holder = {"owner", "mine"}, .duration = duration, .received = clock_.boot_now()};
-    auto answer = run_task(locks_.acquire_all({"space", std::move(names)}, std::move(each)));
+    auto answer = run_task(sets_.acquire_all({"space", std::move(names)}, std::move(each)));
     bool granted = answer && std::holds_alternative<SetGrant>(*answer);
     EXPECT_TRUE(granted);
     return granted ? std::get<SetGrant>(*std::move(answer)) : SetGrant{};
@@ -65,6 +66,7 @@ class PausedServer {
   Clock& clock_;
   std::unique_ptr<LeaseStore> store_;
   LockService locks_{{}, *store_, clock_, silent_log()};
+  LockSetService sets_{locks_};
 };
 
 class EtcdPausedMachine : public testing::Test {

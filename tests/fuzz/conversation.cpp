@@ -49,8 +49,9 @@ class Routes {
   explicit Routes(Clock& clock)
       : store_(make_memory_store(clock)),
         locks_({}, *store_, clock, quiet_log()),
+        lock_sets_(locks_),
         leases_({}, *store_, clock, quiet_log()),
-        lock_api_(locks_, access_, waiters_, lock_metrics_, quiet_log(), /*strict=*/false),
+        lock_api_(locks_, lock_sets_, access_, waiters_, lock_metrics_, quiet_log(), /*strict=*/false),
         lease_api_({}, leases_, access_, waiters_, lease_metrics_, clock, quiet_log()),
         ops_api_(leases_, {}) {}
 
@@ -72,6 +73,7 @@ class Routes {
  private:
   std::unique_ptr<LeaseStore> store_;
   LockService locks_;
+  LockSetService lock_sets_;
   LeaseService leases_;
   Capacity waiters_{0};
   Access access_{{.authentication_disabled = true}};
