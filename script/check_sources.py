@@ -15,7 +15,7 @@ import sys
 from pathlib import Path, PurePosixPath
 
 sys.dont_write_bytecode = True  # the folder of scripts has none
-from source_text import CPP_SUFFIXES, blank, blank_out_all_but_code, comments_in, line_of  # noqa: E402
+from source_text import CPP_SUFFIXES, blank, blank_out_all_but_code, comments_in, is_python, line_of  # noqa: E402
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
@@ -72,11 +72,7 @@ LIBRARIES = (
 )
 MAX_BEAST_FILES = 10  # one costs 10 s to compile, 32 s and 1.1 GB with sanitizers
 
-MAX_LINES = 400
-MAX_LINES_TEST = 800
-MAY_BE_LONGER = {
-    # "src/folder/file.cpp": "the reason",
-}
+MAX_LINES = 400  # of a source in C++ or Python, tests too
 
 MAY_DETACH = {
     "src/client/lookup.cpp": "getaddrinfo(3) can't be cancelled, and no end of a client may wait for it",
@@ -171,9 +167,8 @@ def check_libraries(source):
 
 def check_size(source):
     lines = source.text.count("\n")
-    limit = MAX_LINES_TEST if source.is_test else MAX_LINES
-    if lines > limit and source.path not in MAY_BE_LONGER:
-        yield limit + 1, f"{lines} lines; {limit} are allowed: one file, one subject"
+    if lines > MAX_LINES and (source.is_cpp or is_python(source.path, source.text)):
+        yield MAX_LINES + 1, f"{lines} lines; {MAX_LINES} are allowed: one file, one subject"
 
 
 def check_pragma_once(source):
@@ -264,12 +259,11 @@ def check_comments(source):
 CPP_CHECKS = (
     check_layers,
     check_libraries,
-    check_size,
     check_pragma_once,
     check_brace_after_co_await,
     check_banned_code,
 )
-FILE_CHECKS = (check_file_name, check_words, check_comments, check_sleeps)
+FILE_CHECKS = (check_size, check_file_name, check_words, check_comments, check_sleeps)
 
 # --- the run ---------------------------------------------------------------------------------------------------------
 

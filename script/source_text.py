@@ -80,16 +80,24 @@ def python_comments(text):
         return  # which Python itself complains about
 
 
+def interpreter_of(text):
+    """The first line, when it says what runs the file."""
+    return text.split("\n", 1)[0] if text.startswith("#!") else ""
+
+
+def is_python(path, text):
+    return path.endswith(".py") or "python" in interpreter_of(text)
+
+
 def comments_in(path, text):
     """Of C++, Python, shell and CMake; of other files none."""
     name = PurePosixPath(path).name
-    interpreter = text.split("\n", 1)[0] if text.startswith("#!") else ""
     if name.endswith(CPP_SUFFIXES):
         return cpp_comments(text)
     if name == "CMakeLists.txt" or name.endswith((".cmake", ".cmake.in")):
         return matched_comments(CMAKE, text)
-    if name.endswith(".py") or "python" in interpreter:
+    if is_python(path, text):
         return python_comments(text)
-    if name.endswith(".sh") or re.search(r"sh\b", interpreter):
+    if name.endswith(".sh") or re.search(r"sh\b", interpreter_of(text)):
         return matched_comments(SHELL, text)
     return ()

@@ -188,9 +188,12 @@ class Files(CheckerTest):
     def test_length(self):
         self.assert_clean("src/base/a.cpp", "\n" * 400)
         self.assert_found("src/base/a.cpp", 401, "401 lines; 400 are allowed", "\n" * 401)
-        self.assert_clean("src/base/a_test.cpp", "\n" * 800)
-        self.assert_found("src/base/a_test.cpp", 801, "800 are allowed", "\n" * 801)
-        self.assert_found("tests/a.cpp", 801, "800 are allowed", "\n" * 801)
+        for path in ("src/base/a_test.cpp", "tests/a.cpp", "tests/a.h", "bench/a.cpp", "script/a.py", "tests/a.py"):
+            self.assert_found(path, 401, "401 lines; 400 are allowed", "#pragma once\n" + "\n" * 400)
+        self.assert_found("script/a", 401, "400 are allowed", "#!/usr/bin/env python3\n" + "\n" * 400)
+        self.assert_clean("script/a.py", "\n" * 400)
+        for path in ("docs/a.md", "script/a.sh", "tests/fuzz/corpus/a"):
+            self.assert_clean(path, "\n" * 401)
 
     def test_pragma_once_comes_first(self):
         self.assert_clean("src/base/a.h", "// What this is.\n#pragma once\n")
