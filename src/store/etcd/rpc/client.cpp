@@ -103,10 +103,8 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       break;
     }
     auto used = co_await connections_.use(deadline);
-    if (!used) {
-      last = used.error();
-      continue;
-    }
+    if (!used) last = used.error();
+    if (!used) continue;
     EtcdMember& member = **used;
     if (is_guarded(how)) {
       if (auto refused = witness_.refusal()) co_return Answer{*std::move(refused), unanswered};
@@ -114,21 +112,14 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       prepare_guard(request, compared_with);
     }
     auto generation = connections_.token_generation();
-    std::int64_t seen_before = highest_revision_;
+    auto at_least = Call::kLinearizable ? std::optional(highest_revision_.load()) : std::nullopt;
     std::uint64_t term_before = member.term;
     auto span = attempt_span(first, connections_.time_left(deadline), attempt, attempt == most || !repeatable);
     BootTime sent = connections_.clock().boot_now();
     typename Call::Response response;
     auto failure = co_await connections_.ask(&member, &request, span, &response);
-
     if (failure.code == 0) {
-      bool usable = connections_.is_ours(member, response.header());
-      bool current = !Call::kLinearizable || is_current(response.header().revision(), seen_before);
-      if (usable && !current && !is_logged(how)) {
-        connections_.failed(member, EtcdFailure{kUnusableAnswer, "it is older than what was known"}, span);
-        usable = false;
-      }
-      if (usable) {
+      if (is_usable(member, response.header(), at_least, how, span)) {
         connections_.worked(member, connections_.clock().boot_now() - sent);
         member.term = response.header().raft_term();
         bool in_one_term = member.term == term_before;
@@ -139,27 +130,42 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       if (!repeatable) break;
       continue;
     }
-    EtcdErrorClass verdict = classify_etcd_error(failure.code, failure.message);
-    if (verdict.next == EtcdErrorClass::Next::renew_token && connections_.options().username.empty()) {
-      verdict.next = EtcdErrorClass::Next::give_up;
-    }
-    if (verdict.next == EtcdErrorClass::Next::renew_token && !std::exchange(logged_in_again, true)) {
+    EtcdErrorClass error = classify(failure);
+    if (error.next == EtcdErrorClass::Next::renew_token && !std::exchange(logged_in_again, true)) {
       connections_.renew_token(generation);
       --attempt;
       continue;
     }
-    unanswered = unanswered || !verdict.surely_not_done;
-    if (verdict.next == EtcdErrorClass::Next::give_up) {
+    unanswered = unanswered || !error.surely_not_done;
+    if (error.next == EtcdErrorClass::Next::give_up) {
       connections_.worked(member, connections_.clock().boot_now() - sent);
-      if (says_no_space(failure.message)) lacks_space_ = true;
-      Error refusal{verdict.code, etcd_says(member.endpoint.name, failure.message)};
-      co_return Answer{std::move(refusal), unanswered, /*refused=*/true};
+      co_return Answer{Error{error.code, etcd_says(member.endpoint.name, failure.message)}, unanswered,
+                       /*refused=*/true};
     }
     connections_.failed(member, failure, span);
-    last = connections_.unreachable(verdict.code);
+    last = connections_.unreachable(error.code);
     if (unanswered && !repeatable) break;
   }
   co_return Answer{std::move(last), unanswered};
+}
+
+// `at_least`: of the calls whose answers never fall behind (R20), what was answered before. A member whose answer is of
+// no use counts as failed.
+bool EtcdClient::is_usable(EtcdMember& member, const pb::ResponseHeader& header, std::optional<std::int64_t> at_least,
+                           EtcdTxn how, std::chrono::nanoseconds span) {
+  if (!connections_.is_ours(member, header)) return false;
+  if (!at_least || is_current(header.revision(), *at_least) || is_logged(how)) return true;
+  connections_.failed(member, EtcdFailure{kUnusableAnswer, "it is older than what was known"}, span);
+  return false;
+}
+
+// Without a name to log in by, a new token can't be had.
+EtcdErrorClass EtcdClient::classify(const EtcdFailure& failure) {
+  if (says_no_space(failure.message)) lacks_space_ = true;
+  EtcdErrorClass error = classify_etcd_error(failure.code, failure.message);
+  bool logs_in = !connections_.options().username.empty();
+  if (error.next == EtcdErrorClass::Next::renew_token && !logs_in) error.next = EtcdErrorClass::Next::give_up;
+  return error;
 }
 
 Task<Result<pb::RangeResponse>> EtcdClient::range(pb::RangeRequest request, Deadline deadline) {

@@ -1,12 +1,15 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "store/etcd/rpc/error_class.h"
 #include "store/lease_store.h"
 
 namespace etcdserverpb {
@@ -19,12 +22,15 @@ class LeaseGrantResponse;
 class LeaseRevokeRequest;
 class LeaseTimeToLiveRequest;
 class LeaseTimeToLiveResponse;
+class ResponseHeader;
 }  // namespace etcdserverpb
 
 namespace sharedlock {
 
 class EtcdConnections;
 class EtcdWitness;
+struct EtcdFailure;
+struct EtcdMember;
 
 // An answer of etcd.
 template <class Response>
@@ -97,7 +103,10 @@ class EtcdClient {
   Task<EtcdAnswer<typename Call::Response>> run(typename Call::Request request, bool repeatable, Deadline deadline,
                                                 EtcdTxn how = EtcdTxn::simply);
 
+  bool is_usable(EtcdMember& member, const etcdserverpb::ResponseHeader& header, std::optional<std::int64_t> at_least,
+                 EtcdTxn how, std::chrono::nanoseconds span);
   bool is_current(std::int64_t revision, std::int64_t seen_before);
+  EtcdErrorClass classify(const EtcdFailure& failure);
 
   EtcdConnections& connections_;
   EtcdWitness& witness_;
