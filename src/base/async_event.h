@@ -26,7 +26,8 @@ class AsyncEvent {
  public:
   explicit AsyncEvent(const Executor& executor) : timer_(executor) {}
 
-  // To be awaited at once. Ends when raise() is called, or was since the last wait, or when `longest` has passed.
+  // Await the result at once. The wait ends when raise() is called, if it was called since the last wait, or when
+  // `longest` has passed.
   Task<void> wait(std::chrono::milliseconds longest = std::chrono::hours(24)) {
     timer_.expires_after(std::exchange(raised_, false) ? std::chrono::milliseconds(0) : longest);
     return timer_.async_wait(asio::redirect_error(use_task, ended_));
@@ -42,7 +43,7 @@ class AsyncEvent {
       asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
   Timer timer_;
-  boost::system::error_code ended_;  // by time or by raise(): the same to us
+  boost::system::error_code ended_;  // by time or by raise(): it makes no difference here
   bool raised_ = false;
 };
 

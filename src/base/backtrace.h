@@ -6,12 +6,12 @@
 
 namespace sharedlock {
 
-// The functions that were being called at one moment, innermost first, as addresses inside their calls.
+// The chain of function calls at one moment, innermost first, as addresses inside the calls.
 class Backtrace {
  public:
   static constexpr std::size_t kMost = 40;
 
-  // Of the calling thread. May be taken in a signal handler; there it holds what the signal interrupted as well.
+  // Of the calling thread. Safe in a signal handler; there it includes the interrupted code.
   static Backtrace here();
 
   const std::uintptr_t* begin() const { return frames_.data(); }

@@ -10,7 +10,7 @@ class Capacity {
  public:
   explicit Capacity(std::size_t limit) : limit_(limit) {}  // 0: no limit, and nothing is counted
 
-  // False when all are taken; after true there must be a leave().
+  // False when all places are taken; after true, call leave() once.
   bool enter() {
     if (limit_ == 0) return true;
     if (count_.fetch_add(1, std::memory_order_relaxed) < limit_) return true;
@@ -18,7 +18,7 @@ class Capacity {
     return false;
   }
 
-  // Enters even beyond the limit: takes over the place of another that is about to leave.
+  // Enters even beyond the limit: takes over from a caller that is about to leave.
   void enter_instead() {
     if (limit_ > 0) count_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -32,7 +32,7 @@ class Capacity {
   std::atomic<std::size_t> count_ = 0;
 };
 
-// Holds one place, if one is wanted and there is one left, for as long as this lives.
+// Holds one place while it lives, if one was wanted and one was free.
 class CapacityPlace {
  public:
   CapacityPlace(Capacity& of, bool wanted) : of_(wanted && of.enter() ? &of : nullptr) {}

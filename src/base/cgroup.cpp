@@ -15,8 +15,8 @@ Limit smaller(Limit a, Limit b) {
   return std::min(*a, *b);
 }
 
-// The smallest limit of `group` and everything above it, up to `root`. Inside a container the group's path may be that
-// of the host, with only the root mounted: what can't be read is skipped.
+// The smallest limit of `group` and its ancestors, up to `root`. Inside a container the group's path may be the host's,
+// with only the root mounted: what can't be read is skipped.
 Limit smallest_upwards(const std::filesystem::path& root, std::filesystem::path group, CgroupLimit::Read read) {
   Limit limit = read(root);
   for (; !group.empty(); group = group.parent_path()) limit = smaller(limit, read(root / group));

@@ -11,7 +11,7 @@
 
 namespace sharedlock {
 
-// For tests: a directory laid out like /sys/fs/cgroup, gone with this object.
+// For tests: a directory laid out like /sys/fs/cgroup, deleted with this object.
 class CgroupDirectory {
  public:
   CgroupDirectory() {

@@ -29,8 +29,8 @@ WallTime SystemClock::wall_now() const {
 }
 
 void SystemClock::wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& wake, BootTime until) {
-  // A condition variable's clock stands still while the machine sleeps, so no wait is longer than a second: after
-  // waking up we are late by no more than that.
+  // A condition variable's clock stands still while the machine sleeps, so no wait exceeds a second: that bounds how
+  // late we are after waking up.
   constexpr std::chrono::nanoseconds kLongest = std::chrono::seconds(1);
   auto now = boot_now();
   if (until <= now) return;

@@ -8,7 +8,7 @@
 namespace sharedlock {
 
 // The time line of CLOCK_BOOTTIME: never set, never stopped while the machine sleeps (steady_clock stands still then).
-// It has no now(): the time comes from a Clock that was handed in, so that tests can move it.
+// It has no now(): time comes from an injected Clock, so that tests can move it.
 struct BootTimeline {
   using duration = std::chrono::nanoseconds;
   using rep = duration::rep;
@@ -25,7 +25,7 @@ using Ttl = std::chrono::seconds;
 // `from` + `span`, but never past the end of the time line (9,000,000,000 s in nanoseconds nearly fill an int64).
 BootTime saturating_add(BootTime from, std::chrono::seconds span);
 
-// Until when an answer is of use to the caller. Passed down by value; no wait may last longer.
+// How long an answer is of use to the caller. Passed down by value; no wait may last longer.
 struct Deadline {
   BootTime at;
 
@@ -37,15 +37,15 @@ class Clock {
  public:
   virtual ~Clock() = default;
 
-  // CLOCK_BOOTTIME: what leases, deadlines and waits go by.
+  // CLOCK_BOOTTIME: the clock for leases, deadlines and waits.
   virtual BootTime boot_now() const = 0;
 
-  // The wall clock (UTC): for what people are shown and for the seconds that a lock record stores; never for deciding
-  // that another holder's lock has ended.
+  // The wall clock (UTC): for display and for the seconds that a lock record stores; never for deciding that another
+  // holder's lock has ended.
   virtual WallTime wall_now() const = 0;
 
-  // Blocks on `wake`, with `lock` held by the caller, until `until` has come, `wake` is notified, or some time has
-  // passed: call it in a loop that checks again. For background threads, never for an I/O thread.
+  // Blocks on `wake`, with `lock` held by the caller, until `until`, until `wake` is notified, or for some shorter
+  // time: call it in a loop that checks again. For background threads, never for an I/O thread.
   virtual void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& wake, BootTime until) = 0;
 };
 

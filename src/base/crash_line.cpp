@@ -81,10 +81,10 @@ FrameNames::FrameNames(const Backtrace& backtrace, FunctionNames form) {
   }
 }
 
-// By the dynamic linker's table that needs no lock.
+// Uses the dynamic linker's table that needs no lock.
 void FrameNames::find_file(Frame& frame) {
   dl_find_object found{};
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is what the question is about
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the question is about an address
   if (::_dl_find_object(reinterpret_cast<void*>(frame.address), &found) != 0) return;
   frame.file = found.dlfo_link_map->l_name;
   frame.base = found.dlfo_link_map->l_addr;
@@ -124,7 +124,7 @@ void write_patiently(int fd, std::string_view text) {
     pollfd descriptor{.fd = fd, .events = POLLOUT, .revents = 0};
     int ready = ::poll(&descriptor, 1, kLookAgainMs);
     if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
-    // A pipe that is writable takes so much without blocking.
+    // A writable pipe takes this much without blocking.
     ssize_t written = ready > 0 ? ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF)) : -1;
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) return;

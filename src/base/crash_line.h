@@ -10,8 +10,8 @@
 
 namespace sharedlock {
 
-// One line of text of limited length, put together without allocating and without a lock. What has no room is cut off
-// inside a value, so a JSON line stays JSON.
+// One line of text of limited length, built without allocating and without a lock. What does not fit is cut off inside
+// a value, so a JSON line stays JSON.
 class CrashText {
  public:
   std::string_view text() const { return {text_.data(), size_}; }
@@ -23,7 +23,7 @@ class CrashText {
   CrashText& add_number(std::int64_t number, int width = 1);  // with zeros before it
   CrashText& add_time(WallTime time);                         // RFC 3339 in UTC with milliseconds
 
-  // The same as it may stand between the quotes of a JSON string; what is not plain ASCII becomes '?'.
+  // The same, escaped for use inside a JSON string; everything but plain ASCII becomes '?'.
   CrashText& add_plain(std::string_view text);
 
  private:
@@ -33,14 +33,14 @@ class CrashText {
 
 enum class FunctionNames { none, linker, plain };  // plain ones need the heap
 
-// The names of the functions of a backtrace, read from the files of the program and its libraries. Unless names are to
-// be plain it allocates nothing and takes no lock. Of each name only the beginning.
+// The names of the functions of a backtrace, read from the files of the program and its libraries. Allocates nothing
+// and takes no lock, except for plain names. Only the beginning of each name is kept.
 class FrameNames {
  public:
   FrameNames(const Backtrace& backtrace, FunctionNames form);
 
-  // Adds "function@0x1f" for the frame, or "library:function@0x1f": the number is the address as its file counts, which
-  // is what addr2line asks for.
+  // Adds "function@0x1f" for the frame, or "library:function@0x1f": the number is the address relative to its file, as
+  // addr2line expects it.
   void add_to(CrashText& line, std::size_t frame) const;
 
   std::size_t size() const { return count_; }
@@ -48,7 +48,7 @@ class FrameNames {
  private:
   struct Frame {
     std::uintptr_t address = 0;
-    const char* file = nullptr;  // "" for the program itself; nullptr where no file is known
+    const char* file = nullptr;  // "" for the program itself; nullptr if unknown
     std::uintptr_t base = 0;
     std::array<char, 160> name{};
   };

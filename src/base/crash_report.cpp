@@ -36,17 +36,17 @@ constexpr std::size_t kLongestValue = 4096;  // of the 16 KiB that a line has
 
 std::atomic<CrashLine> g_form{CrashLine::text};
 std::atomic<bool> g_installed{false};
-std::array<std::atomic<bool>, kFatalSignals.size()> g_is_ours{};  // else somebody else handles it
+std::array<std::atomic<bool>, kFatalSignals.size()> g_is_ours{};  // false: another handler has the signal
 std::atomic<bool> g_reported{false};
-std::atomic<pid_t> g_reporting{0};  // the thread that does
+std::atomic<pid_t> g_reporting{0};  // the reporting thread
 
-// What is to be said beside the backtrace; "" is left out.
+// What to report besides the backtrace; "" is left out.
 struct Reason {
   std::string_view what;     // "SIGSEGV", or the type of an exception
   std::string_view message;  // of the exception
   std::string_view task;
 };
-// Of the thread that reports.
+// Of the reporting thread.
 constinit Reason g_reason;
 constinit Backtrace g_backtrace;
 
@@ -99,7 +99,7 @@ bool may_report() {
 }
 
 void write_line(FunctionNames names) {
-  static constinit CrashText line;  // on no stack: that may be small
+  static constinit CrashText line;  // not on the stack, which may be small
   alignas(FrameNames) static std::array<std::byte, sizeof(FrameNames)> memory;
   std::signal(SIGPIPE, SIG_IGN);
   const auto& frames = *new (memory.data()) FrameNames(g_backtrace, names);
@@ -112,7 +112,7 @@ void write_line(FunctionNames names) {
   g_reported = true;
 }
 
-// A handler of somebody else is left to them.
+// A handler that is not ours stays in place.
 void default_from_now_on(int signal) {
   struct sigaction action{};
   action.sa_handler = SIG_DFL;
@@ -123,7 +123,7 @@ void default_from_now_on(int signal) {
 
 void report_signal(int signal) {
   if (g_reported) return;
-  // A report that fails is made again without what it may have failed by.
+  // If the report itself fails, it is made again without the part that may have failed.
   if (g_reporting == ::gettid()) return write_line(FunctionNames::none);
   if (!may_report()) return;
   g_reason.what = "a signal";
@@ -142,8 +142,8 @@ void on_signal(int signal, siginfo_t* info, void*) {
   report_signal(signal);
   for (const FatalSignal& fatal : kFatalSignals) default_from_now_on(fatal.number);
   errno = kept_errno;
-  // The instruction that failed is tried again, and fails again. Memory that is damaged where nobody reads was not read
-  // by any.
+  // Returning retries the failing instruction, which fails again. Damaged memory that nothing has read (BUS_MCEERR_AO)
+  // stopped no instruction.
   bool by_instruction = info->si_code > 0 && !(signal == SIGBUS && info->si_code == BUS_MCEERR_AO);
   if (by_instruction) return;
   // Sent by this process or another one. Process 1 of a container does not end by it.
@@ -183,7 +183,7 @@ void report_crashes(CrashLine form) {
   g_form = form;
   if (g_installed.exchange(true)) return;
   static const AlternateStack of_the_main_thread;
-  Backtrace::here();  // the first one may load a library
+  Backtrace::here();  // the first call may load a library
   std::set_terminate(&on_terminate);
   for (std::size_t i = 0; i < kFatalSignals.size(); ++i) {
     const FatalSignal& fatal = kFatalSignals[i];

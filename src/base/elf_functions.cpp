@@ -18,7 +18,7 @@ using Header = ElfW(Ehdr);
 using Section = ElfW(Shdr);
 using Symbol = ElfW(Sym);
 
-// A copy of the object that lies at `offset`; nothing when the file ends before.
+// A copy of the object at `offset`; nothing when the file ends before its end.
 template <class T>
 std::optional<T> read_at(std::string_view file, std::size_t offset) {
   if (offset > file.size() || file.size() - offset < sizeof(T)) return std::nullopt;
@@ -67,7 +67,7 @@ void ElfFunctions::find_table(std::string_view file) {
   auto table = section_of_type(file, *header, SHT_SYMTAB);
   if (!table) table = section_of_type(file, *header, SHT_DYNSYM);
   if (!table) return;
-  auto names = section_at(file, *header, table->sh_link);  // the names of a table are in the section that it links to
+  auto names = section_at(file, *header, table->sh_link);  // a table's names are in the section that it links to
   if (!names) return;
   names_ = content_of(file, *names);
   if (names_.empty() || names_.back() != '\0') return;

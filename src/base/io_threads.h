@@ -13,7 +13,7 @@ namespace sharedlock {
 // N threads, each running an io_context of its own. A coroutine stays on the thread on which it was spawned.
 class IoThreads {
  public:
-  // Starts the threads at once; `count` >= 1. Throws std::system_error when the system gives no more.
+  // Starts the threads at once; `count` >= 1. Throws std::system_error when the system can't create another thread.
   explicit IoThreads(std::size_t count);
   IoThreads(const IoThreads&) = delete;
   IoThreads& operator=(const IoThreads&) = delete;
@@ -22,7 +22,7 @@ class IoThreads {
   std::size_t size() const { return threads_.size(); }
   Executor executor(std::size_t index) { return threads_[index]->context.get_executor(); }
 
-  // Ends the threads; whatever has not run by then never runs, so join task groups first. Idempotent; not from an I/O
+  // Ends the threads; work that has not run by then never runs, so join task groups first. Idempotent; not from an I/O
   // thread.
   void stop();
 

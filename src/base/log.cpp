@@ -23,21 +23,21 @@ namespace {
 
 constexpr std::size_t kQueuedLines = 8192;
 
-// Writes each finished line to a descriptor. What can't be written (a closed pipe, a full disk) is lost: a log must not
-// stop the service. A reader that is stuck is waited for, since the queue before this is bounded, but not for ever at
-// the end.
+// Writes each finished line to a descriptor. Lines that can't be written (a closed pipe, a full disk) are lost: a log
+// must not stop the service. It waits for a stuck reader, since the queue before it is bounded, but not for ever when
+// the log closes.
 class DescriptorSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   explicit DescriptorSink(int fd) : fd_(fd) {}
 
-  // From now on a stuck reader is waited for no longer than `patience`, over all lines.
+  // From now on waits for a stuck reader no longer than `patience`, over all lines.
   void end_within(std::chrono::milliseconds patience) { give_up_ = Steady::now() + patience; }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
     std::string_view left(message.payload.data(), message.payload.size());
     while (!left.empty() && wait_until_writable()) {
-      // A pipe that is writable takes so much without blocking.
+      // A writable pipe takes this much without blocking.
       ssize_t written = ::write(fd_, left.data(), std::min<std::size_t>(left.size(), PIPE_BUF));
       if (written < 0 && errno == EINTR) continue;
       if (written <= 0) return;
@@ -110,7 +110,7 @@ struct Log::Sink {
     logger->set_level(spdlog::level::trace);
   }
 
-  std::shared_ptr<spdlog::details::thread_pool> pool;  // its destructor writes what is queued, then joins
+  std::shared_ptr<spdlog::details::thread_pool> pool;  // its destructor writes the queued lines, then joins
   std::shared_ptr<DescriptorSink> descriptor;
   std::shared_ptr<spdlog::async_logger> logger;
   SystemClock clock;

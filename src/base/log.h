@@ -21,23 +21,23 @@ struct LogField {
   std::variant<std::string_view, std::int64_t, double> value;
 };
 
-// The process's log: one JSON object per line, `{"time":…,"level":…,"msg":…,…}`, times in UTC with milliseconds.
-// Lines are queued and written by a thread of its own; when the reader of the file is stuck, the oldest lines are
-// dropped rather than the server held up. Thread-safe. Secrets, instance ids and lease ids are never handed in.
+// The process's log: one JSON object per line, `{"time":…,"level":…,"msg":…,…}`, times in UTC with milliseconds. Lines
+// are queued and written by a separate thread; when the file's reader is stuck, the oldest lines are dropped rather
+// than block the server. Thread-safe. Never pass in secrets, instance ids or lease ids.
 class Log {
  public:
-  // Writes lines of `level` and above to the open file descriptor `fd` (2 = stderr), which stays the caller's.
+  // Writes lines of `level` and above to the open file descriptor `fd` (2 = stderr), which the caller keeps.
   explicit Log(LogLevel level, int fd = 2);
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
-  ~Log();  // writes what is queued; waits for a stuck reader no longer than a second
+  ~Log();  // writes queued lines; waits for a stuck reader at most a second
 
   bool enabled(LogLevel level) const { return level >= level_; }
 
-  // Queues one line; `message` and the string fields may hold any bytes, also invalid UTF-8.
+  // Queues one line; `message` and the string fields may hold any bytes, even invalid UTF-8.
   void write(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 
-  // A line that is written at every level: that the server serves, drains, stops.
+  // A line that is written at every level: the server serves, drains, stops.
   void note(std::string_view message, std::initializer_list<LogField> fields = {});
 
  private:

@@ -14,14 +14,14 @@
 
 namespace sharedlock {
 
-// A map with a fixed number of places: a key takes the place of any other that has the same one, which is forgotten.
-// For what can be had elsewhere at a price. Thread-safe.
+// A map with a fixed number of places: a new key evicts any other key in its place. For values that can be had
+// elsewhere at a price. Thread-safe.
 template <class Key, class Value, std::size_t kPlaces>
 class LossyMap {
  public:
   using View = std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, Key>;
 
-  // A copy of the value; nothing where it is not there, or was forgotten.
+  // A copy of the value; nothing when the key is absent or was evicted.
   std::optional<Value> find(View key) const {
     std::size_t place = place_of(key);
     std::scoped_lock lock(mutex_of(place));
@@ -33,7 +33,7 @@ class LossyMap {
     std::size_t place = place_of(key);
     auto now = std::make_unique<Known>(Key(key), std::move(value));
     std::scoped_lock lock(mutex_of(place));
-    places_[place].swap(now);  // what stood there is freed after the mutex
+    places_[place].swap(now);  // the old value is freed after the mutex
   }
 
   void forget(View key) {

@@ -13,7 +13,7 @@ WallTime ManualClock::wall_now() const {
 }
 
 void ManualClock::wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& wake, BootTime until) {
-  // Looking again every few milliseconds is simpler than waking every waiter from advance(), and can't miss one.
+  // Polling every few milliseconds is simpler than waking every waiter from advance(), and can't miss one.
   constexpr auto kLookAgain = std::chrono::milliseconds(2);
   if (boot_now() < until) wake.wait_for(lock, kLookAgain);
 }

@@ -10,7 +10,7 @@ namespace sharedlock {
 
 namespace {
 
-// "max", of version 2, is no number and so no limit. Version 1 has a number beyond all memory for that.
+// "max" (version 2) is no number and so no limit. Version 1 uses a number beyond all memory for that.
 std::optional<std::uint64_t> read_number(const std::filesystem::path& path) {
   std::ifstream file(path);
   std::uint64_t number = 0;

@@ -9,10 +9,10 @@
 
 namespace sharedlock {
 
-// Which keys of a store were present when this server last heard of them: a hint and no more. A wrong hint costs one
-// more round trip to the store. An acquire of a key that is thought absent commits without reading first; one of a key
-// that is thought present reads first, so that repeated refusals cost no write. Bounded: keys that share a place
-// overwrite each other's hint. Thread-safe.
+// Which keys of a store were present when this server last heard of them: only a hint. A wrong hint costs one more
+// round trip to the store. An acquire of a key believed absent commits without reading first; one of a key believed
+// present reads first, so that repeated refusals cost no write. Bounded: keys that share a place overwrite each other's
+// hints. Thread-safe.
 class PresenceHints {
  public:
   bool is_present(std::string_view key) const { return place_of(key) == mark_of(key); }

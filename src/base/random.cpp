@@ -12,7 +12,7 @@ namespace sharedlock {
 
 namespace {
 
-// getrandom() gives up to 256 bytes whole and uninterrupted; one system call serves 32 numbers.
+// getrandom() returns up to 256 bytes whole and uninterrupted; one system call serves 32 numbers.
 struct Block {
   std::array<std::uint64_t, 32> bits;
   std::size_t used = 32;

@@ -6,8 +6,8 @@
 
 namespace sharedlock {
 
-// 64 bits from the kernel's cryptographic generator, drawn in blocks per thread: fit for ids that nobody may guess.
-// Thread-safe. Aborts where the kernel gives no random numbers.
+// 64 bits from the kernel's cryptographic generator, drawn in blocks per thread: fit for ids that must be unguessable.
+// Thread-safe. Aborts if the kernel provides no random numbers.
 std::uint64_t random_bits();
 
 // The same 64 bits as 16 hex digits.

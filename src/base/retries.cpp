@@ -15,7 +15,7 @@ constexpr std::size_t kAtOnce = 16;
 constexpr std::size_t kMost = 10'000;
 constexpr std::chrono::milliseconds kFirstRest{100};
 constexpr std::chrono::milliseconds kLongestRest{4000};
-constexpr std::chrono::milliseconds kTick{50};  // how soon a worker sees that something is due, or that it is to end
+constexpr std::chrono::milliseconds kTick{50};  // how soon a worker notices due work, or that it must stop
 constexpr std::chrono::seconds kFarewell{1};
 
 Task<void> tick(Executor executor) {
@@ -23,7 +23,7 @@ Task<void> tick(Executor executor) {
   co_await timer.async_wait(use_task);
 }
 
-// One try; what escapes from it is told with the place where the work was added.
+// One try; an exception that escapes it is reported with the place where the work was added.
 Task<bool> try_once(const Retries::Try* work, const void* begun_at) {
   try {
     bool done = co_await (*work)();
@@ -97,7 +97,7 @@ std::optional<Retries::Item> Retries::take_due() {
   return item;
 }
 
-// And another worker may be hired for it, which counts as hired from now on.
+// Another worker may be started for it; that one counts from now on.
 bool Retries::is_more_due() {
   std::scoped_lock lock(mutex_);
   bool more = !items_.empty() && items_.begin()->first <= clock_.boot_now();
@@ -110,7 +110,7 @@ bool Retries::may_hire_locked() {
   return may;
 }
 
-// Nothing is due: one worker waits until something is, the others end.
+// Nothing is due: one worker waits for due work, the others end.
 bool Retries::goes_on() {
   std::scoped_lock lock(mutex_);
   bool waits = !items_.empty() && waiting_ == 0;

@@ -14,16 +14,16 @@
 namespace sharedlock {
 
 // Single-flight: callers that arrive during a run wait for it and get a copy of its result, which is a Result. No
-// caller waits past its own deadline. A run that fails after its caller's deadline says nothing to waiters with time
-// left: the one with the latest deadline runs the work again. Thread-safe. The clock must outlive it, and it must
+// caller waits past its own deadline. A run that fails after its caller's deadline decides nothing for waiters with
+// time left: the one with the latest deadline runs the work again. Thread-safe. The clock must outlive it, and it must
 // outlive its calls.
 template <class T>
 class SingleFlight {
  public:
   explicit SingleFlight(Clock& clock) : clock_(clock) {}
 
-  // `work()` returns the Task<T> that does the work and that ends by `deadline`. Nothing: by then another caller's run
-  // was still under way.
+  // `work()` returns the Task<T> that does the work and ends by `deadline`. Nothing: another caller's run was still
+  // under way by then.
   template <class Work>
   Task<std::optional<T>> join(Work work, Deadline deadline) {
     auto executor = co_await asio::this_coro::executor;
@@ -53,7 +53,7 @@ class SingleFlight {
     return !std::exchange(running_, true);
   }
 
-  // Afterwards end() no longer touches the seat.
+  // After this, end() no longer touches the seat.
   void leave(const std::shared_ptr<Waiter>& waiter) {
     std::scoped_lock lock(mutex_);
     std::erase(waiting_, waiter);

@@ -9,8 +9,8 @@
 namespace sharedlock {
 
 // Owns background coroutines: each is spawned here, and the group's owner joins it before it destroys the things that
-// the coroutines use. Thread-safe. An exception that escapes from a spawned task ends the process: nothing is left that
-// could handle it.
+// the coroutines use. Thread-safe. An exception that escapes a spawned task ends the process: nothing is left to handle
+// it.
 class TaskGroup {
  public:
   TaskGroup() = default;
@@ -21,10 +21,10 @@ class TaskGroup {
   // Starts `task` on `executor`; its io_context must run until the task has ended.
   void spawn(Executor executor, Task<void> task);
 
-  // Blocks until every task that was spawned has ended. Never on an I/O thread, which the tasks need.
+  // Blocks until every spawned task has ended. Never on an I/O thread, which the tasks need.
   void join();
 
-  // How many tasks have not ended yet.
+  // The number of tasks that have not ended yet.
   std::size_t size() const;
 
  private:

@@ -6,8 +6,8 @@
 
 namespace sharedlock {
 
-// To be made first in the function that a thread runs: gives the thread a name of at most 15 bytes, which tools show
-// and the line of a crash says, and what it needs to tell of the end of its stack.
+// Make it first in the function that a thread runs. It gives the thread a name of at most 15 bytes, shown by tools and
+// crash lines, and the means to report a stack overflow.
 class NamedThread {
  public:
   explicit NamedThread(const char* name) { ::pthread_setname_np(::pthread_self(), name); }

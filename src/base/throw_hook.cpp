@@ -1,5 +1,5 @@
-// Stands before the function of the C++ runtime that throws, also for what the standard library throws, and notes where
-// that was. Only for programs: a library must not do that to the program that it is linked to.
+// Intercepts the C++ runtime's throw function, also for exceptions of the standard library, and records where it was
+// called. Only for programs: a library must not do that to the program it is linked into.
 
 #include <dlfcn.h>
 
@@ -14,7 +14,7 @@ using Destroy = void (*)(void*);
 using Throw = void (*)(void*, std::type_info*, Destroy);
 
 Throw next_throw() {
-  // A sanitizer's, if there is one, else the runtime's.
+  // The sanitizer's function if there is one, else the runtime's.
   static const auto next = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
   if (next == nullptr) std::abort();
   return next;
@@ -22,7 +22,7 @@ Throw next_throw() {
 
 }  // namespace
 
-// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the name in the runtime
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the runtime's name for it
 extern "C" [[noreturn]] void __cxa_throw(void* exception, std::type_info* type, Destroy destroy) {
   sharedlock::note_throw(exception);
   next_throw()(exception, type, destroy);

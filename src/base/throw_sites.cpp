@@ -7,7 +7,7 @@ namespace sharedlock {
 
 namespace {
 
-// While one exception travels, a few others may be thrown and caught in what it destroys.
+// While one exception travels, destructors may throw and catch a few others.
 constexpr std::size_t kRemembered = 4;
 
 struct ThrowSite {
@@ -37,7 +37,7 @@ const Backtrace* thrown_at(const std::exception_ptr& exception) noexcept {
   void* object = nullptr;
   std::memcpy(static_cast<void*>(&object), static_cast<const void*>(&exception), sizeof object);
   if (object == nullptr) return nullptr;
-  // Memory is used again, so the newest one with that address.
+  // Addresses are reused, so search for the newest entry.
   for (std::size_t age = 0; age < kRemembered; ++age) {
     const ThrowSite& site = t_thrown.sites[(t_thrown.newest + kRemembered - age) % kRemembered];
     if (site.exception == object) return &site.backtrace;

@@ -24,7 +24,7 @@ std::size_t utf8_length(std::string_view text) {
   return 0;
 }
 
-// They begin with the byte C2, D8 or E2.
+// All of them begin with the byte C2, D8 or E2.
 bool steers_display(std::string_view sequence) {
   auto at = [&](std::size_t i) { return static_cast<unsigned char>(sequence[i]); };
   if (at(0) == 0xC2) return at(1) < 0xA0;   // U+0080 to U+009F

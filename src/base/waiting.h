@@ -10,13 +10,13 @@
 
 namespace sharedlock {
 
-// A coroutine that waits for a T which another thread will have. It must be resumed exactly once.
+// A coroutine that waits for a T from another thread. It must be resumed exactly once.
 template <class T>
 class Waiting {
  public:
   virtual ~Waiting() = default;
 
-  // Lets the coroutine go on with `value`, on the executor on which it waits. From any thread.
+  // Resumes the coroutine with `value`, on the executor on which it waits. From any thread.
   virtual void resume(T value) = 0;
 };
 template <class T>
@@ -36,12 +36,12 @@ class WaitingHandler final : public Waiting<T> {
   }
 
  private:
-  asio::executor_work_guard<Executor> work_;  // its io_context must not run dry meanwhile
+  asio::executor_work_guard<Executor> work_;  // keeps its io_context running meanwhile
   Handler handler_;
 };
 
-// Suspends the calling coroutine, which runs on `executor`, and hands it to `begin(WaitingPtr<T>)`; returns what it is
-// resumed with. What `begin` refers to must live until it has returned.
+// Suspends the calling coroutine, which runs on `executor`, and passes it to `begin(WaitingPtr<T>)`; returns the value
+// it is resumed with. Everything that `begin` refers to must live until this has returned.
 template <class T, class Begin>
 Task<T> wait_on(Executor executor, Begin begin) {
   auto start = [executor, begin = std::move(begin)](auto handler) mutable {
