@@ -10,7 +10,7 @@ namespace {
 
 using Group = std::vector<std::unique_ptr<CommitWaiter>>;
 
-// Then others on that thread get their turn: a big batch must not hold up a request that came after it.
+// Then other coroutines on that thread get their turn: a big batch must not delay a later request.
 constexpr std::size_t kResumedAtOnce = 256;
 
 void resume_some(Group group, std::size_t from, CommitFate fate) {
@@ -24,7 +24,7 @@ void resume_some(Group group, std::size_t from, CommitFate fate) {
   asio::post(executor, [group = std::move(group), end, fate]() mutable { resume_some(std::move(group), end, fate); });
 }
 
-// There are as many groups as I/O threads.
+// At most one group per I/O thread.
 Group& group_for(const CommitWaiter& waiter, std::vector<Group>& groups) {
   auto is_its = [&](const Group& group) {
     return &group.front()->executor().context() == &waiter.executor().context();
@@ -40,7 +40,7 @@ CommitWaiters::~CommitWaiters() {
 }
 
 void CommitWaiters::add(std::unique_ptr<CommitWaiter> waiter) {
-  // Most come in the order of their deadlines.
+  // Most arrive in order of deadline.
   by_deadline_.insert(by_deadline_.end(), *waiter.release());
 }
 

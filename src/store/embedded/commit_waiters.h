@@ -11,10 +11,10 @@
 
 namespace sharedlock {
 
-// What became of a batch that is to be on disk.
+// How the sync of a batch ended.
 enum class CommitFate { open, durable, lost };
 
-// A coroutine that waits for a batch: type-erased, since what Asio hands in can only be moved.
+// A coroutine that waits for a batch: type-erased, since Asio's handlers can only be moved.
 class CommitWaiter
     : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
  public:
@@ -31,7 +31,7 @@ class CommitWaiter
 
  private:
   Executor executor_;
-  asio::executor_work_guard<Executor> work_;  // its io_context must not run dry meanwhile
+  asio::executor_work_guard<Executor> work_;  // keeps its io_context running meanwhile
   Deadline deadline_;
 };
 
@@ -41,7 +41,7 @@ class CommitWaiters {
  public:
   CommitWaiters() = default;
   CommitWaiters(CommitWaiters&&) noexcept = default;
-  CommitWaiters& operator=(CommitWaiters&&) noexcept = default;  // into an empty one
+  CommitWaiters& operator=(CommitWaiters&&) noexcept = default;  // only into an empty one
   ~CommitWaiters();
 
   void add(std::unique_ptr<CommitWaiter> waiter);
@@ -52,7 +52,7 @@ class CommitWaiters {
   // Removes and returns the waiters past their deadlines, earliest first, at most `most` of them.
   CommitWaiters take_late(BootTime now, std::size_t most);
 
-  // Resumes all waiters, each on its executor, by one post to each executor. Leaves none.
+  // Resumes all waiters, each on its executor, with one post per executor. Leaves none.
   void resume(CommitFate fate);
 
  private:

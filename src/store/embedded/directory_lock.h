@@ -6,8 +6,8 @@ namespace sharedlock {
 
 // Keeps other DirectoryLocks, in this process and in others, out of a directory until it is destroyed. RocksDB takes
 // its own lock only when it opens the database, so two servers that start at once would first read each other's
-// half-made files. Leaves nothing in the directory, so that a copy of it, or a directory of another program, stays as
-// it was. On a file system without such locks every attempt succeeds; RocksDB's own lock is left.
+// half-made files. Leaves nothing in the directory, so a copy of it, or another program's directory, stays unchanged.
+// On a file system without such locks every attempt succeeds; only RocksDB's own lock remains.
 class DirectoryLock {
  public:
   // Tries once, without waiting.

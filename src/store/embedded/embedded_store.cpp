@@ -35,13 +35,13 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
         reserved_(last),
         expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
 
-  // The hub's thread may be waiting for the disk, and the disk's thread tells the hub.
+  // The hub's thread may be waiting for the disk, and the disk's thread notifies the hub.
   ~EmbeddedStore() override {
     hub_.stop();
     give_back_reserved();
   }
 
-  // Puts back what the journal held and reserves the first revisions. Called before all other calls.
+  // Restores what the journal held and reserves the first revisions. Called before all other calls.
   Result<void> begin(JournalState state) {
     Ticket reservation{};
     {
@@ -51,7 +51,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
       }
       JournalBatch first_block{.writes = {}, .reserved = reserve()};
       reservation = disk_.add(table_.revision(), std::move(first_block), std::nullopt);
-      usable_ = reserved_;  // no caller sees any of it before this has returned
+      usable_ = reserved_;  // no caller sees any of it before this returns
       expirer_.look_again();
     }
     begun_ = disk_.wait_until_durable(reservation);
@@ -81,7 +81,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
       std::scoped_lock lock(mutex_);
       expirer_.expire_some();
       auto failed = failure();
-      // After a failure too: whether the lease still lives is known, but it is not made to live longer.
+      // After a failure too: whether the lease still lives is known, but it is not extended.
       ttl = failed ? table_.check_alive(id, under) : table_.keep_alive(id, under, clock_.boot_now());
       if (failed) co_return ttl ? Result<Ttl>(*failed) : ttl;
       ticket = disk_.ticket_for(table_.revision());
@@ -143,7 +143,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
  private:
   struct Applied {
     Result<Outcome> outcome;
-    Ticket ticket{};  // with which it is on disk
+    Ticket ticket{};  // the batch that puts it on disk
   };
 
   Applied apply(Transaction transaction) {
@@ -160,11 +160,11 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
 
   std::optional<Error> failure() const {
     if (!disk_.has_failed()) return std::nullopt;
-    // Why is in the log alone: /ready shows this to every client.
+    // The reason is only in the log: /ready shows this text to every client.
     return Error{Errc::unavailable, "the disk failed, and nothing is written until a restart; see the log"};
   }
 
-  // What keep_alive() answers when the disk did not: a lease that ended while it waited is not said to live.
+  // What keep_alive() answers when the disk did not: a lease that ended during the wait is not reported as alive.
   Result<Ttl> unless_ended(LeaseId id, const std::string& under, Error error) {
     std::scoped_lock lock(mutex_);
     expirer_.expire_some();
@@ -172,7 +172,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return alive ? Result<Ttl>(std::move(error)) : alive;
   }
 
-  // What make_embedded_store() was given, which may be damaged.
+  // The state given to make_embedded_store(), which may be damaged.
   bool restore(JournalState state) {
     BootTime now = clock_.boot_now();
     bool fits = true;
@@ -181,7 +181,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return fits;
   }
 
-  // Runs one change of the table, lock held, and hands what it changed to the disk.
+  // Runs one change of the table, with the lock held, and passes the changes on to the disk.
   template <class ChangeTable>
   std::invoke_result_t<ChangeTable, std::vector<Change>*> change(ChangeTable change_table) {
     Revision before = table_.revision();
@@ -203,7 +203,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return result;
   }
 
-  // Places in line live in the table alone, also where one takes the key of an entry that is on disk.
+  // Queue entries live only in the table, even when one takes the key of an entry that is on disk.
   void add_write(JournalBatch& batch, const Change& change) const {
     const Entry& entry = change.now ? *change.now : *change.previous;
     bool is_volatile = table_.is_session(entry.lease);
@@ -214,7 +214,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     }
   }
 
-  // Before a commit: which of its session entries are to replace one that is on disk.
+  // Before a commit: which of its session entries will replace one that is on disk.
   void note_durable_entries(const Transaction& transaction) {
     for (const Mutation& mutation : transaction.changes) {
       const Put* put = std::get_if<Put>(&mutation);
@@ -225,11 +225,11 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   }
 
   // Revisions come from blocks; the end of a block is on disk before its first revision is used. The next block is
-  // reserved when half of one is used, so that no commit waits for it. Returns its end when that is to be written down.
+  // reserved when half of one is used, so that no commit waits for it. Returns its end if that must be written now.
   std::optional<Revision> reserve() {
     Revision used = table_.revision();
     if (used > usable_) {
-      // Half a block is much more than is_behind() lets wait for the disk.
+      // Half a block is far more than is_behind() lets wait for the disk.
       check_invariant(disk_.is_durable(reservation_) || disk_.has_failed(), "revisions ran out while the disk hung");
       usable_ = reserved_;
     }
@@ -238,8 +238,8 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return reserved_;
   }
 
-  // A clean end leaves nothing reserved, so the next life begins at the wall clock again. Else tokens would run ahead
-  // of it by a block for each restart, and a copy that is put back soon would give the same ones again.
+  // A clean shutdown leaves nothing reserved, so the next start begins at the wall clock again. Otherwise tokens would
+  // run ahead of it by a block per restart, and a copy restored soon afterwards would issue the same ones again.
   void give_back_reserved() {
     std::scoped_lock lock(mutex_);
     ended_ = true;
@@ -253,7 +253,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     return change([&](auto* changes) { return table_.expire_one(now, changes); });
   }
 
-  // On the hub's thread alone, one at a time.
+  // Only on the hub's thread, one at a time.
   std::optional<Snapshot> snapshot(const std::string& prefix) {
     PagedSnapshot pages(prefix);
     begin_paging(pages);
@@ -289,16 +289,16 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
 
   Clock& clock_;
   Log& log_;
-  std::mutex mutex_;  // guards the table and what is below it that is not thread-safe by itself
+  std::mutex mutex_;  // guards the table and everything below that is not itself thread-safe
   LeaseTable table_;
-  std::vector<JournalWrite> writes_;         // of the change under way: its leases
-  std::vector<std::string> durable_before_;  // of the change under way: see note_durable_entries()
-  PagedSnapshot* paging_ = nullptr;          // that is being taken
+  std::vector<JournalWrite> writes_;         // of the current change: its leases
+  std::vector<std::string> durable_before_;  // of the current change: see note_durable_entries()
+  PagedSnapshot* paging_ = nullptr;          // the one being taken
   WatchHub hub_;
   GroupCommit disk_;
   Ticket last_ticket_{};
   const std::int64_t block_;
-  Revision usable_;    // up to here revisions are known to be reserved on disk
+  Revision usable_;    // revisions up to here are known to be reserved on disk
   Revision reserved_;  // up to here once `reservation_` is on disk
   Ticket reservation_{};
   bool begun_ = false;

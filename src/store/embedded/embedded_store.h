@@ -11,21 +11,21 @@
 
 namespace sharedlock {
 
-// Keeps everything in this process's memory and on its disk: what was acknowledged survives a kill and a power cut. A
-// command is applied in order, at once, and answered once the journal has it; a refused try is answered at once. After
-// a restart every lease lives for its full ttl again, from then on. Revisions begin above every one that may have been
-// given away before, and at the wall clock's microseconds at least.
+// Keeps everything in this process's memory and on its disk: what was acknowledged survives a kill and a power cut.
+// Commands are applied at once, in order, and answered once the journal has them; refused tries are answered at once.
+// After a restart every lease starts its full ttl anew. Revisions begin above every one that may have been issued
+// before, and at least at the wall clock's microseconds.
 //
-// After a failed write nothing is written until a restart: every call answers `unavailable`, and keep_alive() so only
-// for leases that still live. `clock` and `log` must outlive the store.
+// After a failed write nothing is written until a restart: every call answers `unavailable` (keep_alive() only for
+// leases that still live). `clock` and `log` must outlive the store.
 //
-// A disk that hangs holds up every answer until its deadline; when too much waits for it, commits are refused as
+// A disk that hangs delays every answer until its deadline; when too much waits for it, commits are refused as
 // `overloaded`.
 //
-// Revisions are reserved on disk in blocks of `revision_block`: a restart after a crash skips what is left of one. It
-// must be far more than the changes that can wait for the disk at once.
+// Revisions are reserved on disk in blocks of `revision_block`: a restart after a crash skips the rest of one. It must
+// be far more than the changes that can wait for the disk at once.
 //
-// Fails as Journal::load() does, with corrupt when what it returns does not fit together, with invalid_argument when
+// Fails as Journal::load() does, with corrupt when the loaded state is inconsistent, with invalid_argument when
 // revisions would begin above kLastFirstRevision (nothing was written then), and with unavailable when the first write
 // fails.
 Result<std::unique_ptr<LeaseStore>> make_embedded_store(std::unique_ptr<Journal> journal, Clock& clock, Log& log,

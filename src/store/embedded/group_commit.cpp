@@ -15,10 +15,10 @@ GroupCommit::Ticket after(GroupCommit::Ticket ticket) {
   return GroupCommit::Ticket{static_cast<std::uint64_t>(ticket) + 1};
 }
 
-// How much memory may gather before is_behind(): about 80,000 changes of the usual size.
+// How much memory may accumulate before is_behind(): about 80,000 changes of the usual size.
 constexpr std::size_t kMostGathered = 64 << 20;
 
-// How many late waits end under one hold of the lock.
+// How many late waits end per acquisition of the lock.
 constexpr std::size_t kLateAtOnce = 256;
 
 std::size_t bytes_of(const JournalWrite& write) {
@@ -35,7 +35,7 @@ std::size_t bytes_of(const Change& change) {
   return bytes;
 }
 
-// Roughly the memory that they take until they are written and told.
+// Roughly the memory that they take until they are written and announced.
 std::size_t bytes_of(const JournalBatch& writes, const std::optional<ChangeBatch>& changes) {
   std::size_t bytes = sizeof(JournalBatch) + sizeof(ChangeBatch);
   for (const JournalWrite& write : writes.writes) bytes += bytes_of(write);
@@ -122,7 +122,7 @@ Task<Result<void>> GroupCommit::durable(Ticket ticket, Deadline deadline) {
     case CommitFate::durable:
       co_return Result<void>();
     case CommitFate::lost:
-      // Not failure(): it names files, and clients may be shown this.
+      // Not failure(): it names files, and clients may see this.
       co_return Error{Errc::unavailable, "the disk failed; see the log"};
     case CommitFate::open:
       break;
@@ -152,7 +152,7 @@ void GroupCommit::enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter) {
   one.resume(fate);
 }
 
-// Takes the waiter when it has to wait; else says what became of its batch.
+// Takes the waiter if it has to wait; else returns the outcome of its batch.
 CommitFate GroupCommit::enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter) {
   std::scoped_lock lock(mutex_);
   if (ticket <= durable_ticket_) return CommitFate::durable;

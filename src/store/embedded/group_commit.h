@@ -19,15 +19,15 @@
 
 namespace sharedlock {
 
-// Makes changes durable in groups: while one batch is being synced, further changes gather, and then go together. So
-// under load one sync serves hundreds of callers, and a lone change leaves at once. Batches are written in the order in
-// which their changes were added, so what survives a crash is a prefix of what happened.
+// Makes changes durable in groups: while one batch is being synced, further changes gather into the next. So under load
+// one sync serves hundreds of callers, and a lone change is written at once. Batches are written in the order in which
+// their changes were added, so a prefix of the history survives a crash.
 //
-// After the first failed write nothing is written any more: whether that write is on disk is unknown, and what comes
-// after it must not be. Thread-safe; nothing is done under its lock that takes longer when more is waiting.
+// After the first failed write nothing is written any more: whether that write is on disk is unknown, and later changes
+// must not be. Thread-safe; no work under its lock grows with the number of waiters.
 class GroupCommit {
  public:
-  // Is told what became of each batch, on the writer thread and without locks held.
+  // Hears the outcome of each batch, on the writer thread and without locks held.
   class Listener {
    public:
     virtual ~Listener() = default;
@@ -42,9 +42,9 @@ class GroupCommit {
   GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener);
   GroupCommit(const GroupCommit&) = delete;
   GroupCommit& operator=(const GroupCommit&) = delete;
-  ~GroupCommit();  // writes what has gathered, ends the threads; no caller may be waiting any more
+  ~GroupCommit();  // writes what has gathered, ends the threads; no caller may still be waiting
 
-  // Adds what led to `revision`, for the journal and for the listener. Calls must come in the order of the revisions.
+  // Adds the changes that led to `revision`, for the journal and for the listener. Calls must come in revision order.
   Ticket add(Revision revision, JournalBatch writes, std::optional<ChangeBatch> changes);
 
   // The batch with which everything up to `as_of` is on disk.
@@ -54,14 +54,14 @@ class GroupCommit {
   // which it was awaited; the waiters for one batch on one executor share one post to it.
   Task<Result<void>> durable(Ticket ticket, Deadline deadline);
 
-  // Blocks until the batch is on disk; false when that failed, or this is being destroyed. Not on an I/O thread.
+  // Blocks until the batch is on disk; false when that failed, or during destruction. Not on an I/O thread.
   bool wait_until_durable(Ticket ticket);
 
-  // Whether the batch is on disk by now.
+  // Whether the batch is already on disk.
   bool is_durable(Ticket ticket) const { return look(ticket) == CommitFate::durable; }
 
-  // Whether so much waits for the disk that nothing should be added but what must be: a disk that hangs may neither
-  // fill the memory nor be given everything at once when it comes back.
+  // Whether so much waits for the disk that only indispensable changes may be added: a hanging disk must neither fill
+  // the memory nor get everything at once when it comes back.
   bool is_behind() const;
 
   // Whether a write has failed, so that nothing is written any more; and why.
@@ -80,10 +80,10 @@ class GroupCommit {
     bool has_changes = false;
     CommitWaiters waiters;
   };
-  // What is to be told and freed once the lock is gone.
+  // What to announce and free once the lock is released.
   struct Finished {
     std::unique_ptr<Batch> batch;
-    CommitWaiters lost;  // waiters for changes that are not written any more
+    CommitWaiters lost;  // waiters for changes that will never be written
   };
 
   CommitFate look(Ticket ticket) const;
@@ -103,14 +103,14 @@ class GroupCommit {
   Listener& listener_;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;      // there is something to write, or the end
-  std::condition_variable settled_;   // a batch was written, or writing failed, or the end
-  std::condition_variable deadline_;  // a deadline comes earlier than the watchdog wakes, or the end
+  std::condition_variable wake_;      // there is something to write, or shutdown
+  std::condition_variable settled_;   // a batch was written, or writing failed, or shutdown
+  std::condition_variable deadline_;  // a deadline comes before the watchdog's next wake-up, or shutdown
   bool stopping_ = false;
   std::string failure_;
   Ticket durable_ticket_{0};
   Revision durable_revision_;
-  std::unique_ptr<Batch> writing_;    // null while none is
+  std::unique_ptr<Batch> writing_;    // null while idle
   std::unique_ptr<Batch> gathering_;  // never null
   BootTime watchdog_sleeps_until_ = BootTime::min();
   std::thread writer_;

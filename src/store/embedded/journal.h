@@ -12,7 +12,7 @@
 
 namespace sharedlock {
 
-// A lease as it is written down: its ttl, but no deadline. After a restart it lives for its full ttl again.
+// A lease as written to disk: its ttl, but no deadline. After a restart it lives for its full ttl again.
 struct JournalLease {
   LeaseId id;
   bool own;  // an OwnLease; else a pooled one
@@ -21,7 +21,7 @@ struct JournalLease {
   bool operator==(const JournalLease&) const = default;
 };
 
-// One record that is written or taken away.
+// One record to write or delete.
 struct EraseEntry {
   std::string key;
 };
@@ -33,12 +33,12 @@ using JournalWrite = std::variant<KeyedEntry, EraseEntry, JournalLease, EndLease
 // What one change writes, in that order: state, not a log. Applied in full or not at all.
 struct JournalBatch {
   std::vector<JournalWrite> writes;
-  std::optional<Revision> reserved;  // revisions up to here may be given away
+  std::optional<Revision> reserved;  // revisions up to here may be issued
 
   bool empty() const { return writes.empty() && !reserved; }
 };
 
-// Changes that are written at once, in that order. Not a vector: it grows while others wait.
+// Changes that are written at once, in that order. Not a vector: it grows while callers wait.
 using JournalGroup = std::deque<JournalBatch>;
 
 // What a journal holds when it is opened.
@@ -48,18 +48,17 @@ struct JournalState {
   Revision reserved{};
 };
 
-// Where the embedded store writes its state: the seam at which tests lose what was not synced. Used by one thread at a
-// time.
+// Where the embedded store writes its state: the seam at which tests lose unsynced data. Used by one thread at a time.
 class Journal {
  public:
   virtual ~Journal() = default;
 
-  // Everything that was appended before; called once, first. corrupt: what is there can't be understood, or only in
-  // part: nothing is returned then.
+  // Everything that was appended before; called once, first. corrupt: some or all of the data can't be understood; then
+  // nothing is returned.
   virtual Result<JournalState> load() = 0;
 
-  // Writes all of `group` or nothing, and returns when it is on disk. After an error whether it is there is unknown,
-  // and nothing may be appended until the journal is opened anew.
+  // Writes all of `group` or nothing, and returns when it is on disk. After an error it is unknown whether the group is
+  // there, and nothing may be appended until the journal is reopened.
   virtual Result<void> append(const JournalGroup& group) = 0;
 };
 

@@ -39,7 +39,7 @@ std::error_code cut_off(const fs::path& file, std::size_t length) {
   return failed;
 }
 
-// What an interrupted first start leaves, and what file systems put into an empty one.
+// What an interrupted first start leaves, and what file systems put into an empty directory.
 bool may_be_in_a_new_one(const std::string& name) {
   for (std::string_view beginning : {"LOCK", "IDENTITY", "MANIFEST-", "OPTIONS-", "lost+found", "."}) {
     if (name.starts_with(beginning)) return true;
@@ -63,7 +63,7 @@ bool has_tables(const std::vector<std::string>& names) {
   return std::ranges::any_of(names, [](const std::string& name) { return name.ends_with(".sst"); });
 }
 
-// RocksDB takes a directory without CURRENT for a new one, and removes files of its own names.
+// RocksDB takes a directory without CURRENT for a new one, and removes files with its own names.
 Result<void> check_new(const fs::path& directory) {
   std::vector<std::string> names = names_in(directory);
   if (has_tables(names) || !logs_in(directory).empty()) return damaged(directory, "the file CURRENT is missing");
@@ -84,7 +84,7 @@ Result<void> check_log_of(const fs::path& directory, const fs::path& log) {
   return Error{Errc::unavailable, "can't cut off the torn end of " + log.string() + ": " + failed.message()};
 }
 
-// RocksDB takes some damage to it for its end, and then opens with an older state.
+// RocksDB takes some damage to the log for its end, and then opens with an older state.
 Result<void> check_manifest_of(const fs::path& directory) {
   std::ifstream current(directory / "CURRENT");
   std::string name;
@@ -102,7 +102,7 @@ std::error_code make_directories(const fs::path& directory) {
   fs::path parent = wanted.parent_path();
   if (parent != wanted) failed = make_directories(parent);
   if (failed) return failed;
-  // Nothing is made where the path ends in a slash: its parent is then the directory itself.
+  // Nothing is created if the path ends in a slash: its parent is then the directory itself.
   bool made = fs::create_directory(wanted, failed);
   return made ? sync_directory(parent) : failed;
 }

@@ -7,16 +7,16 @@
 
 namespace sharedlock {
 
-// Makes the directory and those above it, and sees to it that they are still there after a power cut.
+// Creates the directory and its ancestors, and ensures that they survive a power cut.
 std::error_code make_directories(const std::filesystem::path& directory);
 
-// Looks for what RocksDB would not tell us of, before it opens the directory (see rocks_log_check.h); to be called when
-// no other process has it open. corrupt: it is damaged, or has lost a file. unavailable: it holds things that are not
-// ours, among which nothing of ours should be put. Cuts off the zeros that a power cut left behind the last whole
-// record of a log, which was acknowledged to nobody, and changes nothing else.
+// Looks for damage that RocksDB would not report, before RocksDB opens the directory (see rocks_log_check.h); call it
+// while no other process has it open. corrupt: it is damaged, or has lost a file. unavailable: it holds foreign files,
+// and ours must not be put among them. Cuts off the zeros that a power cut left behind a log's last whole record (their
+// data was acknowledged to nobody), and changes nothing else.
 Result<void> check_directory(const std::filesystem::path& directory);
 
-// Whether a journal was ever made there.
+// Whether a journal was ever created there.
 bool holds_journal(const std::filesystem::path& directory);
 
 }  // namespace sharedlock

@@ -29,14 +29,14 @@ std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-// RocksDB's words, some of which are several lines.
+// RocksDB's message, which may have several lines.
 std::string words_of(const rocksdb::Status& status) {
   std::string words = status.ToString();
   std::ranges::replace(words, '\n', ' ');
   return words;
 }
 
-// After a failed write nothing is written until a restart. RocksDB waits for room on a full disk and then goes on by
+// After a failed write nothing is written until a restart. RocksDB waits for room on a full disk and then resumes by
 // itself, whatever max_bgerror_resume_count says, unless a listener tells it not to.
 class NoRecovery final : public rocksdb::EventListener {
  public:
@@ -45,8 +45,8 @@ class NoRecovery final : public rocksdb::EventListener {
   }
 };
 
-// RocksDB's own log would be one more file on the disk that is full, and writing to it again after that failed ends the
-// process by an assertion. What went wrong comes back as a status, which our log tells.
+// RocksDB's own log would be one more file on the full disk, and writing to it again after a failure ends the process
+// by an assertion. Errors come back as a status, which our log reports.
 class NoLog final : public rocksdb::Logger {
  public:
   using rocksdb::Logger::Logv;
@@ -57,15 +57,15 @@ rocksdb::Options database_options() {
   rocksdb::Options options;
   options.create_if_missing = true;
   options.paranoid_checks = true;
-  // The default would open "OK" with only a part of what was synced after a damaged record; a torn tail, which every
-  // power cut leaves, must open all the same.
+  // The default would open "OK" with only part of the synced data after a damaged record; a torn tail, which every
+  // power cut leaves, must still open.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.track_and_verify_wals_in_manifest = true;
   options.max_bgerror_resume_count = 0;
   options.listeners.push_back(std::make_shared<NoRecovery>());
   options.info_log = std::make_shared<NoLog>();
   options.compression = rocksdb::kNoCompression;
-  // What is in memory is read by nobody until a flush sorts it: no need to keep it sorted, which took most of a write.
+  // Nothing reads the memtable until a flush sorts it: keeping it sorted took most of a write's time.
   options.memtable_factory = std::make_shared<rocksdb::VectorRepFactory>();
   options.allow_concurrent_memtable_write = false;
   options.write_buffer_size = 32 << 20;
@@ -89,7 +89,7 @@ Error damaged(const std::string& directory, const std::string& why) {
   return {Errc::corrupt, "the data directory " + directory + " is damaged: " + why};
 }
 
-// Before anything else is read: it may mean something else in another format.
+// Before anything else is read: in another format it may mean something else.
 Result<void> check_format(rocksdb::DB& database, const std::string& directory) {
   std::string record;
   rocksdb::Status status = database.Get(rocksdb::ReadOptions(), slice(kFormatKey), &record);
@@ -150,7 +150,7 @@ class RocksJournal final : public Journal {
     bool first_reservation = reserves && !std::exchange(has_reserved_, true);
     auto written = write(writes);
     if (!written || !first_reservation) return written;
-    // Out of the log: should the log ever be lost, revisions of this life are not given again.
+    // Flushed out of the log: should the log ever be lost, revisions of this run are not issued again.
     rocksdb::Status flushed = database_->Flush(rocksdb::FlushOptions());
     return flushed.ok() ? Result<void>() : failed(flushed);
   }
@@ -182,8 +182,8 @@ bool is_locked(const rocksdb::Status& status) {
   return status.IsIOError() && (by_another || by_this_process);
 }
 
-// Takes RocksDB's lock on the directory for a moment. Fails also where there can't be a lock; what is wrong then is
-// seen when the database is opened.
+// Takes RocksDB's lock on the directory for a moment. Also fails where locking is impossible; opening the database then
+// shows the cause.
 rocksdb::Status try_lock(const std::filesystem::path& directory) {
   rocksdb::FileLock* lock = nullptr;
   rocksdb::Env* env = rocksdb::Env::Default();
@@ -202,14 +202,14 @@ Error not_opened(const std::string& directory, const rocksdb::Status& status) {
   return {Errc::unavailable, "can't open the data directory " + directory + ": " + words_of(status)};
 }
 
-// What is there, and up to which write.
+// The state, and the last write in it.
 struct Seen {
   JournalState state;
   rocksdb::SequenceNumber writes = 0;
 };
 
-// Reads everything without changing anything: opening for writing rewrites what is there, whatever it is. The price is
-// that the log is read twice.
+// Reads everything without changing anything: opening for writing rewrites the files, whatever they are. The price: the
+// log is read twice.
 Result<Seen> look(const std::string& directory) {
   rocksdb::DB* opened = nullptr;
   rocksdb::Status status = rocksdb::DB::OpenForReadOnly(database_options(), directory, &opened);
@@ -226,7 +226,7 @@ Result<std::unique_ptr<Journal>> open_seen(std::unique_ptr<DirectoryLock> lock, 
   rocksdb::Status status = rocksdb::DB::Open(database_options(), directory, &opened);
   std::unique_ptr<rocksdb::DB> database(opened);
   if (!status.ok()) return not_opened(directory, status);
-  // Where there are no locks on directories: another process had it open between the two.
+  // Without locks on directories, another process had it open between the two calls.
   if (database->GetLatestSequenceNumber() != seen.writes) {
     auto state = read_all(*database, directory);
     if (!state) return state.error();
@@ -245,7 +245,7 @@ Result<std::unique_ptr<Journal>> open_rocks_journal(const std::filesystem::path&
   }
   auto lock = std::make_unique<DirectoryLock>(directory);
   if (lock->is_taken_by_another()) return in_use(name, "it is locked");
-  // A log that another program is just writing to would look damaged.
+  // A log that another program is writing at this moment would look damaged.
   if (rocksdb::Status locked = try_lock(directory); is_locked(locked)) return in_use(name, words_of(locked));
   if (auto checked = check_directory(directory); !checked) return checked.error();
   if (!holds_journal(directory)) return open_seen(std::move(lock), name, {});

@@ -58,7 +58,7 @@ std::size_t end_of_block(std::string_view log, std::size_t at) {
   return std::min(log.size(), (at / kBlockSize + 1) * kBlockSize);
 }
 
-// The record there, when it is whole.
+// The record there, if it is whole.
 std::optional<Header> whole_record_at(std::string_view log, std::size_t at) {
   std::size_t end = end_of_block(log, at);
   if (at + kHeaderSize > end) return std::nullopt;
@@ -74,8 +74,8 @@ std::string_view payload_at(std::string_view log, std::size_t at, const Header& 
   return log.substr(at + kHeaderSize, record.length);
 }
 
-// Follows the records from `at`, which begins one, to the end of the log or to the first one that is not whole; calls
-// `visit` for each, with its place, and ends early when that says so.
+// Follows the records from `at`, where one begins, to the end of the log or to the first incomplete one; calls `visit`
+// with each and its offset, and stops early when that says so.
 template <class Visit>
 std::size_t follow(std::string_view log, std::size_t at, std::size_t end, Visit visit) {
   while (at < end) {
@@ -91,7 +91,7 @@ std::size_t follow(std::string_view log, std::size_t at, std::size_t end, Visit 
   return std::min(at, log.size());
 }
 
-// Writes are numbered through; a batch says the number of its first one.
+// Writes are numbered consecutively; a batch contains the number of its first one.
 struct BatchHeader {
   std::uint64_t sequence;
   std::uint64_t count;
@@ -101,7 +101,7 @@ std::optional<BatchHeader> batch_header(std::string_view payload) {
   return BatchHeader{integer_at(payload, 0, 8), integer_at(payload, 8, 4)};
 }
 
-// The number that the next write would have after the batches that were seen; 0 before the first one.
+// The number that the next write would have after the batches seen so far; 0 before the first one.
 class Sequence {
  public:
   void see(const Header& record, std::string_view payload) {
@@ -115,11 +115,11 @@ class Sequence {
   std::uint64_t next() const { return next_; }
 
  private:
-  std::string beginning_;  // of the batch under way
+  std::string beginning_;  // of the current batch
   std::uint64_t next_ = 0;
 };
 
-// Takes a length and as many bytes.
+// Takes a length and that many bytes.
 bool skip_text(std::string_view& bytes) {
   std::uint64_t length = 0;
   for (unsigned shift = 0; shift < 35; shift += 7) {
@@ -134,7 +134,7 @@ bool skip_text(std::string_view& bytes) {
   return true;
 }
 
-// Whether that is a batch of puts and erasures and its end, as ours are, and nothing else.
+// Whether that is a batch of puts and erasures with our end marker, and nothing else.
 bool has_the_form_of_a_batch(std::string_view payload) {
   constexpr char kErase = 0;
   constexpr char kPut = 1;
@@ -150,14 +150,14 @@ bool has_the_form_of_a_batch(std::string_view payload) {
   return count == 0 && payload == kEnd;
 }
 
-// What stands behind a record that is not whole, and where the numbers of writes were then.
+// What stands behind an incomplete record, and the write number reached there.
 struct Search {
   std::string_view log;
   std::size_t broken_at;
   std::uint64_t next;
 };
 
-// Whether a record at `at`, if it is one, could begin a batch that was written after the broken one.
+// Whether a record at `at`, if it is one, could begin a batch written after the broken one.
 bool fits_behind(const Search& search, std::size_t at, const Header& record) {
   if (!begins_a_batch(record.type) || record.length == 0) return false;
   std::size_t end = at + kHeaderSize + record.length;
@@ -167,13 +167,13 @@ bool fits_behind(const Search& search, std::size_t at, const Header& record) {
   std::string_view payload = payload_at(search.log, at, record);
   auto batch = batch_header(payload);
   if (!batch) return is_first;
-  // No write takes less than a byte.
+  // A write takes at least one byte.
   std::uint64_t skipped = batch->sequence - search.next;
   bool follows = search.next == 0 || (batch->sequence > search.next && skipped <= at - search.broken_at);
   return follows && batch->count > 0 && (is_first || has_the_form_of_a_batch(payload));
 }
 
-// Whether the record that is not whole would be, had it another length or type: that of a record which ends the log.
+// Whether the incomplete record would be whole with another length or type: that of a record which ends the log.
 bool only_its_header_is_damaged(std::string_view log, std::size_t at) {
   if (at + kHeaderSize >= log.size() || log.size() > end_of_block(log, at)) return false;
   std::uint32_t checksum = header_at(log, at).checksum;
@@ -184,8 +184,7 @@ bool only_its_header_is_damaged(std::string_view log, std::size_t at) {
   return false;
 }
 
-// Whether the record that is not whole would be, had it another type: RocksDB takes types 5 to 8 for the end of the
-// log.
+// Whether the incomplete record would be whole with another type: RocksDB takes types 5 to 8 for the end of the log.
 bool only_its_type_is_damaged(std::string_view log, std::size_t at) {
   if (at + kHeaderSize > end_of_block(log, at)) return false;
   Header header = header_at(log, at);
@@ -205,7 +204,7 @@ bool a_record_is_behind(std::string_view log, std::size_t broken_at) {
   return false;
 }
 
-// Whether a batch begins behind the broken record. Where the next record begins is not known, except at the next block.
+// Whether a batch begins behind the broken record. The next record's start is unknown, except at the next block.
 bool a_batch_begins_behind(const Search& search) {
   const std::string_view log = search.log;
   std::size_t end = end_of_block(log, search.broken_at);
@@ -220,7 +219,7 @@ bool a_batch_begins_behind(const Search& search) {
   return found;
 }
 
-// Whether all is zeros from the beginning of a page to the end.
+// Whether everything from the beginning of a page to the end is zeros.
 bool ends_in_a_zero_page(std::string_view log) {
   std::size_t last = log.find_last_not_of('\0');
   std::size_t zeros = last == std::string_view::npos ? 0 : last + 1;

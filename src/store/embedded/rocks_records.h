@@ -9,7 +9,7 @@
 
 namespace sharedlock {
 
-// How the state is laid out in RocksDB: under "m/" what is about the whole, under "l/" a record per lease (key: id,
+// The layout of the state in RocksDB: under "m/" facts about the whole, under "l/" a record per lease (key: id,
 // big-endian), under "e/" one per entry. Integers are 8 bytes, big-endian.
 inline constexpr std::string_view kFormatKey = "m/format";
 inline constexpr std::string_view kReservedKey = "m/reserved";
@@ -24,7 +24,7 @@ std::string to_record(const Entry& entry);
 // A positive number that fills the whole record.
 std::optional<std::int64_t> read_number(std::string_view record);
 
-// Adds one record to the state; false when it makes no sense.
+// Adds one record to the state; false when it is invalid.
 bool read_record(std::string_view key, std::string_view record, JournalState& state);
 
 }  // namespace sharedlock

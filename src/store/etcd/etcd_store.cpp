@@ -68,7 +68,7 @@ class EtcdStore final : public LeaseStore {
     short_leases_.stop();
     epoch_.stop();
     background_.spawn(executor(), shut_down());
-    // Each before what it calls: these commit, batches of theirs are in the background, and those end epochs.
+    // Callers first: these two commit, their batches run in the background, and batches end epochs.
     own_leases_.join();
     short_leases_.join();
     background_.join();
@@ -146,8 +146,8 @@ class EtcdStore final : public LeaseStore {
  private:
   Executor executor() { return threads_.executor(0); }
 
-  // What is committed, or may be, is promised before any caller is told of it: if etcd forgets it at this moment, it is
-  // shielded, or not told.
+  // Every committed, or possibly committed, change counts as promised before any caller hears of it: if etcd forgets it
+  // at this moment, it is shielded, or not reported.
   Task<Result<Outcome>> commit_promised(Transaction transaction, BootTime called, EtcdCommitWay way,
                                         Deadline deadline) {
     if (auto refused = witness_.refusal()) co_return with_fate(*std::move(refused), WriteFate::not_sent);
@@ -174,7 +174,7 @@ class EtcdStore final : public LeaseStore {
     co_return entries;
   }
 
-  // What etcd answers for leases is not compared with the witness; so it counts only where that does not refuse
+  // etcd's answers about leases are not compared with the witness; so one counts only if the witness does not refuse
   // afterwards.
   Task<Result<Ttl>> keep_native_alive(LeaseId id, std::string under, Deadline deadline) {
     BootTime called = clock_.boot_now();
@@ -185,8 +185,8 @@ class EtcdStore final : public LeaseStore {
     co_return renewed;
   }
 
-  // An answer that carries etcd's raft term counts only if a quorum of that term answers afterwards. Calls at the same
-  // time share one read, which begins after all of them.
+  // An answer that carries etcd's raft term counts only if a quorum of that term answers afterwards. Concurrent calls
+  // share one read, which begins after all of them.
   Task<Result<std::uint64_t>> term_now(Deadline deadline) {
     EtcdReads::Item read;
     read.ranges.push_back(range_of_key(kTokenBaseKey));
@@ -219,7 +219,7 @@ class EtcdStore final : public LeaseStore {
     return below;
   }
 
-  // One try at the beginning, so that the log says early what is wrong with this etcd; then looks.
+  // One try at the beginning, so that the log says early what is wrong with this etcd; then looks periodically.
   Task<void> handshake() {
     background_.spawn(executor(), loss_.attend());
     Deadline soon{clock_.boot_now() + connections_.options().request_timeout};
@@ -242,7 +242,7 @@ class EtcdStore final : public LeaseStore {
     watches_.stop();
   }
 
-  // In the order in which each needs those before it. What calls a later one does so by a function that it was given.
+  // Each needs only those before it. A call to a later one goes through a function passed in.
   Clock& clock_;
   EtcdWitness witness_;
   EtcdConnections connections_;

@@ -18,11 +18,11 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// A renewal of a lease that has just expired holds up others behind it on its stream, so there are several streams.
+// Renewing a lease that has just expired delays the others behind it on its stream, so there are several streams.
 constexpr std::size_t kLanes = 4;
-// How long a stream may leave a request unanswered, as long as nothing shows that answers are slow.
+// How long a stream may leave a request unanswered, unless answers are known to be slow.
 constexpr std::chrono::nanoseconds kLongestAnswer = std::chrono::seconds(1);
-// How often deadlines are looked at; how long a lane rests after a stream that failed.
+// How often deadlines are checked; how long a lane rests after a failed stream.
 constexpr std::chrono::milliseconds kTick{50};
 
 constexpr int kDeadlineExceeded = 4;  // gRPC's code
@@ -32,7 +32,7 @@ using Stream = EtcdStream<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse>
 
 }  // namespace
 
-// One stream after the other, and what is asked on it. Everything in it runs on one executor.
+// A succession of streams, and the requests on them. Everything in it runs on one executor.
 class EtcdKeepalive::Lane {
  public:
   Lane(EtcdConnections& connections, Executor executor, TaskGroup& tasks)

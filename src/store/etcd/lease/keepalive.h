@@ -14,14 +14,14 @@ namespace sharedlock {
 
 class EtcdConnections;
 
-// Renews leases over a few long-lived streams (R9). What one stream was asked is asked again on the next one when it
-// breaks, or has not answered within a second. Thread-safe.
+// Renews leases over a few long-lived streams (R9). When a stream breaks, or has not answered within a second, its open
+// requests are sent again on the next one. Thread-safe.
 class EtcdKeepalive {
  public:
   struct Renewal {
     Ttl ttl;                 // 0: there is no such lease
-    BootTime sent;           // the lease lives for its ttl from here on
-    std::uint64_t term = 0;  // etcd's raft term, as the member that was asked knew it
+    BootTime sent;           // the lease lives for its ttl from this moment
+    std::uint64_t term = 0;  // etcd's raft term, as the asked member knew it
   };
 
   // Its coroutines run on `executor`, in `tasks`. The connections must outlive it.
@@ -30,14 +30,14 @@ class EtcdKeepalive {
   EtcdKeepalive& operator=(const EtcdKeepalive&) = delete;
   ~EtcdKeepalive();  // after stop(), and after the tasks have been joined
 
-  // The answer is to a request that was sent after this call. `unavailable`, `deadline_exceeded`: it may have been
+  // The answer is to a request sent after this call. `unavailable`, `deadline_exceeded`: the lease may have been
   // renewed or not.
   Task<Result<Renewal>> renew(LeaseId id, Deadline deadline);
 
-  // The last answer for this lease was wrong: its stream ends, and renewals go to another member.
+  // The last answer for this lease was wrong: ends its stream, so that renewals go to another member.
   void distrust(LeaseId id);
 
-  // Ends the coroutines soon; calls that wait, or come later, fail with `unavailable`.
+  // Ends the coroutines soon; waiting and later calls fail with `unavailable`.
   void stop();
 
  private:

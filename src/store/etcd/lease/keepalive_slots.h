@@ -23,7 +23,7 @@ class KeepaliveSlots {
     BootTime sent;
   };
 
-  // Adds a renewal, to be given up at `deadline`.
+  // Adds a renewal that gives up at `deadline`.
   void ask(LeaseId id, Waiter waiter, Deadline deadline) {
     auto same_id = [id](const Slot& slot) { return slot.id == id; };
     auto slot = std::find_if(unsent_.begin(), unsent_.end(), same_id);
@@ -69,7 +69,7 @@ class KeepaliveSlots {
     return late;
   }
 
-  // The stream has ended: requests with waiters left are sent again, before all others.
+  // The stream has ended: requests that still have waiters are sent again, before all others.
   void stream_ended() {
     while (!sent_.empty()) {
       if (!sent_.back().asking.empty()) unsent_.push_front(std::move(sent_.back()));
@@ -82,7 +82,7 @@ class KeepaliveSlots {
     return sent_.empty() ? std::nullopt : std::optional(sent_.front().sent);
   }
 
-  // Whether a request is to be sent; whether any renewal waits.
+  // Whether a request is waiting to be sent; whether any renewal waits.
   bool has_unsent() const { return std::any_of(unsent_.begin(), unsent_.end(), is_asked); }
   bool has_waiters() const { return has_unsent() || std::any_of(sent_.begin(), sent_.end(), is_asked); }
 
@@ -100,7 +100,7 @@ class KeepaliveSlots {
   static bool is_asked(const Slot& slot) { return !slot.asking.empty(); }
 
   std::deque<Slot> unsent_;
-  std::deque<Slot> sent_;  // in the order in which they were sent
+  std::deque<Slot> sent_;  // in sending order
 };
 
 }  // namespace sharedlock

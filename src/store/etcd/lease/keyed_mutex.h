@@ -10,11 +10,10 @@
 
 namespace sharedlock {
 
-// Lets commits that name the same lease id go one after the other, in this process. Thread-safe; must outlive its
-// turns.
+// Serializes the commits of this process that name the same lease id. Thread-safe; must outlive its turns.
 class KeyedMutex {
  public:
-  // The right to work with one id, until it is destroyed.
+  // The right to work with one id, until this is destroyed.
   class Turn {
    public:
     Turn(KeyedMutex& turns, LeaseId id) : turns_(&turns), id_(id) {}

@@ -8,7 +8,7 @@
 #include "store/lease_store.h"
 
 // An index entry tells what hangs on an OwnLease when its entry shares a lease of etcd with others (R33). It is put
-// together with the entry, each time, and under the same lease. Pure.
+// together with the entry, every time, and under the same lease. Pure.
 namespace sharedlock {
 
 inline constexpr std::string_view kLeaseIndexPrefix = "/shared-lock.id/";
@@ -20,15 +20,15 @@ struct LeaseIndex {
   bool operator==(const LeaseIndex&) const = default;
 };
 
-// Where the index entry of a lease is.
+// The key of a lease's index entry.
 std::string lease_index_key(LeaseId id);
 
 // As text: `10 /shared-lock/a key`.
 std::string to_text(const LeaseIndex& index);
-std::optional<LeaseIndex> parse_lease_index(std::string_view text);  // nothing: no such text
+std::optional<LeaseIndex> parse_lease_index(std::string_view text);  // nothing: invalid text
 
-// Whether an index entry that names the key of that entry tells the truth. If not, the entry has been erased, taken by
-// another holder, or put again by a program that does not know the index; then nothing hangs on that lease.
+// Whether an index entry that names the key of that entry is true. If not, the entry has been erased, taken by another
+// holder, or put again by a program that does not know the index; then nothing hangs on that lease.
 bool is_true_of(const Entry& index, const std::optional<Entry>& entry);
 
 }  // namespace sharedlock

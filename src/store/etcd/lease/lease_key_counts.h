@@ -10,25 +10,25 @@
 
 namespace sharedlock {
 
-// How many keys hang on each lease, as a watch of their prefix tells. It may know of fewer than there are (a change
-// that was not told yet, a lease for which there was no room), so a lease that is not in it is not known, not lost.
-// Takes 20 to 40 bytes for each lease. Thread-safe.
+// How many keys hang on each lease, as seen by a watch of their prefix. It may know of fewer than there are (a change
+// not yet delivered, a lease for which there was no room), so an absent lease is unknown, not lost. Takes 20 to 40
+// bytes for each lease. Thread-safe.
 class LeaseKeyCounts {
  public:
-  // At most about so many leases are remembered.
+  // The approximate limit of leases remembered.
   explicit LeaseKeyCounts(std::size_t most = std::size_t{1} << 22) : most_in_table_(most / kTables) {}
 
   void on_event(const WatchEvent& event);
 
-  // Whether a key surely hung on it a short time ago. False as well before the first Snapshot, and while the watch is
-  // not live.
+  // Whether a key surely hung on it a short time ago. Also false before the first Snapshot, and while the watch is not
+  // live.
   bool has_key(LeaseId id) const;
 
-  // It was, or may have been, ended by this server.
+  // This server has ended it, or may have.
   void forget(LeaseId id);
 
  private:
-  // Many small tables, so that growing stalls nobody for long.
+  // Many small tables, so that growth never stalls callers for long.
   static constexpr std::size_t kTables = 256;
   using Table = boost::unordered_flat_map<std::int64_t, std::uint32_t>;
   using Tables = std::array<Table, kTables>;

@@ -10,20 +10,20 @@ namespace sharedlock {
 
 class EtcdWatches;
 
-// Says without asking etcd that a key hangs on a lease (R4): from a watch of one prefix, the first one that it is told
-// to follow, as long as that watch is live. Thread-safe.
+// Tells without asking etcd that a key hangs on a lease (R4), from a watch of one prefix: the first that follow() gets,
+// as long as that watch is live. Thread-safe.
 class EtcdLeaseKeys {
  public:
   // The watches must outlive it.
   explicit EtcdLeaseKeys(EtcdWatches& watches) : watches_(watches) {}
 
-  // False: not known, so ask.
+  // False: unknown, so ask.
   bool hangs(LeaseId id, const std::string& under) const;
 
-  // Without effect once it follows one.
+  // No effect once it follows one.
   void follow(const std::string& under);
 
-  // It was, or may have been, ended by this server.
+  // This server has ended it, or may have.
   void forget(LeaseId id) { counts_.forget(id); }
 
   // Ends the watch.

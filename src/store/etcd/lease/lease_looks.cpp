@@ -11,12 +11,12 @@ namespace sharedlock {
 
 namespace {
 
-// How often what does not count is asked for again.
+// How often to ask again after an answer that does not count.
 constexpr int kMoreLooks = 3;
 
 }  // namespace
 
-// Without keys: else etcd would look whether we may read each of them.
+// Without keys: else etcd would check our permission to read each of them.
 Task<EtcdLeaseLook> look_at_lease(EtcdClient& client, LeaseId id, Deadline deadline) {
   EtcdLeaseLook look{.id = id};
   etcdserverpb::LeaseTimeToLiveRequest request;
@@ -32,7 +32,7 @@ Task<EtcdLeaseLook> look_at_lease(EtcdClient& client, LeaseId id, Deadline deadl
   if (answer.in_one_term) look.term = answer.result->header().raft_term();
   std::int64_t granted = answer.result->grantedttl();
   if (granted <= 0) co_return look;
-  // Rounded down, and below zero once it has expired.
+  // Rounded down; negative once it has expired.
   Ttl left(std::clamp<std::int64_t>(answer.result->ttl(), 0, granted));
   look.life = LeaseLife{saturating_add(sent, left), saturating_add(answered, left + Ttl{1})};
   co_return look;

@@ -26,7 +26,7 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
       auto granted = co_await grant(*place.order, deadline);
       if (granted) co_return joined;
       if (granted.error().code != Errc::lease_in_use) co_return granted.error();
-      continue;  // of 2^39 ids one that is in use may be hit now and then
+      continue;  // among 2^39 ids, one in use may be hit now and then
     }
     if (place.granted) co_return joined;
     co_await waiter->wait(clock_);
@@ -48,7 +48,7 @@ PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const
   return place;
 }
 
-// Afterwards end() no longer touches the seat.
+// After this, end() no longer touches the seat.
 void EtcdLeasePool::leave(LeaseId id, const WaiterPtr& waiter) {
   std::scoped_lock lock(mutex_);
   auto those = waiting_.find(id);

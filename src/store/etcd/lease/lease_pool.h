@@ -20,8 +20,8 @@ namespace sharedlock {
 class EtcdLeases;
 
 // Leases for the entries of the lock API, shared as PooledLeases says and never kept alive. Thread-safe. Everything
-// that is handed in must outlive it, and it must outlive its calls. Its end waits for what it began by itself, so not
-// on an I/O thread.
+// passed in must outlive it, and it must outlive its calls. Its destructor waits for its background work, so not on an
+// I/O thread.
 class EtcdLeasePool {
  public:
   // Background work runs on `executor`.
@@ -30,17 +30,17 @@ class EtcdLeasePool {
 
   struct Joined {
     LeaseId id;
-    BootTime sent;  // not later than the first sending of its grant
+    BootTime sent;  // no later than the first sending of its grant
   };
 
-  // A lease under which so many entries surely live until `end`, and that etcd says so too, if the clocks of this
-  // machine did not stand still since its grant (R34). Errors: those of a grant.
+  // A lease under which that many entries surely live until `end`, as etcd would confirm, provided that the clocks of
+  // this machine have not stood still since its grant (R34). Errors: those of a grant.
   Task<Result<Joined>> join(BootTime end, Deadline deadline, std::size_t entries = 1);
 
-  // It has ended before its time: nobody joins it any more. Any lease id may be named.
+  // It has ended early: nothing joins it any more. Any lease id may be named.
   void drop(LeaseId id);
 
-  // The clocks of this machine stood still before that moment: nobody joins any more what was asked for before.
+  // The clocks of this machine stood still before that moment: nothing joins leases requested earlier.
   void drop_sent_before(BootTime moment);
 
  private:

@@ -9,8 +9,8 @@
 
 namespace sharedlock {
 
-// Until when this server knows that a lease can't have ended (R8): its grant or its last renewal through this server,
-// counted from the sending of that, plus its ttl. Thread-safe.
+// Until when this server knows that a lease can't have ended (R8): from the sending of its grant or of its last renewal
+// through this server, plus its ttl. Thread-safe.
 class LeaseSafety {
  public:
   // The lease was granted or renewed for `ttl`, by a request that was sent at `sent`.
@@ -18,7 +18,7 @@ class LeaseSafety {
 
   void ended(LeaseId id);
 
-  // False as well for leases of which this server knows nothing.
+  // Also false for leases of which this server knows nothing.
   bool surely_lives(LeaseId id, BootTime now) const;
 
   std::size_t size() const;
@@ -28,7 +28,7 @@ class LeaseSafety {
 
   mutable std::mutex mutex_;
   std::unordered_map<LeaseId, BootTime> safe_until_;
-  std::size_t look_again_at_ = 1024;  // leases that nobody renews are forgotten when there are so many
+  std::size_t look_again_at_ = 1024;  // at this size, leases that nothing renews are forgotten
 };
 
 }  // namespace sharedlock

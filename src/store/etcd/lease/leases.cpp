@@ -18,16 +18,16 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// etcd gives no lease less than one and a half election timeouts; with its default election timeout this.
+// etcd gives no lease less than one and a half election timeouts; this is that at its default election timeout.
 constexpr Ttl kShortestTtl{2};
 
 // A member that hung may carry out a grant late: etcd gives up on its own requests after seven seconds.
 constexpr std::chrono::seconds kLateGrant{10};
 
-// How long one try to end a lease in the background may take.
+// Time limit of one background try to end a lease.
 constexpr std::chrono::nanoseconds kLongestTry = std::chrono::seconds(2);
 
-// How often a renewal is tried that says the lease is gone, although it is there.
+// How often to retry a renewal that says the lease is gone, although it is there.
 constexpr int kTries = 3;
 
 Error no_such_lease() {
@@ -60,7 +60,7 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant_own(OwnLease wanted, Deadlin
   auto granted = co_await grant(id, wanted.ttl, deadline, &unanswered);
   bool exists = !granted && granted.error().code == Errc::lease_in_use;
   if (exists && unanswered && !wanted.client_chosen) {
-    // By the attempt that had no answer; what it got is at least what it asked for.
+    // By the attempt that had no answer; its ttl is at least what it asked for.
     safety_.renewed(id, sent, wanted.ttl);
     granted = Granted{id, wanted.ttl};
   } else if (exists) {
@@ -80,7 +80,7 @@ Task<Result<Ttl>> EtcdLeases::grant_pooled(LeaseId id, Ttl ttl, Deadline deadlin
   co_return granted.error();
 }
 
-// lease_in_use: there is such a lease; where one was `unanswered`, perhaps made by that attempt of this call.
+// lease_in_use: there is such a lease; after an `unanswered` attempt, perhaps made by that attempt of this call.
 Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadline deadline, bool* unanswered) {
   pb::LeaseGrantRequest request;
   request.set_id(number_of(id));
@@ -94,9 +94,9 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::grant(LeaseId id, Ttl ttl, Deadlin
   co_return granted;
 }
 
-// There is a lease with the id that is wanted. Where it has the right ttl it is just renewed, so that two servers which
-// are given the same request at once both find it, and one of them the entry. Commits of one server that want the same
-// id come one after the other; that two servers are given one id for different things is not defended against.
+// A lease with the wanted id exists. If it has the right ttl it is just renewed, so that two servers which are given
+// the same request at once both find it, and one of them the entry. Commits of one server that want the same id are
+// serialized; there is no defence against two servers being given one id for different things.
 Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId id, Deadline deadline,
                                                         bool* unanswered) {
   Ttl ttl = wanted.ttl;
@@ -104,8 +104,8 @@ Task<Result<EtcdLeases::Granted>> EtcdLeases::take_over(OwnLease wanted, LeaseId
   if (!present) co_return present.error();
   if (*present && !(*present)->keys.empty()) co_return Error{Errc::lease_in_use, "an entry hangs on that lease"};
   Ttl granted = *present ? (*present)->granted : Ttl(0);
-  // One that may have been made by this very call is not revoked: its revocation, too, could come late, and end the
-  // next lease of that id. etcd may have given it more than was asked for.
+  // One that this very call may have made is not revoked: its revocation, too, could come late, and end the next lease
+  // of that id. etcd may have given it more than was asked for.
   bool fits = granted == ttl || (granted > ttl && (granted <= kShortestTtl || *unanswered || wanted.client_chosen));
   if (fits) {
     auto renewed = co_await keepalive_.renew(id, deadline);
@@ -133,7 +133,7 @@ void EtcdLeases::revoke_unknown(LeaseId id) {
   revoke_in_background(id, clock_.boot_now());
 }
 
-// Perhaps it was not granted yet: so it is ended now, and again when that can no longer happen.
+// It may not be granted yet: so it is ended now, and again when a late grant is no longer possible.
 void EtcdLeases::revoke_unanswered(LeaseId id) {
   revoke_in_background(id, clock_.boot_now());
   revoke_in_background(id, clock_.boot_now() + kLateGrant);
@@ -152,7 +152,7 @@ Task<bool> EtcdLeases::try_to_revoke(LeaseId id) {
   co_return revoked || !outcome_unknown(revoked.error().code);
 }
 
-// What the watch knows saves the look, once: a renewal that then says the lease is gone is looked into.
+// The watch's knowledge saves the look, once: if a renewal then says the lease is gone, etcd is asked.
 Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {
   for (int tries = 0; tries < kTries; ++tries) {
     bool known = tries == 0 && !is_shared_lease(id) && keys_.hangs(id, under);
@@ -161,14 +161,14 @@ Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline
       if (!found) co_return lost_or_unavailable(id, found.error());
       keys_.follow(under);
     }
-    // It lives; so a stream that said it does not leads to a member that is cut off and believes that it still leads.
+    // It lives; so a stream that denied it leads to a member that is cut off and believes that it still leads.
     if (tries > 0) keepalive_.distrust(id);
     auto renewed = co_await keepalive_.renew(id, deadline);
     if (!renewed) co_return lost_or_unavailable(id, renewed.error());
     if (renewed->ttl == Ttl(0)) continue;
     auto term = co_await term_(deadline);
     if (!term) co_return lost_or_unavailable(id, term.error());
-    if (*term != renewed->term) continue;  // perhaps by a leader that was deposed
+    if (*term != renewed->term) continue;  // perhaps by a deposed leader
     bool may_have_ended = !safety_.surely_lives(id, clock_.boot_now());
     Result<void> lives;
     if (may_have_ended) lives = co_await find_after_renewal(id, under, deadline);
@@ -180,8 +180,8 @@ Task<Result<Ttl>> EtcdLeases::keep_alive(LeaseId id, std::string under, Deadline
   co_return lost_or_unavailable(id, contradiction);
 }
 
-// etcd may renew a lease past its end though its revocation is on its way: a leader that has just been elected counts
-// its ttl anew, and what the one before it has proposed is yet to be carried out. A linearizable read comes after that.
+// etcd may renew a lease past its end though its revocation is on its way: a newly elected leader counts its ttl anew,
+// and proposals of the previous one are yet to be carried out. A linearizable read comes after those.
 Task<Result<void>> EtcdLeases::find_after_renewal(LeaseId id, std::string under, Deadline deadline) {
   auto present = co_await look(id, deadline);
   if (!present) co_return present.error();
@@ -196,7 +196,7 @@ Task<Result<void>> EtcdLeases::find_after_renewal(LeaseId id, std::string under,
   co_return Result<void>();
 }
 
-// R8: what can no longer be promised to live counts as lost.
+// R8: a lease that can no longer be promised to live counts as lost.
 Error EtcdLeases::lost_or_unavailable(LeaseId id, const Error& error) {
   if (outcome_unknown(error.code) && safety_.surely_lives(id, clock_.boot_now())) return error;
   if (!outcome_unknown(error.code)) safety_.ended(id);
@@ -228,9 +228,9 @@ Task<Result<void>> EtcdLeases::find_own(LeaseId id, std::string under, bool may_
   co_return Result<void>();
 }
 
-// etcd answers for leases what its leader has applied by then, and a leader that has just been elected may be behind
-// what the one before it has acknowledged. So what seems to be gone, or empty, is looked for again after a linearizable
-// read, which waits until a leader has caught up.
+// etcd answers for leases from what its leader has applied so far, and a newly elected leader may be behind what its
+// predecessor acknowledged. So a lease that seems gone, or empty, is looked for again after a linearizable read, which
+// waits until a leader has caught up.
 Task<Result<std::optional<LeaseInfo>>> EtcdLeases::info(LeaseId id, Deadline deadline) {
   auto first = co_await look(id, deadline);
   if (!first || (*first && !(*first)->keys.empty())) co_return first;
@@ -249,7 +249,7 @@ Task<Result<std::uint64_t>> EtcdLeases::catch_up(Deadline deadline) {
   co_return std::uint64_t(caught_up->header().raft_term());
 }
 
-// The read that follows is what a quorum answers.
+// The read that follows is answered by a quorum.
 Task<Result<std::optional<LeaseLife>>> EtcdLeases::life(LeaseId id, Deadline deadline) {
   for (int tries = 0; tries < kTries; ++tries) {
     auto look = co_await look_at_lease(client_, id, deadline);

@@ -22,39 +22,39 @@ class EtcdClient;
 class EtcdKeepalive;
 class EtcdWatches;
 
-// Leases of etcd's own, which LeaseKeepAlive renews: what of LeaseStore is about them, and what a commit needs.
+// Leases of etcd's own, which LeaseKeepAlive renews: the part of LeaseStore about them, and what a commit needs.
 // Thread-safe; client, keepalive and watches must outlive it.
 //
-// A renewal of such a lease promises less than it says (R33): LeaseKeepAlive bypasses etcd's log. That a leader answers
-// which was deposed long ago is noticed: the renewal counts only where a read by a quorum, afterwards, shows the same
-// raft term. That such a leader, on waking, ends what others renewed meanwhile, nobody can prevent.
+// A renewal of such a lease promises less than it says (R33): LeaseKeepAlive bypasses etcd's log. An answer from a
+// leader deposed long ago is detected: the renewal counts only if a quorum read afterwards shows the same raft term.
+// But such a leader may, on waking, end leases that others renewed meanwhile; that can't be prevented.
 class EtcdLeases {
  public:
-  // As it was granted, not yet with an entry. `made_here`: by this call, perhaps by an attempt that had no answer, and
-  // nobody else knows it; so it may be ended, and an entry under it is this call's.
+  // As granted, still without an entry. `made_here`: by this call, perhaps by an attempt that had no answer, and only
+  // this call knows it; so it may be ended, and an entry under it is this call's.
   struct Granted {
     LeaseId id;
     Ttl ttl;
     bool made_here = true;
   };
 
-  // Returns etcd's raft term, as a linearizable read that begins after the call shows it.
+  // Returns etcd's raft term, as shown by a linearizable read that begins after the call.
   using Term = std::function<Task<Result<std::uint64_t>>(Deadline)>;
 
   // Background work runs on `executor`.
   EtcdLeases(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, const EtcdOptions& options, Term term,
              Clock& clock, Log& log, Executor executor);
 
-  // A new lease, or one without entries that has the id asked for. lease_in_use: an entry hangs on that.
+  // A new lease, or the one with the requested id if it has no entries. lease_in_use: an entry hangs on that id.
   Task<Result<Granted>> grant_own(OwnLease wanted, Deadline deadline);
 
-  // A lease for entries of the lock API; returns the ttl it got. lease_in_use: there is one of that id.
+  // A lease for entries of the lock API; returns the ttl it got. lease_in_use: there is one with that id.
   Task<Result<Ttl>> grant_pooled(LeaseId id, Ttl ttl, Deadline deadline);
 
-  // Ends, in the background, a lease that nobody knows (R3): tries until etcd answers.
+  // Ends, in the background, a lease that nothing else knows (R3): tries until etcd answers.
   void revoke_unknown(LeaseId id);
 
-  // Ends the background work soon; what is tried again and again is given up.
+  // Ends the background work soon; repeated tries are given up.
   void stop();
 
   // Whether the watch knows that a key under that prefix hangs on it.
@@ -66,7 +66,7 @@ class EtcdLeases {
   Task<Result<std::optional<LeaseInfo>>> info(LeaseId id, Deadline deadline);
   Task<Result<std::optional<LeaseLife>>> life(LeaseId id, Deadline deadline);
 
-  // What keep_alive() answers where nothing can be said: the error, or lease_not_found once the lease may have ended.
+  // What keep_alive() answers when the state is unknown: the error, or lease_not_found once the lease may have ended.
   Error lost_or_unavailable(LeaseId id, const Error& error);
 
  private:

@@ -14,7 +14,7 @@ constexpr int kGrantTries = 4;
 
 constexpr std::chrono::seconds kLongestUndo{2};  // of one try
 
-// Whether nothing but the index entry, which was expected last, was in the way.
+// Whether the index entry, which was expected last, was the only obstacle.
 bool only_the_index_was_in_the_way(const Transaction& transaction, const Conflict& conflict) {
   for (std::size_t i = 0; i < transaction.expect.size(); ++i) {
     const auto& current = conflict.current[i];
@@ -45,7 +45,7 @@ EtcdOwnLeases::Grant EtcdOwnLeases::grant_of(const Transaction& transaction) {
   return grant;
 }
 
-// Commits that name the same lease id go one after the other.
+// Commits that name the same lease id are serialized.
 Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime called, Deadline deadline) {
   Grant grant = grant_of(transaction);
   if (is_shared_lease(grant.id)) co_return id_in_use("that id is of a lease of another kind");
@@ -53,7 +53,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   Trace trace = std::make_shared<char>();
   std::weak_ptr<const void> traced = trace;
   BootTime began = clock_.boot_now();
-  // A client may repeat its request, and release what the repeat was told of, while this one is under way.
+  // A client may repeat its request, and release what the repeat reported, while this one is under way.
   bool may_be_released = shared_ && grant.own.client_chosen;
   if (may_be_released) unsettled_.add(id, traced, began);
   std::optional<KeyedMutex::Turn> turn;
@@ -102,7 +102,7 @@ Task<Result<Outcome>> EtcdOwnLeases::commit_in_turn(Transaction transaction, Gra
     if (!replaced) co_return replaced.error();
     conflict.current.resize(transaction.expect.size());
     if (!only_the_index_was_in_the_way(transaction, conflict)) co_return Outcome(std::move(conflict));
-    // The lease of etcd that was granted for this is being revoked by now.
+    // The lease of etcd that was granted for this is already being revoked.
     if (!shared_ && !grant.own.client_chosen) co_return id_in_use("an index entry of that lease is left");
     index_at = *replaced;
   }
@@ -115,7 +115,7 @@ void EtcdOwnLeases::granted(const Transaction& transaction, const Grant& grant, 
   committed.ttl = grant.own.ttl;
   safety_.renewed(grant.id, called, grant.own.ttl);
   written_.forget(grant.id);
-  // What was put where something stood came into being earlier.
+  // A put that replaced an entry keeps that entry's creation revision.
   bool is_new = std::ranges::any_of(
       transaction.expect, [&](const Expect& expect) { return expect.key == grant.key && expect.at == kAbsent; });
   if (!is_new) return;
@@ -129,11 +129,11 @@ void EtcdOwnLeases::granted(const Transaction& transaction, const Grant& grant, 
   written_.wrote(grant.id, std::move(held));
 }
 
-// `shared_` not set, it just expects that no lease of that id has an index entry which tells the truth.
+// Unless `shared_`, it only expects that no lease of that id has a true index entry.
 Transaction EtcdOwnLeases::with_index(const Transaction& transaction, const Grant& grant, Revision index_at,
                                       BootTime called) const {
   Transaction whole = transaction;
-  if (!shared_ && !grant.own.id) return whole;  // no other request knows an id that is yet to be picked
+  if (!shared_ && !grant.own.id) return whole;  // no other request knows an id that is not picked yet
   whole.expect.push_back({lease_index_key(grant.id), index_at});
   if (!shared_) return whole;
   PooledUntil end{saturating_add(called, grant.own.ttl)};
@@ -145,7 +145,7 @@ Transaction EtcdOwnLeases::with_index(const Transaction& transaction, const Gran
   return whole;
 }
 
-// The revision at which the index entry is to be expected now. lease_in_use: it tells the truth.
+// The revision to expect of the index entry now. lease_in_use: the entry is true.
 Task<Result<Revision>> EtcdOwnLeases::index_to_replace(const Transaction* transaction, const Conflict* conflict,
                                                        LeaseId id, Deadline deadline) {
   bool had_index = conflict->current.size() > transaction->expect.size();
@@ -170,7 +170,7 @@ Task<Result<Revision>> EtcdOwnLeases::index_to_replace(const Transaction* transa
 Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::weak_ptr<const void> trace,
                                                     BootTime called, Deadline deadline, Error unknown) {
   Result<Seen> seen(unknown);
-  bool tells_all = std::ranges::count(grant->puts, true) == 1;  // nothing is to be told of other leases
+  bool tells_all = std::ranges::count(grant->puts, true) == 1;  // there is nothing to report about other leases
   if (tells_all && clock_.boot_now() < deadline.at) seen = co_await find(grant->id, deadline);
   bool is_there = seen && seen->held && seen->held->key == grant->key;
   if (is_there) {
@@ -197,7 +197,8 @@ bool EtcdOwnLeases::looks_first(const Transaction& transaction, const OwnLease& 
   });
 }
 
-// Tried until the grant can no longer be carried out late. Its entry is erased, since a shared lease can't be revoked.
+// Repeated until the grant can no longer be carried out late. Its entry is erased, since a shared lease can't be
+// revoked.
 void EtcdOwnLeases::undo(LeaseId id) {
   safety_.ended(id);
   undone_->add(executor_, [this, id] { return try_to_undo(id); }, clock_.boot_now(), BootTime::max());

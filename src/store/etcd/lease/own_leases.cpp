@@ -10,7 +10,7 @@ namespace sharedlock {
 
 namespace {
 
-// How often a decision is repeated when other requests change what it rests on.
+// How often a decision is repeated when other requests change its basis.
 constexpr int kDecisions = 8;
 
 Error no_such_own_lease() {
@@ -77,7 +77,7 @@ Task<Result<EtcdOwnLeases::Seen>> EtcdOwnLeases::find(LeaseId id, Deadline deadl
   co_return lease_changes_all_the_time();
 }
 
-// What a conflict shows of what was expected: the same lease, renewed by another request.
+// What a conflict shows of the expected entries: the same lease, renewed by another request.
 std::optional<EtcdHeld> EtcdOwnLeases::seen_by(const Conflict& conflict, const EtcdHeld& held) {
   const auto& entry = conflict.current[0];
   const auto& index = conflict.current[1];
@@ -92,8 +92,8 @@ std::optional<EtcdHeld> EtcdOwnLeases::seen_by(const Conflict& conflict, const E
   return now;
 }
 
-// A renewal that is decided again ends, at the earliest, its ttl after the read on which it then rests: what another
-// request has promised meanwhile ends no later, and must not be shortened.
+// A renewal that is decided again ends, at the earliest, its ttl after the read on which it then rests: promises made
+// by other requests meanwhile end no later, and must not be shortened.
 Task<Result<Ttl>> EtcdOwnLeases::keep_alive(LeaseId id, std::string under, Deadline deadline) {
   BootTime called = clock_.boot_now();
   std::optional<EtcdHeld> held = written_.find(id);
@@ -151,8 +151,8 @@ void EtcdOwnLeases::wrote(LeaseId id, EtcdHeld held, const Committed& committed,
   written_.wrote(id, std::move(held));
 }
 
-// Whether a grant of this id may still be carried out is checked before the look, so that the look finds what was
-// carried out by then. What stands there is ended in any case; the caller repeats the call.
+// Whether a grant of this id may still be carried out is checked before the look, so that the look finds everything
+// carried out by then. The entry found is ended in any case; the caller repeats the call.
 Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
   bool settled = unsettled_.is_settled(id);
   auto revoked = co_await revoke_present(id, std::move(under), deadline);
@@ -231,7 +231,7 @@ Task<Result<std::optional<LeaseInfo>>> EtcdOwnLeases::info(LeaseId id, Deadline 
   if (!life) co_return life.error();
   if (!*life) co_return std::optional<LeaseInfo>();
   LeaseInfo info{.granted = seen->ttl, .left = {}, .keys = {}};
-  // The lease that it shares lives a little longer; where another server wrote it that is all that is known.
+  // The shared lease outlives the promise a little; if another server wrote the entry, nothing else is known.
   auto written = written_.find(id);
   bool known = written && seen->held && written->revision == seen->held->revision;
   BootTime end = known ? std::min(written->end, (*life)->at_most_until) : (*life)->at_most_until;

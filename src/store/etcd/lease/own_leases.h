@@ -22,23 +22,23 @@
 namespace sharedlock {
 
 // The OwnLeases of the etcd store. A renewal that bypasses etcd's log promises nothing (R33), so these leases are
-// renewed as locks are: the entry shares a lease of etcd with others, one that is never kept alive, and a keepalive is
-// a commit that puts the entry under a later one. An index entry (lease_index.h), put and erased together with the
-// entry, tells what hangs on an id. Leases without an index entry are etcd's own: those of the Go service, and of
-// servers that grant such leases (`shared` not set) while programs run that know no others. Servers of both kinds keep
-// and end leases of both kinds. Thread-safe. What is handed in must outlive it, and it must outlive its calls.
+// renewed like locks: the entry shares with others a lease of etcd that is never kept alive, and a keepalive is a
+// commit that puts the entry under a later one. An index entry (lease_index.h), put and erased together with the entry,
+// tells what hangs on an id. Leases without an index entry are etcd's own: those of the Go service, and of servers that
+// grant such leases (`shared` not set) as long as there are programs that know no others. Servers of both kinds renew
+// and end leases of both kinds. Thread-safe. Everything passed in must outlive it, and it must outlive its calls.
 class EtcdOwnLeases {
  public:
-  // While any copy of it exists, what was sent for a commit is still being tried.
+  // While any copy of it exists, requests sent for a commit are still being tried.
   using Trace = std::shared_ptr<const void>;
 
-  // What it stands on.
+  // What it builds on.
   struct Below {
     // Carries out a transaction; `called`: when its call began.
     std::function<Task<Result<Outcome>>(Transaction, BootTime called, EtcdCommitWay, Deadline)> commit;
-    // What stands under those keys, as of one revision.
+    // The entries under those keys, as of one revision.
     std::function<Task<Result<std::vector<std::optional<Entry>>>>(std::vector<std::string>, Deadline)> look;
-    // Whether nothing that was sent and not answered can still be carried out, except what is still being tried.
+    // Whether no request that was sent and not answered can still be carried out, except those still being tried.
     std::function<bool()> is_settled;
     std::function<bool()> lacks_space;
     std::function<bool(BootTime then)> lacked_space_since;  // at some time since then
@@ -60,23 +60,23 @@ class EtcdOwnLeases {
   Task<Result<void>> revoke(LeaseId id, std::string under, Deadline deadline);
   Task<Result<std::optional<LeaseInfo>>> info(LeaseId id, Deadline deadline);
 
-  // What keep_alive() answers where nothing can be said.
+  // What keep_alive() answers when the state is unknown.
   Error lost_or_unavailable(LeaseId id, const Error& error) const;
 
   // Ends the background work soon.
   void stop() { undone_->stop(); }
 
-  // Waits until it has ended. Then commit() must not be called any more.
+  // Waits until it has ended. After that commit() must not be called.
   void join() { undone_.reset(); }
 
  private:
   // What was found of a lease, as of one revision.
   struct Seen {
-    std::optional<Entry> index;  // not there: it is none of these leases, or none at all
+    std::optional<Entry> index;  // absent: it is none of these leases, or none at all
     std::optional<EtcdHeld> held;
     Ttl ttl{1};  // as the index says
   };
-  struct Grant {  // one that commit() is about
+  struct Grant {  // the subject of one commit()
     LeaseId id;
     OwnLease own;
     std::string key;

@@ -12,15 +12,15 @@ using std::chrono::milliseconds;
 
 // A lease lives this much longer than its first entry needs, so that others may join it.
 constexpr std::chrono::seconds kSpare{1};
-// This much of a lease is not relied on: etcd tells its remaining life in whole seconds, rounded down (R34).
+// This much of a lease is not relied on: etcd reports its remaining life in whole seconds, rounded down (R34).
 constexpr std::chrono::seconds kRounding{1};
-// etcd grants no longer leases. An entry that needs all of it gets a lease of its own.
+// etcd grants no longer leases. An entry that needs all of it gets a lease to itself.
 constexpr Ttl kLongestTtl{9'000'000'000};
-// No entry joins a lease that ends this much later than the entry must, unless etcd grants longer than it is asked.
+// No entry joins a lease that ends this much later than the entry must, unless etcd grants more than it is asked for.
 constexpr std::chrono::seconds kLatest{2};
-// Clocks that moved apart by more say that a machine slept or was moved: what was counted on one of them is doubtful.
+// Clocks that diverge by more show that a machine slept or was moved: time measured on one of them is doubtful.
 constexpr std::chrono::seconds kMostDrift{1};
-// One place is kept free per this many joins in a second, so that joins go on while a grant is under way.
+// One place is kept free per this many joins in a second, so that joins continue while a grant is under way.
 constexpr std::size_t kShareAhead = 50;
 constexpr std::size_t kMostAhead = 8;  // orders at once
 // A lease that can be joined for less than this time is no reserve.

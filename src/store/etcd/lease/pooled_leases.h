@@ -18,54 +18,54 @@ struct Moment {
 };
 
 // Which entries may share a lease, so that one grant serves many: those that end at about the same time. Pure. An entry
-// that must live until `end` may join a lease only if that surely lives until then: its safe end is the moment of the
-// first sending of its grant plus its ttl, but for a second (R17, R34); never does `expiry` decide, which knows whole
-// seconds only. And only if that is no more than 2 s later. Not thread-safe.
+// that must live until `end` may join a lease only if that surely lives until then: its safe end is the first sending
+// of its grant plus its ttl, less a second (R17, R34); `expiry`, in whole seconds, never decides. And only if that is
+// no more than 2 s later. Not thread-safe.
 //
-// It goes by the clocks of this machine, which may have stood still since a lease was granted: a request that
-// joins an older one has etcd asked whether it lives for that long (R34), which is told in whole seconds, rounded down.
+// It goes by the clocks of this machine, which may have stood still since a lease was granted: so for a request that
+// joins an older one, etcd is asked whether it lives that long (R34); it answers in whole seconds, rounded down.
 class PooledLeases {
  public:
-  // How many entries may ever be put under one lease: revoking it, etcd erases them all at once.
+  // How many entries may ever be put under one lease: when it is revoked, etcd erases them all at once.
   static constexpr std::size_t kMostEntries = 200;
 
-  struct Order {  // a lease that is to be granted
+  struct Order {  // a lease to grant
     LeaseId id;
     Ttl ttl;
   };
   struct Place {
     LeaseId id;
-    BootTime sent;               // not later than the first sending of its grant
-    bool granted;                // otherwise it is being granted
-    std::optional<Order> order;  // what the caller is to grant: this very lease
+    BootTime sent;               // no later than the first sending of its grant
+    bool granted;                // false: it is still being granted
+    std::optional<Order> order;  // for the caller to grant: this very lease
     std::vector<Order> ahead;    // and these, so that others need not wait when this one is full
   };
 
   // Takes places, all under one lease, for entries that must live until `end`; no more than kMostEntries.
   Place join(BootTime end, Moment now, std::size_t entries = 1);
 
-  // What became of an order: the ttl that was answered, or nothing.
+  // The outcome of an order: the granted ttl, or nothing.
   void granted(LeaseId id, Ttl ttl);
 
-  // It could not be granted, or has ended: nobody joins it any more.
+  // It could not be granted, or has ended: nothing joins it any more.
   void drop(LeaseId id);
-  // The clocks stood still: nobody joins what was asked for before that moment.
+  // The clocks stood still: nothing joins leases requested before that moment.
   void drop_sent_before(BootTime moment);
 
   // Leases that may still be joined.
   std::size_t size() const { return open_.size(); }
 
-  // Ends the process where a lease makes no sense: one that is not a shared one, has more places than may share it, or
-  // has ended before it was asked for. In Debug builds the calls above do so themselves, at the pace of CheckPace.
+  // Ends the process if a lease is inconsistent: not a shared one, with more places than may share it, or ended before
+  // it was requested. In Debug builds the calls above run this themselves, at the pace of CheckPace.
   void check_invariants() const;
 
  private:
   struct Lease {
     LeaseId id;
-    Moment sent;  // not later than the first sending of its grant
+    Moment sent;  // no later than the first sending of its grant
     BootTime safe_end;
-    BootTime joined;                    // last
-    std::size_t places = kMostEntries;  // that are left
+    BootTime joined;                    // the last time
+    std::size_t places = kMostEntries;  // still free
     bool granted = false;
   };
 

@@ -16,7 +16,7 @@ namespace {
 namespace pb = etcdserverpb;
 
 constexpr std::chrono::seconds kBetweenRenewals{2};
-// A server that hears nothing from its watches must not keep the places of its waiters (R23).
+// A server that hears nothing from its watches must not keep its waiters' queue entries (R23).
 constexpr std::chrono::seconds kMustHaveHeard{5};
 
 }  // namespace
@@ -41,7 +41,7 @@ Task<Result<LeaseId>> EtcdSession::lease(Deadline deadline) {
   co_return granted ? *std::move(granted) : client_.unreachable();
 }
 
-// One run at a time. If another run has ended since the caller looked, its lease is found here and reused.
+// Single-flight. If another run has ended since the caller looked, its lease is found here and reused.
 Task<Result<LeaseId>> EtcdSession::grant(Deadline deadline) {
   LeaseId present = id_;
   if (present != LeaseId{0}) co_return present;

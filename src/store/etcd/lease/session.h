@@ -18,8 +18,8 @@ class EtcdClient;
 class EtcdKeepalive;
 class EtcdWatches;
 
-// The one lease under which a server's session entries hang: granted when it is first needed, renewed as long as the
-// server lives and its watches hear (R23), granted anew after it was lost. Thread-safe.
+// The one lease under which a server's session entries hang: granted when first needed, renewed as long as the server
+// lives and its watches hear (R23), granted anew after it was lost. Thread-safe.
 class EtcdSession {
  public:
   static constexpr Ttl kTtl{8};
@@ -28,14 +28,14 @@ class EtcdSession {
   EtcdSession(EtcdClient& client, EtcdKeepalive& keepalive, EtcdWatches& watches, Clock& clock, Executor executor,
               TaskGroup& tasks);
 
-  // The lease, which may have been lost without our knowing yet.
+  // The lease; it may have been lost without our knowing yet.
   Task<Result<LeaseId>> lease(Deadline deadline);
 
-  // etcd says that there is no such lease.
+  // etcd says that the lease does not exist.
   void lost(LeaseId id);
 
-  // Ends it, unless something hangs on it still, or may: that stays until kTtl is over, for another server to take
-  // over. To be awaited, if at all, before stop().
+  // Ends it, unless something still hangs on it, or may: then it stays until kTtl is over, for another server to take
+  // over. If awaited at all, then before stop().
   Task<void> end(Deadline deadline);
 
   // Ends the coroutine soon.

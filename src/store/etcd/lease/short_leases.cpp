@@ -7,12 +7,12 @@ namespace sharedlock {
 
 namespace {
 
-// Of one try in the background.
+// Time limit of one background try.
 constexpr std::chrono::seconds kLongestCheck{2};
 
 using Ends = EtcdShortLeases::Ends;
 
-// What puts the entries anew that share leases; or erases them.
+// A transaction that puts anew the entries that share leases; or erases them.
 Transaction again(const Transaction& transaction, const Committed& committed, const Ends& ends, bool erase) {
   Transaction again;
   for (std::size_t i = 0; i < ends.size(); ++i) {
@@ -28,7 +28,7 @@ Transaction again(const Transaction& transaction, const Committed& committed, co
   return again;
 }
 
-// Whether what it put took the place of nothing.
+// Whether its put replaced nothing.
 bool puts_new_entries(const Transaction& transaction, const Ends& ends) {
   for (std::size_t i = 0; i < ends.size(); ++i) {
     if (!ends[i]) continue;
@@ -72,7 +72,7 @@ Task<Result<Outcome>> EtcdShortLeases::move(const Transaction* transaction, cons
     co_return Error{Errc::unavailable, moved.error().message};
   }
   auto* done = std::get_if<Committed>(&*moved);
-  // What has changed it since has changed what this transaction had put.
+  // A conflict: an entry that this transaction had put has changed since.
   if (!done) co_return Error{Errc::unanswered, "its lease was to end too early, and it has changed since"};
   Committed now_there = *committed;
   now_there.first = committed->created();

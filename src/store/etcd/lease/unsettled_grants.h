@@ -15,21 +15,21 @@
 
 namespace sharedlock {
 
-// Grants that may be carried out yet: so it can't be said of their ids that there is nothing to undo. One is settled
-// when nobody tries it any more, and what was sent for it can no longer be done. Thread-safe.
+// Grants that may still be carried out: while there is one, its id can't be reported as having nothing to undo. One is
+// settled when nothing tries it any more, and requests sent for it can no longer be carried out. Thread-safe.
 class EtcdUnsettledGrants {
  public:
-  // As long as somebody has it, what was sent for a grant is still being tried.
+  // While a copy exists, requests sent for a grant are still being tried.
   using Trace = std::weak_ptr<const void>;
 
-  // `epochs_ended`: whether nothing that was sent and given up without an answer can be done any more. Without space
-  // (R18) puts are sent that are of no epoch: they are carried out within some time, or never. `lacked_space_since`:
+  // `epochs_ended`: whether no request that was sent and given up without an answer can still be carried out. Without
+  // space (R18) puts are sent outside any epoch: they are carried out within some time, or never. `lacked_space_since`:
   // whether such puts may have been sent since then.
   EtcdUnsettledGrants(std::function<bool()> epochs_ended, std::function<bool(BootTime then)> lacked_space_since,
                       const Clock& clock)
       : epochs_ended_(std::move(epochs_ended)), lacked_space_since_(std::move(lacked_space_since)), clock_(clock) {}
 
-  // To be told before one is sent, with the time at which its request began, or once it is known that an attempt may be
+  // Call it before one is sent, with the time at which its request began, or once it is known that an attempt may be
   // left. An id may have several, of one request and its repeats.
   void add(LeaseId id, Trace trace, BootTime began) {
     BootTime now = clock_.boot_now();
@@ -39,10 +39,10 @@ class EtcdUnsettledGrants {
   }
 
   // Whether an attempt of a request that began then, and was answered, may be left: its epoch has not ended, or it was
-  // of none.
+  // outside any.
   bool attempt_may_be_left(BootTime began) const { return !epochs_ended_() || lacked_space_since_(began); }
 
-  // What became of the one with that trace is known.
+  // The outcome of the one with that trace is known.
   void answered(LeaseId id, const Trace& trace) {
     std::scoped_lock lock(mutex_);
     auto [first, last] = grants_.equal_range(id);
@@ -70,7 +70,7 @@ class EtcdUnsettledGrants {
   struct Grant {
     Trace trace;
     BootTime began;
-    // It is not settled earlier; set when it is first seen to be tried no more.
+    // It can't be settled earlier; set when it is first seen to be tried no more.
     mutable std::optional<BootTime> not_before = std::nullopt;
   };
   using Grants = std::unordered_multimap<LeaseId, Grant>;
@@ -78,7 +78,7 @@ class EtcdUnsettledGrants {
   // etcd gives up on its own requests after seven seconds.
   static constexpr std::chrono::seconds kLatePut{10};
 
-  // The trace first: what was given up without an answer has by then been left to the end of its epoch.
+  // The trace first: by then, attempts given up without an answer have been left to the end of their epoch.
   bool is_over(const Grant& grant, BootTime now) const {
     if (!grant.trace.expired()) return false;
     if (!grant.not_before) grant.not_before = lacked_space_since_(grant.began) ? now + kLatePut : BootTime();
@@ -95,7 +95,7 @@ class EtcdUnsettledGrants {
   const Clock& clock_;
   mutable std::mutex mutex_;
   Grants grants_;
-  std::size_t look_again_at_ = 1024;  // those that nobody asks for are forgotten when there are so many
+  std::size_t look_again_at_ = 1024;  // at this size, those that nothing asks for are forgotten
 };
 
 }  // namespace sharedlock

@@ -19,11 +19,11 @@ struct EtcdHeld {
   Revision created;
   Revision revision;
   LeaseId shares;  // the lease of etcd under which it stands
-  BootTime end{};  // what this server promised at that revision; none where another server wrote it
+  BootTime end{};  // what this server promised at that revision; none if another server wrote it
 };
 
-// Leases as this server last wrote their entries, so that a keepalive or a release needs no look first. An entry may
-// have changed since, but what a revision wrote never does: so a commit that rests on it expects that very revision.
+// Leases as this server last wrote their entries, so that a keepalive or a release needs no prior read. An entry may
+// have changed since, but a revision's content never does: so a commit that rests on it expects that very revision.
 class EtcdWrittenLeases {
  public:
   std::optional<EtcdHeld> find(LeaseId id) const { return leases_.find(id); }
@@ -38,7 +38,7 @@ class EtcdWrittenLeases {
  private:
   static constexpr std::size_t kLargestValue = 2048;
 
-  LossyMap<LeaseId, EtcdHeld, 1 << 15> leases_;  // a place in use takes some 300 bytes, and its value
+  LossyMap<LeaseId, EtcdHeld, 1 << 15> leases_;  // an occupied place takes some 300 bytes, and its value
 };
 
 }  // namespace sharedlock
