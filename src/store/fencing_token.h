@@ -7,7 +7,7 @@
 namespace sharedlock {
 
 // Grows with every new holding of a lock. A resource that remembers the largest one it has seen can refuse a client
-// that does not know yet that it has lost the lock.
+// that does not yet know that it has lost the lock.
 enum class FencingToken : std::int64_t {};
 constexpr std::int64_t number_of(FencingToken token) {
   return static_cast<std::int64_t>(token);

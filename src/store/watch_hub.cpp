@@ -32,7 +32,7 @@ struct WatchHub::Watcher {
   std::string prefix;
   WatchHandler handler;
   Snapshots snapshots = Snapshots::full;
-  std::optional<Revision> told;                  // everything up to here was told; nothing: a snapshot is due
+  std::optional<Revision> told;                  // everything up to here was delivered; nothing: a snapshot is due
   std::optional<std::uint64_t> snapshot_failed;  // the news at which it could not be had
   bool told_live = true;
   bool removed = false;
@@ -126,7 +126,7 @@ Subscription WatchHub::subscribe(std::string prefix, std::optional<Revision> aft
   watcher->handler = std::move(handler);
   watcher->snapshots = snapshots;
   std::scoped_lock lock(mutex_);
-  // A revision that was never announced is from another life of the store: its history is not ours.
+  // A revision that was never announced is from another run of the store: its history is not ours.
   if (after && *after <= latest_) watcher->told = after;
   recording_ = true;
   ++news_;
@@ -145,8 +145,8 @@ void WatchHub::remove(const std::shared_ptr<Watcher>& watcher) {
   if (!watcher->in_handler) drop_handler(lock, *watcher);
 }
 
-// A handler goes with its subscription: what it holds may not live on until the thread looks at its watchers again.
-// It goes without the lock: what it holds may be another subscription.
+// A handler is destroyed with its subscription: the objects it holds must not live on until the thread next looks at
+// its watchers. It is destroyed without the lock, since it may hold another subscription.
 void WatchHub::drop_handler(std::unique_lock<std::mutex>& lock, Watcher& watcher) {
   WatchHandler dropped = std::exchange(watcher.handler, nullptr);
   lock.unlock();
@@ -160,7 +160,7 @@ void WatchHub::run() {
   while (!stopping_) {
     bool told = false;
     std::uint64_t news = news_;
-    // Handlers may remove and add watchers, so each round goes over a copy.
+    // Handlers may remove and add watchers, so each round uses a copy.
     auto watchers = watchers_;
     for (const auto& watcher : watchers) {
       if (!stopping_ && !watcher->removed) told |= serve(lock, watcher);
@@ -173,7 +173,7 @@ bool WatchHub::needs_snapshot(const Watcher& watcher) const {
   return !watcher.told || *watcher.told < forgotten_;
 }
 
-// Tells one watcher the next thing there is to tell; false when there is nothing now.
+// Delivers the next event to one watcher; false when there is none now.
 bool WatchHub::serve(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Watcher>& watcher) {
   auto event = next_event(lock, *watcher);
   if (!event || watcher->removed) return event.has_value();
@@ -193,7 +193,7 @@ std::optional<WatchEvent> WatchHub::next_event(std::unique_lock<std::mutex>& loc
     watcher.told_the_end = true;
     return Liveness{false};
   }
-  // What a watcher was never told can't be out of date. One that has fallen behind waits for a snapshot, maybe long.
+  // A watcher that got no events has nothing out of date. One that has fallen behind waits for a snapshot, maybe long.
   bool out_of_date = !live_ || needs_snapshot(watcher);
   if (out_of_date && watcher.told_live && watcher.told) {
     watcher.told_live = false;
@@ -226,7 +226,7 @@ std::optional<WatchEvent> WatchHub::next_snapshot(std::unique_lock<std::mutex>& 
   return *std::move(snapshot);
 }
 
-// What happened under its prefix next; passes over what happened elsewhere.
+// The next changes under its prefix; skips changes elsewhere.
 std::optional<WatchEvent> WatchHub::next_batch(Watcher& watcher) {
   auto later = [](Revision told, const Batch& batch) { return told < batch->revision; };
   auto next = std::upper_bound(history_.begin(), history_.end(), *watcher.told, later);

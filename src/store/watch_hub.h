@@ -16,20 +16,20 @@
 
 namespace sharedlock {
 
-// How much a hub remembers for watchers that are behind: whatever is reached first.
+// How much history a hub keeps for watchers that are behind: whichever limit is reached first.
 struct WatchHistory {
   std::size_t batches = 4096;
   std::size_t bytes = 8 << 20;
 };
 
-// Tells watchers what changed, for stores that keep their state in this process. Remembers a bounded history; a watcher
+// Delivers changes to watchers, for stores that keep their state in this process. Keeps a bounded history; a watcher
 // that falls behind it, or begins before it, is sent a Snapshot instead. Calls the handlers one after the other on a
-// thread of its own, which starts with the first watcher. Thread-safe; until the first watcher, publish() is cheap.
+// separate thread, which starts with the first watcher. Thread-safe; until the first watcher, publish() is cheap.
 class WatchHub {
  public:
   // Returns the entries under a prefix as of some revision that publish() has announced or is about to; nothing when
-  // they can't be had now: it is asked again after the next publish(), live() or look_again(). Called on the hub's
-  // thread without its locks.
+  // they are not available now: then it is called again after the next publish(), live() or look_again(). Called on the
+  // hub's thread without its locks.
   using TakeSnapshot = std::function<std::optional<Snapshot>(const std::string& prefix)>;
 
   // `latest` is the store's revision at the beginning.
@@ -45,15 +45,15 @@ class WatchHub {
   // that began meanwhile is sent a Snapshot. Revisions must grow from call to call.
   void publish(Revision revision, std::vector<Change> changes);
 
-  // Nothing will be announced any more: every watcher, also one that comes later, is told that it is not live, and then
-  // nothing else.
+  // Nothing will be announced any more: every watcher, also a later one, hears that it is not live, and then nothing
+  // else.
   void end();
 
-  // Whether what was and will be told is current, from now on (true at the beginning). Watchers are told that it is not
-  // at once, and that it is again only once they have been told of everything before.
+  // Whether the past and future events are current, from now on (true at the beginning). Watchers hear at once that it
+  // is not, and that it is again only after everything before.
   void live(bool live);
 
-  // Lets snapshots that could not be taken be taken now.
+  // Retries snapshots that could not be taken.
   void look_again();
 
   // Ends the thread; no handler is called any more. Idempotent. Not from a handler.
@@ -85,7 +85,7 @@ class WatchHub {
   const WatchHistory limits_;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;  // there is something to tell, or the end
+  std::condition_variable wake_;  // there is something to deliver, or the end
   std::condition_variable handler_ended_;
   bool stopping_ = false;
   bool ended_ = false;

@@ -80,7 +80,7 @@ std::string EtcdTokenBase::text() const {
   return text_;
 }
 
-// It was there at the revision at which it was read: what is older than that says nothing.
+// The base was present at the revision of the read: older answers show nothing.
 EtcdTokenBase::Change EtcdTokenBase::change(const std::optional<std::string>& stands, Revision as_of) {
   if (!known_) return Change::none;
   std::scoped_lock lock(mutex_);

@@ -18,22 +18,22 @@ namespace sharedlock {
 
 class EtcdClient;
 
-// Where it stands: a key that every server may read.
+// Its key, which every server may read.
 inline constexpr const char* kTokenBaseKey = "/shared-lock.meta/token-base";
-std::optional<std::int64_t> parse_token_base(std::string_view text);  // nothing: it is no such number
+std::optional<std::int64_t> parse_token_base(std::string_view text);  // nothing: not such a number
 
 // What is added to etcd's revisions to make fencing tokens (R31): one key of the cluster, read before anything is
-// answered. The first server writes it; it changes only where etcd has forgotten something (EtcdLoss), and what serves
-// then is another store. Thread-safe.
+// answered. The first server writes it; it changes only when etcd has forgotten something (EtcdLoss), and then another
+// store takes over. Thread-safe.
 class EtcdTokenBase {
  public:
-  // `wanted`: to be written where there is none; one that stands must not be less.
+  // `wanted`: written if there is none; an existing base must not be less.
   EtcdTokenBase(EtcdClient& client, std::optional<std::int64_t> wanted);
 
-  // Ends when it is known. `unavailable`: etcd did not answer, or what stands there is not what was wanted.
+  // Ends when it is known. `unavailable`: etcd did not answer, or the existing base is not the wanted one.
   Task<Result<void>> known(Deadline deadline);
 
-  // What stands there as of a revision: the same, or nobody can tell yet; a higher number; nothing, or something else.
+  // The base as of a revision: the same, or nobody can tell yet; a higher number; nothing, or something else.
   enum class Change { none, raised, lost };
   Change change(const std::optional<std::string>& stands, Revision as_of);
 
@@ -42,7 +42,7 @@ class EtcdTokenBase {
   // Only after known() has succeeded.
   std::int64_t value() const { return value_; }
 
-  // As it was seen to stand in etcd, for comparisons there: one number may be written in several ways.
+  // As found in etcd, for comparisons there: one number may be written in several ways.
   std::string text() const;
 
  private:

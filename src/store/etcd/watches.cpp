@@ -22,14 +22,14 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-constexpr std::chrono::seconds kSignOfLife{1};   // how often one is asked for
-constexpr std::chrono::seconds kDeaf{3};         // without one for so long, a stream is given up
+constexpr std::chrono::seconds kSignOfLife{1};   // how often one is requested
+constexpr std::chrono::seconds kDeaf{3};         // after so long without one, a stream is given up
 constexpr std::chrono::milliseconds kRest{100};  // between two streams
 constexpr std::chrono::milliseconds kRestAfterRefusal{2000};
-// etcd before 3.4.25 and 3.5.8 may tell its revision on a stream before it has sent what that is behind with, which it
-// does every 100 ms.
+// etcd before 3.4.25 and 3.5.8 may report its revision on a stream before it has sent the changes that it is behind
+// with, which it does every 100 ms.
 constexpr std::chrono::milliseconds kCatchingUp{300};
-constexpr std::int64_t kPage = 10'000;  // entries that are read at once for a snapshot
+constexpr std::int64_t kPage = 10'000;  // entries per read of a snapshot
 
 using Stream = EtcdStream<pb::WatchRequest, pb::WatchResponse>;
 
@@ -38,7 +38,7 @@ Task<void> keep_result(Task<T> task, std::optional<T>* result) {
   result->emplace(co_await std::move(task));
 }
 
-// Runs a task to its end on the calling thread, which is no I/O thread.
+// Runs a task to its end on the calling thread, which must not be an I/O thread.
 template <class T>
 T run_here(Task<T> task) {
   asio::io_context context(1);
@@ -51,8 +51,7 @@ T run_here(Task<T> task) {
   return *std::move(result);
 }
 
-// The changes of one answer, in batches by revision; nothing when etcd no longer has an entry that is gone or was
-// overwritten.
+// The changes of one answer, in batches by revision; nothing when etcd no longer has the previous value of an entry.
 std::optional<std::vector<ChangeBatch>> to_batches(pb::WatchResponse& response) {
   std::vector<ChangeBatch> batches;
   for (pb::Event& event : *response.mutable_events()) {
@@ -73,7 +72,7 @@ std::optional<std::vector<ChangeBatch>> to_batches(pb::WatchResponse& response) 
 
 }  // namespace
 
-// The watch of one prefix: its coroutines run on one executor, its hub tells the watchers on a thread of its own.
+// The watch of one prefix: its coroutines run on one executor; its hub calls the watchers on a separate thread.
 class EtcdWatches::PrefixWatch {
  public:
   PrefixWatch(std::string prefix, EtcdWatches& all)
@@ -117,7 +116,7 @@ class EtcdWatches::PrefixWatch {
     }
   }
 
-  // From here on every change is told; what was before is in the snapshots, which are taken later.
+  // Every change from here on is delivered; earlier ones are in the snapshots, which are taken later.
   Task<void> begin_history() {
     Deadline soon{connections_.clock().boot_now() + kDeaf};
     pb::RangeRequest request = range_of_prefix(prefix_);
@@ -182,7 +181,7 @@ class EtcdWatches::PrefixWatch {
     return request;
   }
 
-  // False: the stream is of no use any more.
+  // False: the stream is no longer usable.
   bool take(pb::WatchResponse& response) {
     BootTime now = connections_.clock().boot_now();
     heard_ = now;
@@ -208,8 +207,8 @@ class EtcdWatches::PrefixWatch {
     return true;
   }
 
-  // etcd before 3.5 calls a token that has expired a lack of permission, so another one is tried; seldom, since each
-  // costs it much.
+  // etcd before 3.5 reports an expired token as a lack of permission, so try a new one; seldom, since each costs it
+  // much.
   void refused(const std::string& reason) {
     connections_.renew_token(connections_.token_generation());
     connections_.log().write(LogLevel::warn, "etcd refuses a watch", {{"prefix", prefix_}, {"error", reason}});
@@ -230,8 +229,8 @@ class EtcdWatches::PrefixWatch {
     return true;
   }
 
-  // Everything up to here was told. It is live when that is as far as the cluster was a short time ago: a member that
-  // is cut off from the others, or behind them, creates streams and shows signs of life too.
+  // Everything up to here was delivered. It is live when that is as far as the cluster was a short time ago: a member
+  // that is cut off from the others, or behind them, creates streams and shows signs of life too.
   void reached(Revision revision) {
     if (!to_reach_ || revision < to_reach_->revision) return;
     current_at_ = to_reach_->asked;
@@ -313,12 +312,12 @@ class EtcdWatches::PrefixWatch {
   EtcdClient& client_;
   Executor executor_;
   TaskGroup& tasks_;
-  std::atomic<bool> streaming_ = false;  // changes arrive, so a snapshot that is taken now will be continued
+  std::atomic<bool> streaming_ = false;  // changes arrive, so a snapshot taken now will be continued
   std::atomic<BootTime> heard_;          // the last sign of life
   std::optional<Revision> told_;         // everything up to here was published
-  bool created_ = false;                 // the stream is
-  std::optional<ToReach> to_reach_;      // what the stream must tell, to be live
-  std::atomic<BootTime> current_at_{};   // what was told is all that had happened by then
+  bool created_ = false;                 // whether the stream is
+  std::optional<ToReach> to_reach_;      // what the stream must deliver, to be live
+  std::atomic<BootTime> current_at_{};   // everything up to then has been delivered
   bool live_ = false;
   std::chrono::milliseconds rest_ = kRest;  // before the next stream
   bool reading_ = false;

@@ -17,11 +17,11 @@ namespace sharedlock {
 class EtcdClient;
 class EtcdConnections;
 
-// One etcd watch per prefix, however many watch it here. A prefix that was watched once stays watched: there are few.
+// One etcd watch per prefix, however many watchers it has here. A prefix once watched stays watched: there are few.
 //
-// A watch goes on after a break where it ended; when etcd has compacted away what happened meanwhile, watchers are sent
-// a Snapshot. It is asked for a sign of life every second; without one for three it begins anew at another endpoint.
-// It is live as long as it has told everything that, by a linearizable read, had happened three seconds ago.
+// After a break a watch resumes where it ended; if etcd has compacted the changes in between, watchers are sent a
+// Snapshot. It is asked for a sign of life every second; after three without one it starts anew at another endpoint. It
+// is live as long as it has delivered everything that, by a linearizable read, had happened three seconds ago.
 // Thread-safe.
 class EtcdWatches {
  public:
@@ -37,7 +37,7 @@ class EtcdWatches {
   // Whether every watch has shown a sign of life within `span`.
   bool all_heard_within(std::chrono::nanoseconds span) const;
 
-  // Whether the watch of that prefix has told its hub everything that had happened three seconds ago.
+  // Whether the watch of that prefix has passed to its hub everything that had happened three seconds ago.
   bool is_current(const std::string& prefix) const;
 
   // Ends the coroutines soon.

@@ -81,7 +81,7 @@ class MemoryStore final : public LeaseStore {
   }
 
  private:
-  // Runs one change of the table, lock held, and announces what it changed.
+  // Runs one change of the table, with the lock held, and announces its changes.
   template <class ChangeTable>
   std::invoke_result_t<ChangeTable, std::vector<Change>*> change(ChangeTable change_table) {
     bool recording = hub_.recording();

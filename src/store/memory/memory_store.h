@@ -7,7 +7,7 @@
 
 namespace sharedlock {
 
-// Keeps everything in this process's memory: what it holds ends with the process. For tests and development. Revisions
+// Keeps everything in this process's memory: it is gone when the process ends. For tests and development. Revisions
 // begin at the wall clock's microseconds, so that tokens grow from one start to the next. `clock` must outlive it.
 std::unique_ptr<LeaseStore> make_memory_store(Clock& clock);
 

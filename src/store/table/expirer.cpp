@@ -35,7 +35,7 @@ void Expirer::run() {
   while (!stopping_) {
     expire_some();
     if (table_.next_expiry() <= clock_.boot_now()) {
-      // There are more; let others in between.
+      // There are more; let other threads in between.
       lock.unlock();
       std::this_thread::yield();
       lock.lock();

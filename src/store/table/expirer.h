@@ -10,7 +10,7 @@
 
 namespace sharedlock {
 
-// Ends the leases of a table in time, on a thread of its own, for stores that keep their state in this process.
+// Ends a table's expired leases, on a separate thread, for stores that keep their state in this process.
 class Expirer {
  public:
   // Ends one lease that is due; false when there is none. Called with `mutex` held, which guards the table. All of
@@ -22,11 +22,11 @@ class Expirer {
   Expirer& operator=(const Expirer&) = delete;
   ~Expirer();  // not with the mutex held
 
-  // Ends leases that are due. Call it with the mutex held before reading the table, so that no entry is found that has
-  // ended. Bounded, since other threads wait: the next call, or this object's thread, ends the rest.
+  // Ends leases that are due. Call it with the mutex held before reading the table, so that expired entries are not
+  // found. Bounded, since other threads wait: the next call, or this object's thread, ends the rest.
   void expire_some();
 
-  // Call it with the mutex held after a change: a lease may end earlier now than the thread expects.
+  // Call it with the mutex held after a change: a lease may now end earlier than the thread expects.
   void look_again();
 
  private:

@@ -9,15 +9,15 @@
 
 namespace sharedlock {
 
-// Where the revisions of a store in this process begin at its start: microseconds since 1970, so that fencing tokens
-// don't fall when a store is new, or lost and made anew.
+// Where the revisions of an in-process store begin at its start: microseconds since 1970, so that fencing tokens don't
+// fall when a store is new, or was lost and recreated.
 inline Revision first_revision(const Clock& clock) {
   auto since_epoch = clock.wall_now().time_since_epoch();
   return Revision{std::chrono::floor<std::chrono::microseconds>(since_epoch).count()};
 }
 
-// Above this no store may begin: revisions are shown as JSON numbers, which many readers take for doubles, exact up to
-// 2^53 (the microseconds of the year 2255). What is left is for 2,000 years of a thousand changes a second.
+// No store may begin above this: revisions are shown as JSON numbers, which many readers take for doubles, exact up to
+// 2^53 (the microseconds of the year 2255). The rest suffices for 2,000 years of a thousand changes a second.
 inline constexpr Revision kLastFirstRevision{(std::int64_t{1} << 53) - (std::int64_t{1} << 46)};
 
 inline Error revisions_too_high(Revision first) {

@@ -12,11 +12,11 @@ namespace sharedlock {
 
 namespace {
 
-// What SessionLease is reported to be granted: the TTL that a dead server's session takes to end on etcd.
+// The ttl reported for a SessionLease: the time that a dead server's session takes to end on etcd.
 constexpr Ttl kSessionTtl{8};
 
 // Leases end in ticks: all that end within the same quarter of a second share a list, so that starting, renewing and
-// ending one costs no search through all of them. A lease ends at the end of its tick, so late by at most one.
+// ending one needs no search through all of them. A lease ends at the end of its tick, so at most one tick late.
 constexpr std::int64_t kWheelTick = std::chrono::nanoseconds(std::chrono::milliseconds(250)).count();
 
 std::int64_t tick_of(BootTime end) {
@@ -29,7 +29,7 @@ BootTime time_of(std::int64_t tick) {
   return tick > kLastTick ? BootTime::max() : BootTime(std::chrono::nanoseconds(tick * kWheelTick));
 }
 
-// Drawn once per process, so that nobody outside can choose keys that collide.
+// Drawn once per process, so that outsiders can't choose colliding keys.
 std::size_t hash_seed() {
   static const std::size_t seed = random_bits();
   return seed;
@@ -139,7 +139,7 @@ bool LeaseTable::holds_under(const LeaseNode& lease, std::string_view prefix) {
 std::optional<Conflict> LeaseTable::conflict(const Transaction& transaction) const {
   const auto& expect = transaction.expect;
   std::size_t wrong = 0;              // the first expectation that does not hold
-  const EntryNode* stands = nullptr;  // there
+  const EntryNode* stands = nullptr;  // the entry found there
   for (; wrong < expect.size(); ++wrong) {
     stands = by_key_.find(expect[wrong].key);
     if ((stands ? stands->revision : kAbsent) != expect[wrong].at) break;
@@ -316,7 +316,7 @@ void LeaseTable::detach(EntryNode& node) {
   LeaseNode& lease = *node.lease;
   lease.entries.erase(lease.entries.iterator_to(node));
   node.lease = nullptr;
-  // Nobody knows a pooled lease; an own one lives on to its end, as it does on etcd.
+  // No caller knows a pooled lease; an own one lives on to its end, as it does on etcd.
   if (lease.kind == Kind::pooled && lease.entries.empty()) drop_lease(lease);
 }
 

@@ -17,7 +17,7 @@
 
 namespace sharedlock {
 
-// Is told when a lease begins, gets another ttl, or ends; for a store that writes that down. Never of the session's.
+// Hears when a lease begins, gets another ttl, or ends; for a store that records that. Never about the session's lease.
 class LeaseObserver {
  public:
   virtual ~LeaseObserver() = default;
@@ -26,20 +26,20 @@ class LeaseObserver {
 };
 
 // The state behind the memory and the embedded store: entries, leases, and when they end. Pure: it has no clock (each
-// call is told the time), no thread, no lock and no disk, so that a history of calls always leads to the same state.
-// Not thread-safe.
+// call gets the time), no thread, no lock and no disk, so that a history of calls always leads to the same state. Not
+// thread-safe.
 class LeaseTable {
  public:
   using FreshId = std::function<LeaseId()>;
 
-  // The first change gets the revision after `last`. `fresh_id` draws lease ids; one that is in use is drawn again.
-  // `observer`, if there is one, must outlive the table.
+  // The first change gets the revision after `last`. `fresh_id` draws lease ids; one in use is drawn again. `observer`,
+  // if given, must outlive the table.
   LeaseTable(Revision last, FreshId fresh_id, LeaseObserver* observer = nullptr);
   LeaseTable(const LeaseTable&) = delete;
   LeaseTable& operator=(const LeaseTable&) = delete;
   ~LeaseTable();
 
-  // Of the last change; where nothing changed yet, what the constructor was given.
+  // Of the last change; before the first change, the constructor's `last`.
   Revision revision() const { return revision_; }
 
   std::size_t entries() const { return by_key_.size(); }
@@ -50,7 +50,7 @@ class LeaseTable {
   std::optional<LeaseInfo> lease(LeaseId id, BootTime now) const;
   std::optional<LeaseLife> lease_life(LeaseId id) const;
 
-  // As LeaseStore describes them. What was changed is appended to `changes`, unless that is null.
+  // As LeaseStore describes them. Changes are appended to `changes`, unless that is null.
   Result<Outcome> commit(Transaction transaction, BootTime now, std::vector<Change>* changes);
   Result<Ttl> keep_alive(LeaseId id, std::string_view under, BootTime now);
   Result<void> revoke(LeaseId id, std::string_view under, std::vector<Change>* changes);
@@ -64,17 +64,17 @@ class LeaseTable {
   // When the next lease ends; the end of time when none does.
   BootTime next_expiry() const;
 
-  // Whether that is the lease of the SessionLease entries.
+  // Whether it is the lease of the SessionLease entries.
   bool is_session(LeaseId id) const { return session_ && session_->id == id; }
 
-  // Puts back what was written down before a restart: first every lease, which gets its full ttl again, then every
-  // entry. The observer is not told. False, with nothing changed, when it does not fit: the id, key or ttl makes no
-  // sense or is there already, the lease is unknown, or the revisions lie ahead of this table's.
+  // Restores what was recorded before a restart: first every lease, which gets its full ttl again, then every entry.
+  // The observer is not called. False, with nothing changed, when it is inconsistent: the id, key or ttl is invalid or
+  // already there, the lease is unknown, or the revisions are ahead of this table's.
   bool restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now);
   bool restore_entry(std::string key, Entry entry);
 
-  // Ends the process where its indexes disagree: keys, their order, leases and when they end. Looks at everything. In
-  // Debug builds the calls above do so themselves after what they changed, at the pace of CheckPace.
+  // Ends the process if its indexes disagree: keys, their order, leases and when they end. Looks at everything. In
+  // Debug builds the calls above run this themselves after their changes, at the pace of CheckPace.
   void check_invariants() const;
 
  private:

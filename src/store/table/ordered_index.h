@@ -13,15 +13,15 @@
 
 namespace sharedlock {
 
-// Keeps nodes in the order of their keys (bytes compared), in pages of some hundred: finding a place among a million
-// reads a few lines of memory, where a tree of nodes would read some forty. The nodes belong to the caller and must
-// outlive their stay. Not thread-safe.
+// Keeps nodes in key order (bytes compared), in pages of a few hundred: finding a place among a million reads a few
+// cache lines, where a tree of nodes would read some forty. The nodes belong to the caller and must outlive their stay.
+// Not thread-safe.
 //
 // `Traits` has: std::string_view key_of(const Node&).
 template <class Node, class Traits>
 class OrderedIndex {
  public:
-  // No node of that key may be in.
+  // No node with that key may be in.
   void insert(Node& node) {
     std::string_view key = Traits::key_of(node);
     auto at = page_of(key);
@@ -45,8 +45,8 @@ class OrderedIndex {
     if (at != pages_.begin()) join(std::prev(at), at);
   }
 
-  // Calls visit(node) for each node in order, beginning with the first key that is `from` or greater, until visit
-  // returns false or there are no more. Nothing may be inserted or erased meanwhile.
+  // Calls visit(node) for each node in order, beginning with the first key not less than `from`, until visit returns
+  // false or there are no more. Nothing may be inserted or erased meanwhile.
   template <class Visit>
   void walk(std::string_view from, Visit visit) const {
     auto at = page_of(from);
@@ -69,15 +69,15 @@ class OrderedIndex {
   }
 
  private:
-  // Eight bytes of the key, those after the part that all keys of the page share, as a number that compares as they do.
-  // Only where two such numbers are equal the keys themselves are compared.
+  // Eight bytes of the key, after the prefix that all keys of the page share, as a number that compares like them. Only
+  // if two such numbers are equal are the keys themselves compared.
   struct Slot {
     std::uint64_t head;
     Node* node;
   };
   using Slots = std::vector<Slot>;  // in order of keys
   struct Page {
-    std::size_t common = 0;  // length of what every key that belongs here begins with
+    std::size_t common = 0;  // length of the common prefix of all keys that belong here
     Slots slots;
   };
   using Pages = std::map<std::string, Page, std::less<>>;  // by the lowest key that belongs there
@@ -112,7 +112,7 @@ class OrderedIndex {
     return static_cast<std::size_t>(place - page.slots.begin());
   }
 
-  // Makes room in a full page for a key at `place`, and returns the page where it belongs then. Keys that come in
+  // Makes room in a full page for a key at `place`, and returns the page to which it then belongs. Keys that arrive in
   // order leave full pages behind.
   At split(At at, std::size_t place, std::string_view key) {
     Slots& slots = at->second.slots;
@@ -127,7 +127,7 @@ class OrderedIndex {
     return key < right->first ? at : right;
   }
 
-  // Makes two neighbours one where that leaves room, or one of them is empty.
+  // Merges two neighbours if that leaves room, or one of them is empty.
   void join(At left, At right) {
     Slots& slots = left->second.slots;
     Slots& more = right->second.slots;
@@ -137,7 +137,7 @@ class OrderedIndex {
     measure(left);
   }
 
-  // What its keys have in common is what its lowest key and that of the next page have.
+  // The common prefix of its keys is that of its lowest key and the next page's lowest key.
   void measure(At at) {
     auto next = std::next(at);
     const std::string& low = at->first;

@@ -30,7 +30,7 @@ bool PagedSnapshot::take_page(const LeaseTable& table) {
 }
 
 void PagedSnapshot::note(const std::vector<Change>& changes) {
-  // What lies behind the last page comes with a later one.
+  // Keys behind the last page come with a later one.
   auto is_taken = [this](const Change& change) { return change.key.starts_with(prefix_) && change.key <= last_key_; };
   std::ranges::copy_if(changes, std::back_inserter(changes_), is_taken);
 }
@@ -39,7 +39,7 @@ Snapshot PagedSnapshot::finish() && {
   auto changed = last_of_each(std::move(changes_));
   Snapshot snapshot{.as_of = as_of_, .entries = {}};
   auto next = changed.begin();
-  // Keys that came since, before the first one that is not less than `key`.
+  // Keys added since then, before the first one that is not less than `key`.
   auto add_changed_up_to = [&](const std::string* key) {
     for (; next != changed.end() && (!key || next->first < *key); ++next) {
       if (next->second) snapshot.entries.emplace_back(next->first, *std::move(next->second));

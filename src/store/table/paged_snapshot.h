@@ -8,17 +8,17 @@
 
 namespace sharedlock {
 
-// Copies what a table holds under a prefix page by page, so that nobody waits while all of it is copied, and yet as of
-// one revision: what changes meanwhile in pages that were taken already is noted, and made good in the end. Not
-// thread-safe: whatever guards the table guards this, but for finish().
+// Copies a table's entries under a prefix page by page, so that nothing waits while all of it is copied, and yet as of
+// one revision: changes to pages already taken are noted, and applied at the end. Not thread-safe: whatever guards the
+// table guards this, except finish().
 class PagedSnapshot {
  public:
   explicit PagedSnapshot(std::string prefix) : prefix_(std::move(prefix)) {}
 
-  // Takes the next page; false when that was the last one, after which nothing is to be noted any more.
+  // Takes the next page; false when that was the last one, after which nothing more may be noted.
   bool take_page(const LeaseTable& table);
 
-  // What the table changed since the first page: to be told of all of it, in order.
+  // The table's changes since the first page: pass in all of them, in order.
   void note(const std::vector<Change>& changes);
 
   Revision as_of() const { return as_of_; }
@@ -30,7 +30,7 @@ class PagedSnapshot {
   const std::string prefix_;
   std::vector<std::vector<KeyedEntry>> pages_;
   std::string last_key_;         // of the pages taken
-  std::vector<Change> changes_;  // to keys up to there
+  std::vector<Change> changes_;  // to keys up to last_key_
   Revision as_of_{};
 };
 

@@ -6,8 +6,8 @@
 
 namespace sharedlock {
 
-// Finds nodes by key through a hash, spread over many small tables: growing rehashes one of them at a time, so that no
-// insertion stalls for long however many nodes there are. The nodes belong to the caller and must outlive their stay.
+// Finds nodes by key through a hash, spread over many small tables: growing rehashes one of them at a time, so no
+// insertion stalls for long, however many nodes there are. The nodes belong to the caller and must outlive their stay.
 // Not thread-safe.
 //
 // `Traits` has: Key (cheap to copy), Key key_of(const Node&), std::size_t hash(Key).
@@ -23,7 +23,7 @@ class ShardedIndex {
     return found == shard.end() ? nullptr : found->node;
   }
 
-  // No node of that key may be in.
+  // No node with that key may be in.
   void insert(Node& node) {
     std::size_t hash = Traits::hash(Traits::key_of(node));
     shards_[shard_of(hash)].insert(Slot{hash, &node});
@@ -39,7 +39,7 @@ class ShardedIndex {
   std::size_t size() const { return size_; }
 
  private:
-  // With the hash at hand a growing table doesn't read its nodes, which no cache holds.
+  // With the hash stored, a growing table doesn't read its nodes, which are in no cache.
   struct Slot {
     std::size_t hash;
     Node* node;
@@ -67,7 +67,7 @@ class ShardedIndex {
   using Shard = boost::unordered_flat_set<Slot, Hash, Equal>;
 
   static constexpr std::size_t kShards = 1024;
-  // The tables use the hash's low and high bits themselves; the shard goes by some in between.
+  // The tables use the hash's low and high bits themselves; the shard is chosen by some in between.
   static std::size_t shard_of(std::size_t hash) { return (hash >> 24) % kShards; }
 
   std::array<Shard, kShards> shards_;

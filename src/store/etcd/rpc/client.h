@@ -36,44 +36,44 @@ struct EtcdMember;
 template <class Response>
 struct EtcdAnswer {
   Result<Response> result;
-  // An attempt of the call had no answer, so it may have been done, although the result is an error or says that
-  // something was in the way (which that attempt may have put there).
+  // An attempt of the call had no answer, so it may have been done, although the result is an error or reports an
+  // obstacle (which that attempt itself may have put there).
   bool unanswered = false;
   bool refused = false;  // the error is etcd's own answer to this very request
-  // The member that answered was in the raft term of its answer already before it was asked.
+  // The member that answered was already in its answer's raft term before it was asked.
   bool in_one_term = false;
-  Revision compared_with = kAbsent;  // a guarded transaction: what the witness had to be at least
+  Revision compared_with = kAbsent;  // a guarded transaction: the least revision of the witness
 };
 
 // How a transaction is sent.
 enum class EtcdTxn {
   simply,
-  // etcd carries it out through its log, since it may change something: so its answer is never late. Where its revision
-  // is lower than what was known, etcd has forgotten something, and the answer is told.
+  // etcd carries it out through its log, since it may change something: so its answer is never late. A revision lower
+  // than what was known shows that etcd has forgotten something; the answer is passed on.
   logged,
-  // Its first two comparisons are those of add_guard(): each attempt is compared with what was confirmed by then, and
+  // Its first two comparisons are those of add_guard(): each attempt is compared with everything confirmed by then, and
   // none is sent while the witness refuses.
   guarded,
   guarded_and_logged,
 };
 
-// Single calls to etcd: each is tried at one endpoint after the other, with a deadline for each attempt, until it is
-// answered, its deadline has passed, or the attempts are used up. Thread-safe; must outlive its calls, and the
-// connections and the witness must outlive it.
+// Single calls to etcd: each tries one endpoint after another, with a deadline per attempt, until it is answered, its
+// deadline has passed, or the attempts are used up. Thread-safe; must outlive its calls, and the connections and the
+// witness must outlive it.
 //
 // Errors: `unavailable` and `deadline_exceeded` leave open whether it was done; lease_not_found, lease_in_use (the
-// lease exists) and invalid_argument (etcd will not do that: the request makes no sense to it, or is too large) are as
-// etcd says them: nothing was done.
+// lease exists) and invalid_argument (etcd rejects the request as invalid or too large) are etcd's own answers: nothing
+// was done.
 class EtcdClient {
  public:
   EtcdClient(EtcdConnections& connections, EtcdWitness& witness) : connections_(connections), witness_(witness) {}
 
   Clock& clock() const;
 
-  // What is told when the time is up before anything could be asked.
+  // The error when time is up before any endpoint could be asked.
   Error unreachable() const;
 
-  // Whether an answer said that etcd's database is full, and nobody has found space since.
+  // Whether etcd has answered that its database is full, with no found_space() since.
   bool lacks_space() const { return lacks_space_; }
   // Whether that was so at some time since then.
   bool lacked_space_since(BootTime then) const { return lacks_space_ || lacked_until_.load() >= then; }
@@ -82,14 +82,14 @@ class EtcdClient {
   // Linearizable, unless the request says otherwise.
   Task<Result<etcdserverpb::RangeResponse>> range(etcdserverpb::RangeRequest request, Deadline deadline);
 
-  // `repeatable`: its own success makes its guards fail, so sending it twice does nothing twice.
+  // `repeatable`: its own success makes its guards fail, so sending it twice does not apply it twice.
   Task<EtcdAnswer<etcdserverpb::TxnResponse>> txn(etcdserverpb::TxnRequest request, bool repeatable, Deadline deadline,
                                                   EtcdTxn how = EtcdTxn::simply);
 
-  // Of all that was answered.
+  // Of all answers.
   Revision highest() const { return Revision{highest_revision_.load()}; }
 
-  // Repeated like all others, so that lease_in_use where one was `unanswered` may be about this very grant.
+  // Repeated like all others, so lease_in_use after an `unanswered` attempt may be about this very grant.
   Task<EtcdAnswer<etcdserverpb::LeaseGrantResponse>> grant(etcdserverpb::LeaseGrantRequest request, Deadline deadline);
 
   // lease_not_found after an attempt without an answer counts as done.
@@ -111,8 +111,8 @@ class EtcdClient {
   EtcdConnections& connections_;
   EtcdWitness& witness_;
   std::atomic<bool> lacks_space_{false};
-  std::atomic<BootTime> lacked_until_{BootTime::min()};  // set before `lacks_space_` is taken back
-  std::atomic<std::int64_t> highest_revision_{0};        // of what was answered; answers never fall behind it (R20)
+  std::atomic<BootTime> lacked_until_{BootTime::min()};  // set before `lacks_space_` is reset
+  std::atomic<std::int64_t> highest_revision_{0};        // in any answer; answers never fall behind it (R20)
 };
 
 }  // namespace sharedlock

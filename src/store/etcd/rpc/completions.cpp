@@ -4,8 +4,8 @@
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
 
-// Inside Next(), before we are given the tag, templates of gRPC that are compiled with us read what the other thread
-// wrote when it began the operation.
+// Inside Next(), before the tag is returned, gRPC templates compiled into our code read what the other thread wrote
+// when it began the operation.
 extern "C" const char* __tsan_default_suppressions() {  // NOLINT: the sanitizer's name
   return "race:grpc::internal::CallOpSet\n";
 }
@@ -25,7 +25,7 @@ void EtcdCompletions::run() {
   while (queue_.Next(&tag, &ok)) take_back(tag)->resume(ok);
 }
 
-// What goes to gRPC on one thread comes back on another. gRPC orders the two, but Debian's build of it is not
+// An operation handed to gRPC on one thread comes back on another. gRPC orders the two, but Debian's build of it is not
 // instrumented, so the thread sanitizer has to be told.
 void* EtcdCompletions::hand_over(WaitingPtr<bool> waiting) {
   void* tag = waiting.release();

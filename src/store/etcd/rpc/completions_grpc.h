@@ -9,8 +9,8 @@
 
 namespace sharedlock {
 
-// gRPC's completion queue and the thread that empties it: operations of gRPC as something that a coroutine can await.
-// Thread-safe. Every operation must have ended before it is destroyed.
+// gRPC's completion queue and the thread that empties it: makes gRPC operations awaitable in a coroutine. Thread-safe.
+// Every operation must have ended before it is destroyed.
 class EtcdCompletions {
  public:
   EtcdCompletions() : thread_([this] { run(); }) {}
@@ -20,7 +20,7 @@ class EtcdCompletions {
 
   grpc::CompletionQueue& queue() { return queue_; }
 
-  // Begins an operation by `start(tag)` and waits for its end, on `executor`; returns what gRPC calls `ok`. What
+  // Begins an operation by `start(tag)` and waits for its end, on `executor`; returns gRPC's `ok`. Everything that
   // `start` refers to must live until then.
   template <class Start>
   Task<bool> completed(Executor executor, Start start) {

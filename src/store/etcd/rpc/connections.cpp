@@ -15,10 +15,10 @@ namespace sharedlock {
 
 namespace {
 
-// For how long a member may leave everything unanswered before another one is used; less where requests have less.
+// How long a member may leave everything unanswered before another one is used; less for requests with less time.
 constexpr std::chrono::nanoseconds kBearable = std::chrono::milliseconds(300);
 
-// Where Debian keeps the authorities that it trusts; gRPC's own list is another one.
+// Debian's trusted authorities; gRPC has a list of its own.
 constexpr const char* kMachinesAuthorities = "/etc/ssl/certs/ca-certificates.crt";
 
 std::string machines_authorities() {
@@ -28,8 +28,8 @@ std::string machines_authorities() {
   return file ? text.str() : std::string();
 }
 
-// gRPC writes log lines to stderr, where only this program's are expected. A failed call reports the same. To find
-// faults in gRPC itself, set this variable, which keeps the lines.
+// gRPC writes log lines to stderr, where only this program's are expected. A failed call reports the same. To debug
+// gRPC itself, set this variable, which keeps the lines.
 void silence_grpc() {
   if (!std::getenv("GRPC_VERBOSITY")) gpr_set_log_function([](gpr_log_func_args*) {});
 }
@@ -46,23 +46,23 @@ std::shared_ptr<grpc::ChannelCredentials> credentials_for(const EtcdEndpoint& en
 
 grpc::ChannelArguments channel_arguments() {
   grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the environment is not meant for etcd
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);     // what may be repeated is decided here
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy in the environment is not meant for etcd
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);     // repeats are decided here
   arguments.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
-  // Its default waits up to two minutes before it tries again to connect.
+  // The default waits up to two minutes before it reconnects.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
-  // etcd ends connections that ping more often than every 5 s.
+  // etcd closes connections that ping more often than every 5 s.
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   return arguments;
 }
 
-// Whether etcd itself has answered, though it did not do what it was asked.
+// Whether etcd itself has answered, though it did not do what was asked.
 bool is_from_etcd(const EtcdFailure& failure) {
   return failure.code == kUnusableAnswer || failure.message.find("etcdserver: ") != std::string::npos;
 }
@@ -188,11 +188,11 @@ void EtcdConnections::worked(const EtcdMember& member, std::optional<std::chrono
   if (took) pace_.answered(*took);
 }
 
-// Once the connection to an address has broken, another server may be at that address.
+// After the connection to an address has broken, another server may have that address.
 void EtcdConnections::failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span) {
   bool in_time = failure.code != grpc_code::kDeadlineExceeded;
   std::string why = etcd_trouble(member.endpoint.name, failure.code, failure.message);
-  // With TLS 1.3 etcd refuses a certificate by ending a connection that seemed to stand.
+  // With TLS 1.3 etcd refuses a certificate by closing a connection that seemed established.
   bool maybe_refused = member.endpoint.tls && why.find("Endpoint read failed") != std::string::npos;
   if (maybe_refused) why += " (it may not take our client certificate, or want one)";
   if (failure.code == grpc_code::kPermissionDenied) {

@@ -70,17 +70,17 @@ struct EtcdMember {
   etcdserverpb::Maintenance::Stub maintenance;
   SingleFlight<Result<void>> handshaking;
   SingleFlight<Result<void>> checking;
-  std::atomic<bool> verified = false;      // it has named its cluster, and its connection has held since
+  std::atomic<bool> verified = false;      // it has named its cluster, and its connection has lasted since
   std::atomic<std::uint64_t> breaks = 1;   // how often its connection may have broken, plus one
   std::atomic<std::uint64_t> checked = 0;  // the value of `breaks` when its state was last checked
-  std::atomic<std::uint64_t> cluster = 0;  // as it said last
-  std::atomic<bool> away = false;          // it has said nothing since then
-  std::atomic<std::uint64_t> term = 0;     // of raft, as it said last
+  std::atomic<std::uint64_t> cluster = 0;  // as last reported
+  std::atomic<bool> away = false;          // it has not answered since
+  std::atomic<std::uint64_t> term = 0;     // of raft, as last reported
   BootTime next_login;                     // not before: each login costs etcd much time
-  bool warned = false;                     // about its version, if need be
+  bool warned = false;                     // about its version, if necessary
 };
 
-// What a call to a member ended with, when it was not OK.
+// How a call to a member failed.
 struct EtcdFailure {
   int code = 0;  // gRPC's
   std::string message;
@@ -90,33 +90,33 @@ struct EtcdFailure {
 enum class EtcdToken { sent, withheld };
 
 // The members of one cluster: which one to use now, whether all really belong to one cluster (R20), and this server's
-// login there. Everything that talks to etcd uses it. Thread-safe. Clock and log must outlive it; its calls must have
+// login there. All traffic to etcd goes through it. Thread-safe. Clock and log must outlive it; its calls must have
 // ended before it is destroyed.
 //
-// Before the first call every member is asked once which cluster it belongs to. Later, after its connection broke, a
-// member is asked again before it is used, and its state is checked. The question is a read; where there is a user, a
-// login comes before everything else. As long as any endpoint is known to belong to another cluster than the one that
-// answered first, nothing works: `unavailable`.
+// Before the first call every member is asked once which cluster it belongs to. After its connection broke, a member is
+// asked again before it is used, and its state is checked. The question is a read; if there is a user, the login comes
+// first. While any endpoint is known to belong to another cluster than the one that answered first, nothing works:
+// `unavailable`.
 class EtcdConnections {
  public:
-  // Throws nothing and connects to nothing: that happens with the first call. The endpoints must be sound.
+  // Does not throw and does not connect: the first call does. The endpoints must be valid.
   EtcdConnections(EtcdOptions options, std::vector<EtcdEndpoint> endpoints, Clock& clock, Log& log);
 
-  // What is asked of a member before anything else, on each new connection; to be set before the first call. As long as
-  // it fails, the member is not used. Its arguments are the member and how long it may take.
+  // The question to a member before any other, on each new connection; set it before the first call. While it fails,
+  // the member is not used. Its arguments are the member and how long it may take.
   using Check = std::function<Task<Result<void>>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_check(Check check) { check_ = std::move(check); }
 
-  // Asked when all endpoints that answer have come to belong to one other cluster. True: it is ours all the same, and
-  // from now on its answers count. To be set before the first call.
+  // Asked when all endpoints that answer now belong to one other cluster. True: it is ours nevertheless, and from now
+  // on its answers count. Set it before the first call.
   using Recognize = std::function<Task<bool>(EtcdMember*, std::chrono::nanoseconds)>;
   void set_recognize(Recognize recognize) { recognize_ = std::move(recognize); }
 
-  // The member to use now, for a call with this deadline: known to be of our cluster, and with a token where
-  // there is a user. The error says what is in the way.
+  // The member to use now, for a call with this deadline: known to be of our cluster, and with a token if there is a
+  // user. The error names the obstacle.
   Task<Result<EtcdMember*>> use(Deadline deadline);
 
-  // Checks every member again and again, in use or not, until stop_looking(), which is to be called on the same
+  // Checks every member again and again, in use or not, until stop_looking(), which must be called on the same
   // executor.
   Task<void> keep_looking();
   void stop_looking();
@@ -124,9 +124,9 @@ class EtcdConnections {
   // Makes the context of a stream, with `hasleader` and the token.
   void prepare_stream(grpc::ClientContext& context);
 
-  // What is left for a call with this deadline, of a request's time at most; zero: nothing.
+  // The time left for a call with this deadline, at most a request's time; zero: none.
   std::chrono::nanoseconds time_left(Deadline deadline) const;
-  // How long the first attempt of a call may take that has `whole`.
+  // How long the first attempt of a call may take that has `whole` in total.
   std::chrono::nanoseconds first_attempt(std::chrono::nanoseconds whole) const;
 
   // Makes one unary call to that member and waits for its end, for `span` at most.
@@ -146,20 +146,20 @@ class EtcdConnections {
     co_return EtcdFailure{status.error_code(), status.error_message()};
   }
 
-  // The answer of a member. False: it must not be believed, since there is an endpoint of another cluster.
+  // The member has answered. False: the answer must not be believed, since some endpoint belongs to another cluster.
   bool is_ours(EtcdMember& member, const etcdserverpb::ResponseHeader& header);
 
-  // It did what was asked; in how long, where that says how long others may take.
+  // It did what was asked; `took`, if given, helps to judge how long others may take.
   void worked(const EtcdMember& member, std::optional<std::chrono::nanoseconds> took = std::nullopt);
-  // An attempt that had `span` failed: the member is left alone for a while, unless it only had too little time.
+  // An attempt with time `span` failed: the member is avoided for a while, unless it only had too little time.
   void failed(EtcdMember& member, const EtcdFailure& failure, std::chrono::nanoseconds span);
   bool all_failed() const;
 
-  // Forgets the token of this generation, so that the next call fetches another one.
+  // Forgets the token of this generation, so that the next call fetches a new one.
   void renew_token(std::uint64_t generation);
   std::uint64_t token_generation() const;
 
-  // Why etcd could not be reached last, for people.
+  // Why etcd could not be reached most recently, for people.
   Error unreachable(Errc code) const;
 
   const EtcdOptions& options() const { return options_; }
@@ -202,7 +202,7 @@ class EtcdConnections {
   EtcdClusters clusters_;
   std::string why_;               // the last failure
   std::string token_;             // empty: none
-  bool open_ = false;             // etcd's authentication is turned off
+  bool open_ = false;             // etcd's authentication is disabled
   std::uint64_t generation_ = 0;  // of the token
 
   SingleFlight<Result<void>> looking_;

@@ -29,7 +29,7 @@ EtcdErrorClass judge_exhausted(std::string_view message) {
 }
 
 EtcdErrorClass judge_unavailable(std::string_view message) {
-  // gRPC's own words where it had no connection to send the request over.
+  // gRPC's own words when it had no connection to send the request over.
   bool not_sent = says(message, "failed to connect") || says(message, "connections to all backends failing") ||
                   says(message, "DNS resolution failed") || says(message, "empty address list");
   return {Errc::unavailable, not_sent, Next::try_again};

@@ -24,32 +24,31 @@ inline constexpr int kUnauthenticated = 16;
 // What an unsuccessful call to etcd means.
 struct EtcdErrorClass {
   enum class Next {
-    give_up,      // another try would end alike
+    give_up,      // another try would end the same way
     try_again,    // at another endpoint, or a little later
     renew_token,  // the token of authentication has expired, or etcd wants one now
   };
 
-  Errc code;             // what the caller is told
-  bool surely_not_done;  // etcd changed nothing; otherwise that is not known
+  Errc code;             // for the caller
+  bool surely_not_done;  // etcd changed nothing; otherwise that is unknown
   Next next;
 
   bool operator==(const EtcdErrorClass&) const = default;
 };
 
-// Reads the code and the message of a gRPC status that is not OK. etcd words its errors in the message; the codes alone
-// don't tell a lease that is gone from a member that is away.
+// Classifies a gRPC status that is not OK. etcd distinguishes its errors in the message; the codes alone don't tell a
+// lease that is gone from a member that is away.
 EtcdErrorClass classify_etcd_error(int grpc_code, std::string_view message);
 
-// Instead of a gRPC code: there was an answer, but one that nothing may rest on. The message says what is wrong with
+// In place of a gRPC code: there was an answer, but one that must not be relied on. The message says what is wrong with
 // it.
 inline constexpr int kUnusableAnswer = 0;
 
-// For people: what etcd said there; and why it was of no use, be it what it said, or how its answer is, or that there
-// was none.
+// For people: etcd's message; and why a call failed: etcd's error, an unusable answer, or no answer.
 std::string etcd_says(std::string_view endpoint, std::string_view message);
 std::string etcd_trouble(std::string_view endpoint, int grpc_code, std::string_view message);
 
-// Whether etcd's quota is used up: it takes nothing more in until an operator has made room.
+// Whether etcd's quota is used up: it accepts no more data until an operator has made room.
 bool says_no_space(std::string_view message);
 
 }  // namespace sharedlock

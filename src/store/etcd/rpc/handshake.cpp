@@ -68,7 +68,7 @@ void EtcdConnections::stop_looking() {
   if (wake_) wake_->raise();
 }
 
-// So that two servers which have the same endpoints in another order don't begin with two clusters.
+// So that two servers with the same endpoints in another order don't begin with two clusters.
 Task<Result<void>> EtcdConnections::look_at_all(Deadline deadline) {
   for (const auto& member : members_) {
     if (was_asked(*member)) continue;
@@ -93,8 +93,8 @@ Task<Result<void>> EtcdConnections::run_handshake(EtcdMember* member, Deadline d
   co_return co_await identify(member, deadline);
 }
 
-// By a read that it answers alone, of a key that every user of ours may read: Status, which would do as well, is for
-// some versions of etcd only there for administrators.
+// By a read that the member answers alone, of a key that every user of ours may read: Status would do as well, but some
+// versions of etcd allow it only to administrators.
 Task<Result<void>> EtcdConnections::identify(EtcdMember* member, Deadline deadline) {
   auto span = first_attempt(time_left(deadline));
   pb::RangeRequest request;
@@ -174,13 +174,12 @@ void EtcdConnections::warn_about(const EtcdMember& member, const std::string& ve
              {{"endpoint", member.endpoint.name}, {"version", version}});
 }
 
-// A role that was made for servers before this one may lack the index entries of leases (R33), without which each grant
-// would fail. The transaction does nothing, but etcd wants permission for all that one might do. True: etcd has
-// answered.
+// A role made for older servers may lack the index entries of leases (R33), without which each grant would fail. The
+// transaction does nothing, but etcd demands permission for everything that it might do. True: etcd has answered.
 Task<bool> EtcdConnections::look_at_permissions(EtcdMember* member, Deadline deadline) {
   const std::string prefix(kLeaseIndexPrefix);
   pb::TxnRequest request;
-  expect_revision(request, prefix, kAbsent);  // never there: it is of no id
+  expect_revision(request, prefix, kAbsent);  // never there: no id has it
   *request.add_failure()->mutable_request_range() = range_of_prefix(prefix);
   request.add_failure()->mutable_request_delete_range()->set_key(prefix);
   pb::TxnResponse response;

@@ -12,14 +12,14 @@ namespace pb = etcdserverpb;
 
 namespace {
 
-// etcd has no empty key: "\0" is the first of all, and as an end of a range it means that there is none.
+// etcd has no empty key: "\0" is the first of all, and as the end of a range it means that there is no end.
 const std::string kFirstKey("\0", 1);
 
 const std::string& first_key_under(const std::string& prefix) {
   return prefix.empty() ? kFirstKey : prefix;
 }
 
-// Messages that live only until they are bytes, or until the bytes are read: most need no memory but this.
+// Messages that live only until they are serialized, or until their contents are read: most need no memory but this.
 class ShortLived {
  public:
   template <class Message>
@@ -46,7 +46,7 @@ void add_comparisons(const Transaction& transaction, pb::TxnRequest& request) {
     }
   }
   for (const std::string& prefix : transaction.none_under) {
-    // Over a range every key must compare equal; where there is none, etcd compares with 0 alone.
+    // Over a range every key must compare equal; for an empty range etcd compares only with 0.
     pb::Compare* compare = request.add_compare();
     compare->set_key(first_key_under(prefix));
     compare->set_range_end(end_of_prefix(prefix));
@@ -56,7 +56,7 @@ void add_comparisons(const Transaction& transaction, pb::TxnRequest& request) {
   }
 }
 
-// What a Conflict tells, in the order of to_look().
+// The contents of a Conflict, in the order of to_look().
 template <class AddRange>
 void add_look(const Transaction& transaction, AddRange add_range) {
   for (const Expect& expect : transaction.expect) add_range().set_key(expect.key);

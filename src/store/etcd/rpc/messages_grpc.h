@@ -11,7 +11,7 @@
 
 #include "store/lease_store.h"
 
-// Our words in etcd's: pure functions.
+// Translates our terms into etcd's: pure functions.
 namespace sharedlock {
 
 class EtcdLeaseLooks;
@@ -26,10 +26,10 @@ etcdserverpb::RangeRequest range_of_prefix(const std::string& prefix, const std:
 Entry to_entry(etcdserverpb::KeyValue& kv);  // takes the value out
 std::optional<Entry> to_entry(etcdserverpb::RangeResponse& of_key);
 
-// What a Conflict tells: the expected keys, then what stands under the prefixes.
+// The contents of a Conflict: the expected keys, then the entries under the prefixes.
 std::vector<etcdserverpb::RangeRequest> to_look(const Transaction& transaction);
 
-// Whether the transaction would be applied where that look found this; and the Conflict if not, which takes the values
+// Whether the transaction would be applied if that look found this; and the Conflict if not, which takes the values
 // out.
 bool holds(const Transaction& transaction, const std::vector<etcdserverpb::RangeResponse>& found);
 Conflict to_conflict(const Transaction& transaction, std::vector<etcdserverpb::RangeResponse> found, Revision as_of);
@@ -37,23 +37,23 @@ Conflict to_conflict(const Transaction& transaction, std::vector<etcdserverpb::R
 // A transaction as it goes over the wire: a TxnRequest.
 struct EncodedTxn {
   std::string bytes;
-  std::size_t comparing = 0;  // so many of them, from the beginning, are its comparisons
+  std::size_t comparing = 0;  // the number of comparisons among them, all at the beginning
 };
 
-// The whole transaction; leases[i] is the lease of changes[i], where that is a put. The look is its else-branch.
+// The whole transaction; leases[i] is the lease of changes[i], if that is a put. The look is its else-branch.
 EncodedTxn encode_txn(const Transaction& transaction, const std::vector<LeaseId>& leases);
 
-// What came of a transaction.
+// The outcome of a transaction.
 struct TxnAnswer {
   bool succeeded = false;
-  Revision as_of = kAbsent;                        // that of its write, or of what was found
-  std::vector<etcdserverpb::RangeResponse> found;  // by its look, where it did not succeed
-  // Where it rests on leases (EtcdWrites::Item): what etcd is asked of them, and in which term of raft this answer is.
+  Revision as_of = kAbsent;                        // of its write, or of what was found
+  std::vector<etcdserverpb::RangeResponse> found;  // by its look, if it did not succeed
+  // If it rests on leases (EtcdWrites::Item): etcd's answers about them, and the raft term of this answer.
   std::shared_ptr<EtcdLeaseLooks> looks = {};
   std::uint64_t term = 0;
 };
 
-// `as_of` is that of the answer which it came in. Nothing: the bytes are no TxnResponse.
+// `as_of` is that of the surrounding answer. Nothing: the bytes are not a TxnResponse.
 std::optional<TxnAnswer> decode_txn_answer(const std::string& bytes, Revision as_of);
 TxnAnswer to_txn_answer(etcdserverpb::TxnResponse& response, Revision as_of);
 

@@ -11,8 +11,8 @@
 
 namespace sharedlock {
 
-// One stream of messages both ways. It may be read by one coroutine and written by another; all must be on one
-// executor, and have ended before it is destroyed.
+// One bidirectional message stream. One coroutine may read it while another writes; all must be on one executor, and
+// have ended before it is destroyed.
 template <class Request, class Response>
 class EtcdStream {
  public:
@@ -49,7 +49,7 @@ class EtcdStream {
     co_return EtcdFailure{status.error_code(), status.error_message()};
   }
 
-  // Ends it soon: everything that is under way returns false.
+  // Ends it soon: every pending operation returns false.
   void cancel() { context.TryCancel(); }
 
   grpc::ClientContext context;

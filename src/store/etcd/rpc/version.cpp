@@ -27,7 +27,7 @@ std::optional<Version> parse_version(std::string_view text) {
   return version;
 }
 
-// The releases of 3.4, 3.5 and 3.6 with which a fault was gone.
+// The releases of 3.4, 3.5 and 3.6 that fixed a fault.
 struct Fault {
   std::string_view what;
   std::array<int, 3> fixed;

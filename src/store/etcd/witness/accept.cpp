@@ -15,7 +15,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// Higher than all before it, also than those that etcd has forgotten.
+// Higher than all before it, including those that etcd has forgotten.
 std::int64_t next_generation(std::int64_t present, Clock& clock) {
   auto now = std::chrono::duration_cast<std::chrono::microseconds>(clock.wall_now().time_since_epoch());
   return std::max<std::int64_t>(present + 1, now.count());

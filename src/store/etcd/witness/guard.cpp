@@ -11,7 +11,7 @@ namespace pb = etcdserverpb;
 
 namespace {
 
-// A transaction that may erase something goes through etcd's log. Nobody ever puts this key.
+// A transaction that may erase something goes through etcd's log. This key is never put.
 constexpr std::string_view kNothing = "/shared-lock.meta/nothing";
 
 pb::RangeRequest& add_range(EtcdOperations& branch, std::string_view key) {
@@ -36,7 +36,7 @@ void add_state(EtcdOperations& branch) {
   add_range(branch, kTokenBaseKey);
 }
 
-// The answers to add_state(), of which that one is the first.
+// The answers to add_state(), of which `first` is the first.
 void read_state(const pb::TxnResponse& response, int first, EtcdWitness::Found& found) {
   const pb::RangeResponse& mark = range_at(response, first);
   if (mark.kvs_size() > 0) found.mark = mark.kvs(0).value();

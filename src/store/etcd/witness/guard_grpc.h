@@ -11,16 +11,16 @@
 // How transactions notice that etcd forgot something (R32): pure functions.
 namespace sharedlock {
 
-// The two comparisons with which a guarded transaction begins: the witness is at least as new as was confirmed, and
-// there is no mark.
+// The first two comparisons of a guarded transaction: the witness is at least as new as confirmed, and there is no
+// mark.
 void add_guard(etcdserverpb::TxnRequest& request, const EtcdWitness& witness);
 
-// What the witness must be at least, as it is known by now.
+// The least revision of the witness, as known now.
 void renew_guard(etcdserverpb::TxnRequest& request, Revision least);
 
 using EtcdOperations = google::protobuf::RepeatedPtrField<etcdserverpb::RequestOp>;
 
-// The put that each change makes.
+// The put that accompanies each change.
 void add_witness(EtcdOperations& branch, const EtcdWitness& witness, std::string value);
 
 // Shows which comparison of add_guard() failed. The first of its kOwnRanges answers is [first] of the response.
@@ -28,7 +28,7 @@ inline constexpr int kOwnRanges = 4;
 void add_own_ranges(EtcdOperations& branch, const EtcdWitness& witness);
 EtcdWitness::Found read_own_ranges(const etcdserverpb::TxnResponse& response, int first);
 
-// The question that shows everything, also the other servers' witnesses. `logged`: it goes through etcd's log, and
+// A question that shows everything, also the other servers' witnesses. `logged`: it goes through etcd's log, and
 // changes nothing.
 etcdserverpb::TxnRequest ask_for_all(bool logged);
 struct EtcdFoundAll {
@@ -40,11 +40,11 @@ struct EtcdFoundAll {
 };
 EtcdFoundAll read_all(const etcdserverpb::TxnResponse& response, const EtcdWitness& witness);
 
-// Comparisons with a key's last change, kAbsent where there must be none; and with its value.
+// Comparisons with a key's last change, kAbsent if there must be none; and with its value.
 void expect_revision(etcdserverpb::TxnRequest& request, std::string_view key, Revision at);
 void expect_value(etcdserverpb::TxnRequest& request, std::string_view key, std::string value);
 
-// What stands as the generation: a number; 0 where there is none, or something else.
+// The stored generation: a number; 0 if there is none, or something else.
 std::int64_t read_generation(std::string_view value);
 
 }  // namespace sharedlock

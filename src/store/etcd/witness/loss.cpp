@@ -25,7 +25,7 @@ constexpr std::chrono::minutes kBetweenErasures{1};
 constexpr int kErasures = 32;  // at once
 constexpr std::chrono::seconds kLongestAsk{2};
 
-// How far tokens are raised above all that this server knows: others may have given later ones that it never saw.
+// How far tokens are raised above all that this server knows: others may have issued later ones that it never saw.
 constexpr std::int64_t kUnseenTokens = 1'000'000;
 
 constexpr const char* kWayOut =
@@ -86,7 +86,7 @@ bool EtcdLoss::examine(const EtcdWitness::Known& known, const EtcdWitness::Found
       if (!witness_.refuses()) witness_.saw_generation(found.generation);
       break;
     case Verdict::marked:
-      witness_.saw_generation(found.generation);  // the mark came after it, since an acceptance erases the mark
+      witness_.saw_generation(found.generation);  // older than the mark, since an acceptance erases the mark
       refuse("etcd is marked as having forgotten what it confirmed", why);
       break;
     case Verdict::lost:
@@ -94,7 +94,7 @@ bool EtcdLoss::examine(const EtcdWitness::Known& known, const EtcdWitness::Found
       break;
     case Verdict::over:
     case Verdict::accepted:
-      // The next poll says the same, and then this store's time is over.
+      // The next poll says the same, and then this store ends.
       refuse("etcd has forgotten what it confirmed, and nothing of that can still be held: the server begins anew",
              why);
       break;
@@ -146,7 +146,7 @@ void EtcdLoss::end() {
   if (handler_.begin_anew) handler_.begin_anew();
 }
 
-// Its change is all that is told to a server which did not notice the loss itself.
+// A change of the base is the only sign for a server that did not notice the loss itself.
 void EtcdLoss::look_at_base(const std::optional<std::string>& stands, Revision as_of) {
   auto change = token_base_.change(stands, as_of);
   if (change == EtcdTokenBase::Change::raised) {
@@ -156,7 +156,7 @@ void EtcdLoss::look_at_base(const std::optional<std::string>& stands, Revision a
   }
 }
 
-// The first thing that is asked on a new connection.
+// The first question on a new connection.
 Task<Result<void>> EtcdLoss::check(EtcdMember* member, std::chrono::nanoseconds span) {
   auto known = witness_.known_of_all(client_.highest());
   auto token_generation = connections_.token_generation();
@@ -183,16 +183,16 @@ Result<void> EtcdLoss::checked(const EtcdWitness::Known& known, const pb::TxnRes
   return {};
 }
 
-// At the others' witnesses, which change with each of their changes: a watch would tell of each, and cost more than all
-// else that is done for this.
+// Reads the others' witnesses, which change with each of their changes: a watch would report each, and cost more than
+// everything else that is done for this.
 Task<void> EtcdLoss::look() {
   auto known = witness_.known_of_all(client_.highest());
   auto answer = co_await client_.txn(ask_for_all(/*logged=*/false), /*repeatable=*/true, soon());
   if (answer.result) (void)checked(known, *answer.result);
 }
 
-// All endpoints that answer are of another cluster now. It is ours, restored under another id, where it has a witness
-// that we know; else it may be anybody's, and nothing is written there.
+// All endpoints that answer now belong to another cluster. It is ours, restored under another id, if it has a witness
+// that we know; else it may be anyone's, and nothing is written there.
 Task<bool> EtcdLoss::recognize(EtcdMember* member, std::chrono::nanoseconds span) {
   auto known = witness_.known_of_all(client_.highest());
   pb::RangeRequest request = range_of_prefix(std::string(kWitnessPrefix));
@@ -214,7 +214,7 @@ void EtcdLoss::take_witness(const std::string& key, std::string_view value, Revi
       {{"prefix", *other_prefix}});
 }
 
-// While everything is refused.
+// Runs while everything is refused.
 Task<void> EtcdLoss::poll() {
   auto known = witness_.known_of_all(client_.highest());
   auto answer = co_await client_.txn(ask_for_all(/*logged=*/true), /*repeatable=*/true, soon(), EtcdTxn::logged);
@@ -234,7 +234,7 @@ Task<void> EtcdLoss::poll() {
   if (raised && !shields) end();
 }
 
-// Sees to it that there is a mark which lasts as long as what was promised. True: there was one.
+// Ensures that there is a mark which lasts as long as the promises. True: there was one.
 Task<bool> EtcdLoss::shield(const EtcdFoundAll* all) {
   auto left = witness_.promised_end() - clock_.boot_now();
   auto wanted = std::min(std::chrono::ceil<std::chrono::seconds>(left) + std::chrono::seconds(1), kLongestPromise);
@@ -251,9 +251,9 @@ Task<bool> EtcdLoss::shield(const EtcdFoundAll* all) {
   co_return false;
 }
 
-// Tokens don't fall, though etcd's revisions did: raises the base above all tokens that this server has given or seen
-// (R31). Not before the others are marked off: those that run take this for a reason to begin anew. It ends all epochs,
-// so that no change is made by a server that does not know of it. False: it is as it must be.
+// Tokens must not fall although etcd's revisions did: raises the base above all tokens that this server has given or
+// seen (R31). Not before the other servers are blocked by the mark: those that run start anew when they see this. It
+// ends all epochs, so that no server that does not know of it makes a change. False: the base is already right.
 bool EtcdLoss::add_base(pb::TxnRequest& request, const EtcdFoundAll& all) const {
   if (!token_base_.is_known()) return false;
   std::int64_t given = token_base_.value() + number_of(client_.highest());
@@ -270,7 +270,7 @@ bool EtcdLoss::add_base(pb::TxnRequest& request, const EtcdFoundAll& all) const 
   return true;
 }
 
-// True: it is as it must be.
+// True: the base is right.
 Task<bool> EtcdLoss::raise_base(const EtcdFoundAll* all) {
   pb::TxnRequest request;
   if (!add_base(request, *all)) co_return true;
@@ -287,8 +287,8 @@ Task<bool> EtcdLoss::is_long_enough(LeaseId lease, std::chrono::seconds wanted) 
   co_return answer.result&& answer.result->ttl() + 1 >= wanted.count();
 }
 
-// The mark and the base come about together: were all servers to end in between, those that come later would wait for
-// the end of the mark, and then give lower tokens, since nobody knows any more what the highest was.
+// The mark and the base are written together: if all servers ended in between, later ones would wait for the mark to
+// end, and then give lower tokens, since the highest token would no longer be known.
 Task<void> EtcdLoss::write_mark(Revision mark_at, const EtcdFoundAll* all, std::chrono::seconds ttl) {
   LeaseId id = random_shared_lease_id();
   pb::LeaseGrantRequest grant;
@@ -298,7 +298,7 @@ Task<void> EtcdLoss::write_mark(Revision mark_at, const EtcdFoundAll* all, std::
   if (!granted.result) co_return;
   pb::TxnRequest request;
   expect_revision(request, kLostKey, mark_at);
-  expect_revision(request, kGenerationKey, all->generation_at);  // nobody has accepted it meanwhile
+  expect_revision(request, kGenerationKey, all->generation_at);  // it has not been accepted meanwhile
   pb::PutRequest& put = *request.add_success()->mutable_request_put();
   put.set_key(std::string(kLostKey));
   put.set_lease(number_of(id));
@@ -324,7 +324,7 @@ Task<void> EtcdLoss::keep_fresh() {
     next_put_ = now + kBetweenPuts;
     co_await put_witness(/*ended=*/false, soon());
   }
-  // Where nothing can be put, the others can't put theirs either.
+  // If nothing can be put, the others can't put theirs either.
   if (now - erased_at_ < kBetweenErasures || client_.lacks_space() || witness_.refuses()) co_return;
   erased_at_ = now;
   co_await erase_stale();

@@ -26,33 +26,32 @@ struct EtcdMember;
 class EtcdTokenBase;
 class EtcdWatches;
 
-// What follows when etcd has forgotten something that it had confirmed (R32). It asks on each new connection, looks at
-// the other servers' witnesses four times a second, and is told what transactions found. Once anything shows that etcd
+// The reaction to an etcd that has forgotten something it had confirmed (R32). It asks on each new connection, reads
+// the other servers' witnesses four times a second, and gets what transactions found. Once anything shows that etcd
 // forgot, the witness refuses everything for as long as this store exists: nothing that it knows can be trusted. A mark
 // shields what may still be held: it keeps the other servers, and servers that start, from granting it; the mark's
-// lease ends with what was promised last. When that is over, or an operator has accepted the loss, the base of fencing
-// tokens is raised where etcd's revisions have fallen (R31), and the store's owner is told to make another store.
-// Thread-safe.
+// lease ends with the last promise. When that is over, or an operator has accepted the loss, the base of fencing tokens
+// is raised if etcd's revisions have fallen (R31), and the store's owner is told to make another store. Thread-safe.
 class EtcdLoss {
  public:
   // Its coroutine runs on `executor`. Everything must outlive it.
   EtcdLoss(EtcdConnections& connections, EtcdClient& client, EtcdWitness& witness, EtcdTokenBase& token_base,
            EtcdWatches& watches, EtcdLossHandler handler, Executor executor);
 
-  // Looks, and does what is to be done now and then, until stop().
+  // Looks for losses, and does the periodic work, until stop().
   Task<void> attend();
   void stop();  // on the executor
 
-  // Judges what a transaction found; `known` is from when it was sent. False: nothing is believed any more.
+  // Judges what a transaction found; `known` is from when it was sent. False: nothing may be believed any more.
   bool examine(const EtcdWitness::Known& known, const EtcdWitness::Found& found);
 
-  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() are [first] and after.
+  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() start at [first].
   bool examine(EtcdWitness::Known known, const EtcdAnswer<etcdserverpb::TxnResponse>& failed, int first);
 
-  // A change of ours was made. False: not where it was to be made, and so nothing is believed any more.
+  // A change of ours was made. False: at an impossible revision, so nothing may be believed any more.
   bool confirm(const EtcdWitness::Known& known, const etcdserverpb::TxnResponse& response);
 
-  // The server ends cleanly: says so in its witness.
+  // The server ends cleanly: its witness says so.
   Task<void> shut_down(Deadline deadline);
 
  private:
@@ -87,18 +86,18 @@ class EtcdLoss {
   Log& log_;
   const EtcdLossHandler handler_;
   Executor executor_;
-  std::atomic<bool> lost_{false};  // by what this server knows itself
+  std::atomic<bool> lost_{false};  // by this server's own knowledge
   std::atomic<bool> ended_{false};
   std::mutex mutex_;
-  std::string why_;  // it is lost
-  AsyncEvent wake_;  // on the executor, like what follows
+  std::string why_;  // why it is lost
+  AsyncEvent wake_;  // on the executor, like the members below
   bool stopping_ = false;
-  BootTime told_beside_{};  // by the witness, which stands
+  BootTime told_beside_{};  // by the witness as it now stands
   Revision seen_floor_ = kAbsent;
-  BootTime put_at_{};    // the witness, so far as was seen
+  BootTime put_at_{};    // the witness, as far as seen
   BootTime next_put_{};  // not before
   BootTime erased_at_{};
-  Revision shielded_at_ = kAbsent;  // the mark of this revision lasts long enough
+  Revision shielded_at_ = kAbsent;  // the mark at this revision lasts long enough
 };
 
 }  // namespace sharedlock

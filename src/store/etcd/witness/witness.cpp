@@ -14,12 +14,12 @@ constexpr std::string_view kPromised = "promised=";
 constexpr std::string_view kEnded = " ended";
 constexpr std::string_view kPrefix = " prefix=";
 
-// How long a witness may go unchanged while anything may be held, and else.
+// How long a witness may go unchanged while anything may be held, and otherwise.
 constexpr std::chrono::minutes kWhilePromised{1};
 constexpr std::chrono::minutes kWhileNot{60};
 
-// After so long one that did not change is that of a server that is no more: where it has said so, where there are so
-// many that looking at them costs much, and else.
+// After how long an unchanged witness is taken for that of a server that is gone: if it has said so, if there are so
+// many that reading them costs much, and otherwise.
 constexpr std::chrono::minutes kStaleEnded{1};
 constexpr std::chrono::hours kStaleAmongMany = 3 * std::chrono::duration_cast<std::chrono::hours>(kWhileNot);
 constexpr std::chrono::hours kStale{48};
@@ -36,7 +36,7 @@ std::string number(Revision revision) {
   return std::to_string(number_of(revision));
 }
 
-// What shows that etcd forgot; empty: nothing does.
+// The evidence that etcd forgot; empty: none.
 std::string evidence(const EtcdWitness::Known& known, const EtcdWitness::Found& found) {
   if (found.own == kAbsent && known.floor != kAbsent) {
     return "etcd no longer has this server's witness, which it confirmed at revision " + number(known.floor);
@@ -45,7 +45,7 @@ std::string evidence(const EtcdWitness::Known& known, const EtcdWitness::Found& 
     return "etcd has this server's witness as of revision " + number(found.own) + ", and confirmed it at " +
            number(known.floor);
   }
-  // One that is absent may have been erased: its server has been silent for two days.
+  // An absent one may have been erased: its server has been silent for two days.
   for (const auto& [key, revision] : found.others) {
     auto before = known.others.find(key);
     if (before != known.others.end() && revision < before->second) {
@@ -117,7 +117,7 @@ void EtcdWitness::promised_beside(BootTime from, std::chrono::seconds ttl) {
   raise_to(promised_beside_end_, saturating_add(from, ttl));
 }
 
-// Twice as long as one lasts, so that one value tells of many.
+// Twice as long as one promise lasts, so that one value covers many.
 std::chrono::seconds EtcdWitness::beside() const {
   std::chrono::seconds once = promised_beside_;
   return std::clamp(2 * once, once, std::max(once, largest_ttl_));
@@ -143,7 +143,7 @@ std::optional<std::string> EtcdWitness::saw(const std::string& key, std::string_
   if (revision <= other.revision) return std::nullopt;
   other = {.revision = revision, .since = now};
   if (!read) return std::nullopt;
-  // Its settings may allow for more than ours.
+  // Its settings may allow more than ours.
   other.promised = std::min(read->promised, kLongestPromise);
   other.ended = read->ended;
   raise_to(others_promised_end_, saturating_add(now, other.promised));

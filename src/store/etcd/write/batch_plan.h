@@ -9,15 +9,16 @@
 
 namespace sharedlock {
 
-// Which transactions may go to etcd as one, without any of them noticing (R15). etcd compares for all of them before it
-// changes anything for one, so none may change what another looks at: a key that is expected or changed there, or that
-// lies under a prefix which must be empty. Pure. The transactions must outlive the plan; not thread-safe.
+// Which transactions may go to etcd as one, without a difference to any of them (R15). etcd compares for all of them
+// before it changes anything for one, so none may change what another looks at: a key that is expected or changed
+// there, or that lies under a prefix which must be empty. Pure. The transactions must outlive the plan; not
+// thread-safe.
 class EtcdBatchPlan {
  public:
   static constexpr std::size_t kMostTransactions = 64;  // etcd counts each, and what is in it, up to 128
   static constexpr std::size_t kMostBytes = 1 << 20;    // etcd refuses more than one and a half
 
-  // True: it goes with those that were taken before. The first may always.
+  // True: it goes with those taken before. The first always may.
   bool take(const Transaction& transaction, std::size_t bytes);
 
  private:

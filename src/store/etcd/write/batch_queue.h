@@ -121,8 +121,8 @@ class EtcdBatchQueue {
     return leaves;
   }
 
-  // Whether a batch may be sent now, beside those under way. Called with the lock held. Of few callers, half then ask
-  // etcd while the other half is answered; with more callers batches are larger.
+  // Whether a batch may be sent now, beside those under way. Called with the lock held. With few callers, half ask etcd
+  // while the other half is answered; with more callers batches are larger.
   bool may_leave() const {
     if (under_way_ == 0 || (!waiting_.empty() && waiting_.front()->alone)) return true;
     return waiting_.size() >= std::min(Kind::kFull, std::max(limits_.enough, items_under_way_));
@@ -249,7 +249,7 @@ class EtcdBatchQueue {
     return more;
   }
 
-  // With the lock held, also below.
+  // With the lock held, as below.
   void check_in_turn() {
     if (pace_.due(waiting_.size())) check_all();
   }

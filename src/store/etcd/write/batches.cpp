@@ -12,7 +12,7 @@ namespace pb = etcdserverpb;
 
 namespace {
 
-// What a transaction may hold so that a full batch stays below what etcd allows; sets of locks hold more.
+// Limits on a transaction's parts so that a full batch stays within etcd's; sets of locks hold more.
 constexpr std::size_t kMostParts = 8;
 
 constexpr std::size_t kMostRanges = 120;  // etcd allows 128 operations
@@ -24,7 +24,7 @@ bool puts_anything(const Transaction& transaction) {
                              [](const auto& change) { return std::holds_alternative<Put>(change); });
 }
 
-// Equal for ranges that are answered alike.
+// Equal for ranges with equal answers.
 std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
@@ -52,7 +52,7 @@ EtcdWrites::Answer answer_of(const Result<pb::TxnResponse>& batch, std::size_t i
   return {*std::move(answer), fate};
 }
 
-// The ranges of all items, each once, and which item is answered by which.
+// The ranges of all items, each once, and which range answers which item.
 struct SharedRanges {
   explicit SharedRanges(const std::vector<EtcdReads::Item*>& items) {
     std::unordered_map<std::string, int> known;
@@ -126,7 +126,7 @@ Task<std::optional<std::vector<EtcdReads::Answer>>> EtcdReads::send(const std::v
   std::vector<Answer> answers;
   answers.reserve(items->size());
   if (!answer.result) {
-    // One that etcd refuses must not spoil the others.
+    // One refused request must not spoil the others.
     if (answer.refused && items->size() > 1) co_return std::nullopt;
     answers.assign(items->size(), answer.result.error());
     co_return answers;
@@ -155,7 +155,7 @@ EtcdWrites::Item::Item(const Transaction& of, EncodedTxn as)
 
 std::optional<EtcdWrites::Answer> EtcdWrites::share(const Answer& answer) {
   bool lost = answer.result && !answer.result->succeeded && answer.fate == WriteFate::done;
-  // An index entry is of one request's lease alone.
+  // An index entry concerns only one request's lease.
   bool shows_index = lost && std::ranges::any_of(answer.result->found, [](const pb::RangeResponse& range) {
                        return range.kvs_size() > 0 && range.kvs(0).key().starts_with(kLeaseIndexPrefix);
                      });
@@ -172,7 +172,7 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   add_guard(request, witness_);
   epoch_.expect_base(request);
   request.MergeFromString(item->request.bytes);
-  // Only beside a put: without space nothing is erased where anything is put.
+  // Only beside a put: without space, a transaction with a put can't erase anything either.
   if (item->puts) {
     BootTime now = clock_.boot_now();
     add_witness(*request.mutable_success(), witness_, witness_.value(now, item->promises.until(now).value_or(now)));
@@ -201,7 +201,7 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   co_return Answer{std::move(told), fate};
 }
 
-// What etcd says of a lease counts from when the question was sent, so the question need not wait for the request's
+// etcd's answer about a lease counts from when the question was sent, so the question need not wait for the request's
 // answer. Nothing: there is nothing to ask.
 EtcdWrites::Looks EtcdWrites::look_beside(const Items& items, Deadline deadline) {
   std::vector<LeaseId> ids;
@@ -229,7 +229,7 @@ Task<EtcdWrites::Answer> EtcdWrites::send_alone(Item* item, Deadline deadline) {
 Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std::vector<Item*>* items,
                                                                       Deadline deadline) {
   Looks looks = look_beside(*items, deadline);
-  WriteTries tries(WriteFate::not_sent);  // what was tried before goes alone
+  WriteTries tries(WriteFate::not_sent);  // an item that was tried before goes alone
   auto answer = co_await send_in_epoch(items, /*repeatable=*/true, &tries, deadline);
   if (tries.after_batch(client_.lacks_space()) == WriteTries::Next::each_alone) {
     for (Item* item : *items) item->fate = tries.fate();
@@ -257,7 +257,7 @@ pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
   return request;
 }
 
-// Every answer to what was sent is told to `tries`.
+// Every answer is reported to `tries`.
 Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool repeatable, WriteTries* tries,
                                                      Deadline deadline) {
   for (int count = 0; count < kEpochs; ++count) {

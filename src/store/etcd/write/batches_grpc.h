@@ -24,7 +24,7 @@
 #include "store/lease_store.h"
 
 // What EtcdBatchQueue sends to etcd. Each is compared with this server's witness, so that an etcd that forgot something
-// neither does nor tells anything (R32). All thread-safe; what they are given must outlive them.
+// neither does nor tells anything (R32). All thread-safe; everything passed in must outlive them.
 namespace sharedlock {
 
 // Reads, as one transaction of ranges: etcd would treat one with nested transactions as a change, which costs a write.
@@ -65,7 +65,7 @@ class EtcdReads {
 
  private:
   // Sends all ranges in one transaction; their answers come first in the response. It reads the witness too, so that
-  // this server notices if etcd later forgets what was seen here.
+  // this server notices if etcd later forgets what was read here.
   Task<EtcdAnswer<etcdserverpb::TxnResponse>> read(etcdserverpb::TxnRequest ranges, Deadline deadline);
 
   EtcdClient& client_;
@@ -75,9 +75,9 @@ class EtcdReads {
 
 // Changes, each as a transaction nested in one for its batch. Each gets the answer that it would get alone, except that
 // the answer may show what others in the batch have done (R16). The outer transaction is compared with this server's
-// epoch, which ends when a request had no answer: so that request is not carried out later, when a lock that it takes
-// was released long ago. Beside each goes a question for every lease on which it rests (R34); the answer does not wait
-// for that.
+// epoch, which ends when a request had no answer: so that request can't be carried out later, when the lock that it
+// takes has long been released. With each goes a question about every lease on which it rests (R34); the answer does
+// not wait for that.
 class EtcdWrites {
  public:
   struct Item {
@@ -93,13 +93,13 @@ class EtcdWrites {
     bool large;
     // Leases older than the request on which its answer rests: etcd is asked about them, see TxnAnswer::looks.
     std::vector<LeaseId> rests_on = {};
-    std::string looks_for = {};              // equal where items may share an answer; empty: their comparisons decide
-    std::shared_ptr<const void> trace = {};  // released once it is no longer being tried
-    WriteFate fate = WriteFate::not_sent;    // what its tries came to, as of the end of the last
+    std::string looks_for = {};              // equal if items may share an answer; empty: their comparisons decide
+    std::shared_ptr<const void> trace = {};  // released once nothing tries it any more
+    WriteFate fate = WriteFate::not_sent;    // the result of its tries, as of the end of the last
   };
   struct Answer {
     Result<TxnAnswer> result;
-    WriteFate fate;  // of all tries; where one is unknown, a refusal may be due to what that one has done
+    WriteFate fate;  // of all tries; if one is unknown, it may itself have caused a refusal
   };
   static constexpr std::size_t kFull = EtcdBatchPlan::kMostTransactions;
   class Plan {
@@ -110,7 +110,7 @@ class EtcdWrites {
     EtcdBatchPlan plan_;
   };
 
-  // Leases are asked for on `executor`, in the background.
+  // Leases are looked up on `executor`, in the background.
   EtcdWrites(EtcdClient& client, EtcdWitness& witness, EtcdLoss& loss, EtcdEpoch& epoch, Clock& clock,
              Executor executor, TaskGroup& background)
       : client_(client),
@@ -121,17 +121,17 @@ class EtcdWrites {
         executor_(executor),
         background_(background) {}
 
-  // Old versions of etcd don't notice puts that are nested in a transaction, and let their quota be exceeded: so
-  // without space each goes alone, until a put succeeds (R18).
+  // Old versions of etcd don't notice puts nested in a transaction, and let their quota be exceeded: so without space
+  // each goes alone, until a put succeeds (R18).
   bool goes_alone(const Item& item) const { return item.large || !item.repeatable || client_.lacks_space(); }
   Task<Answer> send_alone(Item* item, Deadline deadline);
   Task<std::optional<std::vector<Answer>>> send(const std::vector<Item*>* items, Deadline deadline);
   Answer late(const Item& item, bool sent) const {
-    // While it is sent, its fate is being written.
+    // While it is being sent, its fate is being written.
     return {client_.unreachable(), sent ? WriteFate::unknown_may_still_happen : perhaps_not_over(item.fate)};
   }
 
-  // Of many requests for one key at one moment one is sent; if it finds something else there, so do the others.
+  // Of many concurrent requests for one key one is sent; if it finds something else there, so do the others.
   static std::string_view look(const Item& item) {
     bool is_batched = !item.large && item.repeatable;
     if (is_batched && !item.looks_for.empty()) return item.looks_for;

@@ -27,7 +27,7 @@ const OwnLease* own_lease_in(const Transaction& transaction) {
   return nullptr;
 }
 
-// Until when an entry that is put under a lease of the pool must live.
+// Until when an entry that is put under a pooled lease must live.
 std::optional<BootTime> pooled_end(const Mutation& change, BootTime called) {
   const Put* put = std::get_if<Put>(&change);
   bool pooled = put && !std::holds_alternative<KeepLease>(put->lifetime);
@@ -35,7 +35,7 @@ std::optional<BootTime> pooled_end(const Mutation& change, BootTime called) {
 }
 
 // Requests for the same key, each under a lease id that only this server knows, look for the same: if one finds the key
-// taken, so do all. Empty: what its comparisons say is all it looks for.
+// taken, so do all. Empty: it looks only for what its comparisons say.
 std::string looks_for(const Transaction& transaction) {
   std::string looks_for;
   if (transaction.expect.size() < 2) return looks_for;
@@ -54,7 +54,7 @@ std::string looks_for(const Transaction& transaction) {
   return looks_for;
 }
 
-// Notes a lease that was granted before the call: etcd is to be asked about it (R34).
+// Notes a lease granted before the call: etcd must be asked about it (R34).
 void rest_on(LeaseId id, BootTime end, EtcdCommitLeases* leases) {
   leases->old.push_back(id);
   leases->least.push_back(end);
@@ -79,7 +79,7 @@ Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime call
     }
     auto outcome = co_await apply(&transaction, &leases, &way, deadline);
     if (outcome || outcome.error().code != Errc::lease_not_found) co_return outcome;
-    // Nothing was done. A lease of its own is being revoked by now, so its id can't be used again.
+    // Nothing was done. A lease of its own is already being revoked, so its id can't be used again.
     if (leases.own) co_return Error{Errc::unanswered, outcome.error().message};
     // One of the shared leases has ended meanwhile, or the session's.
     last.message = outcome.error().message;
@@ -118,8 +118,7 @@ Task<Result<void>> EtcdCommits::grant_all(const Transaction* transaction, EtcdCo
   co_return Result<void>();
 }
 
-// One lease for all entries of the transaction that must live for equally long: entries that belong together end
-// together.
+// One lease for all entries of the transaction that must live equally long: entries that belong together end together.
 Task<Result<LeaseId>> EtcdCommits::share(BootTime end, const Transaction* transaction, EtcdCommitLeases* leases,
                                          BootTime called, Deadline deadline) {
   const auto& changes = transaction->changes;
@@ -151,7 +150,7 @@ Task<Result<Outcome>> EtcdCommits::apply(const Transaction* transaction, const E
   write.rests_on = leases->old;
   if (!way->looks_itself) write.looks_for = looks_for(*transaction);
   write.trace = way->trace;
-  if (leases->own) write.promises.ttl = std::max(write.promises.ttl, leases->own->ttl);  // etcd may give more
+  if (leases->own) write.promises.ttl = std::max(write.promises.ttl, leases->own->ttl);  // etcd may grant more
   BootTime asked = clock_.boot_now();
   auto answer = co_await writes_.submit(std::move(write), deadline);
   auto outcome = read_outcome(*transaction, *leases, answer);
@@ -168,14 +167,14 @@ Task<Result<Outcome>> EtcdCommits::apply(const Transaction* transaction, const E
   const TxnAnswer& done = *answer.result;
   if (done.looks) told = co_await done.looks->ends(leases->old, done.term, deadline);
   if (live_long_enough(*leases, told)) co_return outcome;
-  // Where nothing is known, not even a lease that was granted since then can be relied on: etcd would be asked again.
+  // If nothing is known, even a lease granted since then can't be relied on: etcd would have to be asked again.
   bool known = done.looks && std::ranges::all_of(told, [](const auto& end) { return end.has_value(); });
   if (!known) asked = clock_.boot_now();
   auto* committed = std::get_if<Committed>(&*outcome);
   co_return co_await short_leases_.move(transaction, committed, &leases->ends, asked, deadline);
 }
 
-// What was granted for a commit that surely did not happen.
+// The leases granted for a commit that surely did not happen.
 void EtcdCommits::forget(const EtcdCommitLeases& leases) {
   if (leases.own && leases.own->made_here) leases_.revoke_unknown(leases.own->id);
 }

@@ -20,8 +20,8 @@ struct EtcdCommitLeases;
 template <class Kind>
 class EtcdBatchQueue;
 
-// Carries out transactions: has the leases granted that they need, sends them with others, and reads what became of
-// them. Thread-safe. Everything that is handed in must outlive it, and it must outlive its calls.
+// Carries out transactions: has the leases granted that they need, sends them together with others, and reads their
+// outcomes. Thread-safe. Everything passed in must outlive it, and it must outlive its calls.
 class EtcdCommits {
  public:
   EtcdCommits(EtcdBatchQueue<EtcdReads>& reads, EtcdBatchQueue<EtcdWrites>& writes, EtcdLeases& leases,
@@ -36,8 +36,8 @@ class EtcdCommits {
         clock_(clock),
         max_retries_(max_retries) {}
 
-  // As LeaseStore::commit(), for a transaction that check() accepts. `called`: when that call began. Commits
-  // with an OwnLease of the same id must come one after the other.
+  // As LeaseStore::commit(), for a transaction that check() accepts. `called`: when that call began. Commits with an
+  // OwnLease of the same id must be serialized.
   Task<Result<Outcome>> commit(Transaction transaction, BootTime called, EtcdCommitWay way, Deadline deadline);
 
  private:

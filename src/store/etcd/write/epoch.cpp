@@ -16,11 +16,11 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// The key that a dead server leaves behind goes away by itself.
+// A dead server's key expires by itself.
 constexpr std::chrono::minutes kKeyLives{60};
 constexpr std::chrono::minutes kLongest{30};
 
-// Of one try in the background.
+// Time limit of one background try.
 constexpr std::chrono::seconds kLongestTry{2};
 
 }  // namespace
@@ -50,7 +50,7 @@ Task<Result<Revision>> EtcdEpoch::current(Deadline deadline) {
   co_return begun ? *std::move(begun) : client_.unreachable();
 }
 
-// One run at a time. If another run has ended since the caller looked, its epoch is found here and reused.
+// Single-flight. If another run has ended since the caller looked, its epoch is found here and reused.
 Task<Result<Revision>> EtcdEpoch::begin(Deadline deadline) {
   Revision epoch = present();
   if (epoch != kAbsent) co_return epoch;
@@ -93,7 +93,7 @@ void EtcdEpoch::expect_base(pb::TxnRequest& request) const {
   expect_value(request, kTokenBaseKey, token_base_.text());
 }
 
-// One lease for many epochs: what ends is not ended by its lease.
+// One lease for many epochs: an epoch does not end by its lease.
 Task<Result<LeaseId>> EtcdEpoch::lease_for_key(BootTime now, Deadline deadline) {
   if (lease_ends_ > now + kLongest) co_return lease_;
   auto lease = co_await pool_.join(now + kKeyLives, deadline);
@@ -144,7 +144,7 @@ Task<bool> EtcdEpoch::end_late() {
   co_return ended || is_ending_late_.exchange(true);
 }
 
-// Shows the witness too: what is seen to have been done afterwards was done by then.
+// Reads the witness too: anything seen as done afterwards was done by then.
 Task<bool> EtcdEpoch::leave(Deadline deadline) {
   pb::TxnRequest request;
   request.add_success()->mutable_request_delete_range()->set_key(key_);

@@ -24,14 +24,14 @@ class EtcdLoss;
 class EtcdTokenBase;
 class EtcdWitness;
 
-// Where the keys of epochs are.
+// The prefix of the epochs' keys.
 inline constexpr const char* kEpochPrefix = "/shared-lock.meta/epochs/";
 
 // The epoch of this server's writes: the revision of a key of its own in etcd, with which its transactions are
-// compared. What was sent and not answered may be carried out much later, when a network is mended or a member wakes.
-// Once the key was written again, or erased, it no longer can: its epoch is over. Each epoch begins with a look whether
-// etcd has forgotten something (R32), and whether the base of tokens stands as it was. Thread-safe. Everything that is
-// handed in must outlive it, and it must outlive its calls.
+// compared. A request that had no answer may be carried out much later, when the network recovers or a member wakes.
+// Once the key has been written again, or erased, that is impossible: the request's epoch is over. Each epoch begins
+// with a check whether etcd has forgotten something (R32), and whether the base of tokens is unchanged. Thread-safe.
+// Everything passed in must outlive it, and it must outlive its calls.
 class EtcdEpoch {
  public:
   // Background work runs on `executor`.
@@ -40,30 +40,30 @@ class EtcdEpoch {
 
   const std::string& key() const { return key_; }
 
-  // Compares a transaction that is not of an epoch with what an epoch begins with: the base of tokens.
+  // Adds to a transaction outside any epoch the comparison that an epoch begins with: the base of tokens.
   void expect_base(etcdserverpb::TxnRequest& request) const;
 
   // The present one, or a new one if that is over. Errors: `unavailable` and `deadline_exceeded`, when etcd did not
   // answer or could not write.
   Task<Result<Revision>> current(Deadline deadline);
 
-  // A transaction has found it to be over.
+  // A transaction has found that it is over.
   void is_over(Revision epoch);
 
-  // Ends it. True: what was sent with it can no longer be carried out. False: that could not be had in time, and is
-  // tried in the background until it succeeds.
+  // Ends it. True: nothing sent with it can still be carried out. False: that was impossible in time, and is tried in
+  // the background until it succeeds.
   Task<bool> end(Revision epoch, Deadline deadline);
 
-  // False while end() could not end one in time, and it has not ended since.
+  // False if end() could not end one in time, and it has not ended since.
   bool all_ended() const { return to_end_.load() <= ended_.load(); }
 
-  // Erases the key, so that no epoch of this server is left. Not before its last transaction was answered or given up.
+  // Erases the key, so that no epoch of this server is left. Only after its last transaction was answered or given up.
   Task<bool> leave(Deadline deadline);
 
   // Ends the background work soon.
   void stop() { unended_->stop(); }
 
-  // Waits until it has ended. Then nobody may call end() any more.
+  // Waits until it has ended. After that end() must not be called.
   void join() { unended_.reset(); }
 
  private:
@@ -84,11 +84,11 @@ class EtcdEpoch {
   Executor executor_;
   const std::string key_;
   std::atomic<Revision> epoch_{kAbsent};
-  std::atomic<BootTime> ends_{BootTime()};  // the key's lease lives for longer
-  LeaseId lease_{0};                        // of the key; this and the next are begin()'s alone
+  std::atomic<BootTime> ends_{BootTime()};  // the key's lease outlives this
+  LeaseId lease_{0};                        // of the key; only begin() uses this and the next
   BootTime lease_ends_;
   SingleFlight<Result<Revision>> beginning_;
-  std::atomic<Revision> to_end_{kAbsent};  // the last one that end() could not end in time
+  std::atomic<Revision> to_end_{kAbsent};  // the latest that end() could not end in time
   std::atomic<Revision> ended_{kAbsent};   // this one, and all before it
   std::atomic<bool> is_ending_late_ = false;
   std::optional<Retries> unended_;

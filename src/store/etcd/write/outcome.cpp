@@ -16,7 +16,7 @@ Outcome committed_at(Revision revision, const EtcdCommitLeases& leases) {
   return committed;
 }
 
-// Entries under shared leases tell nothing: their owners look again.
+// Entries under shared leases prove nothing: their owners look again.
 std::optional<Revision> revision_of_ours(const EtcdCommitLeases& leases, const Conflict& conflict) {
   if (!leases.own || !leases.own->made_here) return std::nullopt;
   for (const auto& current : conflict.current) {
@@ -40,8 +40,8 @@ Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLea
   }
   Conflict conflict = to_conflict(transaction, std::move(answer.result->found), answer.result->as_of);
   if (!is_unknown(answer.fate) || transaction.changes.empty()) return conflict;
-  // It lost against an earlier attempt of itself, or against somebody else: only an entry under a lease that was made
-  // for this commit says which.
+  // It lost against an earlier attempt of itself, or against another request: only an entry under a lease made for this
+  // commit tells which.
   auto ours = revision_of_ours(leases, conflict);
   if (ours) return committed_at(*ours, leases);
   Error unclear{Errc::unavailable, "etcd did not answer at first, and then something else stood there"};

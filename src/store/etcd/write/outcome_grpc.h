@@ -10,22 +10,22 @@
 #include "store/etcd/write/batches_grpc.h"
 #include "store/lease_store.h"
 
-// What a commit came to, from what etcd answered: pure functions.
+// The outcome of a commit, from etcd's answer: pure functions.
 namespace sharedlock {
 
 // The leases of one commit.
 struct EtcdCommitLeases {
   std::vector<LeaseId> ids;     // [i] of changes[i]
   EtcdShortLeases::Ends ends;   // likewise
-  std::vector<LeaseId> old;     // those that etcd is to be asked of (R34): they were granted before the call
+  std::vector<LeaseId> old;     // to ask etcd about (R34): they were granted before the call
   std::vector<BootTime> least;  // [i]: until when old[i] must live
   std::optional<EtcdLeases::Granted> own;
 };
 
-// Whether etcd has said so of all old ones; `told[i]` of old[i].
+// Whether etcd has confirmed that for all old ones; `told[i]` for old[i].
 bool live_long_enough(const EtcdCommitLeases& leases, const std::vector<std::optional<BootTime>>& told);
 
-// Errors: as with_fate() says. What the answer found goes into the outcome.
+// Errors: as with_fate() says. The answer's findings move into the outcome.
 Result<Outcome> read_outcome(const Transaction& transaction, const EtcdCommitLeases& leases,
                              EtcdWrites::Answer& answer);
 

@@ -47,7 +47,7 @@ WriteTries::Next WriteTries::called(WriteCall call, bool epoch_was_over) {
   return last_ == WriteFate::unknown_may_still_happen ? Next::end_epoch : Next::tell;
 }
 
-// Of what was sent before, another epoch's end says nothing.
+// The end of another epoch proves nothing about earlier requests.
 void WriteTries::epoch_ended(bool ended) {
   if (ended && last_ == WriteFate::unknown_may_still_happen) last_ = WriteFate::unknown_but_over;
 }

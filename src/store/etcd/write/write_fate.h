@@ -2,17 +2,17 @@
 
 #include "base/result.h"
 
-// What became of a write that was meant for etcd, and what follows from that for a batch of them. Nothing may take an
-// `unknown_may_still_happen` for anything else (R6): such a write takes a lock for nobody, long after its release.
-// Pure.
+// The known outcome of a write meant for etcd, and what follows from it for a batch of them. An
+// `unknown_may_still_happen` must not be taken for anything else (R6): such a write can take a lock for nobody, long
+// after its release. Pure.
 namespace sharedlock {
 
 enum class WriteFate {
   not_sent,                  // nothing of it reached etcd
   refused,                   // etcd answered, and did nothing
-  done,                      // etcd carried it out; which of its branches was taken, the answer says
+  done,                      // etcd carried it out; the answer says which of its branches was taken
   unknown_may_still_happen,  // an attempt had no answer: it may have been done, and may yet be done at any time
-  unknown_but_over,          // likewise, but it can't be done any more: what stands in etcd now tells whether it was
+  unknown_but_over,          // likewise, but it can't be done any more: a read of etcd now tells whether it was
 };
 
 constexpr bool is_unknown(WriteFate fate) {
@@ -22,7 +22,7 @@ constexpr bool is_unknown(WriteFate fate) {
 // How one call to etcd ended, with all its attempts.
 struct WriteCall {
   enum class Reply {
-    none,     // no answer of use
+    none,     // no usable answer
     error,    // etcd's own error, about this very request
     carried,  // the transaction was carried out
   };
@@ -31,54 +31,54 @@ struct WriteCall {
   bool unanswered = false;  // an attempt had no answer, or one that leaves open whether it was done
 };
 
-// As far as the call alone tells.
+// According to the call alone.
 WriteFate fate_of(WriteCall call);
 
 // Of a write that was tried before: one try that may still be carried out outweighs all others.
 WriteFate both(WriteFate before, WriteFate last);
 
-// Where nobody has seen to it that what had no answer is over.
+// If nothing has ensured that unanswered attempts are over.
 WriteFate perhaps_not_over(WriteFate fate);
 
-// What the caller of a write with that fate is told: `unavailable`, it may yet be done; `unanswered`, it is over. What
-// says that nothing was done (lease_not_found, ...) stays as it is, unless another try may have done it.
+// The error for the caller of a write with that fate: `unavailable`, it may still be done; `unanswered`, it is over.
+// Errors that say that nothing was done (lease_not_found, ...) stay, unless another try may have done it.
 Error with_fate(Error error, WriteFate fate);
 
-// The tries of one write, or of one batch, within epochs (EtcdEpoch): from what each call came to it says what to do
-// next, and what the fate of all of them is. Not thread-safe.
+// The tries of one write, or of one batch, within epochs (EtcdEpoch): from the result of each call it decides the next
+// step, and the fate of all of them. Not thread-safe.
 class WriteTries {
  public:
   enum class Next {
-    tell,           // callers are told what the last call said, and fate()
-    next_epoch,     // the epoch was over before the call, so it did nothing: to be sent again in the next one
-    end_epoch,      // what was sent may still be carried out: to be ended by ending the epoch, then told
-    each_alone,     // one write may have spoilt the batch: each of it is to be sent again, alone
-    without_epoch,  // no epoch can be begun: to be sent again as it is
+    tell,           // callers get the last call's answer, and fate()
+    next_epoch,     // the epoch was over before the call, so it did nothing: send it again in the next one
+    end_epoch,      // it may still be carried out: end it by ending the epoch, then tell
+    each_alone,     // one write may have spoilt the batch: send each again, alone
+    without_epoch,  // no epoch can be begun: send it again as it is
   };
 
-  // `before`: what its earlier tries came to.
+  // `before`: the result of its earlier tries.
   explicit WriteTries(WriteFate before) : before_(before) {}
 
-  // It was sent in an epoch; `epoch_was_over`: as the answer shows. Returns tell, next_epoch or end_epoch.
+  // It was sent in an epoch; `epoch_was_over`: according to the answer. Returns tell, next_epoch or end_epoch.
   Next called(WriteCall call, bool epoch_was_over);
 
-  // After end_epoch. False: that could not be had in time.
+  // After end_epoch. False: the epoch could not be ended in time.
   void epoch_ended(bool ended);
 
-  // etcd has forgotten something (R32): no answer is believed, so what was done, or may have been, may still happen.
+  // etcd has forgotten something (R32): no answer is believed, so anything done, or possibly done, may still happen.
   void disbelieve();
 
   WriteFate fate() const { return both(before_, last_); }
 
-  // When all is called and ended. `lacks_space`: etcd's quota is used up (R18). `repeatable`: sending it twice does
-  // nothing twice.
+  // When all calls have ended. `lacks_space`: etcd's quota is used up (R18). `repeatable`: sending it twice does not
+  // apply it twice.
   Next after_batch(bool lacks_space) const;
   Next after_one(bool lacks_space, bool repeatable) const;
 
  private:
   WriteFate before_;
   WriteFate last_ = WriteFate::not_sent;
-  WriteCall::Reply reply_ = WriteCall::Reply::none;  // to the last call, unless it is as if it had not been made
+  WriteCall::Reply reply_ = WriteCall::Reply::none;  // to the last call; none if that call is disregarded
 };
 
 }  // namespace sharedlock
