@@ -15,8 +15,8 @@ namespace sharedlock::http {
 
 enum class Admission { admitted, too_many, too_many_from_address, dropped };
 
-// How many connections beyond the limits may be open at a time, with those that are still being decided about: each
-// takes a file descriptor. Must be more than the reserves hold, or there would be no room to decide about a new one.
+// How many connections beyond the limits may be open at a time, including those not yet decided about: each takes a
+// file descriptor. Must exceed the size of the reserves, or there would be no room to decide about a new one.
 inline constexpr std::size_t kBeyond = 64;
 
 // How many of them are read from, in case they renew or release a held lock or check health: connections beyond the
@@ -25,11 +25,11 @@ inline constexpr std::size_t kReserve = 32;
 inline constexpr std::size_t kReserveByAddress = 16;
 static_assert(kReserve + kReserveByAddress < kBeyond);
 
-// Counts connections by source: an IPv4 address, or the 64 bits of an IPv6 network, since a client with one address of
-// such a network has the others too. Not thread-safe.
+// Counts connections by source: an IPv4 address, or an IPv6 /64 network, since a client with one address of such a
+// network has the others too. Not thread-safe.
 class AddressCounts {
  public:
-  // False, with nothing counted, when there are `limit` already.
+  // False, with nothing counted, when there are already `limit`.
   bool add(const Address& address, std::size_t limit);
   void remove(const Address& address);  // one that was added
   std::size_t addresses() const { return counts_.size(); }
@@ -39,34 +39,34 @@ class AddressCounts {
 };
 
 // Decides which connections are admitted, and counts the open ones. Connections beyond a limit, which get a place in
-// the reserve or are closed, don't count against the limits, or refused clients would keep out others. Server::drain()
+// the reserve or are closed, don't count against the limits, or refused clients would keep others out. Server::drain()
 // waits on it. Thread-safe.
 class OpenCount {
  public:
-  // Zero is no limit. Some peers are exempt from the limit for each address, see Peer.
+  // Zero means no limit. Some peers are exempt from the limit for each address, see Peer.
   OpenCount(std::size_t limit, std::size_t limit_per_address) : limit_(limit), limit_per_address_(limit_per_address) {}
 
-  // Before and after the time in which new connections may come.
+  // Before and after the time in which new connections may arrive.
   void set_accepting(bool accepting);
 
-  // What is not dropped must be answered() and then removed. Those beyond a limit are at most kBeyond; more are
-  // dropped, with nothing counted, and may be tried again.
+  // A connection that is not dropped must be answered() and then removed. Those beyond a limit are at most kBeyond;
+  // more are dropped, with nothing counted, and may be tried again.
   Admission add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 
-  // For a connection that was `too_many`, after another one has been closed to make room (and is still to be removed as
+  // For a connection that was `too_many`, after another one has been closed to make room (it must still be removed as
   // usual): admitted, or too_many_from_address.
   Admission admit_instead(const Peer& peer);
 
-  // A connection has had its last answer; to be called once for each, before remove().
+  // A connection has had its last answer; call it once for each, before remove().
   void answered();
 
   std::size_t admitted() const;
 
-  // How many were admitted at most at a time since this was last asked.
+  // The highest number admitted at a time since the last call.
   std::size_t take_most_admitted();
 
-  // Wait until no connection awaits an answer, or until none is open. False when that did not come about in time.
+  // Wait until no connection awaits an answer, or until none is open. False when time ran out first.
   bool wait_for_answers(std::chrono::nanoseconds within);
   bool wait_for_none(std::chrono::nanoseconds within);
 
@@ -88,8 +88,7 @@ class OpenCount {
   bool accepting_ = false;
 };
 
-// The requests in flight in handlers, over all I/O threads: those of newcomers and those of holders count apart.
-// Thread-safe.
+// The requests in flight in handlers, over all I/O threads: newcomers and holders count separately. Thread-safe.
 class InFlight {
  public:
   explicit InFlight(std::size_t limit) : newcomers_(limit), holders_(limit) {}  // 0: none

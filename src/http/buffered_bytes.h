@@ -5,12 +5,12 @@
 
 namespace sharedlock::http {
 
-// What the requests of all connections take that are larger than a small one, until they are answered. Thread-safe.
+// The memory taken by larger requests of all connections, until they are answered. Thread-safe.
 class BufferedBytes {
  public:
   explicit BufferedBytes(std::size_t limit) : limit_(limit) {}  // 0: no limit
 
-  // False where there are now more than may be.
+  // False if the total now exceeds the limit.
   bool add(std::size_t bytes) {
     std::size_t now = count_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
     if (now > most_.load(std::memory_order_relaxed)) most_.store(now, std::memory_order_relaxed);
@@ -19,7 +19,7 @@ class BufferedBytes {
   void remove(std::size_t bytes) { count_.fetch_sub(bytes, std::memory_order_relaxed); }
   std::size_t count() const { return count_.load(std::memory_order_relaxed); }
 
-  // About how many there were at most since this was last asked.
+  // The approximate maximum since the last call.
   std::size_t take_most() { return most_.exchange(count(), std::memory_order_relaxed); }
 
  private:

@@ -47,7 +47,7 @@ bool starts_ignoring_case(std::string_view text, std::string_view prefix) {
   return text.size() >= prefix.size() && equal_ignoring_case(text.substr(0, prefix.size()), prefix);
 }
 
-// What proxies and meshes add to a request.
+// Headers that proxies and meshes add to a request.
 bool says_forwarded(std::span<const Header> headers) {
   constexpr std::string_view kNames[] = {"Forwarded", "X-Real-IP", "Via"};
   constexpr std::string_view kPrefixes[] = {"X-Forwarded-", "X-Envoy-"};
@@ -57,7 +57,7 @@ bool says_forwarded(std::span<const Header> headers) {
   });
 }
 
-// The last item of the list, which it takes away.
+// The last item of the list; removes it.
 std::string_view take_last(std::string_view& list) {
   std::size_t comma = list.rfind(',');
   bool only = comma == std::string_view::npos;

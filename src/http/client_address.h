@@ -14,7 +14,7 @@ struct Request;
 
 using Address = boost::asio::ip::address;
 
-// An IPv4 address that came through an IPv6 socket ("::ffff:192.0.2.1") as IPv4; any other as it is.
+// An IPv4 address that came through an IPv6 socket ("::ffff:192.0.2.1") as IPv4; any other unchanged.
 Address unmapped(const Address& address);
 
 // A set of IP addresses and networks. Safe to read from every thread.
@@ -43,7 +43,7 @@ class Networks {
 struct Peer {
   Address address;  // unmapped
   std::uint16_t port = 0;
-  const Networks* proxies = nullptr;  // the trusted ones, where this peer is one of them; they outlive it
+  const Networks* proxies = nullptr;  // the trusted ones, if this peer is one of them; they outlive it
   bool exempt = false;                // from the limit for each address, as trusted proxies are
 
   std::string text() const;  // "192.0.2.1:4711", "[2001:db8::1]:4711"
@@ -52,18 +52,17 @@ struct Peer {
 // The sender of a request, as far as it can be known.
 struct Client {
   Address address;
-  // Something stands between: the peer is a trusted proxy, or the request says that it was forwarded.
+  // There is an intermediary: the peer is a trusted proxy, or the request says that it was forwarded.
   bool forwarded = true;
 
-  // Sent by a program on this machine, and not by way of a proxy on it. (A proxy that says nothing of itself can't be
+  // Sent by a program on this machine, and not by way of a proxy on it. (A proxy that does not announce itself can't be
   // told from such a program.)
   bool is_local() const { return !forwarded && address.is_loopback(); }
 };
 
-// The peer of the request's connection; behind a trusted proxy the last address in X-Forwarded-For that is not a
-// trusted proxy's, since what stands to the left of that could have been written by anybody. Addresses there may have
-// ports; at one that can't be read the search ends with what was found so far. Costs a pass over the headers: ask when
-// you need it.
+// The peer of the request's connection; behind a trusted proxy, the last address in X-Forwarded-For that is not a
+// trusted proxy's, since anything to its left may be forged. Addresses there may have ports; at an unreadable one the
+// search ends with the result so far. Costs a pass over the headers: call it only when needed.
 Client client_of(const Request& request);
 
 }  // namespace sharedlock::http

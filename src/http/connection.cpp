@@ -25,7 +25,7 @@ constexpr auto kLookAgain = std::chrono::milliseconds(200);
 using Timer =
     asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
-// A peer that vanished is noticed after 4 s of silence and three questions 4 s apart.
+// A vanished peer is noticed after 4 s of silence and three probes 4 s apart.
 constexpr int kSilence = 4;
 constexpr int kBetweenQuestions = 4;
 constexpr int kQuestions = 3;
@@ -33,7 +33,7 @@ constexpr int kVanished = 1000 * (kSilence + kQuestions * kBetweenQuestions);
 
 template <int level, int name>
 void set(Socket& socket, int value) {
-  error_code ignored;  // a socket that is dead already shows that by itself
+  error_code ignored;  // a dead socket shows that by itself
   socket.set_option(asio::detail::socket_option::integer<level, name>(value), ignored);
 }
 
@@ -59,18 +59,18 @@ void advance(Output& output, std::size_t sent) {
 
 }  // namespace
 
-// Outlives its connection where the kernel's word comes late.
+// Outlives its connection if the kernel's answer comes late.
 struct Connection::Disconnect {
   Disconnect(Connection* watched, std::function<void()> tell) : connection(watched), told(std::move(tell)) {}
 
-  Connection* connection;  // null: nobody asks any more
+  Connection* connection;  // null: nothing asks any more
   std::function<void()> told;
-  std::optional<Timer> again;  // where bytes lie unread
+  std::optional<Timer> again;  // if there are unread bytes
 };
 
 Connection::Connection(Socket socket, Connections& all, Kind kind)
     : socket_(std::move(socket)), all_(all), kind_(kind) {
-  error_code ignored;  // whatever is wrong with the socket shows at the first read
+  error_code ignored;  // any fault of the socket shows at the first read
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   socket_.non_blocking(true, ignored);
   all_.add(*this);
@@ -117,11 +117,11 @@ Task<Connection::Fill> Connection::fill() {
   error_code failed;
   std::size_t got = 0;
   bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
-  // Time may have been up before, while `100 Continue` was written: nothing would end the read.
+  // Time may have run out before, while `100 Continue` was written: nothing would end the read.
   if (!drained && !timed_out_) {
     got = co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
   }
-  // A drain cancels the reads of idle connections; but a request that is already here gets its answer.
+  // A drain cancels the reads of idle connections; but a request that has already arrived gets its answer.
   if (got == 0 && stage_ == Stage::idle && all_.draining()) {
     got = socket_.read_some(input_.space(), failed);
     if (got > 0) timed_out_ = false;
@@ -170,7 +170,7 @@ void Connection::on_disconnect(std::function<void()> told) {
   watch_for_disconnect();
 }
 
-// Unread bytes would keep the socket readable for ever: while there are some, it is looked at in intervals instead.
+// Unread bytes would keep the socket readable for ever: while there are some, it is polled at intervals instead.
 void Connection::watch_for_disconnect() {
   socket_.async_wait(Socket::wait_read, [watched = disconnect_](error_code failed) {
     if (!watched->connection) return;
@@ -202,7 +202,7 @@ void Connection::forget_disconnect() {
 
 bool Connection::has_disconnected() {
   pollfd peer{.fd = socket_.native_handle(), .events = POLLRDHUP, .revents = 0};
-  return ::poll(&peer, 1, 0) > 0;  // a signal that comes in between says nothing
+  return ::poll(&peer, 1, 0) > 0;  // an interrupting signal proves nothing
 }
 
 void Connection::expire() {
@@ -232,14 +232,14 @@ void Connection::drain() {
 
 bool Connection::can_make_room() const {
   if (stage_ == Stage::work) return false;
-  // In the reserve the kernel takes every answer at once, but where a client reads none.
+  // In the reserve the kernel takes every answer at once, except for a client that does not read.
   if (stage_ == Stage::answer) return kind_ != Kind::admitted && socket_.is_open();
-  error_code failed;  // closed already
+  error_code failed;  // already closed
   return socket_.available(failed) == 0 && !failed;
 }
 
-// Connections that never had an answer go first, so that clients that send requests are not pushed out by ones that
-// only connect; then those that have waited longest, since their time is up soonest.
+// Connections without an answer so far go first, so that clients that only connect don't push out clients that send
+// requests; then those that have waited longest, since their time is up soonest.
 bool Connection::makes_room_before(const Connection& other) const {
   if (served_ != other.served_) return other.served_;
   return since_ < other.since_;

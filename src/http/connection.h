@@ -20,21 +20,21 @@ class Connections;
 // The executor's type is not erased, see base/task.h.
 using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
 
-// Bytes to send: the head of an answer and, unless it was put behind the head, its body.
+// Bytes to send: the head of an answer and, unless it was appended to the head, its body.
 using Output = std::array<asio::const_buffer, 2>;
 
-// One accepted socket: bytes in and out, and the time that this may take. Belongs to its Connections from construction
-// to destruction; used on that I/O thread only.
+// One accepted socket: bytes in and out, and time limits for both. Belongs to its Connections from construction to
+// destruction; used on that I/O thread only.
 //
-// There is no timer per connection: setting a time is one store, and the Connections look at all of them now and then.
-// An operation that is out of time is cancelled, with the socket left open, so that a 408 can still be sent.
+// There is no timer per connection: setting a time is one store, and the Connections check all of them now and then. An
+// operation that times out is cancelled, with the socket left open, so that a 408 can still be sent.
 class Connection final
     : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>,
       public Caller {
  public:
   enum class Fill { data, ended, timed_out, cut_off };
   enum class Written { all, blocked, failed };
-  // Within the limits; or beyond the limit of all, or of its address, see Session.
+  // Within the limits; or beyond the overall limit, or that of its address, see Session.
   enum class Kind { admitted, beyond_all, beyond_address };
 
   Connection(Socket socket, Connections& all, Kind kind = Kind::admitted);
@@ -44,56 +44,56 @@ class Connection final
 
   ReadBuffer& input() { return input_; }
 
-  // From now on the peer owes us nothing: no request has begun, and a drain closes the connection; one that has not had
-  // its first request gets the time for it that Connections::drain() allows.
+  // From now on the peer owes us nothing: no request has begun, and a drain closes the connection; before its first
+  // request it gets the time that Connections::drain() allows.
   void enter_idle(std::chrono::nanoseconds timeout);
 
-  // A request has begun. Zero: without end.
+  // A request has begun. Zero: no limit.
   void begin_request(std::chrono::nanoseconds timeout);
-  void begin_request(BootTime now, std::chrono::nanoseconds timeout);  // where the time is known already
+  void begin_request(BootTime now, std::chrono::nanoseconds timeout);  // if the time is already known
 
-  // The request is here: while a handler works there is no limit.
+  // The whole request has arrived: while a handler works there is no limit.
   void begin_work();
 
-  // An answer has begun that the kernel did not take at once. Zero: without end.
+  // An answer has begun that the kernel did not take at once. Zero: no limit.
   void begin_answer(std::chrono::nanoseconds timeout);
 
-  // Waits for more input. `ended`: nothing will come (closed by the peer, reset, stopped, or drained while idle).
+  // Waits for more input. `ended`: nothing more will come (closed by the peer, reset, stopped, or drained while idle).
   // `cut_off`: see Connections::cut_off_one().
   Task<Fill> fill();
 
-  // The request under way takes much memory, or no request does any more.
+  // Whether the present request takes much memory.
   void set_large(bool large) { large_ = large; }
 
-  // Sends as much as the kernel takes at once, which is nearly always all; what is left stays in `output`.
+  // Sends as much as the kernel takes at once, which is nearly always all; the rest stays in `output`.
   Written write_now(Output& output);
 
-  // Sends the rest, within the limit that was set: `all`, or `failed` when the connection broke or time was up.
+  // Sends the rest, within the time limit: `all`, or `failed` when the connection broke or time was up.
   Task<Written> write_rest(Output output);
 
   // Ends sending, then reads and drops what the peer still sends, at most 1 MiB or 2 s: closing with unread input would
   // make the kernel send a reset, and the peer might never see the answer.
   Task<void> linger();
 
-  // Nothing may be read or written until forget_disconnect(), which is to follow when the handler has ended.
+  // Nothing may be read or written until forget_disconnect(), which must follow when the handler has ended.
   void on_disconnect(std::function<void()> told) override;
   void forget_disconnect();
 
-  // Whether the peer has closed, or its sending side: as far as the kernel knows now, whatever lies unread.
+  // Whether the peer has closed, or its sending side: as far as the kernel knows now, even with unread bytes.
   bool has_disconnected();
 
   // For Connections.
   BootTime deadline() const { return deadline_; }
   BootTime since() const { return since_; }  // how long it has waited for its peer
   void expire();                             // the deadline has passed
-  void cut_off();                            // the request under way ends here
+  void cut_off();                            // ends the present request here
   void drain();                              // closes if idle, or sets the deadline that Connections::drain() allows
-  void stop();                               // closes, whatever is under way
+  void stop();                               // closes at once
   Kind kind() const { return kind_; }
   // It waits for its peer's bytes, and none have come; or, beyond a limit, for its peer to read.
   bool can_make_room() const;
-  bool makes_room_before(const Connection& other) const;  // of two of which each can
-  // That has not come to its end, and was not cut off.
+  bool makes_room_before(const Connection& other) const;  // both can make room
+  // One that is not complete, and was not cut off.
   bool has_large_request() const { return large_ && !cut_off_ && stage_ == Stage::request; }
 
  private:
@@ -101,7 +101,7 @@ class Connection final
 
   void watch_for_disconnect();
   void tell_disconnect();
-  // What is under way.
+  // The present stage.
   enum class Stage { idle, request, work, answer, farewell };
 
   void enter(Stage stage, BootTime now, std::chrono::nanoseconds timeout);
@@ -111,7 +111,7 @@ class Connection final
   Connections& all_;
   ReadBuffer input_;
   BootTime deadline_ = BootTime::max();
-  BootTime since_{};  // when the stage began, other than work
+  BootTime since_{};  // when the stage began, except for work
   const Kind kind_;
   Stage stage_ = Stage::idle;
   bool fresh_ = true;    // no request has begun yet
@@ -119,7 +119,7 @@ class Connection final
   bool timed_out_ = false;
   bool cut_off_ = false;
   bool large_ = false;
-  std::shared_ptr<Disconnect> disconnect_;  // while it is watched for
+  std::shared_ptr<Disconnect> disconnect_;  // while watched
 };
 
 }  // namespace sharedlock::http

@@ -36,7 +36,7 @@ Task<void> Connections::drain(std::chrono::nanoseconds grace, std::chrono::nanos
   end_of_grace_ = std::min(end_of_grace_, after(grace, now()));
   end_of_patience_ = std::min(end_of_patience_, after(patience, now()));
   for (Connection& connection : open_) connection.drain();
-  expire_due();  // without a grace at once
+  expire_due();  // without a grace: at once
   co_return;
 }
 
@@ -52,8 +52,8 @@ Task<void> Connections::stop() {
   co_return;
 }
 
-// What was looked at goes to the end of the list, so that the next search looks at others. Where thousands wait in line
-// it takes a while to come to one that could go.
+// Connections already checked go to the end of the list, so that the next search checks others. With thousands waiting
+// in queues it takes a while to find one that could go.
 bool Connections::make_room(Connection::Kind kind) {
   if (open_.empty()) return false;
   const Connection* first = &open_.front();
@@ -103,7 +103,7 @@ BootTime Connections::end_of_grace() {
   return watched(end_of_grace_);
 }
 
-// What begins after that, the answer to a request that took long, has its usual time.
+// Later activity, such as the answer to a slow request, has its usual time.
 BootTime Connections::within_patience(BootTime deadline) {
   if (end_of_patience_ >= deadline || end_of_patience_ <= clock_.boot_now()) return deadline;
   return watched(end_of_patience_);

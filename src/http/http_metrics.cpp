@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kMethods = static_cast<std::size_t>(Method::other) + 1;
 
-// Status -> its place in kCountedStatuses; 0 for one that is not there.
+// Status -> its index in kCountedStatuses; 0 for any other.
 constexpr auto kPlaces = [] {
   std::array<std::uint8_t, 600> places{};
   for (std::size_t i = 1; i < kCountedStatuses.size(); ++i) {
@@ -40,7 +40,7 @@ SeriesName name_of_series(const Router& router, std::size_t index) {
   return {"none", method == Method::other ? "other" : name_of(method)};
 }
 
-// The series of that index, added up over the threads.
+// The series with that index, summed over the threads.
 struct Sum {
   std::array<std::uint64_t, kCountedStatuses.size()> statuses{};
   LatencyCounts latencies;

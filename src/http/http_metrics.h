@@ -13,11 +13,11 @@
 
 namespace sharedlock::http {
 
-// The statuses that we send; any other is counted as 0, "other", so that there is never a series per odd number.
+// The statuses that we send; any other is counted as 0, "other", so that an odd number never makes a new series.
 inline constexpr std::array kCountedStatuses = {0,   200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 408,
                                                 409, 413, 417, 423, 426, 429, 431, 500, 501, 503, 504, 505};
 
-// What the sessions of one I/O thread have answered. That thread counts; any may read.
+// The answers of one I/O thread's sessions. That thread counts; any may read.
 class RequestCounts {
  public:
   struct Series {  // the requests of one route and method
@@ -37,11 +37,11 @@ class RequestCounts {
 
  private:
   const Router& router_;
-  std::vector<Series> series_;  // per route two, for its method and HEAD; then one per method for what fits no route
+  std::vector<Series> series_;  // two per route, for its method and HEAD; then one per method for unknown routes
 };
 
-// Adds requests by route, method and status, and how long they took by route and method; of each thread's counts the
-// sum. The route is the pattern; "none" where none fitted. Series that have not counted anything are left out.
+// Adds requests by route, method and status, and their durations by route and method, each summed over the threads. The
+// route is the pattern; "none" if none fitted. Series without any count are left out.
 void write_request_metrics(MetricsText& text, const Router& router, std::span<const RequestCounts* const> threads);
 
 }  // namespace sharedlock::http

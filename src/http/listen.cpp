@@ -69,7 +69,7 @@ Result<std::uint16_t> listen(Acceptor& acceptor, const std::string& address, std
 }
 
 bool ignore_new_handshakes(Acceptor& acceptor) {
-  constexpr int kFlags = 13;  // where they stand in a TCP header
+  constexpr int kFlags = 13;  // their offset in a TCP header
   constexpr int kSyn = 2;
   constexpr std::uint32_t kWhole = 0xffffffff;
   sock_filter program[] = {

@@ -17,9 +17,9 @@ using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 // the kernel choose. On failure `acceptor` is closed, and the error (invalid_argument) is a sentence with the address.
 Result<std::uint16_t> listen(Acceptor& acceptor, const std::string& address, std::uint16_t port);
 
-// From now on the kernel ignores new handshakes; those that have begun still complete, and can be accepted. So closing
-// the socket a little later resets no connection. The kernel of a client that was ignored tries again after a second,
-// by itself. False, with nothing changed, when our kernel refuses.
+// From now on the kernel ignores new handshakes; those already begun still complete, and can be accepted. So closing
+// the socket a little later resets no connection. The kernel of an ignored client retries after a second by itself.
+// False, with nothing changed, when our kernel refuses.
 bool ignore_new_handshakes(Acceptor& acceptor);
 
 }  // namespace sharedlock::http

@@ -5,12 +5,12 @@
 
 namespace sharedlock::http {
 
-// Says when it is worth while to give freed memory back to the kernel: when less than half is needed of what was needed
-// at most since the last time, and that is much. So nothing is given back that is about to be needed again, and a load
-// that only goes up and down a little costs nothing. Not thread-safe.
+// Decides when to give freed memory back to the kernel: when less than half of the peak since the last time is needed,
+// and the peak was high. So memory that is about to be needed again is kept, and small fluctuations of load cost
+// nothing. Not thread-safe.
 class MemoryReturn {
  public:
-  // Asked now and then, with about how many bytes are needed now, and were at most since this was last asked.
+  // Call it now and then, with the approximate number of bytes needed now, and the peak since the last call.
   bool is_due(std::size_t needed, std::size_t most_since) {
     most_ = std::max(most_, most_since);
     if (most_ < kMuch || needed > most_ / 2) return false;

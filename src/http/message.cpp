@@ -9,7 +9,7 @@ namespace sharedlock::http {
 
 namespace {
 
-// One allocation for what most answers have.
+// One allocation suffices for most answers.
 constexpr std::size_t kRoomForHeaders = 96;
 
 }  // namespace

@@ -21,15 +21,15 @@ std::string_view name_of(Method method);
 
 struct Header {
   std::string_view name;
-  std::string_view value;  // without the white space around it
+  std::string_view value;  // without surrounding white space
 };
 
 // The client that waits for the answer, for handlers that take long.
 class Caller {
  public:
-  // Has `told` called as soon as it waits no longer: the peer has closed the connection, or its sending side, or has
-  // vanished (noticed within 20 s), or the server stops. Once, on the session's thread, and never after the handler has
-  // ended; maybe before this returns.
+  // Has `told` called as soon as the client no longer waits: the peer has closed the connection, or its sending side,
+  // or has vanished (noticed within 20 s), or the server stops. Once, on the session's thread, and never after the
+  // handler has ended; maybe before this returns.
   virtual void on_disconnect(std::function<void()> told) = 0;
 
  protected:
@@ -43,9 +43,9 @@ struct Request {
   std::string_view path;                // still percent-encoded, without the query
   std::string_view query;               // still percent-encoded, without the '?'; empty when there is none
   std::span<const std::string> params;  // the decoded values of the route's {…}, in the order of the pattern
-  std::span<const Header> headers;      // in the order in which they came
-  std::string_view body;                // whole, of any transfer coding; empty while Route::admit looks at it
-  std::string_view id;                  // what goes out as X-Request-Id
+  std::span<const Header> headers;      // in order of arrival
+  std::string_view body;                // whole, of any transfer coding; empty during Route::admit
+  std::string_view id;                  // sent back as X-Request-Id
   BootTime received;                    // when the server began to handle it: its header was complete
   const Peer* peer = nullptr;           // the other end of the connection; for client_of() of client_address.h
   Caller* caller = nullptr;
@@ -54,7 +54,7 @@ struct Request {
   std::optional<std::string_view> header(std::string_view name) const;
 };
 
-// What a handler answers. The session adds Content-Length, Connection, Date and X-Request-Id.
+// A handler's answer. The session adds Content-Length, Connection, Date and X-Request-Id.
 class Response {
  public:
   Response() = default;
@@ -67,15 +67,15 @@ class Response {
   std::string_view content_type() const { return content_type_; }
   const std::string& body() const { return body_; }
 
-  // Adds a header line. Neither part may hold CR, LF or NUL: such bytes in `value` are dropped, so that a value that
-  // came from outside can't start a line of its own.
+  // Adds a header line. Neither part may hold CR, LF or NUL: such bytes in `value` are dropped, so that an external
+  // value can't start a line of its own.
   void add_header(std::string_view name, std::string_view value);
   void add_header(std::string_view name, std::int64_t value);
 
   // The lines added so far, each ended by CR LF.
   const std::string& header_lines() const { return header_lines_; }
 
-  // Has `undo` called, on the session's thread, where the peer surely never gets this answer: it had hung up, or the
+  // Has `undo` called, on the session's thread, if the peer surely never gets this answer: it had hung up, or the
   // connection broke, before the kernel had taken all of it.
   void if_undelivered(std::function<void()> undo) { undo_ = std::move(undo); }
   const std::function<void()>& undo() const { return undo_; }

@@ -9,7 +9,7 @@
 
 namespace sharedlock::http {
 
-// Bytes that have come and are not used yet, in one piece. Grows only as far as its user lets bytes lie, and stays that
+// Received bytes that are not used yet, in one piece. Grows only as far as its user leaves bytes unused, and stays that
 // large until shrink().
 class ReadBuffer {
  public:
@@ -22,7 +22,7 @@ class ReadBuffer {
   }
   void clear() { begin_ = end_ = 0; }
 
-  // Where the next bytes go; commit() says how many have come. Moves the unused bytes to the front.
+  // Where to put the next bytes; commit() says how many have arrived. Moves the unused bytes to the front.
   boost::asio::mutable_buffer space() {
     if (begin_ > 0) {
       std::copy(data_.data() + begin_, data_.data() + end_, data_.data());
@@ -34,7 +34,7 @@ class ReadBuffer {
   }
   void commit(std::size_t count) { end_ += count; }
 
-  // Gives back what was grown for a large request, unless much is still unused.
+  // Frees what was grown for a large request, unless much is still unused.
   void shrink() {
     if (data_.size() <= kFirstSize || end_ - begin_ > kFirstSize) return;
     std::vector<char> small(kFirstSize);
@@ -44,7 +44,7 @@ class ReadBuffer {
     begin_ = 0;
   }
 
-  // Gives back everything, unless something is unused.
+  // Frees everything, unless something is unused.
   void rest() {
     if (empty()) std::vector<char>().swap(data_);
   }

@@ -17,10 +17,13 @@ using beast::http::error;
 using beast::http::field;
 using boost::system::error_code;
 
-// More before a request line is no slip of an old client (which sends one after a body) but something else.
+// Some old clients send one empty line after a body; more before a request line are something else.
 constexpr int kMaxEmptyLines = 8;
 
-// The shortest end of a chunked body, "0\r\n\r\n". Beast aborts when it sees less after it has seen "0\r\n".
+// The shortest end of a chunked body, "0\r
+// \r
+// ". Beast aborts when it sees less after it has seen "0\r
+// ".
 constexpr std::size_t kLastChunkSize = 5;
 
 Method to_method(std::string_view name) {
@@ -47,11 +50,11 @@ Refusal refusal_for(error_code failed) {
   return {400, "malformed request"};
 }
 
-// No client of ours sends more than twenty; each costs us 64 bytes, also one of three bytes.
+// No client of ours sends more than twenty; each costs us 64 bytes, even one of three bytes.
 constexpr std::size_t kMaxHeaderLines = 128;
 
-// What is kept for the next request, enough for those that clients of the API send; an idle connection should cost
-// little, whatever came before.
+// Memory kept for the next request, enough for those of API clients; an idle connection should cost little, whatever
+// came before.
 constexpr std::size_t kKeptArena = 1024;
 constexpr std::size_t kKeptBody = 512;
 constexpr std::size_t kReservedBody = 4096;
@@ -71,13 +74,13 @@ void clear_keeping(Container& container, std::size_t kept) {
   }
 }
 
-// A piece of the arena: it may move while the header still grows.
+// A piece of the arena, which may move while the header still grows.
 struct Piece {
   std::size_t from = 0;
   std::size_t size = 0;
 };
 
-// What the parser notes about a request, in memory that the next request uses again.
+// The parser's notes about a request, in memory that the next request reuses.
 struct Notes {
   std::string arena;  // method, target, and the names and values of the headers
   Piece method_name;
@@ -117,7 +120,7 @@ struct Notes {
   }
 };
 
-// Beast's grammar, with our notes and our doubts.
+// Beast's grammar, with our notes and extra checks.
 class Grammar final : public beast::http::basic_parser<true> {
  public:
   Grammar(Notes& notes, ParserLimits limits) : notes_(notes), limits_(limits) {
@@ -125,7 +128,7 @@ class Grammar final : public beast::http::basic_parser<true> {
     body_limit(boost::none);  // ours counts, because a too large body must not hide what the header says
   }
 
-  // Where the bytes being parsed lie, to recognise a folded value, which Beast unfolds elsewhere.
+  // Where the bytes being parsed are, to recognise a folded value, which Beast unfolds elsewhere.
   std::string_view input;
 
  private:
@@ -189,7 +192,7 @@ class Grammar final : public beast::http::basic_parser<true> {
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& failed) override {
     if (!length) return;
     if (*length > limits_.body) return refuse(413, "request body too large", failed);
-    // No more than comes anyway with a header: what is only announced takes no memory.
+    // No more than may come with a header anyway: a mere announcement takes no memory.
     notes_.body.reserve(std::min(static_cast<std::size_t>(*length), kReservedBody));
   }
 
@@ -199,7 +202,7 @@ class Grammar final : public beast::http::basic_parser<true> {
   }
 
   void on_chunk_header_impl(std::uint64_t size, beast::string_view extension, error_code& failed) override {
-    // Beast takes them within quotes, where others see the end of the line at a bare LF.
+    // Beast accepts them within quotes, where other parsers see the end of the line at a bare LF.
     if (std::ranges::any_of(extension, is_control)) return refuse(400, "malformed chunk extension", failed);
     if (size > limits_.body - notes_.body.size()) return refuse(413, "request body too large", failed);
     notes_.chunk_left = size;
@@ -241,7 +244,7 @@ class RequestParser::Impl {
     std::size_t used = put(bytes, failed);
     begun = true;
     header_bytes_ += used;
-    // Beast bounds only what it leaves unused, and it uses line by line.
+    // Beast bounds only what it leaves unused, and it consumes line by line.
     std::size_t seen = header_bytes_ + (failed == error::need_more ? bytes.size() - used : 0);
     if (seen > limits_.header) failed = error::header_limit;
     if (failed == error::need_more) return {skipped + used, Step::need_more};
@@ -269,7 +272,7 @@ class RequestParser::Impl {
   }
 
   Notes notes;
-  std::optional<Grammar> grammar;  // made anew for each request: Beast's parsers can't be used twice
+  std::optional<Grammar> grammar;  // new for each request: Beast's parsers can't be reused
   bool begun = false;
 
  private:
@@ -281,7 +284,7 @@ class RequestParser::Impl {
   }
 
   Progress refuse(std::size_t used, Refusal refusal) {
-    // What a callback noted says more than the code by which it stopped Beast.
+    // A callback's note says more than the code by which it stopped Beast.
     if (!notes.refusal) notes.refusal = refusal;
     return {used, Step::refused};
   }

@@ -11,7 +11,7 @@
 
 namespace sharedlock::http {
 
-// Why a request can't be read any further: what to answer before the connection is closed.
+// Why a request can't be read any further: the answer to send before the connection is closed.
 struct Refusal {
   int status = 0;
   std::string_view reason;  // a literal
@@ -23,16 +23,16 @@ struct ParserLimits {
   std::size_t body;    // decoded
 };
 
-// Turns bytes into one request after another: the HTTP/1.x grammar is Beast's, and on top of it everything is refused
-// about which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
+// Turns bytes into one request after another: the HTTP/1.x grammar is Beast's; in addition everything is refused on
+// which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
 // Content-Length, folded lines, control characters in chunk extensions. More than 128 header lines are refused (431).
-// Trailers are read and forgotten. Keeps the memory of ordinary requests, at most some 3 KiB, from one to the next. It
-// does no I/O: the caller hands in what it has, and hands in again, with more behind it, what was not used.
+// Trailers are read and discarded. Keeps the memory of ordinary requests, at most some 3 KiB, from one to the next. It
+// does no I/O: the caller passes in what it has, and passes in unused bytes again, with more behind them.
 class RequestParser {
  public:
   enum class Step { need_more, complete, refused };
   struct Progress {
-    std::size_t used;  // bytes that the caller must not hand in again
+    std::size_t used;  // bytes that the caller must not pass in again
     Step step;
   };
   enum class Expectation { none, continue_, unknown };
@@ -42,20 +42,20 @@ class RequestParser {
   RequestParser& operator=(const RequestParser&) = delete;
   ~RequestParser();
 
-  // Forgets the request: what comes next is the first byte of another. Ends the life of every view given out, and gives
-  // back memory that a large request took.
+  // Forgets the request: the next byte begins another. Invalidates every view given out, and frees the memory of a
+  // large request.
   void reset();
 
   // Reads up to the end of the header. Empty lines before the request line are skipped.
   Progress parse_header(std::string_view bytes);
 
-  // Reads the body, after the header is complete; at once complete where there is none. More than the limit: 413.
+  // Reads the body, after the header is complete; complete at once if there is none. More than the limit: 413.
   Progress parse_body(std::string_view bytes);
 
-  // How many bytes of the present request are kept here.
+  // How many bytes of the present request are stored here.
   std::size_t kept() const;
 
-  // Whether part of a request was used already.
+  // Whether part of a request has been used already.
   bool begun() const;
 
   // Why the last step was `refused`.
@@ -67,12 +67,12 @@ class RequestParser {
   std::string_view target() const;
   std::span<const Header> headers() const;
   bool http11() const;
-  bool keep_alive() const;  // what the client wants, by version and Connection
+  bool keep_alive() const;  // the client's wish, by version and Connection
   bool has_body() const;
   std::optional<std::uint64_t> content_length() const;
   Expectation expectation() const;  // `none` in HTTP/1.0, which does not know it
 
-  // The body as far as it was read.
+  // The body as read so far.
   std::string_view body() const;
 
  private:

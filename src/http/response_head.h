@@ -24,22 +24,21 @@ class DateText {
 
 enum class ConnectionHeader { none, close, keep_alive };
 
-// What a response's head says besides what the handler put into the Response.
+// The parts of a response's head that are not in the Response.
 struct HeadFacts {
   std::string_view date;
   std::string_view request_id;
   ConnectionHeader connection;
 };
 
-// Whether a response of this status has a body, and with it a Content-Length, at all.
+// Whether a response with this status has a body at all, and with it a Content-Length.
 bool may_have_body(int status);
 
-// Appends status line and headers up to and with the empty line. Content-Length is that of the response's body, also
-// when the body is not sent because the method was HEAD.
+// Appends the status line and headers, including the empty line. Content-Length is that of the response's body, even if
+// the body is not sent because the method was HEAD.
 void append_head(std::string& out, const Response& response, const HeadFacts& facts);
 
-// Whether a client's X-Request-Id can be taken over into our answer and log: 1 to 128 characters of
-// [A-Za-z0-9._:-/+=@].
+// Whether a client's X-Request-Id may be used in our answer and log: 1 to 128 characters of [A-Za-z0-9._:-/+=@].
 bool is_sane_request_id(std::string_view id);
 
 }  // namespace sharedlock::http

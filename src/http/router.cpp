@@ -16,11 +16,11 @@ namespace {
 constexpr std::size_t kMaxSegments = 16;
 using Segments = std::array<std::string_view, kMaxSegments>;
 
-// What a trailing slash is as a segment: nothing else can hold a slash.
+// How a trailing slash is represented as a segment: no other segment can hold a slash.
 constexpr std::string_view kTrailingSlash = "/";
 
-// The segments of `path`, which begins with '/'. None when there are too many, or an empty one: "//" names nothing
-// here. The root has no segments.
+// The segments of `path`, which begins with '/'. None when there are too many, or an empty one: "//" is not a valid
+// path here. The root has no segments.
 std::optional<std::span<const std::string_view>> split(std::string_view path, Segments& segments) {
   if (path.empty() || path.front() != '/') return std::nullopt;
   std::size_t count = 0;
@@ -53,7 +53,7 @@ std::string with_error_id(std::string_view message) {
   return "{\"message\":\"" + std::string(message) + "\",\"errorId\":\"" + random_uuid() + "\"}";
 }
 
-// Which methods a path has, as far as they were found.
+// Which methods a path has, as found so far.
 struct Allowed {
   std::array<bool, static_cast<std::size_t>(Method::other) + 1> methods{};
   bool plain_text = false;

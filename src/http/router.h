@@ -17,15 +17,15 @@ namespace sharedlock::http {
 // Answers a request. The Request outlives the coroutine: the session owns it and awaits directly.
 using Handler = std::function<Task<Response>(const Request&)>;
 
-// What a handler returns that need not wait.
+// The result of a handler that need not wait.
 Task<Response> answer_now(Response response);
 
-// Counts the answers of a handler by their status: called with each before it is sent. Not called where something else
-// answered, or where the handler threw. A hook and not a coroutine around the handler, which would be one more frame
-// for as long as a client waits.
+// Counts the answers of a handler by their status: called with each before it is sent. Not called for answers from
+// elsewhere, or if the handler threw. A hook, since a coroutine around the handler would be one more frame for as long
+// as a client waits.
 using Count = std::function<void(int status)>;
 
-// Looks at a request before its body is read; an answer (401, 403, 400 for the path) ends it. Its parameters may still
+// Checks a request before its body is read; an answer (401, 403, 400 for the path) ends it. Its parameters may still
 // hold a slash or a NUL, which no handler sees. Must not block.
 using Admit = std::function<std::optional<Response>(const Request&)>;
 
@@ -33,7 +33,7 @@ using Admit = std::function<std::optional<Response>(const Request&)>;
 // a lock or wait for one can't keep out those that hold one (R36).
 enum class Priority {
   newcomers,  // everybody
-  holders,    // renewing, releasing, and what else goes on with a lock that is held
+  holders,    // renewals, releases, and other work on a lock that is held
   operators,  // health checks, metrics, profiles: no limit
 };
 
@@ -62,26 +62,26 @@ struct NoRoute {
 
 struct Match {
   const Route* route;               // lives as long as the Router
-  std::vector<std::string> params;  // decoded, in the order of the pattern
+  std::vector<std::string> params;  // decoded, in the pattern's order
   std::string_view path;            // these two are parts of the target, still percent-encoded
   std::string_view query;
   std::string_view bad_path = {};  // why a parameter can't be served, a literal: 400, after 401 and 403
 };
 
-// The route table. Paths are matched on their percent-encoded segments, and each parameter is decoded on its own, so
-// that an encoded slash never becomes a separator. Immutable after construction, so safe to use from every thread.
+// The route table. Paths are matched on their percent-encoded segments, and each parameter is decoded separately, so an
+// encoded slash never becomes a separator. Immutable after construction, so safe to use from every thread.
 class Router {
  public:
   explicit Router(std::vector<Route> routes);
 
-  // `target` as it stands in the request line: origin form, or absolute form (scheme and host are ignored).
-  // HEAD is served by the route for GET. Answers on its own: a malformed target or percent-encoding: 400; no such path
-  // (also one with an empty segment): 404; a path that has other methods: 405 with Allow. An encoded slash or NUL in a
-  // parameter is for the caller to refuse, see Match::bad_path, since 401 and 403 come before it. Where two patterns
-  // fit, a literal segment is preferred to a parameter.
+  // `target` as in the request line: origin form, or absolute form (scheme and host are ignored). HEAD is served by the
+  // route for GET. Answers by itself: a malformed target or percent-encoding: 400; no such path (or one with an empty
+  // segment): 404; a path that has other methods: 405 with Allow. The caller must refuse an encoded slash or NUL in a
+  // parameter, see Match::bad_path, since 401 and 403 come before it. If two patterns fit, a literal segment is
+  // preferred to a parameter.
   std::variant<Match, NoRoute> match(Method method, std::string_view target) const;
 
-  // The table, in the order in which it was given; what Match::route points into.
+  // The table, in its original order; Match::route points into it.
   std::span<const Route> routes() const { return routes_; }
 
  private:

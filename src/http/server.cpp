@@ -25,30 +25,30 @@ using Timer =
 
 namespace {
 
-// After a failed accept (out of file descriptors, most likely) there is no use in trying again at once.
+// After a failed accept (most likely out of file descriptors) an immediate retry is pointless.
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 
 // The pause while kBeyond connections beyond the limits are open; deciding about one takes no time.
 constexpr auto kDealPause = std::chrono::milliseconds(1);
 
 constexpr auto kLookAtMemory = std::chrono::seconds(1);
-constexpr std::size_t kConnectionBytes = 8 * 1024;  // about what one takes
+constexpr std::size_t kConnectionBytes = 8 * 1024;  // roughly the cost of one
 
-// How long a handshake that is under way when a drain begins has to complete: a round trip nearby.
+// How long a handshake in progress when a drain begins has to complete: a round trip nearby.
 constexpr auto kHandshake = std::chrono::milliseconds(20);
 
-// How long a connection that has not had its first request when a drain begins has to send it.
+// How long a connection without a request has to send its first one when a drain begins.
 constexpr std::chrono::nanoseconds kGrace = std::chrono::seconds(1);
 
 // How long clients have to close once all answers are sent. If we close before a client has read its answer, while more
-// of its bytes are on their way, it might not see the answer. Heeding `Connection: close` takes it one round trip.
+// of its bytes are on their way, it might not see the answer. Obeying `Connection: close` takes it one round trip.
 constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
 
-// What the threads share to decide which connections get in.
+// The state that the threads share to decide which connections get in.
 struct Doors {
   explicit Doors(const ServerOptions& options) : open(options.max_connections, options.max_connections_per_address) {}
 
-  // The reserve for connections of that kind; null: they are admitted, and need none.
+  // The reserve for connections of that kind; null: they are admitted without one.
   Capacity* reserve_for(Connection::Kind kind) {
     if (kind == Connection::Kind::admitted) return nullptr;
     return kind == Connection::Kind::beyond_all ? &beyond_all : &beyond_address;
@@ -86,7 +86,7 @@ Task<bool> make_room_on(Connections* thread, Connection::Kind kind) {
   co_return !thread->stopped() && thread->make_room(kind);
 }
 
-// On this thread, or else on another.
+// On this thread, or otherwise on another.
 Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   bool made = connections.make_room(kind);
   for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
@@ -97,8 +97,8 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   co_return made;
 }
 
-// Where there is no room, some is made by closing a connection that waits for its peer. A connection that is beyond a
-// limit all the same gets a place in the reserve, where room is made likewise.
+// If there is no room, it is made by closing a connection that waits for its peer. A connection that is still beyond a
+// limit gets a place in the reserve, where room is made the same way.
 Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
   using Kind = Connection::Kind;
   bool room = admission == Admission::admitted;
@@ -127,8 +127,8 @@ Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* d
 
 }  // namespace
 
-// Everything but the constructor, start() and the two waits happens on the I/O threads; what is posted there is a task
-// of the group, so that nothing is left when stop() has joined it.
+// Everything but the constructor, start() and the two waits runs on the I/O threads; what is posted there is a task of
+// the group, so that nothing is left after stop() has joined it.
 class Server::Impl {
  public:
   Impl(ServerOptions options, const Router& router, IoThreads& threads, Clock& clock, Log& log)
@@ -169,7 +169,7 @@ class Server::Impl {
   }
 
   bool drain(std::chrono::nanoseconds within) {
-    // No more than half of the time: connections without a request should not make a drain fail.
+    // At most half of the time: connections without a request should not make a drain fail.
     std::chrono::nanoseconds grace = std::clamp(within / 2, std::chrono::nanoseconds(0), kGrace);
     for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.drain(grace, within / 2));
     group_.spawn(acceptor_.get_executor(), accept_the_last());
@@ -205,7 +205,7 @@ class Server::Impl {
   Timer pause_;
   Timer last_handshakes_;
   Timer look_at_memory_;
-  std::size_t turn_ = 0;  // these three are used on the acceptor's thread
+  std::size_t turn_ = 0;  // only the acceptor's thread uses these three
   bool accepting_ = true;
   bool complained_ = false;  // about a failed accept, since the last good one
   std::uint16_t port_ = 0;
@@ -220,9 +220,9 @@ Task<void> Server::Impl::accept_all() {
     Endpoint from;
     Socket socket = co_await acceptor_.async_accept(worker.executor, from, asio::redirect_error(use_task, failed));
     if (!failed) {
-      // Also when a drain has begun meanwhile: the accepted connection may carry a request already.
+      // Even if a drain has begun meanwhile: the accepted connection may already carry a request.
       complained_ = false;
-      // If it can't be dealt with yet it waits here, and later ones in the kernel's queue: a burst keeps no one out.
+      // If it can't be handled yet it waits here, and later ones in the kernel's queue: a burst keeps no client out.
       while (!deal(socket, from, worker) && accepting_) co_await pause(kDealPause);
     } else if (accepting_) {
       co_await wait_after(failed);
@@ -246,7 +246,7 @@ Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
   co_await pause_.async_wait(asio::redirect_error(use_task, woken));
 }
 
-// False: kBeyond connections beyond the limits are open already; the socket is left as it is.
+// False: kBeyond connections beyond the limits are already open; the socket is left unchanged.
 bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
@@ -257,9 +257,9 @@ bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   return true;
 }
 
-// Closing the acceptor resets the connections in the kernel's queue, and with them requests that were sent in good
-// faith: so these are accepted first. When the drain began there were no more than the queue holds, and no more are
-// accepted, so that clients that keep connecting can't prolong it.
+// Closing the acceptor resets the connections in the kernel's queue, and with them requests sent in good faith: so
+// these are accepted first. When the drain began there were no more than the queue holds, and no more are accepted, so
+// that clients that keep connecting can't prolong it.
 Task<void> Server::Impl::accept_the_last() {
   if (accepting_ && ignore_new_handshakes(acceptor_)) {
     last_handshakes_.expires_after(kHandshake);
@@ -269,7 +269,7 @@ Task<void> Server::Impl::accept_the_last() {
   accepting_ = false;
   error_code failed;
   acceptor_.non_blocking(true, failed);
-  // Else Asio would block for another connection after one that was aborted.
+  // Otherwise Asio would block for another connection after an aborted one.
   if (!failed) acceptor_.set_option(Acceptor::enable_connection_aborted(true), failed);
   for (int i = 0; !failed && i <= Acceptor::max_listen_connections; ++i) {
     Worker& worker = next_worker();
@@ -296,7 +296,7 @@ void Server::Impl::close_acceptor() {
   look_at_memory_.cancel();
 }
 
-// Until the server ends, which returns it all.
+// Until the server ends, which frees everything.
 Task<void> Server::Impl::return_memory() {
   MemoryReturn memory;
   while (accepting_) {

@@ -20,7 +20,7 @@ struct ServerOptions {
   std::size_t header_limit = 16 * 1024;         // bytes of request line and headers; more: 431
   std::size_t max_connections = 0;              // over it one that waits for its peer is closed, or the new one is 503
   std::size_t max_connections_per_address = 0;  // over it 429; an IPv6 client counts by its /64 network
-  std::size_t max_requests_in_flight = 0;       // that handlers are at work on, of each Priority; over it 503
+  std::size_t max_requests_in_flight = 0;       // in handlers, of each Priority; over it 503
   std::size_t max_buffered_bytes = 0;           // of requests beyond 8 KiB each, together; over it the oldest is 503
   Networks trusted_proxies{};                   // exempt from max_connections_per_address; see client_of()
   Networks exempt_addresses{};                  // likewise

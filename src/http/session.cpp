@@ -11,18 +11,18 @@ namespace sharedlock::http {
 
 namespace {
 
-// Below this it is cheaper to copy a body behind the head than to send two pieces.
+// Below this size, copying a body behind the head is cheaper than sending two pieces.
 constexpr std::size_t kSmallBody = 2048;
 constexpr std::size_t kLoggedPath = 200;
-// Memory for a head that an idle connection keeps.
+// Head memory that an idle connection keeps.
 constexpr std::size_t kKeptHead = 1024;
 constexpr std::int64_t kRetryAfter = 1;  // seconds, for requests that a limit refused
 // Bytes that a request may take without being counted: far more than a lock's holder sends.
 constexpr std::size_t kSmallRequest = 8 * 1024;
 constexpr Refusal kTooMuch{503, "too much is being sent to this server at once"};
-// How long a connection beyond a limit has for its idleness, and then for its request.
+// How long a connection beyond a limit may be idle, and then how long its request may take.
 constexpr std::chrono::nanoseconds kReserveTime = std::chrono::seconds(1);
-// Pipelined requests that are served before the other connections of the thread have their turn.
+// Pipelined requests that are served before the thread's other connections get their turn.
 constexpr int kInOneGo = 4;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -36,7 +36,7 @@ Response bad_path_answer(std::string_view what) {
   return Response(400, kJson, "{\"message\":\"Validation failed\",\"details\":[\"" + std::string(what) + "\"]}");
 }
 
-// Zero is no limit.
+// Zero means no limit.
 std::chrono::nanoseconds at_most(std::chrono::nanoseconds timeout, std::chrono::nanoseconds most) {
   return timeout.count() > 0 ? std::min(timeout, most) : most;
 }
@@ -74,7 +74,7 @@ Task<void> Session::linger() {
   if (linger_) co_await connection_.linger();
 }
 
-// Reads one request and answers it; false when the connection ends with it.
+// Reads and answers one request; false when the connection ends with it.
 Task<bool> Session::serve_one() {
   begin_request();
   bool arrived = co_await read_header();
@@ -99,7 +99,7 @@ Task<bool> Session::serve_one() {
   }
   Output output = build_answer();
   count_request();
-  // A hang-up is looked for just before the write; after that, what the kernel has taken counts as delivered.
+  // A hang-up is checked just before the write; after that, whatever the kernel has taken counts as delivered.
   auto written = Connection::Written::failed;
   if (!response_.undo() || !connection_.has_disconnected()) written = connection_.write_now(output);
   if (written == Connection::Written::blocked) {
@@ -119,8 +119,8 @@ void Session::begin_request() {
   answered_ = close_ = linger_ = false;
 }
 
-// Before the next one is awaited, which may take long: a connection at rest holds little memory, whatever it has asked
-// for and was answered.
+// Before waiting for the next one, which may take long: a connection at rest holds little memory, whatever its last
+// request and answer were.
 void Session::forget_request() {
   request_ = Request();
   params_.clear();
@@ -132,7 +132,7 @@ void Session::forget_request() {
   forget_buffered();
 }
 
-// False when the connection ended without a request; a broken request is answered already.
+// False when the connection ended without a request; a malformed request is already answered.
 Task<bool> Session::read_header() {
   ReadBuffer& input = connection_.input();
   bool idle = true;
@@ -198,7 +198,7 @@ void Session::check_body_announced() {
   using enum RequestParser::Expectation;
   bool too_large = parser_.content_length().value_or(0) > context_.options.body_limit;
   if (answered_) {
-    // What was refused is read to its end, to keep the connection, only if it is short and surely coming.
+    // A refused body is read to its end, to keep the connection, only if it is short and sure to arrive.
     bool waits_for_continue = parser_.expectation() != none && connection_.input().empty();
     if (parser_.has_body() && (too_large || waits_for_continue)) close_ = linger_ = true;
     return;
@@ -218,7 +218,7 @@ bool Session::take_body() {
   return step != RequestParser::Step::need_more;
 }
 
-// Awaits the part of the body that has not come with the header.
+// Awaits the part of the body that has not arrived with the header.
 Task<void> Session::read_body(bool says_continue) {
   if (says_continue) {
     Output interim;
@@ -238,7 +238,7 @@ Task<void> Session::read_body(bool says_continue) {
   }
 }
 
-// Puts head and body together; what is returned points into this session.
+// Joins head and body; the result points into this session.
 Output Session::build_answer() {
   if (context_.connections.closing_after_answers() || beyond_limit_) close_ = linger_ = true;
   if (!parser_.keep_alive()) close_ = true;
@@ -277,7 +277,7 @@ void Session::answer_exception(std::string_view what) {
   answer(Response(500, kJson, "{\"message\":\"Internal server error\",\"errorId\":\"" + error_id + "\"}"));
 }
 
-// What was refused before stays the answer when the rest of that request turns out to be broken.
+// An earlier refusal stays the answer if the rest of that request turns out to be malformed.
 void Session::refuse(Refusal refusal) {
   if (!answered_) answer(plain_answer(refusal.status, refusal.reason));
   close_ = linger_ = true;
@@ -294,7 +294,7 @@ void Session::refuse_beyond_limit() {
                             : Refusal{503, "too many connections"});
 }
 
-// One of which no more is read, after that was the result of the last try.
+// A request that is read no further, after the last try said so.
 void Session::refuse_unfinished(Connection::Fill filled, std::string_view cut_off) {
   if (answered_) return refuse({});  // which stays the answer
   if (filled == Connection::Fill::ended) return refuse({400, cut_off});
@@ -302,7 +302,7 @@ void Session::refuse_unfinished(Connection::Fill filled, std::string_view cut_of
   refuse_for_now(kTooMuch);
 }
 
-// While a large request arrives. False where all of them together take too much, and no older one could make way.
+// While a large request arrives. False if all of them together take too much, and no older one could make way.
 bool Session::has_room_for_request() {
   std::size_t kept = parser_.kept() + connection_.input().bytes().size();
   if (kept <= kSmallRequest + buffered_) return true;
@@ -320,7 +320,7 @@ void Session::forget_buffered() {
   connection_.set_large(false);
 }
 
-// False when there are too many of its kind already, which is then the answer.
+// False when there are already too many of its kind; that is then the answer.
 bool Session::enter_flight() {
   if (context_.in_flight.of(route_->priority).enter()) return true;
   answer(route_->plain_text ? plain_answer(503, "Too many requests in flight")

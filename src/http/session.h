@@ -20,7 +20,7 @@
 
 namespace sharedlock::http {
 
-// What the sessions of one I/O thread share.
+// State shared by the sessions of one I/O thread.
 struct SessionContext {
   const ServerOptions& options;
   const Router& router;
@@ -36,8 +36,8 @@ struct SessionContext {
 // Serves the requests of one connection, one after another. Lives on the frame of the coroutine that awaits run(), on
 // one I/O thread.
 //
-// A connection beyond a limit still gets a second: one request is served if it is for holders or operators, and
-// anything else is refused because of the limit. So a lock's holder gets through to renew it (R36).
+// A connection beyond a limit still gets a second: one request is served if it is for holders or operators; anything
+// else is refused because of the limit. So a lock's holder gets through to renew it (R36).
 class Session {
  public:
   Session(Socket socket, const Peer& peer, SessionContext& context, Connection::Kind kind = Connection::Kind::admitted);
@@ -85,7 +85,7 @@ class Session {
   RequestParser parser_;
   const Peer peer_;
   std::string head_;          // of the answer being sent
-  std::size_t buffered_ = 0;  // what is counted for the request being served
+  std::size_t buffered_ = 0;  // counted for the present request
 
   // About the request being served.
   Request request_;

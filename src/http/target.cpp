@@ -36,7 +36,7 @@ std::optional<Target> parse_target(std::string_view target) {
   if (target.empty()) return std::nullopt;
   if (target == "*") return Target{target, {}};
   if (target.front() == '/') {
-    // Nearly every path that we serve consists of letters, digits and dashes: nothing to parse.
+    // Nearly every path that we serve consists of letters, digits and dashes: there is nothing to decode.
     if (std::ranges::all_of(target, is_plain)) return Target{target, {}};
     auto url = boost::urls::parse_origin_form(target);
     if (!url) return std::nullopt;
@@ -54,7 +54,7 @@ std::string decode(std::string_view piece) {
 
 std::string decode_form(std::string_view piece) {
   std::string text(piece);
-  std::ranges::replace(text, '+', ' ');  // before the escapes, of which one may stand for a plus
+  std::ranges::replace(text, '+', ' ');  // before the escapes, which may stand for a plus
   return decode(text);
 }
 

@@ -8,7 +8,7 @@ namespace sharedlock::http {
 
 // The parts of a request target that we use, still percent-encoded; views into the text that was parsed.
 struct Target {
-  std::string_view path;   // begins with '/', but for the target "*"
+  std::string_view path;   // begins with '/', except for the target "*"
   std::string_view query;  // without the '?'
 };
 
@@ -19,8 +19,8 @@ std::optional<Target> parse_target(std::string_view target);
 // Decodes a piece of a target with percent-encoding that is known to be valid. A plus stays a plus.
 std::string decode(std::string_view piece);
 
-// A name or a value of a query, decoded as forms are, which is how the libraries of clients encode them: a plus is a
-// space, and a plus itself comes as %2B.
+// A name or a value of a query, decoded like forms, which is how client libraries encode them: a plus is a space, and a
+// plus itself is sent as %2B.
 std::string decode_form(std::string_view piece);
 
 }  // namespace sharedlock::http

@@ -11,7 +11,7 @@
 
 namespace sharedlock::http {
 
-// A response as it came over the wire.
+// A response as received.
 struct TestResponse {
   int status = 0;
   std::string reason;
@@ -22,8 +22,8 @@ struct TestResponse {
   std::optional<std::string> header(std::string_view name) const;
 };
 
-// A blocking client for tests that says exactly what it is told to, byte for byte. Whatever it waits for, it waits at
-// most 10 s and then throws std::runtime_error, so that no test hangs.
+// A blocking client for tests that sends exactly the bytes it is given. It waits for anything at most 10 s and then
+// throws std::runtime_error, so that no test hangs.
 class TestClient {
  public:
   // Connects to 127.0.0.1.
@@ -37,7 +37,7 @@ class TestClient {
   // Sends all bytes; throws when the peer has closed.
   void send(std::string_view bytes);
 
-  // Sends what the peer takes until it closes; returns how many bytes that were.
+  // Sends until the peer closes; returns how many bytes the peer took.
   std::size_t send_until_closed(std::string_view bytes);
 
   // Sends a request (a Host header is added; Content-Length when there is a body, or the method is POST). `headers` are
@@ -45,7 +45,7 @@ class TestClient {
   void send_request(std::string_view method, std::string_view target, std::string_view body = {},
                     std::string_view headers = {});
 
-  // Whether anything comes of an answer, or the end of the stream, within that time.
+  // Whether any part of an answer, or the end of the stream, arrives within that time.
   bool is_answered_within(std::chrono::milliseconds time);
 
   // Reads one response. Its body ends by Content-Length, by chunks, or else at the end of the stream.
@@ -61,7 +61,7 @@ class TestClient {
   // Everything up to the end of the stream; a reset ends it too.
   std::string read_to_end();
 
-  // Bytes that came within `milliseconds`; for showing that nothing comes.
+  // Bytes that arrive within `milliseconds`; for showing that none do.
   std::string read_for(int milliseconds);
 
   void finish_sending();

@@ -164,7 +164,7 @@ TestServer::TestServer(const std::function<void(ServerOptions&)>& change, LogLev
   if (started.has_error()) throw std::runtime_error(started.error().message);
 }
 
-// A test that failed half way must not wait for its slow handlers.
+// A test that failed half-way must not wait for its slow handlers.
 TestServer::~TestServer() {
   gate.open = true;
 }

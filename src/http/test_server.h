@@ -31,11 +31,11 @@ class LogFile {
   int fd_;
 };
 
-// What the slow handler of the test routes does: it says that it was entered and waits to be let go.
+// State of the test routes' slow handler: it reports that it was entered and waits for the gate.
 struct Gate {
   std::atomic<int> entered = 0;
   std::atomic<bool> open = false;
-  std::atomic<int> disconnected = 0;  // how often GET /waiting was told so
+  std::atomic<int> disconnected = 0;  // how often GET /waiting heard of it
   std::atomic<int> undelivered = 0;   // how often it had to undo
   std::atomic<int> counted = 0;       // how often a route counted an answer
   std::atomic<int> last_status = 0;   // of the last that was counted
