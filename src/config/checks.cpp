@@ -28,7 +28,7 @@ bool is_visible(char c) {
   return c > ' ' && c <= '~';
 }
 
-// What a host name or an IPv4 address may be made of; whether it exists is found out when it is used.
+// The characters of a host name or an IPv4 address; whether it exists shows when it is used.
 bool is_host_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
 }

@@ -4,7 +4,8 @@
 
 namespace sharedlock::config {
 
-// What the table demands of texts. Each returns "" for a good one, else what it must be: "must be an IP address, ...".
+// Checks of the table's text values. Each returns "" for a valid text, else the requirement: "must be an IP address,
+// ...".
 
 std::string_view must_be_address(std::string_view text);     // of one interface: 127.0.0.1, ::1
 std::string_view must_be_network(std::string_view text);     // an IP address, or a network in CIDR notation
@@ -13,6 +14,6 @@ std::string_view must_be_url(std::string_view text);         // http:// or https
 std::string_view must_be_origin(std::string_view text);      // http:// or https:// and a host, maybe a port
 std::string_view must_be_key_prefix(std::string_view text);  // UTF-8, apart from the lease API's keys
 std::string_view must_be_claim(std::string_view text);       // name or name=value
-std::string_view must_be_token(std::string_view text);       // what a header can hold and nobody mistypes
+std::string_view must_be_token(std::string_view text);       // fit for a header and for typing
 
 }  // namespace sharedlock::config

@@ -11,10 +11,10 @@ namespace sharedlock::config {
 namespace {
 
 struct Guard {
-  std::string_view property;          // this one, and all below it
-  std::string_view instead;           // what is so here, and what to set
-  std::string_view harmless = {};     // the value with which it changes nothing
-  std::string_view switched_by = {};  // where that is false, the rest changes nothing
+  std::string_view property;          // this one, and everything below it
+  std::string_view instead;           // the situation in this server, and what to set
+  std::string_view harmless = {};     // the value that has no effect
+  std::string_view switched_by = {};  // if that is false, the rest has no effect
   bool about_files = false;
 };
 
@@ -33,8 +33,8 @@ constexpr std::string_view kFiles =
 constexpr std::string_view kParts =
     "a part of a file that counts for some profiles alone is read like all of it: leave in the file what counts";
 
-// As of Spring Boot 3. What only limits load (server.tomcat.max-connections), says less in errors, or believes a proxy
-// is not here: this server has limits of its own, says little, and believes no proxy unless it is told to.
+// As of Spring Boot 3. Settings that only limit load (server.tomcat.max-connections), hide error details, or trust a
+// proxy are not here: this server has limits of its own, says little, and trusts no proxy unless it is told to.
 constexpr std::array kGuards = {
     Guard{.property = "server.ssl", .instead = kTls, .switched_by = "server.ssl.enabled"},
     Guard{.property = "server.servlet.context-path", .instead = kPath, .harmless = "/"},
@@ -52,7 +52,7 @@ constexpr std::array kGuards = {
     Guard{.property = "spring.application.json", .instead = kFiles},
     Guard{.property = "spring.config.activate", .instead = kParts, .about_files = true},
     Guard{.property = "spring.config", .instead = kFiles, .about_files = true},
-    // LockServiceCentral's choice of its store, which every deployment on etcd has.
+    // LockServiceCentral's choice of its store, set in every deployment on etcd.
     Guard{.property = "spring.profiles.active", .instead = kFiles, .harmless = "etcd", .about_files = true},
     Guard{.property = "spring.profiles", .instead = kFiles, .about_files = true},
 };
@@ -67,7 +67,7 @@ std::string lower_case(std::string_view text) {
   return result;
 }
 
-// The property itself, what is below it, or an item of it as a list.
+// The property itself, one below it, or an item of it as a list.
 bool is_below(std::string_view name, std::string_view property) {
   if (!name.starts_with(property)) return false;
   auto rest = name.substr(property.size());
@@ -80,7 +80,7 @@ const Guard* guard_of(std::string_view property) {
   return found == kGuards.end() ? nullptr : &*found;
 }
 
-// As Spring binds variables: dots are `_`, and dashes are left out, or `_` as well.
+// As Spring binds variables: dots become `_`; dashes are left out, or become `_` as well.
 bool is_variable_of(std::string_view name, std::string_view property) {
   const auto variable = spring_form(name);
   for (const bool keep_dashes : {false, true}) {

@@ -18,7 +18,7 @@ namespace sharedlock::config {
 
 namespace {
 
-// A value for an option, with the name under which it was given.
+// A value for an option, and the name under which it was given.
 struct Given {
   Source source;
   std::string name;
@@ -62,7 +62,7 @@ class Loader {
   }
 
  private:
-  // Sets the option from the first source that has a value for it and returns where that was.
+  // Sets the option from the first source that has a value for it, and returns that origin.
   Origin set(const Option& option) {
     for (const auto& given : {given_as_flag(option), given_in_environment(option), given_in_file(option)}) {
       if (given.empty()) continue;
@@ -100,7 +100,7 @@ class Loader {
     return false;
   }
 
-  // Values that mean the same ("10s" and "10") do not contradict each other.
+  // Equivalent values ("10s" and "10") do not contradict each other.
   void refuse_contradiction(const Option& option, const std::vector<Given>& given) {
     const auto meaning = [&option](const Given& one) {
       Settings scratch;
@@ -164,8 +164,8 @@ class Loader {
     warn_of_foreign_keys(foreign);
   }
 
-  // Of the environment; after the options, since an address of ours there or among the flags counts. One in the file
-  // does not: to Spring a variable counts more.
+  // For the environment; after the options, since an address of ours from there or from the flags counts. One from the
+  // file does not: Spring gives variables precedence.
   void refuse_what_may_not_be_skipped() {
     auto refused = refused_variables(input_.environment, input_.file.has_value());
     std::ranges::move(refused, std::back_inserter(result_.errors));
@@ -182,7 +182,7 @@ class Loader {
     }
   }
 
-  // False when the property is none of our business.
+  // False when the property does not concern us.
   bool keep(const Property& property) {
     const auto* option = find_by_property(property.key);
     if (!option && !has_our_prefix(property.key)) return false;
@@ -250,7 +250,7 @@ class Loader {
     }
   }
 
-  // Where the option was set at all.
+  // Where the option was set, if at all.
   void warn_of_no_effect(std::string_view property, std::string_view why) {
     const auto& origin = result_.origin_of(property);
     if (origin.source == Source::defaults) return;

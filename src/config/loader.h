@@ -10,7 +10,7 @@
 
 namespace sharedlock::config {
 
-// Where a value can come from; a later one wins over an earlier one.
+// Where a value can come from; later ones take precedence.
 enum class Source { defaults, file, environment, flag };
 
 // Where a value came from, named as the user wrote it: "--port", "SHARED_LOCK_SERVER_PORT",
@@ -25,26 +25,26 @@ struct FileText {
   std::string text;
 };
 
-// All input of load(): nothing is read from the process's environment or from disk.
+// All input of load(): it reads neither the process's environment nor the disk.
 struct LoadInput {
   std::map<std::string, std::string> flags;        // by Option::flag, without the dashes
-  std::map<std::string, std::string> environment;  // all of it; names that are not ours don't matter
+  std::map<std::string, std::string> environment;  // all of it; foreign names don't matter
   std::optional<FileText> file;                    // a properties file
 };
 
 struct LoadedSettings {
-  Settings settings;                  // not to be used when there are errors
+  Settings settings;                  // unusable when there are errors
   std::vector<Origin> origins;        // origins[i] is that of options()[i]
   std::vector<std::string> warnings;  // for the log
-  std::vector<std::string> errors;    // each a line for people, secrets left out; any of them means: don't start
+  std::vector<std::string> errors;    // each a line for people, without secrets; any of them means: don't start
 
   // By the option's first property name, which must be one.
   const Origin& origin_of(std::string_view property) const;
 };
 
-// Makes settings of what the user gave: flag, else environment, else properties file, else default. Spaces around a
-// value do not count and an empty value is no value. A value that another source overrides is not looked at, so that
-// a flag helps against a variable that Kubernetes has injected. Finds all errors at once.
+// Builds settings from the user's input: flag, else environment, else properties file, else default. Spaces around a
+// value do not count and an empty value is no value. An overridden value is not checked, so that a flag helps against a
+// variable that Kubernetes has injected. Finds all errors at once.
 LoadedSettings load(const LoadInput& input);
 
 }  // namespace sharedlock::config

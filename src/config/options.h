@@ -21,19 +21,20 @@ using Field = std::variant<bool Settings::*, std::uint16_t Settings::*, std::uin
                            std::vector<std::string> Settings::*, LogLevel Settings::*, StorageType Settings::*,
                            LeaseAuthentication Settings::*, EtcdLeaseKind Settings::*>;
 
-// The least and the greatest number allowed; of milliseconds or seconds where the field is a time in those.
+// The smallest and largest number allowed; in milliseconds or seconds if the field is a time in those.
 struct Bounds {
   std::uint64_t least = 0;
   std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
 };
 
-// Under which heading an option is described.
+// The heading under which an option is described.
 enum class Group { server, log, storage, etcd, locks, access };
 
-// What a text, or an item of a list, must be if it isn't that: "must be an IP address, ..."; "" when it is (checks.h).
+// The requirement that a text, or an item of a list, fails to meet: "must be an IP address, ..."; "" if none
+// (checks.h).
 using Check = std::string_view (*)(std::string_view text);
 
-// One row of the table: all about a setting but its default, which is the initializer in Settings.
+// One row of the table: everything about a setting except its default, which is the initializer in Settings.
 struct Option {
   std::string_view flag;                      // without the dashes
   std::vector<std::string_view> properties;   // names in a properties file; the first names the option everywhere
@@ -43,13 +44,13 @@ struct Option {
   std::string_view help;  // a sentence or two, in Markdown with nothing but `code`
   Bounds bounds = {};
   Check check = nullptr;
-  bool secret = false;   // its value is shown nowhere
+  bool secret = false;   // its value is never shown
   bool planned = false;  // parsed and checked, but without effect in this version
 
   std::string_view name() const { return properties.front(); }
 };
 
-// The table, in the order in which it is documented. Lives as long as the process; thread-safe.
+// The table, in the order of the documentation. Lives as long as the process; thread-safe.
 std::span<const Option> options();
 
 }  // namespace sharedlock::config

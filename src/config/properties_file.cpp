@@ -27,7 +27,7 @@ bool is_continued(std::string_view line) {
 
 std::string_view trim(std::string_view text) {
   auto end = text.find_last_not_of(kSpaces) + 1;
-  // A space that is escaped is part of the text.
+  // An escaped space is part of the text.
   if (end < text.size() && is_continued(text.substr(0, end))) ++end;
   return trim_left(text.substr(0, end));
 }
@@ -41,7 +41,7 @@ std::string_view take_line(std::string_view& text) {
   return line;
 }
 
-// Where the separator is: the first `=` or `:` that is not escaped.
+// The position of the separator: the first unescaped `=` or `:`.
 std::optional<std::size_t> find_separator(std::string_view line) {
   for (std::size_t i = 0; i < line.size(); ++i) {
     if (line[i] == '\\') {
@@ -108,7 +108,7 @@ char escaped(char c) {
   }
 }
 
-// Nothing when a \u escape makes no sense.
+// Nothing when a \u escape is invalid.
 std::optional<std::string> unescape(std::string_view text) {
   std::string plain;
   while (!text.empty()) {
@@ -131,7 +131,7 @@ std::optional<std::string> unescape(std::string_view text) {
   return plain;
 }
 
-// One logical line, its continuations joined, which is neither empty nor a comment.
+// One logical line, its continuations joined; neither empty nor a comment.
 void parse_line(std::string_view line, std::size_t number, Properties& properties) {
   const auto fail = [&](std::string message) { properties.errors.push_back({number, std::move(message)}); };
   if (!is_utf8(line)) return fail("is not UTF-8");

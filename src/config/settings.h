@@ -13,13 +13,13 @@ namespace sharedlock::config {
 
 enum class StorageType { etcd, embedded, memory };
 
-// Whether the lease API asks for the same authentication as the lock API.
+// Whether the lease API demands the same authentication as the lock API.
 enum class LeaseAuthentication { inherit, off };
 
 // What a lease of the lease API is in etcd: an entry that shares a lease of etcd with others, or has one of its own.
 enum class EtcdLeaseKind { shared, own };
 
-// The path of a PEM file. One that was set must exist; the default counts only if the file does.
+// The path of a PEM file. If it was set, the file must exist; the default counts only if the file does.
 struct PemPath {
   std::string path;  // empty: none
   bool was_set = false;
@@ -27,9 +27,9 @@ struct PemPath {
   friend bool operator==(const PemPath&, const PemPath&) = default;
 };
 
-// Everything that can be set. The member initializers are the defaults and stand nowhere else; names, help and bounds
-// are in the table of options.cpp. Times: 0 = no limit, unless it says otherwise. Only `app` reads this; other layers
-// are handed what they need in option structs of their own.
+// Everything that can be set. The member initializers are the only place of the defaults; names, help and bounds are in
+// the table of options.cpp. Times: 0 = no limit, unless it says otherwise. Only `app` reads this; other layers get what
+// they need in option structs of their own.
 struct Settings {
   // The HTTP server.
   std::string server_address;        // empty: all interfaces
@@ -89,7 +89,7 @@ struct Settings {
   std::string admin_token;                  // what X-Admin-Token must equal; empty: no such token
 };
 
-// Whether connections to etcd, or some of them, use TLS: told to for all, or by an endpoint.
+// Whether connections to etcd, or some of them, use TLS: by the setting for all, or by an endpoint.
 bool uses_etcd_tls(const Settings& settings);
 
 }  // namespace sharedlock::config

@@ -16,12 +16,12 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
-using Wrong = std::optional<std::string>;  // "must be ...", or nothing when all is well
+using Wrong = std::optional<std::string>;  // "must be ...", or nothing when the value is valid
 
 template <class Value>
 using Words = std::span<const std::pair<std::string_view, Value>>;
 
-// The words of each enum; a value is printed as the first that means it.
+// The words of each enum; a value is printed as the first word with that meaning.
 constexpr std::array<std::pair<std::string_view, StorageType>, 4> kStorageTypes{{{"etcd", StorageType::etcd},
                                                                                  {"embedded", StorageType::embedded},
                                                                                  {"memory", StorageType::memory},
@@ -200,7 +200,7 @@ Wrong parse(const Option& option, std::string_view text, std::vector<std::string
   return std::nullopt;
 }
 
-// As Go prints it, without the zeros at the end: "24h", not "24h0m0s".
+// As Go prints it, without trailing zeros: "24h", not "24h0m0s".
 std::string print(nanoseconds time) {
   auto text = to_go_duration(time);
   if (text.ends_with("m0s")) text.resize(text.size() - 2);

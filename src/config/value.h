@@ -21,16 +21,16 @@ namespace sharedlock::config {
 // Otherwise returns what it must be, as in "must be true or false", and leaves `settings` as it was.
 std::optional<std::string> assign(const Option& option, std::string_view text, Settings& settings);
 
-// The field as a text that assign() takes, "" for an empty one. Of a secret too: not for people's eyes.
+// The field as a text that assign() accepts, "" for an empty one. Includes secrets: not for display.
 std::string value_text(const Option& option, const Settings& settings);
 
-// The field for people: "(none)" for an empty one, "(secret)" for a secret that is set.
+// The field for display: "(none)" for an empty one, "(secret)" for a secret that is set.
 std::string shown_value(const Option& option, const Settings& settings);
 
 // True when the flag may stand without a value: `--debug` is `--debug=true`.
 bool is_switch(const Option& option);
 
-// What a value is, for `--flag VALUE` in help texts: "PORT", "DURATION", "etcd|embedded|memory|mock", ...
+// The kind of value, for `--flag VALUE` in help texts: "PORT", "DURATION", "etcd|embedded|memory|mock", ...
 std::string value_word(const Option& option);
 
 }  // namespace sharedlock::config
