@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kAdministrators = "For administrators only";
 constexpr std::string_view kCrossSite = "Calls from pages of other sites are not allowed";
 
-// Where a page is from, as a browser writes it; "null", without a host, where it must not say.
+// A page's origin, as a browser writes it; "null", without a host, if it must not be revealed.
 struct PageOrigin {
   explicit PageOrigin(std::string_view origin) {
     std::size_t end = std::min(origin.find("://"), origin.size());
@@ -24,7 +24,7 @@ struct PageOrigin {
     if (!default_port.empty() && end < origin.size()) host = origin.substr(end + 3);
   }
 
-  // Whether a request for `name`, with or without the default port, is one to where the page is from.
+  // Whether a request for `name`, with or without the default port, goes to the page's own origin.
   bool is_at(std::string_view name) const {
     if (host.empty()) return false;
     return http::equal_ignoring_case(without_port(host), without_port(name));
@@ -34,7 +34,7 @@ struct PageOrigin {
     return name;
   }
 
-  std::string_view host;  // with its port, unless that is the default
+  std::string_view host;  // with its port, unless it is the default
   std::string_view default_port;
 };
 
@@ -43,8 +43,8 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(0, text.find_last_not_of(" \t") + 1);
 }
 
-// Any of the names that the request had on its way here. A page of another site can't set these headers without a
-// preflight request, which is never answered.
+// Whether it matches any of the names that the request had on its way here. A page of another site can't set these
+// headers without a preflight request, which is never answered.
 bool is_at_a_name_of_ours(const PageOrigin& origin, const http::Request& request) {
   if (origin.is_at(request.header("Host").value_or(""))) return true;
   if (request.peer == nullptr || request.peer->proxies == nullptr) return false;
@@ -61,9 +61,9 @@ bool is_at_a_name_of_ours(const PageOrigin& origin, const http::Request& request
 
 }  // namespace
 
-// Every browser sends Origin with a changing request that a page made it send. Sec-Fetch-Site is its own word on where
-// that page is from, whatever a proxy makes of Host; it comes only where the address is https or of this machine.
-// Other clients send neither: one pass over the headers finds both.
+// Every browser sends Origin with a changing request made by a page. Sec-Fetch-Site is its own statement of the page's
+// site, whatever a proxy makes of Host; it is sent only if the address is https or on this machine. Other clients send
+// neither: one pass over the headers finds both.
 bool Access::changes_from_another_site(const http::Request& request) const {
   if (request.method == http::Method::get || request.method == http::Method::head) return false;
   std::optional<std::string_view> site;
@@ -121,7 +121,7 @@ std::optional<http::Response> Access::admit_administrator_to_leases(const http::
   return std::nullopt;
 }
 
-// Digests are compared, so that the time this takes reveals neither the token nor its length.
+// Compares digests, so that the time taken reveals neither the token nor its length.
 bool Access::is_administrator(const http::Request& request) const {
   auto sent = request.header("X-Admin-Token");
   if (options_.admin_token.empty() || !sent) return false;

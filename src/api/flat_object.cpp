@@ -18,7 +18,7 @@ using Code = boost::system::error_code;
 constexpr std::int64_t kLargestInteger = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kSmallestInteger = std::numeric_limits<std::int64_t>::min();
 
-// The digits of an exponent; one that is too large for any body to need it counts as some that is.
+// The digits of an exponent; one larger than any body needs counts as some such exponent.
 std::int64_t exponent_of(std::string_view text) {
   constexpr std::int64_t kEnough = 1'000'000'000;
   bool negative = text.starts_with('-');
@@ -29,7 +29,7 @@ std::int64_t exponent_of(std::string_view text) {
   return negative ? -exponent : exponent;
 }
 
-// The value of a JSON number's text, exactly, where it is an integer; one beyond 64 bits is clamped.
+// The exact value of a JSON number's text, if it is an integer; beyond 64 bits it is clamped.
 std::optional<std::int64_t> integer_of(std::string_view number) {
   constexpr std::size_t kMostDigits = 19;  // of a 64-bit integer
   bool negative = number.starts_with('-');
@@ -39,7 +39,7 @@ std::optional<std::int64_t> integer_of(std::string_view number) {
   if (auto point = written.find('.'); point != std::string_view::npos) {
     scale -= static_cast<std::int64_t>(written.size() - point - 1);
   }
-  std::string digits;  // the value is these times ten to the power of `scale`
+  std::string digits;  // the value is these digits times ten to the power of `scale`
   std::ranges::copy_if(written, std::back_inserter(digits), [](char c) { return c >= '0' && c <= '9'; });
   digits.erase(0, digits.find_first_not_of('0'));
   if (digits.empty()) return 0;
@@ -57,8 +57,8 @@ std::optional<std::int64_t> integer_of(std::string_view number) {
   return negative ? -static_cast<std::int64_t>(value) : static_cast<std::int64_t>(value);
 }
 
-// Receives what Boost.JSON's parser finds, without building a document. Signatures and the constants are those that
-// basic_parser asks for.
+// Receives the events of Boost.JSON's parser, without building a document. basic_parser prescribes the signatures and
+// the constants.
 class BodyHandler {
  public:
   static constexpr std::size_t max_object_size = std::numeric_limits<std::size_t>::max();
@@ -115,7 +115,7 @@ class BodyHandler {
   bool on_number_part(json::string_view part, Code&) { return gather(part); }
   bool on_int64(std::int64_t value, json::string_view, Code&) { return on_number(JsonKind::integer, value); }
   bool on_uint64(std::uint64_t, json::string_view, Code&) { return on_number(JsonKind::integer, kLargestInteger); }
-  // The double is not exact, and infinite for 1e400: what counts is the text.
+  // The double is not exact, and infinite for 1e400: the text counts.
   bool on_double(double, json::string_view part, Code&) {
     gather(part);
     bool digits_only = text_.find_first_not_of("-0123456789") == std::string::npos;
@@ -174,8 +174,8 @@ class BodyHandler {
   }
 
   int depth_ = 0;
-  std::string text_;  // of the key, string or number under way
-  std::string key_;   // within an object that is a member's value
+  std::string text_;  // of the current key, string or number
+  std::string key_;   // inside an object that is a member's value
 };
 
 std::string describe(std::string_view body, std::size_t at) {

@@ -81,7 +81,7 @@ std::vector<http::Route> LeaseApi::routes() {
   };
 }
 
-// A handler that reads what is asked for with `read`, and hands it on or answers `refuse` of the error. No coroutine of
+// A handler that reads the request with `read`, and passes it on or answers `refuse` of the error. Not a coroutine of
 // its own, see http::Count.
 template <class Read, class Asked>
 http::Handler LeaseApi::reading(Read read, http::Response (*refuse)(const Error&),
@@ -92,7 +92,7 @@ http::Handler LeaseApi::reading(Read read, http::Response (*refuse)(const Error&
   };
 }
 
-// Of the body and the headers of POST /lease; invalid_argument says what is wrong with them.
+// Reads the body and the headers of POST /lease; invalid_argument says what is wrong with them.
 Result<GrantRequest> LeaseApi::to_grant(const http::Request& request) const {
   auto body = parse_lease_body(request.body);
   if (!body) return body.error();
@@ -100,7 +100,7 @@ Result<GrantRequest> LeaseApi::to_grant(const http::Request& request) const {
   return with_headers(*std::move(body), request);
 }
 
-// What the headers ask for; invalid_argument says what is wrong with them.
+// Reads the headers; invalid_argument says what is wrong with them.
 Result<GrantRequest> LeaseApi::with_headers(LeaseBody body, const http::Request& request) const {
   GrantRequest grant{
       .key = std::move(body.key), .value = std::move(body.value), .ttl = kDefaultTtl, .received = request.received};
@@ -145,7 +145,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request, GrantRequest 
   bool waits = asked.wait > std::chrono::nanoseconds(0);
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
-  if (crowded) asked.wait = {};  // a free key is granted all the same
+  if (crowded) asked.wait = {};  // a free key is still granted
   auto outcome = co_await leases_.grant(asked);
   bool turned_away = crowded && outcome && std::holds_alternative<LeaseRefused>(*outcome);
   http::Response response = turned_away ? sent_elsewhere(kTooManyWaiters) : answer(outcome, request);
@@ -159,7 +159,7 @@ Task<http::Response> LeaseApi::grant(const http::Request& request, GrantRequest 
   co_return response;
 }
 
-// Of a grant.
+// For a grant.
 http::Response LeaseApi::answer(const Result<LeaseService::Answer>& outcome, const http::Request& request) const {
   if (!outcome && outcome.error().code == Errc::lease_in_use) return plain(409, "Lease id in use");
   if (!outcome) return failed("Failed to create lease", outcome.error(), request);

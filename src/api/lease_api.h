@@ -18,15 +18,14 @@ namespace sharedlock {
 
 struct LeaseApiOptions {
   std::chrono::nanoseconds largest_ttl = std::chrono::hours(24);
-  bool expose_holder_lease_id = false;  // in a 202, as the original service does: with it any client can end the lease
+  bool expose_holder_lease_id = false;  // in a 202, like the original service: with it any client can end the lease
 };
 
-// The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock; and what goes beyond it:
-// POST /release, GET and DELETE /lease. Thread-safe. Everything handed in must outlive it, and it must outlive its
-// routes.
+// The lease API: POST /lease and POST /keepalive, in the words of the Go service shared-lock; and our additions: POST
+// /release, GET and DELETE /lease. Thread-safe. Everything passed in must outlive it, and it must outlive its routes.
 class LeaseApi {
  public:
-  // `waiters` limits the requests that wait in line.
+  // `waiters` limits the requests that wait in queues.
   LeaseApi(LeaseApiOptions options, LeaseService& leases, const Access& access, Capacity& waiters,
            LeaseMetrics& metrics, Clock& clock, Log& log)
       : options_(options),

@@ -19,7 +19,7 @@ Error bad(std::string why) {
   return {Errc::invalid_argument, std::move(why)};
 }
 
-// The last member of that name that is not null.
+// The last member with that name that is not null.
 JsonMember* find(JsonBody& body, std::string_view name) {
   auto is_it = [&](const JsonMember& member) {
     return member.kind != JsonKind::null && http::equal_ignoring_case(member.name, name);
@@ -28,7 +28,7 @@ JsonMember* find(JsonBody& body, std::string_view name) {
   return last == body.members.rend() ? nullptr : &*last;
 }
 
-// Takes the text out of the body.
+// Moves the text out of the body.
 Result<std::string> string_member(JsonBody& body, std::string_view name) {
   JsonMember* member = find(body, name);
   if (!member) return std::string();
@@ -169,7 +169,7 @@ Result<LeaseId> parse_lease_id(std::string_view body) {
   auto first = std::min(body.find_first_not_of(kSpace), body.size());
   body.remove_prefix(first);
   body = body.substr(0, body.find_last_not_of(kSpace) + 1);
-  if (body.starts_with('+') && !body.starts_with("+-")) body.remove_prefix(1);  // from_chars takes no plus
+  if (body.starts_with('+') && !body.starts_with("+-")) body.remove_prefix(1);  // from_chars accepts no plus
   std::int64_t id = 0;
   auto parsed = std::from_chars(body.data(), body.data() + body.size(), id);
   bool all = parsed.ec == std::errc() && parsed.ptr == body.data() + body.size();

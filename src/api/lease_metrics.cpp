@@ -25,7 +25,7 @@ Labels labels_of(LeaseOperation operation) {
   return {};
 }
 
-// The names of the service that this one replaces. Nothing expires in the cache by itself: see RefusalCache.
+// The replaced service's names. Entries of the cache don't expire by themselves: see RefusalCache.
 void write_cache(MetricsText& text, const RefusalCacheCounts& counts) {
   text.counters("shared_lock_cache_operations_total", "Operations of the lease cache.");
   auto add = [&](std::string_view operation, std::string_view status, std::uint64_t value) {

@@ -10,12 +10,12 @@
 
 namespace sharedlock {
 
-// How the operations of the lease API ended, under the names and label values of the service it replaces.
+// The outcomes of lease API operations, under the names and label values of the replaced service.
 enum class LeaseOperation { get_created, get_accepted, get_error, prolong_success, prolong_failure };
 inline constexpr std::size_t kLeaseOperations = 5;
 
-// The metrics of the lease API. Counting touches only the calling thread's own counters, which are added up when
-// somebody asks. Thread-safe.
+// The metrics of the lease API. Counting touches only the calling thread's own counters, which are summed when read.
+// Thread-safe.
 class LeaseMetrics {
  public:
   void count(LeaseOperation operation, std::chrono::nanoseconds took);

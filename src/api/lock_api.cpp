@@ -39,7 +39,7 @@ http::Response refused(const HoldAndWait& why) {
   return invalid_body(errors);
 }
 
-// To an acquire and a renewal of a set.
+// Answers an acquire or a renewal of a set.
 http::Response set_answer(const SetAnswer& outcome) {
   if (auto* end = std::get_if<WaitEnd>(&outcome)) return wait_problem(*end);
   if (auto* why = std::get_if<SetRefused>(&outcome)) return refused(*why);
@@ -104,14 +104,14 @@ std::optional<http::Response> LockApi::admit(const Row& row, const http::Request
   return invalid_path(errors);
 }
 
-// Reads the body, and hands it on or says what is wrong with it.
+// Reads the body, and passes it on or says what is wrong with it.
 Task<http::Response> LockApi::serve(const Row& row, const http::Request& request) {
   auto body = row.body ? parse_lock_body(request.body, *row.body) : std::variant<LockBody, ValidationErrors>();
   if (auto* errors = std::get_if<ValidationErrors>(&body)) return http::answer_now(invalid_body(*errors));
   return (this->*row.handler)(request, std::get<LockBody>(body));
 }
 
-// Awaits the operation of a handler that does not wait in line: `answer` makes the answer of what came out.
+// Awaits the operation of a handler that does not wait in a queue: `answer` turns its result into the answer.
 template <class Outcome, class Answer>
 Task<http::Response> LockApi::answered(const http::Request& request, Task<Result<Outcome>> operation, Answer answer) {
   auto outcome = co_await std::move(operation);
@@ -164,7 +164,7 @@ Task<http::Response> LockApi::acquire_one(const http::Request& request, AcquireR
   bool waits = acquire.wait.count() > 0;
   CapacityPlace place(waiters_, waits);
   bool crowded = waits && !place.is_taken();
-  if (crowded) acquire.wait = {};  // what is free it gets all the same
+  if (crowded) acquire.wait = {};  // a free lock is still granted
   auto outcome = co_await locks_.acquire(acquire);
   if (crowded && outcome && std::holds_alternative<Refused>(*outcome)) co_return too_many_waiters();
   auto executor = co_await asio::this_coro::executor;
@@ -189,7 +189,7 @@ http::Response LockApi::granted(const LockGrant& grant) const {
   return response;
 }
 
-// Of an acquire.
+// For an acquire.
 http::Response LockApi::refusal(const LockAnswer& outcome, const http::Request& request) const {
   if (auto* end = std::get_if<WaitEnd>(&outcome)) return wait_problem(*end);
   auto& why = std::get<Refused>(outcome);
@@ -241,7 +241,7 @@ Task<http::Response> LockApi::acquire_set(const http::Request& request, LockBody
   return acquire_all(request, lock_set(request, asked), acquire_request(request, asked, {}));
 }
 
-// As acquire_one().
+// Like acquire_one().
 Task<http::Response> LockApi::acquire_all(const http::Request& request, LockSet set, AcquireRequest each) {
   bool waits = each.wait.count() > 0;
   CapacityPlace place(waiters_, waits);

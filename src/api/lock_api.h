@@ -14,9 +14,9 @@
 
 namespace sharedlock {
 
-// The lock API: named locks in namespaces under /v1, in the words of LockServiceCentral's REST service, and what goes
-// beyond it: waiting in line, verify, force release, and several locks of one namespace at once, all or none.
-// Thread-safe. Everything handed in must outlive it, and it must outlive its routes.
+// The lock API: named locks in namespaces under /v1, in the words of LockServiceCentral's REST service, and our
+// additions: waiting in a queue, verify, force release, and several locks of one namespace at once, all or none.
+// Thread-safe. Everything passed in must outlive it, and it must outlive its routes.
 class LockApi {
  public:
   // `strict`: refusals of one lock say no more than those of LockServiceCentral. `waiters` limits the requests that
@@ -28,7 +28,7 @@ class LockApi {
   std::vector<http::Route> routes();
 
  private:
-  // An endpoint is one row: serve() reads its body, its answers are counted as `operation`.
+  // Each endpoint is one row: serve() reads its body, its answers are counted as `operation`.
   struct Row {
     http::Method method;
     std::string_view pattern;
@@ -39,7 +39,7 @@ class LockApi {
     bool for_administrators = false;
   };
 
-  // What GET shows.
+  // The result of GET.
   struct Looked {
     std::optional<HeldLock> lock;
     std::size_t waiters = 0;
@@ -49,7 +49,7 @@ class LockApi {
   std::optional<http::Response> admit(const Row& row, const http::Request& request) const;
   Task<http::Response> serve(const Row& row, const http::Request& request);
 
-  // The handlers. None is a coroutine: the body is not on the frame of the one that they return.
+  // The handlers. None is a coroutine, so that the body is not on the frame of the coroutine that it returns.
   Task<http::Response> get(const http::Request& request, LockBody& asked);
   Task<http::Response> acquire(const http::Request& request, LockBody& asked);
   Task<http::Response> renew(const http::Request& request, LockBody& asked);

@@ -17,7 +17,7 @@ bool is_name_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-// Characters, not bytes: those that continue a UTF-8 sequence don't count.
+// Characters, not bytes: continuation bytes of a UTF-8 sequence don't count.
 std::size_t length_of(std::string_view text) {
   auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
   return static_cast<std::size_t>(std::ranges::count_if(text, begins));
@@ -28,8 +28,8 @@ bool has_name_length(std::string_view text) {
   return length >= kShortestName && length <= kLongestName;
 }
 
-// The body against its schema; each check adds what it finds wrong, in the order in which LockServiceCentral lists it:
-// what is wrong with each member that is allowed, then those that are not, then those that are missing.
+// Checks the body against its schema; each check adds the faults it finds, in the order in which LockServiceCentral
+// lists them: faults of allowed members, then members that are not allowed, then missing ones.
 class BodyReader {
  public:
   BodyReader(const JsonBody& body, LockBodySchema schema) : body_(body), schema_(schema) {}
@@ -61,7 +61,7 @@ class BodyReader {
     return last == body_.members.rend() ? nullptr : &*last;
   }
 
-  // Each unknown property is named once, and no more of them than help: the answer must not outgrow the request.
+  // Each unknown property is named once, and only as many as help: the answer must not outgrow the request.
   void name_unknown_members() {
     constexpr std::size_t kMostNamed = 20;
     const std::size_t most = errors_.size() + kMostNamed;
@@ -164,7 +164,7 @@ class BodyReader {
     result_.token = FencingToken{*value};
   }
 
-  // From 0, which is also what stands for none.
+  // From 0, which also means none.
   std::chrono::seconds read_seconds(std::string_view name, std::chrono::seconds longest) {
     const std::int64_t* value = integer(name);
     if (!value) return {};
@@ -236,7 +236,7 @@ JsonObject lock_members(const LockGrant& grant) {
   return json;
 }
 
-// As LockServiceCentral shows it: without the owner where the record has none; `expiry` says that the lock is held.
+// As LockServiceCentral shows it: without the owner if the record has none; `expiry` says that the lock is held.
 void add_holder(JsonObject& json, const std::optional<std::string>& owner, EpochSeconds expiry) {
   if (owner) json.text("owner", *owner);
   json.number("expiry", expiry.time_since_epoch().count());

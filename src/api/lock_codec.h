@@ -13,11 +13,11 @@
 
 namespace sharedlock {
 
-// Headers of answers to acquire and renew; GET has the token's only. Strict answers have these values nowhere else.
+// Headers of answers to acquire and renew; GET has only the token's. Strict answers have these values nowhere else.
 inline constexpr std::string_view kTokenHeader = "X-Fencing-Token";
 inline constexpr std::string_view kLockTtlHeader = "X-Lock-Ttl";  // seconds
 
-// What is wrong with a request, in the words and the order of LockServiceCentral.
+// The faults of a request, in the words and the order of LockServiceCentral.
 using ValidationErrors = std::vector<std::string>;
 
 struct LockBody {
@@ -30,7 +30,7 @@ struct LockBody {
   std::chrono::seconds keep_place{};  // acquire
 };
 
-// Which members a body may have; names, instanceId and the duration are required where they are allowed.
+// The members that a body may have; names, instanceId and the duration are required if they are allowed.
 struct LockBodySchema {
   bool duration = false;
   bool from = false;
@@ -48,20 +48,20 @@ inline constexpr LockBodySchema kAcquireSetBody{.duration = true, .wait = true, 
 inline constexpr LockBodySchema kRenewSetBody{.duration = true, .from = true, .names = true};
 inline constexpr LockBodySchema kReleaseSetBody{.names = true};
 
-// Reads a body, or says everything that is wrong with it.
+// Reads a body, or reports everything that is wrong with it.
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
 
-// What is wrong with the path's namespace and lock name; empty when nothing is.
+// The faults of the path's namespace and lock name; empty when there are none.
 ValidationErrors check_namespace(std::string_view namespace_name);
 ValidationErrors check_lock_path(std::string_view namespace_name, std::string_view name);
 
 // {"message":…,"details":[…]}
 std::string validation_json(std::string_view message, const ValidationErrors& details);
 
-// The answer to acquire and renew; the strict one has the members that LockServiceCentral's has, and no others.
+// The answer to acquire and renew; the strict one has exactly the members of LockServiceCentral's.
 std::string to_json(const LockGrant& grant);
 std::string to_strict_json(const LockGrant& grant);
-// The refusal of an acquire: it names the holder; after a wait it also says how many were ahead in line.
+// The refusal of an acquire: it names the holder; after a wait it also says how many were ahead in the queue.
 std::string to_json(const LockName& name, const Refused& refused);
 // The answer to GET: the lock's holder, if there is one. Never the instance.
 std::string to_json(const LockName& name, const std::optional<HeldLock>& lock, std::size_t waiters);
@@ -70,9 +70,9 @@ std::string to_strict_json(const LockName& name, const std::optional<HeldLock>& 
 std::string verify_json(FencingToken asked, const std::optional<HeldLock>& lock);
 // How long all locks of a set are safe.
 Ttl ttl_of(const SetGrant& grant);
-// Of sets: {"success":true,"expiry":…,"ttl":…,"locks":[{"lockName":…,"fencingToken":…},…]}, where expiry and ttl are
-// those of the lock that ends first; {"success":true,"locks":[{"lockName":…},…]}; and
-// {"success":false,"blockedBy":[…]}, with `ahead` as for one lock.
+// Of sets: {"success":true,"expiry":…,"ttl":…,"locks":[{"lockName":…,"fencingToken":…},…]}, with the expiry and ttl of
+// the lock that ends first; {"success":true,"locks":[{"lockName":…},…]}; and {"success":false,"blockedBy":[…]}, with
+// `ahead` as for one lock.
 std::string to_json(const SetGrant& grant);
 std::string released_json(const std::vector<std::string>& names);
 std::string to_json(const SetRefused& refused);

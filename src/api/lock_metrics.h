@@ -12,13 +12,13 @@ namespace sharedlock {
 
 enum class LockOperation { get, acquire, renew, release, verify, force_release, acquire_set, renew_set, release_set };
 
-// What they are called in the metrics, in that order.
+// Their names in the metrics, in that order.
 inline constexpr std::string_view kLockOperationNames[] = {
     "get", "acquire", "renew", "release", "verify", "force-release", "acquire-set", "renew-set", "release-set"};
 inline constexpr std::size_t kLockOperations = std::size(kLockOperationNames);
 
-// The operations of the lock API by how they ended. What was refused before it became an operation (no such path, not
-// admitted) is not one. Thread-safe.
+// The operations of the lock API by outcome. Requests refused before they became an operation (no such path, not
+// admitted) are not counted. Thread-safe.
 class LockMetrics {
  public:
   // The outcome follows from the status of the answer: 423 is `refused`, any other 4xx `invalid`, 5xx `error`, the rest

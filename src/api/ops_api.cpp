@@ -8,7 +8,7 @@ namespace sharedlock {
 
 namespace {
 
-// The answer to a look at the store that takes longer is that it does not answer.
+// If a check of the store takes longer, the answer is that the store does not answer.
 constexpr std::chrono::seconds kPatience{1};
 
 }  // namespace

@@ -10,14 +10,14 @@
 
 namespace sharedlock {
 
-// Adds some metrics to those that a scrape gets. Thread-safe.
+// Adds some metrics to those of a scrape. Thread-safe.
 using MetricsSource = std::function<void(MetricsText&)>;
 
-// What operators and orchestrators ask: GET /health, /actuator/health, /ready and /metrics. Open to everybody.
-// Thread-safe. Everything handed in must outlive it, and it must outlive its routes.
+// The endpoints for operators and orchestrators: GET /health, /actuator/health, /ready and /metrics. Open to everybody.
+// Thread-safe. Everything passed in must outlive it, and it must outlive its routes.
 class OpsApi {
  public:
-  // `sources` are what /metrics shows, besides whether the store answers, in that order.
+  // `sources` are shown by /metrics, in that order, besides whether the store answers.
   OpsApi(LeaseService& leases, std::vector<MetricsSource> sources) : leases_(leases), sources_(std::move(sources)) {}
 
   std::vector<http::Route> routes();

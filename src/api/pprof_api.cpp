@@ -56,8 +56,9 @@ bool is_loopback(std::string_view host) {
   return !malformed && address.is_loopback();
 }
 
-// A page in a browser on this machine comes from here too. It could not read an answer meant for another site, but cost
-// time; and where its own name is made to lead here it could read it too, with that name for a host.
+// Requests of a page in a browser on this machine also come from here. It could not read an answer meant for another
+// site, but would cost time; and if its own name were made to lead here, it could read the answer too, with that name
+// as the host.
 bool may_be_a_page(const http::Request& request) {
   std::string_view site = request.header("Sec-Fetch-Site").value_or("none");
   bool of_our_own = site == "none" || site == "same-origin";
@@ -77,7 +78,7 @@ http::Response no_profiler() {
       "missing, or this is a build for development\n");
 }
 
-// Also when taking a profile throws.
+// Even when taking a profile throws.
 class ReleaseOnExit {
  public:
   explicit ReleaseOnExit(std::atomic<bool>& flag) : flag_(flag) {}
@@ -89,7 +90,7 @@ class ReleaseOnExit {
   std::atomic<bool>& flag_;
 };
 
-// The number that is all of `text`, with or without "0x", in hexadecimal.
+// The hexadecimal number that makes up all of `text`, with or without "0x".
 std::optional<std::uintptr_t> parse_address(std::string_view text) {
   if (text.starts_with("0x")) text.remove_prefix(2);
   std::uintptr_t address = 0;
@@ -153,7 +154,7 @@ Task<http::Response> PprofApi::profile(const http::Request& request) {
   co_return answer;
 }
 
-// Steady time is that of the machine, as the profiler's is; nothing here is decided by it.
+// The machine's steady clock, as the profiler uses it; nothing here is decided by it.
 Task<http::Response> PprofApi::take_profile(seconds length, std::shared_ptr<const bool> gone) {
   auto started = profiler_.start_cpu();
   if (!started) co_return text_answer(409, started.error().message + "\n");
@@ -186,8 +187,8 @@ Task<http::Response> PprofApi::command_line(const http::Request&) {
   co_return text_answer(200, std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
-// To GET without addresses: whether there are any names. To POST, or GET with a query, of addresses with a '+' between
-// them: a line for each that has a name.
+// GET without addresses: whether there are any names. POST, or GET with a query, of addresses with a '+' between them:
+// a line for each that has a name.
 Task<http::Response> PprofApi::symbol(const http::Request& request) {
   std::string_view addresses = request.method == http::Method::post ? request.body : request.query;
   if (addresses.empty()) co_return text_answer(200, "num_symbols: " + std::to_string(symbols_.size()) + "\n");

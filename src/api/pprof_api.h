@@ -16,15 +16,15 @@ namespace sharedlock {
 
 // Profiles of this process for google-pprof, below /debug/pprof/: an index, profile?seconds=N (CPU; 1 to 300, by
 // default 30), heap, cmdline and symbol. Only for programs on this machine, which call it localhost or by a loopback
-// address: 403 for others, for what a proxy on it has passed on, and for pages of other sites in a browser on it. 501
-// where the profiler is not loaded. A CPU profile is of everything that the process does, so there is one at a time:
-// 409 for a second. It is taken to its end, also when its client has gone, and is not counted among the requests in
-// flight. Thread-safe. Must outlive its routes.
+// address: 403 for others, for requests forwarded by a proxy on it, and for pages of other sites in a browser on it.
+// 501 if the profiler is not loaded. A CPU profile covers the whole process, so there is one at a time: 409 for a
+// second. It runs to its end, even if its client has gone, and is not counted among the requests in flight.
+// Thread-safe. Must outlive its routes.
 class PprofApi {
  public:
   std::vector<http::Route> routes();
 
-  // A CPU profile that is being taken ends within 100 ms, with 503, and so does any that comes later.
+  // Ends a CPU profile in progress within 100 ms, with 503, and every later one.
   void stop() { stopping_ = true; }
 
  private:
@@ -41,7 +41,7 @@ class PprofApi {
   std::atomic<bool> stopping_ = false;
 };
 
-// The value of `seconds` in the query; 30 where it is not there. Nothing when it is not a number from 1 to 300.
+// The value of `seconds` in the query; 30 if absent. Nothing when it is not a number from 1 to 300.
 std::optional<std::chrono::seconds> profile_length(std::string_view query);
 
 }  // namespace sharedlock

@@ -18,25 +18,25 @@ http::Response message_problem(int status, std::string_view message);
 http::Response invalid_path(const ValidationErrors& errors);
 http::Response invalid_body(const ValidationErrors& errors);
 
-// The lock API's answer to a failed operation, with an error id that also goes into the log: 503 when the outcome is
-// unknown or the store has too much to do, 500 otherwise.
+// The lock API's answer to a failed operation, with an error id that is also logged: 503 when the outcome is unknown or
+// the store is overloaded, 500 otherwise.
 http::Response store_problem(const Error& error, const http::Request& request, Log& log);
 
 // For a store that does not answer, or gives answers that can't be believed.
 inline constexpr std::string_view kStoreUnavailable = "Lock store unavailable";
 
-// For a request that would wait in line when the limit of waiters is reached: 503 with Retry-After.
+// For a request that would have to wait when the limit of waiters is reached: 503 with Retry-After.
 inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in line";
 http::Response too_many_waiters();
 
-// For a client that ends its sending side while it waits in line, which counts as hanging up, but still reads.
+// For a client that ends its sending side while it waits in a queue, which counts as hanging up, but still reads.
 inline constexpr std::string_view kDisconnected =
     "The client ended its side of the connection while it waited in line, and so it left the line";
 
-// The text of a 503 when a wait can't go on at this server (draining, store_lost).
+// The text of a 503 when a wait can't continue at this server (draining, store_lost).
 std::string_view sent_elsewhere_because(WaitEnd end);
 
-// The lock API's answer when a wait in line has ended without a decision: 400 (hung up), 409 (superseded) or 503.
+// The lock API's answer when a wait in a queue has ended without a decision: 400 (hung up), 409 (superseded) or 503.
 http::Response wait_problem(WaitEnd end);
 
 }  // namespace sharedlock

@@ -5,7 +5,7 @@
 
 namespace sharedlock {
 
-// Adds what this process uses, under the names that Prometheus' client libraries give it. What is not known is left
+// Adds this process's resource usage, under the names used by Prometheus' client libraries. Unknown values are left
 // out: a zero would be believed.
 void write_process_metrics(MetricsText& text, const ProcessStats& stats);
 
