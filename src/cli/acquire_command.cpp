@@ -28,7 +28,7 @@ struct AcquireFlags {
   std::chrono::seconds wait{0};
 };
 
-// A lock of these that is waited for in vain, since it is held by what runs this.
+// One of these locks that is waited for in vain, since the process that runs this holds it.
 std::string waits_for_itself(const client::Names& names) {
   for (const std::string& name : names.names) {
     std::string why = held_around(names.namespace_name, name);

@@ -11,7 +11,7 @@ namespace {
 
 using std::chrono::seconds;
 
-// Of locks, namespaces and instances alike.
+// For locks, namespaces and instances alike.
 std::string why_no_name(const std::string& text) {
   auto fits = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';

@@ -8,8 +8,7 @@
 
 namespace sharedlock {
 
-// What the commands have in common on their command lines. What has no usable value is an error of the parsing. `into`
-// must outlive it.
+// Flags shared by the commands. An unusable value is a parsing error. `into` must outlive the parsing.
 
 Flag name_flag(std::string& into);                // NAME
 Flag names_flag(std::vector<std::string>& into);  // NAME...
@@ -21,18 +20,18 @@ Flag choice_flag(const std::string& name, std::string& into, const std::vector<s
 
 // --instance
 Flag instance_flag(std::string& into, const std::string& help);
-// The same of a holder, which has to name it.
+// The same for a holder, where it is required.
 Flag holders_instance_flag(std::string& into);
 
 struct Bounds {
   std::chrono::seconds least{0};
   std::chrono::seconds most = std::chrono::seconds::max();
 };
-// Puts a duration as in "90s" or "1h30m", or a number of seconds, into `into`, rounded up to whole seconds. Returns
+// Parses a duration such as "90s" or "1h30m", or a number of seconds, into `into`, rounded up to whole seconds. Returns
 // what is wrong with it, or nothing.
 std::string take_seconds(const std::string& text, Bounds bounds, std::chrono::seconds& into);
 
-// The same as a flag. What `into` holds before is its default.
+// The same as a flag. The previous value of `into` is its default.
 Flag seconds_flag(const std::string& name, std::chrono::seconds& into, Bounds bounds, const std::string& help);
 
 }  // namespace sharedlock

@@ -20,7 +20,7 @@ std::optional<std::string> token_in(const std::string& file_name) {
   return trimmed(token);
 }
 
-// Settings from the environment, and the first one that can't be used.
+// Settings from the environment, and the first unusable one.
 class Variables {
  public:
   std::string operator()(const char* name) {

@@ -8,7 +8,7 @@
 
 namespace sharedlock {
 
-// How the commands that speak to a server find it.
+// How the commands that talk to a server find it.
 struct ClientFlags {
   std::string server;
   std::string token_file;
@@ -21,12 +21,12 @@ struct ClientFlags {
 Flag server_flag(ClientFlags& into);           // --server
 Flag token_file_flag(ClientFlags& into);       // --token-file
 Flag connect_timeout_flag(ClientFlags& into);  // --connect-timeout
-// Of commands that wait in line.
+// For commands that wait in a queue.
 Flag poll_flag(ClientFlags& into);      // --poll
 Flag patience_flag(ClientFlags& into);  // --patience
 
-// With SHARED_LOCK_URL, SHARED_LOCK_TOKEN and SHARED_LOCK_ADMIN_TOKEN for what was not given. The file is read for
-// every request: tokens are renewed. refused: it can't be read now.
+// Adds SHARED_LOCK_URL, SHARED_LOCK_TOKEN and SHARED_LOCK_ADMIN_TOKEN for values that were not given. The file is read
+// for every request, since tokens are renewed. refused: it can't be read now.
 client::Result<client::ClientOptions> client_options(const ClientFlags& flags);
 
 }  // namespace sharedlock

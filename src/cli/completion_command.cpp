@@ -6,8 +6,7 @@
 #include "cli/command.h"
 #include "cli/command_table.h"
 
-// Completions of the shells' own kind. All text in them is from the table of command lines: nothing of it is the
-// user's.
+// Completions in the shells' own form. All text in them is from the table of command lines: none of it is the user's.
 namespace sharedlock {
 
 namespace {
@@ -18,7 +17,7 @@ constexpr const char* kCompletionFooter =
     "  bash  shared-lock completion bash > /etc/bash_completion.d/shared-lock\n"
     "  zsh   shared-lock completion zsh > /usr/local/share/zsh/site-functions/_shared-lock\n";
 
-// The command line behind this word of `run` is another program's.
+// Behind this word of `run`, the command line is another program's.
 bool runs_programs(const Flag& positional) {
   return positional.name == "COMMAND";
 }
@@ -77,7 +76,7 @@ class BashCompletion {
   }
 
   void add_value(const std::string& pattern, const Flag& flag) {
-    // Without a value it is complete.
+    // Complete even without a value.
     if (flag.value_optional || value_name(flag).empty()) return;
     values_ += "    " + pattern + ") ";
     if (auto choices = choices_of(flag); !choices.empty()) {
@@ -88,7 +87,7 @@ class BashCompletion {
     values_ += "return ;;\n";
   }
 
-  std::vector<std::string> commands_;  // patterns: the command so far, and the word that makes it longer
+  std::vector<std::string> commands_;  // patterns: the command so far, and the word that extends it
   std::string values_;
   std::string words_;
 };

@@ -63,7 +63,8 @@ void each_process(Visit visit) {
   }
 }
 
-// Where a service manager has put it: the path in the hierarchy that is named after systemd, or of version 2.
+// The process's control group, as set by a service manager: the path in the hierarchy named after systemd, or of
+// version 2.
 std::string_view managed_group(std::string_view membership) {
   for (std::string_view name : {":name=systemd:", "0::"}) {
     std::size_t at = membership.find(name);

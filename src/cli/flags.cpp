@@ -1,6 +1,6 @@
 #include "cli/flags.h"
 
-// In this file alone: these headers take long to compile.
+// Only in this file: these headers take long to compile.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
@@ -8,7 +8,7 @@ namespace sharedlock {
 
 namespace {
 
-// A command that does something, and where the parser notes whether it was named.
+// A command with an action, and where the parser records whether it was named.
 struct Runnable {
   const Command* command;
   const CLI::App* app;
@@ -41,7 +41,7 @@ void declare(CLI::App& app, const Flag& flag) {
   if (flag.value_optional) option.expected(0, 1);
   if (!flag.preset.empty()) option.default_str(flag.preset);
   if (flag.required) option.required();
-  // Descriptions of checks would be shown behind the name of the value.
+  // Otherwise descriptions of checks would be shown behind the name of the value.
   if (flag.check) option.check(CLI::Validator(flag.check, ""));
   if (flag.between) option.check(CLI::Range(flag.between->first, flag.between->second).description(""));
 }
@@ -53,7 +53,7 @@ void declare(CLI::App& app, const Command& command, std::vector<Runnable>& runna
   }
   app.footer(command.footer);
   if (command.run) runnable.push_back({&command, &app});
-  // Before there are any: they inherit it.
+  // Before any is added: they inherit it.
   if (!command.commands.empty()) app.require_subcommand(1);
   for (const Command& child : command.commands) declare(*app.add_subcommand(child.name, child.help), child, runnable);
 }

@@ -28,7 +28,7 @@ client::Result<Answer> get(client::Operations operations, const GetFlags& flags)
   answer.text("namespace", flags.namespace_name).text("lockName", flags.name).boolean("held", state->held);
   if (state->held) {
     answer.text("owner", state->owner).number("fencingToken", state->token).number("expiry", state->expiry);
-    answer.number("waiters", state->waiters);  // of a free lock the server does not say
+    answer.number("waiters", state->waiters);  // the server does not report it for a free lock
   }
   answer.exit_code = state->held ? 0 : kExitNo;
   return answer;

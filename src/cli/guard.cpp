@@ -14,7 +14,7 @@
 namespace sharedlock {
 
 Guard::Guard(GuardedCommand command, OnLost on_lost) {
-  // What is left of the command when its guard is killed becomes ours.
+  // If the guard is killed, the rest of the command becomes ours.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
   // If our parent ignored it, so would we, and the kernel would not report the end of our children.
   ::signal(SIGCHLD, SIG_DFL);
@@ -25,7 +25,7 @@ Guard::Guard(GuardedCommand command, OnLost on_lost) {
   sigset_t before;
   sigset_t all;
   ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // no signal finds the guard half made
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // no signal arrives while the guard is half made
   pid_ = ::fork();
   if (pid_ == 0) {
     ::close(ends[0]);

@@ -11,37 +11,37 @@
 namespace sharedlock {
 
 // A command that runs under a lock, and the guard, a small process that watches over it: it starts the command in a
-// process group of its own, and ends it in time whatever becomes of the runner: us, the process that talks to the lock
+// process group of its own, and ends it in time whatever happens to the runner: us, the process that talks to the lock
 // service. The guard is forked before there are threads, shares only a socket with us, and waits only for that, a timer
-// on CLOCK_BOOTTIME and its children. It keeps all descendants of the command, also those that leave group or session.
+// on CLOCK_BOOTTIME and its children. It keeps all descendants of the command, even those that leave group or session.
 //
 // If the guard is killed, the kernel kills the command, and the command's descendants become ours.
 
-// What the command is, and what ends it.
+// The command, and what ends it.
 struct GuardedCommand {
   std::vector<std::string> arguments;
   std::vector<std::pair<std::string, std::string>> environment;  // added
-  bool leaves_descendants = false;                               // ends with its own process; descendants live on
+  bool leaves_descendants = false;  // the run ends with the command's own process; descendants live on
 };
 
 enum class OnLost : std::uint8_t { terminate, kill, ignore };
 
-// What we tell the guard. Times are nanoseconds of CLOCK_BOOTTIME. A start that comes after kill_at starts nothing: the
-// command is reported as `ended` by the guard.
+// Our orders to the guard. Times are nanoseconds of CLOCK_BOOTTIME. A start that arrives after kill_at starts nothing:
+// the guard reports the command as `ended`.
 struct GuardOrder {
   enum class Kind : std::uint8_t { start, deadline, signal, kill } kind = Kind::start;
   std::int32_t signal = 0;
   std::int32_t sender = 0;  // signal: the process that sent it to us, or 0
   std::int64_t terminate_at = 0;
   std::int64_t kill_at = 0;
-  std::int64_t token = 0;  // start
+  std::int64_t token = 0;  // for start
 };
 
-// What it tells us.
+// The guard's reports.
 struct GuardReport {
   enum class Kind : std::uint8_t {
     failed,  // to start the command, with that errno
-    left,    // the command has ended, what it started has not
+    left,    // the command has ended, its descendants have not
     ended,   // nothing is left
   } kind = Kind::ended;
   // ended: the guard ended it, since the lock was lost or its time was over, whatever the command did on its SIGTERM
@@ -55,12 +55,12 @@ class Guard {
   Guard(GuardedCommand command, OnLost on_lost);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
-  ~Guard();  // tells it that we are gone, by the end of the socket
+  ~Guard();  // tells it that we are gone, by closing the socket
 
   // From any thread; never blocks. An order is dropped only if the guard has died, or stands still.
   void tell(const GuardOrder& order) const;
 
-  // To be polled; then a report, or nothing: it has died.
+  // A descriptor to poll; then a report, or nothing: the guard has died.
   int socket() const { return socket_; }
   std::optional<GuardReport> read() const;
 

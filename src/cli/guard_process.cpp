@@ -33,13 +33,13 @@ std::int64_t boot_now() {
   return now.tv_sec * kSecond + now.tv_nsec;
 }
 
-// Hands the terminal from one process group to another; not when a third one has it, or we have none. SIGTTOU is
-// blocked here.
+// Hands the terminal from one process group to another; not if a third one has it, or we have none. SIGTTOU is blocked
+// here.
 void pass_terminal(pid_t from, pid_t to) {
   if (::tcgetpgrp(STDIN_FILENO) == from) ::tcsetpgrp(STDIN_FILENO, to);
 }
 
-// The signal that ended it, or ended what it ran, as shells say it; or 0.
+// The signal that ended it, or ended the command it ran, as shells report it; or 0.
 int ended_by(int status) {
   if (WIFSIGNALED(status)) return WTERMSIG(status);
   return std::max(WEXITSTATUS(status) - 128, 0);
@@ -77,7 +77,7 @@ void GuardProcess::run() {
     if (::poll(events.data(), events.size(), poll_timeout()) < 0) continue;
     if (wants_terminal_) offer_terminal();
     if (events[3].revents != 0) on_exec();
-    // What has ended by now was not ended by us.
+    // Before any order: a command that has ended by now was not ended by us.
     if (events[1].revents != 0) on_signal();
     if (events[2].revents != 0) on_time();
     if (events[0].revents != 0) on_socket();
@@ -116,9 +116,9 @@ void GuardProcess::on_socket() {
   }
 }
 
-// A service manager sends its signal to all processes of a service: then the command has it already. The guard knows
+// A service manager sends its signal to all processes of a service: then the command already has it. The guard knows
 // that by getting the signal too, from the same sender. While the command lives, the guard waits for that only if the
-// sender is above the runner: pkill may mean runner and guard, and not the command.
+// sender is above the runner: pkill may match runner and guard, but not the command.
 void GuardProcess::on_signal_order(const GuardOrder& order) {
   bool is_above_all = order.sender == 1 || order.sender == kOutside;
   bool may_be_for_all = is_above_all || (order.sender > 0 && is_above(order.sender, runner_));
@@ -129,12 +129,12 @@ void GuardProcess::hand_on_signals() {
   for (const SignalOrders::Due& signal : signal_orders_.due(boot_now())) {
     bool has_it = signal.for_all && pid_ > 0 && is_in_control_group_of(pid_, ::getpid());
     if (!has_it && pid_ > 0) ::kill(-group_, signal.number);
-    // What the command left behind has no group that is surely its own.
+    // The command's remaining processes have no group that is surely their own.
     if (signal.ends_rest) kill_all(/*lost=*/false);
   }
 }
 
-// Absolute times: one that has passed comes at once, also after a sleep of the machine.
+// Absolute times: one that has passed fires at once, even after a sleep of the machine.
 void GuardProcess::arm() const {
   if (on_lost_ == OnLost::ignore) return;
   std::int64_t due = terminated_ || on_lost_ == OnLost::kill ? kill_at_ : terminate_at_;
@@ -167,7 +167,7 @@ void GuardProcess::start(const GuardOrder& order) {
   started_ = true;
   terminate_at_ = order.terminate_at;
   kill_at_ = order.kill_at;
-  // After a standstill between the grant and now, say.
+  // For example after a standstill between the grant and now.
   if (boot_now() >= kill_at_) kill_all(/*lost=*/true);
   std::array<int, 2> go{};
   std::array<int, 2> failure{};
@@ -188,9 +188,9 @@ void GuardProcess::start(const GuardOrder& order) {
     ::_exit(EXIT_SUCCESS);
   }
   group_ = pid_;
-  ::setpgid(pid_, pid_);  // whichever of the two comes first: signals are for the group
-  // A signal that was sent to all before there was a command has not reached it, even if we read it later; one sent
-  // from now on has, and is pending there until the command goes on.
+  ::setpgid(pid_, pid_);  // here and in the child, whichever is first: signals go to the group
+  // A signal sent to all before there was a command has not reached it, even if we read it later; one sent from now on
+  // has, and is pending there until the command continues.
   take_signals();
   signal_orders_.forget_unless([this](std::int32_t signal) { return has_pending(pid_, signal); });
   ::close(go[0]);
@@ -200,12 +200,12 @@ void GuardProcess::start(const GuardOrder& order) {
   arm();
 }
 
-// In the child, which has all signals blocked: what comes before it has the mask of the command stays pending.
+// In the child, which has all signals blocked: signals that arrive before it has the command's mask stay pending.
 void GuardProcess::become_command(const GuardOrder& order, int go, int failure) {
   char none = 0;
   [[maybe_unused]] auto nothing = ::read(go, &none, sizeof none);
-  // With the terminal, ^C and ^Z are for the command alone. In the background it does not get the terminal from the
-  // process group in front. The pager behind a pipe keeps it, until the command asks for it.
+  // With the terminal, ^C and ^Z affect only the command. In the background it does not take the terminal from the
+  // foreground process group. The pager behind a pipe keeps it, until the command asks for it.
   bool has_terminal = ::tcgetpgrp(STDIN_FILENO) == runner_group_;
   bool behind_pipe = has_terminal && ::isatty(STDOUT_FILENO) == 0 && is_in_pipeline(runner_);
   if (has_terminal && !behind_pipe) pass_terminal(runner_group_, ::getpgrp());
@@ -276,7 +276,7 @@ void GuardProcess::on_child() {
   ::_exit(EXIT_SUCCESS);
 }
 
-// ^Z at the terminal would leave the user with neither the shell, since the runner goes on to keep the lock, nor the
+// A ^Z at the terminal would leave the user with neither the shell, since the runner goes on to keep the lock, nor the
 // command.
 void GuardProcess::refuse_to_stop() const {
   if (::tcgetpgrp(STDIN_FILENO) != group_) return;
@@ -285,7 +285,7 @@ void GuardProcess::refuse_to_stop() const {
 }
 
 // A command in the background stops when it reads from the terminal; so does one that left it to the pager behind its
-// pipe. No signal tells us when the shell brings us to the front.
+// pipe. No signal tells us when the shell brings us to the foreground.
 void GuardProcess::offer_terminal() {
   if (::tcgetpgrp(STDIN_FILENO) != runner_group_) return;
   pass_terminal(runner_group_, group_);
@@ -293,10 +293,10 @@ void GuardProcess::offer_terminal() {
   wants_terminal_ = false;
 }
 
-// The report comes when all are gone: the lock must not be released before.
+// The report is sent when all are gone: the lock must not be released earlier.
 void GuardProcess::kill_all(bool lost) {
   if (!started_) return;
-  if (pid_ > 0) on_child();  // what has ended by itself was not ended by us
+  if (pid_ > 0) on_child();  // we did not end a command that ended by itself
   kill_descendants();
   report({.kind = GuardReport::Kind::ended, .by_guard = by_us_ || lost, .value = status_});
   ::_exit(EXIT_SUCCESS);

@@ -14,7 +14,7 @@ class GuardProcess {
   // `before`: the signal mask that the command is to have.
   GuardProcess(GuardedCommand command, OnLost on_lost, int socket, sigset_t before);
 
-  // Until the command and all that it started are gone.
+  // Runs until the command and all its descendants are gone.
   [[noreturn]] void run();
 
  private:
@@ -41,7 +41,7 @@ class GuardProcess {
   const sigset_t before_;
   int timer_ = -1;
   int signals_ = -1;  // signalfd: the end of children, and other signals to the guard
-  int failure_ = -1;  // a pipe, until the command is executed: ends then, or says why it is not
+  int failure_ = -1;  // a pipe, until the command is executed: then it ends, or says why not
   pid_t pid_ = -1;    // of the command, while it runs
   pid_t group_ = -1;
   pid_t runner_ = -1;
@@ -49,7 +49,7 @@ class GuardProcess {
   bool started_ = false;
   bool alone_ = false;  // the runner is gone
   bool terminated_ = false;
-  bool by_us_ = false;           // the command ends because we told it to
+  bool by_us_ = false;           // we told the command to end
   bool wants_terminal_ = false;  // stopped for it
   int status_ = 0;
   SignalOrders signal_orders_;

@@ -48,7 +48,7 @@ void LockUpkeep::run() {
       events_.lost();
       return;
     } else {
-      // It may have come to pass, and then lasts no longer than was asked for.
+      // It may have succeeded, and then lasts no longer than was asked for.
       over = std::min(over, sending + grant_.ttl);
       due = client::BootClock::now() + kAgain;
       if (!std::exchange(in_trouble, true)) events_.trouble("not renewed, trying on: " + renewed.error().message);
@@ -56,7 +56,7 @@ void LockUpkeep::run() {
   }
 }
 
-// False: it ends. In short steps: no condition variable goes by CLOCK_BOOTTIME.
+// False: it ends. In short steps: condition variables can't use CLOCK_BOOTTIME.
 bool LockUpkeep::sleep_until(client::BootClock::time_point due) {
   std::unique_lock lock(mutex_);
   for (;;) {

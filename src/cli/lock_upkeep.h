@@ -11,18 +11,18 @@
 
 namespace sharedlock {
 
-// Renews a lock on a thread of its own, at a third of its ttl, until it is lost or this ends.
+// Renews a lock on a thread of its own, at a third of its ttl, until it is lost or this object is destroyed.
 class LockUpkeep {
  public:
   struct Events {
     std::function<void(const client::Grant&)> renewed;
-    std::function<void()> lost;                       // the server says so; or its time is over without a renewal. Once
-    std::function<void(const std::string&)> trouble;  // for people: renewals get no answer; or do again
+    std::function<void()> lost;  // the server says so, or its time ran out without a renewal. Called once
+    std::function<void(const std::string&)> trouble;  // for people: renewals get no answer, or get answers again
   };
 
   // The client of `operations` must outlive it. Events come on the thread.
   LockUpkeep(client::Operations operations, client::Names names, client::Grant grant, Events events);
-  ~LockUpkeep();  // waits for a renewal that is under way
+  ~LockUpkeep();  // waits for a renewal in progress
 
  private:
   void run();

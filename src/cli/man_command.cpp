@@ -19,7 +19,7 @@ constexpr const char* kEnvironment =
     ".PP\n"
     "Each setting of the server has a variable too; \\fBshared\\-lock config\\fP shows where each comes from.\n";
 
-// Text as roff shows it.
+// Text escaped for roff.
 std::string plain(std::string text) {
   text = replaced(replaced(text, "\\", "\\e"), "-", "\\-");
   if (!text.empty() && (text.front() == '.' || text.front() == '\'')) text.insert(0, "\\&");
@@ -48,7 +48,7 @@ class ManPage {
 
  private:
   using Part = void (ManPage::*)(const Command& command, const std::string& path);
-  // A part for each command of a group, and of the groups in it.
+  // A section for each command of a group, and of the groups in it.
   void add_commands(const Command& group, const std::string& path, Part part) {
     for (const Command& child : group.commands) {
       if (child.commands.empty()) (this->*part)(child, path_of(path, child));
@@ -85,7 +85,7 @@ class ManPage {
     if (!command.footer.empty()) text_ += ".PP\n.nf\n" + plain(trimmed(command.footer)) + "\n.fi\n";
   }
 
-  // Of flags that several commands share.
+  // For flags that several commands share.
   void describe_group(const Command& command, const std::string& group) {
     more_groups_ += ".SH " + plain(boost::algorithm::to_upper_copy(group)) + '\n';
     for (const Flag& flag : flags_of(command)) {

@@ -79,7 +79,7 @@ std::vector<Flag> request_flags(RequestFlags& into) {
 
 int ask(const std::string& command, const RequestFlags& flags,
         const std::function<client::Result<Answer>(client::Operations)>& request) {
-  ::signal(SIGPIPE, SIG_IGN);  // where nobody reads the answer, what was done is undone
+  ::signal(SIGPIPE, SIG_IGN);  // if the answer can't be printed, the request is undone
   auto options = client_options(flags.client);
   if (!options) return fail(command, flags.json, options.error());
   try {
@@ -88,7 +88,7 @@ int ask(const std::string& command, const RequestFlags& flags,
     if (!answer) return fail(command, flags.json, answer.error());
     if (answer->print(flags.json)) return answer->exit_code;
     std::string why = std::generic_category().message(errno);
-    if (answer->undo) answer->undo();  // whether or not anybody reads the message
+    if (answer->undo) answer->undo();  // whether or not the message can be printed
     say(command, "can't write: " + why, kForLastWords);
     return kExitSoftware;
   } catch (const client::Failure& failure) {

@@ -43,7 +43,7 @@ struct Flags {
   RunOptions options;
   std::string on_lost = "terminate";
   int conflict_exit_code = -1;
-  std::vector<std::string> misplaced;  // of the command, without the `--`
+  std::vector<std::string> misplaced;  // words of the command, without the `--`
 };
 
 int run(const Flags& flags) {
@@ -63,10 +63,10 @@ int run(const Flags& flags) {
   if (flags.conflict_exit_code >= 0) options.conflict_exit_code = flags.conflict_exit_code;
   try {
     return run_under_lock(options);
-  } catch (const client::Failure& failure) {  // of the client's settings, before anything is asked
+  } catch (const client::Failure& failure) {  // in the client's settings, before any request
     std::fprintf(stderr, "shared-lock run: %s\n", failure.what());
     return kExitUsage;
-  } catch (const std::exception& failure) {  // of the system: processes, files, threads
+  } catch (const std::exception& failure) {  // from the system: processes, files, threads
     std::fprintf(stderr, "shared-lock run: %s\n", failure.what());
     return kExitSoftware;
   }

@@ -32,7 +32,7 @@ using client::Grant;
 
 constexpr const char* kRun = "run";
 
-// Signals that come within this time may be one wish.
+// Signals within this time may be one wish.
 constexpr std::chrono::milliseconds kOneWish{50};
 
 void remark(const std::string& text) {
@@ -43,7 +43,7 @@ std::int64_t nanoseconds(BootClock::time_point time) {
   return time.time_since_epoch().count();
 }
 
-// The guard ends the command so long before the lock could be another's (R7).
+// The guard ends the command this long before the lock could be another's (R7).
 GuardOrder order_for(const Grant& grant, GuardOrder::Kind kind) {
   std::chrono::nanoseconds ttl = grant.ttl;
   std::chrono::nanoseconds margin = std::max<std::chrono::nanoseconds>(std::chrono::seconds(1), ttl / 10);
@@ -58,8 +58,8 @@ bool is_ignored(int signal) {
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// Signals that are forwarded to the command, and the end of children, as something to poll. Those that are ignored from
-// the start, as nohup(1) wants it, stay so, for us and for the command.
+// Signals that are forwarded to the command, and the end of children, as a descriptor to poll. Those ignored from the
+// start, as nohup(1) sets it, stay ignored, for us and for the command.
 class Signals {
  public:
   Signals() {
@@ -79,7 +79,7 @@ class Signals {
 
   int fd() const { return fd_; }
 
-  // From now on the next one that ends a program ends this one. Not by what the system does: process 1 is spared that.
+  // From now on the next terminating signal ends this program. By a handler: the default action spares process 1.
   void let_through() const {
     sigset_t ending;
     ::sigemptyset(&ending);
@@ -91,8 +91,8 @@ class Signals {
     ::pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
   }
 
-  // The next one to be forwarded; none: its number is 0. One that is said twice counts once: timeout(1) sends it to us,
-  // and then to our process group.
+  // The next one to forward; none: its number is 0. One sent twice counts once: timeout(1) sends it to us, and then to
+  // our process group.
   SignalOrders::Signal next() {
     for (;;) {
       signalfd_siginfo info{};
@@ -117,7 +117,7 @@ class Signals {
     return false;
   }
 
-  // As process 1 we inherit what nobody else waits for.
+  // As process 1 we inherit processes that nobody else waits for.
   static void reap() {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
@@ -179,7 +179,7 @@ class Runner {
     std::uint64_t count = 0;
     [[maybe_unused]] auto read = ::read(woken_, &count, sizeof count);
   }
-  // Nothing hangs on a stdout that nobody reads from.
+  // Nothing depends on a stdout that nobody reads.
   void print() {
     ssize_t written = write_at_once(STDOUT_FILENO, unprinted_);
     if (written < 0 && errno == EAGAIN) return;
@@ -210,8 +210,8 @@ class Runner {
     return grant;
   }
 
-  // From now on a second signal ends us at once. What comes right behind the first one is none: service managers may
-  // send SIGHUP behind SIGTERM, and see Signals::next().
+  // From now on a second signal ends us at once. One right behind the first does not count: service managers may send
+  // SIGHUP behind SIGTERM, and see Signals::next().
   void hear_the_second() {
     auto over = BootClock::now() + kOneWish;
     for (auto now = BootClock::now(); now < over; now = BootClock::now()) {
@@ -309,7 +309,7 @@ class Runner {
     return ::poll(&reports, 1, 0) > 0;
   }
 
-  // Somebody has stopped it: its work is done by us.
+  // The guard was stopped: we do its work.
   int replace_guard() {
     ::kill(guard_->pid(), SIGKILL);
     kill_descendants();
@@ -318,7 +318,7 @@ class Runner {
     return kExitLost;
   }
 
-  // The kernel has killed the command; what it started is ours now, and must not outlive the lock.
+  // The kernel has killed the command; its descendants are ours now, and must not outlive the lock.
   int guard_died() {
     kill_descendants();
     take_terminal_back();
@@ -326,7 +326,7 @@ class Runner {
     return kExitSignal + SIGKILL;
   }
 
-  // From a group of the command that is no more. A living one is of somebody else, or has given it back.
+  // From a group of the command that no longer exists. A living group is someone else's, or has given it back.
   static void take_terminal_back() {
     pid_t front = ::tcgetpgrp(STDIN_FILENO);
     if (front > 0 && ::kill(-front, 0) != 0 && errno == ESRCH) ::tcsetpgrp(STDIN_FILENO, ::getpgrp());

@@ -25,8 +25,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kSayAfter{300};
 
-// By a description of its own, which alone does not block: what others share with us stays as it is. Nothing opens what
-// belongs to another user.
+// By opening it again, which makes only our own description non-blocking: the one shared with others stays unchanged.
+// Another user's file can't be reopened.
 ssize_t write_to_reopened(int fd, std::string_view text) {
   std::string path = "/proc/self/fd/" + std::to_string(fd);
   int own = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -41,7 +41,7 @@ ssize_t write_to_reopened(int fd, std::string_view text) {
   return written;
 }
 
-// The last resort: another may fill it between the two calls.
+// The last resort: another process may fill it between the two calls.
 ssize_t write_where_polled(int fd, std::string_view text) {
   pollfd writable{fd, POLLOUT, 0};
   if (::poll(&writable, 1, 0) == 1) return ::write(fd, text.data(), std::min<std::size_t>(text.size(), PIPE_BUF));
@@ -70,7 +70,7 @@ ssize_t write_at_once(int fd, std::string_view text) {
 }
 
 void say(std::string_view command, std::string_view text, std::chrono::milliseconds patience) {
-  constexpr std::size_t kLongest = PIPE_BUF;  // pipes take so much at once, or nothing
+  constexpr std::size_t kLongest = PIPE_BUF;  // pipes take this much at once, or nothing
   std::string line = "shared-lock " + std::string(command) + ": ";
   line += shown_line(text.substr(0, kLongest));
   if (line.size() >= kLongest) {
@@ -93,7 +93,7 @@ void say(std::string_view command, std::string_view text, std::chrono::milliseco
 
 std::jthread say_later(std::string command, std::string text) {
   return std::jthread([command = std::move(command), text = std::move(text)](const std::stop_token& stop) {
-    // What nobody reads ends nobody.
+    // Output that nobody reads must not end us.
     sigset_t all;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_BLOCK, &all, nullptr);

@@ -9,11 +9,11 @@ namespace sharedlock {
 namespace {
 
 constexpr std::int64_t kForAllWithin = 100'000'000;  // a service manager needs less for all processes of a service
-// Where the runner is slow to say that it has got the same. Nothing brings back what a command left behind: so before
-// that is ended the guard waits as long.
+// When the runner is slow to report that it got the same signal. A command's remaining processes can't be brought back:
+// so the guard waits this long before it ends them.
 constexpr std::int64_t kHeardFor = 1'000'000'000;
 
-// Others may be meant for something else: SIGHUP comes right behind SIGTERM from some service managers.
+// Other signals may be meant for something else: some service managers send SIGHUP right behind SIGTERM.
 bool asks_to_end(std::int32_t number) {
   return number == SIGTERM || number == SIGINT || number == SIGQUIT;
 }
@@ -43,7 +43,7 @@ void SignalOrders::ordered(Signal signal, bool may_be_for_all, std::int64_t now)
     ordered_.push_back({.signal = signal, .may_be_for_all = may_be_for_all, .ends_rest = false, .due = due});
     return;
   }
-  // The one by which the command has ended, on its way through the runner.
+  // The one that ended the command, on its way through the runner.
   if (is_of_the_end) return;
   bool for_all = !is_second && signal.sender != kKernel;
   std::int64_t due = for_all ? now + kHeardFor : now;
