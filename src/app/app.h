@@ -28,14 +28,14 @@
 
 namespace sharedlock {
 
-// The whole server: every part by value, in the order in which each needs those before it, so that taking it down is
-// the reverse. No part knows the App: each is handed just what it uses.
+// The whole server: every part by value, each after the parts that it needs, so that destruction is the reverse. No
+// part knows the App: each gets just what it uses.
 class App {
  public:
   // `settings` must have passed refusal() of startup.h and come from fitted_to_machine(). The clock and the log must
   // outlive it.
   App(const config::Settings& settings, std::unique_ptr<LeaseStore> store, Clock& clock, Log& log);
-  ~App();  // closes what is still open
+  ~App();  // closes open connections
 
   // Binds and serves; see Server::start().
   Result<void> start() { return server_.start(); }
@@ -43,16 +43,16 @@ class App {
   // The port that is bound.
   std::uint16_t port() const { return server_.port(); }
 
-  // Everything is served as before, but /ready says no, and every answer says `Connection: close`.
+  // Everything is served as before, except that /ready says no, and every answer says `Connection: close`.
   void announce_end() {
     ops_api_.announce_end();
     server_.close_after_answers();
   }
 
-  // Ends all waits in line: they are answered with the reason, draining or store_lost, and asked to try again later.
+  // Ends all waits in queues: they are answered with the reason, draining or store_lost, and asked to try again later.
   void end_waits(WaitEnd why);
 
-  // Takes no new connections and ends when the requests under way are answered; false when `within` passed before.
+  // Takes no new connections and ends when the requests in progress are answered; false if `within` passed first.
   bool drain(std::chrono::nanoseconds within);
 
  private:

@@ -46,7 +46,7 @@ int usage_error(const std::string& what) {
   return kExitUsage;
 }
 
-// A flag that shows what `into` holds before as its default.
+// A flag with the present value of `into` as its default.
 template <class Value>
 Flag preset_flag(const char* name, Value& into, const char* help, const char* value) {
   std::ostringstream preset;

@@ -4,7 +4,7 @@
 
 namespace sharedlock {
 
-// Exit codes: 0, 1 when a request was not answered as it was meant to be, kExitUsage when a flag has no usable value.
+// Exit codes: 0, 1 when a request got an unexpected answer, kExitUsage when a flag has an unusable value.
 Command bench_command();
 
 }  // namespace sharedlock

@@ -9,20 +9,20 @@
 
 namespace sharedlock {
 
-// What a command was given on its command line for the settings: `--config FILE` and a flag per option.
+// A command's settings on its command line: `--config FILE` and a flag per option.
 struct SettingsFlags {
   std::string config_file;
   std::map<std::string, std::string> flags;
 };
 
-// `--config` and a flag for each row of the options table; `into` is filled in when they are parsed, and must outlive
-// that.
+// `--config` and a flag for each row of the options table; `into` is filled in by the parser, and must outlive the
+// parsing.
 std::vector<Flag> settings_flags(SettingsFlags& into);
 
-// Flags, the environment, the file and the defaults, put together. A file that can't be read is one of the errors.
+// Flags, the environment, the file and the defaults combined. An unreadable file is one of the errors.
 config::LoadedSettings load_settings(const SettingsFlags& given);
 
-// Writes what is wrong to stderr; false when something is.
+// Writes the errors to stderr; false if there are any.
 bool report_errors(const config::LoadedSettings& loaded);
 
 }  // namespace sharedlock

@@ -13,7 +13,7 @@ namespace sharedlock {
 
 namespace {
 
-// How often the thread looks whether it is over, or too late, once the process is about to end.
+// How often the thread checks whether the process has ended, or is too late, once it is about to end.
 constexpr timespec kLookAgain{.tv_sec = 0, .tv_nsec = 50'000'000};
 
 }  // namespace
@@ -32,7 +32,7 @@ EndSignals::~EndSignals() {
     std::scoped_lock lock(mutex_);
     over_ = true;
   }
-  // Wakes it where it still waits for the first one.
+  // Wakes it if it still waits for the first one.
   ::pthread_kill(thread_.native_handle(), SIGINT);
   thread_.join();
 }

@@ -10,13 +10,13 @@
 
 namespace sharedlock {
 
-// SIGTERM and SIGINT, from the beginning of the process to its end. They are blocked in every thread and taken by one
-// of its own, so they work whatever the others hang on, and also where they were inherited as ignored (a shell's
+// SIGTERM and SIGINT, from the beginning of the process to its end. They are blocked in every thread and taken by a
+// separate one, so they work whatever the others hang on, and even if they were inherited as ignored (a shell's
 // background jobs) or have no default action (process 1 of a container).
 //
-// Before serving() the first one ends the process at once; after it the first one is what wait() returns, and the
-// second ends the process at once, with 128 plus its number. SIGHUP, SIGPIPE and SIGXFSZ (a limit on the size of files
-// is a failed write, like a full disk) are ignored. To be made before any other thread, and gone after all of them.
+// Before serving() the first one ends the process at once; after it the first one is the result of wait(), and the
+// second ends the process at once, with 128 plus its number. SIGHUP, SIGPIPE and SIGXFSZ (a file size limit is a failed
+// write, like a full disk) are ignored. Make it before any other thread, and destroy it after all of them.
 class EndSignals {
  public:
   EndSignals();
@@ -30,10 +30,10 @@ class EndSignals {
   // Blocks until a signal has arrived, and returns it; or until wake() is called: nothing.
   std::optional<int> wait();
 
-  // Ends a wait() that runs, or the next one. From any thread.
+  // Ends the present wait(), or the next one. From any thread.
   void wake();
 
-  // Ends the process with exit code 1, and these words on stderr, when this object still exists after `patience`.
+  // Ends the process with exit code 1, and this text on stderr, if this object still exists after `patience`.
   void give_up_after(std::chrono::nanoseconds patience, std::string words);
 
  private:

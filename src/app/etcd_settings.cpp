@@ -17,7 +17,7 @@ namespace {
 using config::LoadedSettings;
 using config::PemPath;
 
-// Only a path that surely leads nowhere is none: what can't be looked at is reported when it is read.
+// Only a path that surely does not exist counts as none: one that can't be checked is reported when it is read.
 bool is_missing(const std::string& path) {
   struct stat facts{};
   return ::stat(path.c_str(), &facts) != 0 && (errno == ENOENT || errno == ENOTDIR);

@@ -13,13 +13,13 @@ namespace sharedlock {
 
 namespace {
 
-// 64 connections beyond the limits, and what the store (a handful of tables, its log, its lock), /proc, the
-// log and a shell's leftovers take, several times over.
+// 64 connections beyond the limits, plus several times the needs of the store (a handful of tables, its log, its lock),
+// /proc, the log and a shell's leftovers.
 constexpr std::size_t kReserve = 192;
 constexpr std::uint64_t kMostBuffered = std::uint64_t{256} << 20;  // bytes: thousands of large requests
 constexpr std::size_t kPerThread = 4;                              // epoll, timer, event
 
-// Each connection needs a descriptor, and the usual soft limit of 1024 is for programs that use select().
+// Each connection needs a descriptor, and the usual soft limit of 1024 is meant for programs that use select().
 std::size_t raise_file_limit(Log& log) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
@@ -41,7 +41,8 @@ config::Settings with_derived_limits(config::Settings settings, std::uint64_t me
   auto half = [](std::uint64_t limit) { return std::max<std::uint64_t>(limit / 2, 1); };
   std::uint64_t connections = settings.max_connections;
   if (settings.max_connections_per_address == 0) settings.max_connections_per_address = half(connections);
-  // Which is none: else the last connection would be answered 429, though an idle one could make room.
+  // A limit as large as the total is no limit: otherwise the last connection would be answered 429, though an idle one
+  // could make room.
   if (settings.max_connections_per_address >= connections) settings.max_connections_per_address = 0;
   std::uint64_t in_flight = settings.max_requests_in_flight > 0 ? settings.max_requests_in_flight : connections;
   if (settings.max_waiters == 0) settings.max_waiters = half(std::min(connections, in_flight));

@@ -63,8 +63,8 @@ int print_version() {
   return 0;
 }
 
-// Standard streams that were closed would be taken by the next files and sockets to be opened, and what is printed
-// would go there.
+// Otherwise the next opened files and sockets would take the place of closed standard streams, and printed output would
+// go there.
 void hold_standard_streams() {
   int fd = 0;
   do {
@@ -103,7 +103,7 @@ Command store_commands() {
 }
 
 int run(int argc, char** argv) {
-  // The command that `run` is to run is kept from the parser, which splits "[a,b]".
+  // Hides the command of `run` from the parser, which splits "[a,b]".
   char** all = argv + argc;
   char** end = argc > 1 && std::string("run") == argv[1] ? std::find(argv, all, std::string("--")) : all;
   std::vector<std::string> words(std::min(end + 1, all), all);

@@ -11,10 +11,10 @@
 
 namespace sharedlock {
 
-// The store that the settings name, with all that it held before. An error is a sentence for people that names the data
-// directory, or the setting that can't be right; a store is never begun anew, or from a part, because what is there
-// can't be read. etcd need not answer yet. The settings must have passed refusal() of startup.h. The clock and the log
-// must outlive the store. `when_lost` is told where etcd has forgotten something (etcd_store.h).
+// The store that the settings name, with everything it held before. An error is a sentence for people that names the
+// data directory, or the setting that can't be right; an unreadable store is never replaced by a new one, or opened in
+// part. etcd need not answer yet. The settings must have passed refusal() of startup.h. The clock and the log must
+// outlive the store. `when_lost` is called when etcd has forgotten something (etcd_store.h).
 Result<std::unique_ptr<LeaseStore>> open_store(const config::LoadedSettings& loaded, Clock& clock, Log& log,
                                                EtcdLossHandler when_lost);
 

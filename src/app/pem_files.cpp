@@ -50,7 +50,7 @@ Result<std::string> read_all(const PemFile& file, int descriptor) {
 }
 
 Result<std::string> read_text(const PemFile& file) {
-  // Without O_NONBLOCK opening a pipe waits for somebody to write to it.
+  // Without O_NONBLOCK opening a pipe waits for a writer.
   int descriptor = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return unreadable(file);
   struct stat facts{};
@@ -92,7 +92,7 @@ std::string date_text(const ASN1_TIME* time) {
   return {text, std::strftime(text, sizeof text, "%FT%TZ", &parts)};
 }
 
-// What is wrong with the time for which it is good; "" when nothing is.
+// What is wrong with its period of validity; "" when nothing is.
 std::string wrong_time(const X509* certificate) {
   const ASN1_TIME* from = X509_get0_notBefore(certificate);
   const ASN1_TIME* to = X509_get0_notAfter(certificate);

@@ -18,9 +18,8 @@ struct PemIdentity {
 };
 
 // Read PEM files for TLS and check them with OpenSSL, since a bad one would give no error later: the connection would
-// just never come. invalid_argument, with a sentence that names setting, file and fault: missing or
-// unreadable, not a plain file, not PEM, expired or not good yet, a key that is encrypted or belongs to another
-// certificate.
+// just never be made. invalid_argument, with a sentence that names setting, file and fault: missing or unreadable, not
+// a plain file, not PEM, expired or not yet valid, a key that is encrypted or belongs to another certificate.
 Result<std::string> read_authorities(const PemFile& file);
 Result<PemIdentity> read_identity(const PemFile& certificate, const PemFile& key);
 

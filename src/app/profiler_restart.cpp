@@ -19,9 +19,9 @@ namespace {
 constexpr std::string_view kLibrary = SHAREDLOCK_PROFILER_LIBRARY;
 
 constexpr char kPreload[] = "LD_PRELOAD";
-// What the program that was started anew is known by.
+// The mark of the restarted program.
 constexpr char kRestarted[] = "SHARED_LOCK_RESTARTED";
-// Of so many bytes allocated one is sampled: the figure that gperftools recommends for production.
+// One of this many allocated bytes is sampled: the figure that gperftools recommends for production.
 constexpr char kSampling[] = "TCMALLOC_SAMPLE_PARAMETER";
 constexpr char kSampledBytes[] = "524288";
 
@@ -30,7 +30,7 @@ std::string_view variable(const char* name) {
   return value == nullptr ? std::string_view() : std::string_view(value);
 }
 
-// What the process is called follows from the path that it was started from, so the link alone will not do.
+// The process's name follows from the path it was started from, so the link alone is not enough.
 std::string own_path() {
   std::error_code failed;
   std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", failed);
@@ -41,7 +41,7 @@ std::string own_path() {
 }  // namespace
 
 void restart_with_profiler(char** argv) {
-  // The mark ends the loop: what the dynamic linker does with a preload, and leaves of it, is its own business.
+  // The mark ends the loop: it does not depend on what the dynamic linker does with a preload, or leaves of it.
   if (kLibrary.empty() || !variable(kRestarted).empty()) return;
   std::string preload(variable(kPreload));
   if (preload.find(kLibrary) != std::string::npos) return;
@@ -51,7 +51,7 @@ void restart_with_profiler(char** argv) {
     return;
   }
   preload = preload.empty() ? std::string(kLibrary) : std::string(kLibrary) + ":" + preload;
-  // There is one thread yet. NOLINTBEGIN(concurrency-mt-unsafe)
+  // There is only one thread yet. NOLINTBEGIN(concurrency-mt-unsafe)
   ::setenv(kRestarted, "1", /*overwrite=*/1);
   ::setenv(kPreload, preload.c_str(), /*overwrite=*/1);
   ::setenv(kSampling, kSampledBytes, /*overwrite=*/0);

@@ -27,13 +27,13 @@ namespace {
 
 using config::Settings;
 
-// How long the parts of the server may take to end once the last request is answered: the disk or etcd may hang.
+// How long the parts of the server may take to end after the last request is answered: the disk or etcd may hang.
 constexpr std::chrono::seconds kLastWrites{10};
 
-// How long requests may take to end where the parts of the server are made anew: all of them are refused.
+// How long requests may take to end when the parts of the server are recreated: all of them are refused.
 constexpr std::chrono::seconds kAnew{2};
 
-// Longer than anybody waits, and short enough that now + this is a time.
+// Longer than any wait, and short enough that now + this is a valid time.
 constexpr std::chrono::nanoseconds kLongestWait = std::chrono::hours(24 * 365);
 
 std::chrono::nanoseconds shutdown_time(const Settings& settings) {
@@ -41,7 +41,7 @@ std::chrono::nanoseconds shutdown_time(const Settings& settings) {
   return no_limit ? kLongestWait : settings.server_shutdown_timeout;
 }
 
-// The time in which load balancers see that this server is not ready, while it still serves.
+// Gives load balancers time to see that this server is not ready, while it still serves.
 void serve_on(App& app, const Settings& settings, Log& log) {
   app.announce_end();
   std::chrono::nanoseconds delay = std::min(settings.server_drain_delay, kLongestWait);
@@ -50,7 +50,7 @@ void serve_on(App& app, const Settings& settings, Log& log) {
   std::this_thread::sleep_for(delay);
 }
 
-// Why the end takes longer than that.
+// Why the shutdown takes longer than that.
 std::string what_hangs(config::StorageType storage) {
   switch (storage) {
     case config::StorageType::embedded:
@@ -79,12 +79,12 @@ void log_start(const Settings& settings, std::uint16_t port, Log& log) {
 }
 
 struct Ended {
-  std::optional<int> exit_code;  // it could not start
+  std::optional<int> exit_code;  // set if it could not start
   std::optional<int> signal;
   bool drained = false;
 };
 
-// Serves until a signal, or until the store asks for another one (R32). The port that is bound stays the same.
+// Serves until a signal, or until the store asks for a new store (R32). The bound port stays the same.
 Ended serve_once(const config::LoadedSettings& loaded, Settings& settings, EndSignals& signals, Log& log) {
   SystemClock clock;
   std::atomic<bool> refuses = false;
@@ -112,7 +112,7 @@ Ended serve_once(const config::LoadedSettings& loaded, Settings& settings, EndSi
 
   std::optional<int> signal = signals.wait();
   while (!signal && !anew) {
-    if (refuses) app.end_waits(WaitEnd::store_lost);  // else the wake was meant for the parts before these
+    if (refuses) app.end_waits(WaitEnd::store_lost);  // else the wake was meant for the previous parts
     signal = signals.wait();
   }
   if (!signal) {

@@ -7,8 +7,8 @@
 
 namespace sharedlock {
 
-// Why a server with these settings must not start, in a sentence for people: it would not do what it was told to. A
-// server that was told to check tokens is never an open one.
+// Why a server with these settings must not start, in a sentence for people: it would not do what the settings say. A
+// server told to check tokens never runs open.
 std::optional<std::string> refusal(const config::Settings& settings);
 
 }  // namespace sharedlock
