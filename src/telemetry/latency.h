@@ -18,19 +18,19 @@ inline constexpr std::array<std::chrono::nanoseconds, 16> kLatencyBounds = [] {
 }();
 inline constexpr std::size_t kLatencyBuckets = kLatencyBounds.size() + 1;  // the last one is above all bounds
 
-// The bucket of `took`. From below, one by one: nearly every request is in the first.
+// The bucket of `took`. Searched from below, one by one: nearly every request is in the first.
 constexpr std::size_t latency_bucket(std::chrono::nanoseconds took) {
   std::size_t bucket = 0;
   while (bucket < kLatencyBounds.size() && took > kLatencyBounds[bucket]) ++bucket;
   return bucket;
 }
 
-// `took`, to be summed up; a time that went backwards counts as none.
+// `took`, for summing; negative times count as none.
 constexpr std::uint64_t latency_nanoseconds(std::chrono::nanoseconds took) {
   return took.count() > 0 ? static_cast<std::uint64_t>(took.count()) : 0;
 }
 
-// Latencies as they were counted, of one series.
+// The recorded latencies of one series.
 struct LatencyCounts {
   std::array<std::uint64_t, kLatencyBuckets> buckets{};  // not cumulative
   std::uint64_t nanoseconds = 0;                         // all of them together

@@ -52,7 +52,7 @@ MetricsText& MetricsText::histograms(std::string_view name, std::string_view hel
 
 MetricsText& MetricsText::add(double value, MetricLabels labels) {
   ClientMetric& metric = families_->add(labels);
-  // Which of the two is printed follows from the family's type.
+  // The family's type decides which of the two is printed.
   metric.counter.value = value;
   metric.gauge.value = value;
   return *this;

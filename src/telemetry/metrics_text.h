@@ -9,16 +9,16 @@
 
 namespace sharedlock {
 
-// One label of a series. Values must come from a set that is small and known beforehand: each costs the monitoring
-// system a series for ever.
+// One label of a series. Values must come from a small set that is known beforehand: each costs the monitoring system a
+// series for ever.
 struct MetricLabel {
   std::string_view name;
   std::string_view value;
 };
 using MetricLabels = std::initializer_list<MetricLabel>;
 
-// Writes metrics in Prometheus' text format, family by family: begin one, then add its series. A name must occur once
-// in all that a scrape is answered. Not thread-safe.
+// Writes metrics in Prometheus' text format, family by family: begin one, then add its series. A name must occur only
+// once in the whole answer to a scrape. Not thread-safe.
 class MetricsText {
  public:
   MetricsText();
@@ -30,7 +30,7 @@ class MetricsText {
   MetricsText& gauges(std::string_view name, std::string_view help);
   MetricsText& histograms(std::string_view name, std::string_view help);
 
-  // A series of the family that was begun last: a counter or a gauge; a histogram of seconds.
+  // A series of the latest family: a counter or a gauge; a histogram of seconds.
   MetricsText& add(double value, MetricLabels labels = {});
   MetricsText& add(const LatencyCounts& latencies, MetricLabels labels = {});
 

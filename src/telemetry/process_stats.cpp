@@ -36,7 +36,7 @@ std::optional<std::uint64_t> open_fds() {
   std::uint64_t count = 0;
   for (; !failed && entries != std::filesystem::directory_iterator(); entries.increment(failed)) ++count;
   if (failed || count == 0) return std::nullopt;
-  return count - 1;  // without the one that reads the directory
+  return count - 1;  // without the one used to read the directory
 }
 
 std::optional<std::uint64_t> max_fds() {
@@ -63,7 +63,7 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   return number;
 }
 
-// The numbers of /proc/self/stat that are wanted, see proc(5).
+// The wanted numbers of /proc/self/stat, see proc(5).
 struct StatFields {
   std::optional<std::uint64_t> threads;
   std::optional<std::uint64_t> start_ticks;  // since the machine started
@@ -76,7 +76,7 @@ StatFields read_stat(int file) {
   ssize_t size = ::pread(file, bytes.data(), bytes.size(), 0);
   std::string_view text(bytes.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
   StatFields fields;
-  // The name of the program, which may hold anything, is the second field and ends at the last parenthesis.
+  // The program's name, which may hold anything, is the second field and ends at the last parenthesis.
   std::size_t at = text.rfind(')');
   for (int number = 3; at != std::string_view::npos && (at = text.find(' ', at)) != std::string_view::npos; ++number) {
     auto value = parse_number(text.substr(++at));
@@ -90,7 +90,7 @@ StatFields read_stat(int file) {
 
 }  // namespace
 
-// The start is worked out once: the kernel gets the machine's from the wall clock, and a start that moves looks like a
+// The start is computed once: the kernel gets the machine's from the wall clock, and a start that moves looks like a
 // restart.
 ProcessStatsReader::ProcessStatsReader() : stat_file_(::open("/proc/self/stat", O_RDONLY | O_CLOEXEC)) {
   auto boot = boot_seconds();

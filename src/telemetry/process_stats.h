@@ -5,7 +5,7 @@
 
 namespace sharedlock {
 
-// What this process uses, as the kernel counts it. What can't be read is not there.
+// This process's resource usage, as the kernel counts it. Values that can't be read are absent.
 struct ProcessStats {
   std::optional<double> cpu_seconds;  // user and system, of all threads since the start
   std::optional<std::uint64_t> resident_bytes;
@@ -16,8 +16,8 @@ struct ProcessStats {
   std::optional<double> start_seconds;  // since 1970; always the same
 };
 
-// Reads them. Holds a file of /proc open, so that it still can when the process has run out of descriptors. (How many
-// are open can't be told then by kernels before 6.2.) Thread-safe.
+// Reads them. Keeps a file of /proc open, so that reading still works when the process has run out of descriptors. (On
+// kernels before 6.2 the number of open ones is then unknown.) Thread-safe.
 class ProcessStatsReader {
  public:
   ProcessStatsReader();

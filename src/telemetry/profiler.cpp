@@ -33,7 +33,7 @@ Profiler::Profiler()
       stop_(loaded<Stop>("ProfilerStop")),
       heap_(::dlsym(RTLD_DEFAULT, "_ZN15MallocExtension8instanceEv")) {}
 
-// The library writes to a path: that of a file in memory.
+// The library writes to a path: it gets that of a file in memory.
 Result<void> Profiler::start_cpu() {
   int file = ::memfd_create("cpu-profile", MFD_CLOEXEC);
   if (file < 0) return Error{Errc::unavailable, "there is no file for the profile"};

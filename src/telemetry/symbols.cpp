@@ -15,7 +15,7 @@ namespace sharedlock {
 
 namespace {
 
-// How far from the addresses in its file the program was loaded: the first object is the program itself.
+// The offset between the program's load addresses and those in its file: the first object is the program itself.
 std::uintptr_t load_address() {
   std::uintptr_t address = 0;
   ::dl_iterate_phdr(
@@ -54,7 +54,7 @@ std::string Symbols::name_at(std::uintptr_t address) const {
     }
   }
   Dl_info info{};
-  // NOLINTNEXTLINE(performance-no-int-to-ptr): an address is what the question is about
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the question is about an address
   if (::dladdr(reinterpret_cast<const void*>(address), &info) == 0 || info.dli_sname == nullptr) return {};
   return demangled(info.dli_sname);
 }

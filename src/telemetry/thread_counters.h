@@ -20,15 +20,15 @@ class Counter {
   std::atomic<std::uint64_t> value_{0};
 };
 
-// A number of the calling thread's own, from 0, given out when it is first asked for.
+// The calling thread's own number, from 0, assigned on first use.
 inline std::size_t thread_number() {
   static std::atomic<std::size_t> next{0};
   thread_local const std::size_t number = next++;
   return number;
 }
 
-// `N` counters for code that does not know on which thread it runs. Each of the first threads of the process has a set
-// of its own, written as in Counter; all further ones share a set, with locked instructions. Thread-safe.
+// `N` counters for code that does not know its thread. Each of the first threads of the process has a set of its own,
+// written as in Counter; all further ones share a set, with locked instructions. Thread-safe.
 template <std::size_t N>
 class ThreadCounters {
  public:
