@@ -9,11 +9,11 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// What was found counts as new for so long; afterwards each new connection asks again.
+// How long an answer counts as new; afterwards each new connection looks up again.
 constexpr std::chrono::seconds kNew{5};
-// So long an older answer waits for its successor.
+// How long an older answer waits for its successor.
 constexpr milliseconds kForNewer{200};
-// So long the addresses of one family wait for the other's ("resolution delay").
+// How long the addresses of one family wait for the other's ("resolution delay").
 constexpr milliseconds kForOther{50};
 
 Family other_than(Family family) {
@@ -42,7 +42,7 @@ void Addresses::answered(Family family, TimePoint now, Answer answer) {
   if (!answer.temporary) known.addresses = std::move(answer.addresses);
 }
 
-// While it is looked up anew; TimePoint::max(): not before that is answered.
+// During a new lookup; TimePoint::max(): not before that is answered.
 TimePoint Addresses::usable_from(const Known& known) {
   if (!known.under_way) return known.answered_at.value_or(TimePoint::max());
   return known.addresses.empty() ? TimePoint::max() : known.asked_at + kForNewer;

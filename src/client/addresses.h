@@ -14,31 +14,31 @@ namespace sharedlock::client {
 enum class Family { v6, v4 };
 inline constexpr std::array kFamilies{Family::v6, Family::v4};
 
-// What lookups have told of the addresses of one host, and in which order they are to be tried (RFC 8305), without a
-// clock and without a resolver. Each family is looked up by itself, so that one that is not answered holds up nothing.
+// The results of lookups of one host's addresses, and the order in which to try them (RFC 8305), without a clock and
+// without a resolver. Each family is looked up separately, so that an unanswered lookup delays nothing.
 class Addresses {
  public:
   using Address = boost::asio::ip::address;
 
-  // Whether it is to be looked up: no lookup of it is under way, and what it said last is not new.
+  // Whether to look it up: no lookup of it is in progress, and its last answer is not new.
   bool wants(Family family, TimePoint now) const;
   void asked(Family family, TimePoint now);
 
   struct Answer {
     std::vector<Address> addresses = {};
     std::string error = {};  // why there are none
-    bool temporary = false;  // what was known before still counts
+    bool temporary = false;  // earlier addresses still count
   };
   void answered(Family family, TimePoint now, Answer answer);
 
-  // A connection came to be: that family comes first from now on.
+  // A connection was made: that family goes first from now on.
   void connected(Family family) { first_ = family; }
 
   struct View {
     std::vector<Address> usable = {};        // in the order in which to try them
-    bool open = false;                       // there may be more
-    std::optional<TimePoint> again_at = {};  // look again then, also without an answer
-    std::string error = {};                  // of the lookups, where nothing is usable
+    bool open = false;                       // more may come
+    std::optional<TimePoint> again_at = {};  // check again then, even without an answer
+    std::string error = {};                  // of the lookups, if nothing is usable
   };
   View look(TimePoint now) const;
 
@@ -49,7 +49,7 @@ class Addresses {
     bool temporary = false;
     bool under_way = false;
     TimePoint asked_at;
-    std::optional<TimePoint> answered_at;  // the last lookup that told something
+    std::optional<TimePoint> answered_at;  // the last lookup with a result
   };
 
   Known& of(Family family) { return known_[static_cast<std::size_t>(family)]; }

@@ -9,9 +9,9 @@
 
 namespace sharedlock::client {
 
-// Calls many at their times, with one timer. Times are CLOCK_BOOTTIME, for which there is no timer in Asio: so while
-// there is anybody to call it looks once a second, and after a sleep of the machine is late by no more than that. Not
-// thread-safe: on its executor alone.
+// Calls many objects at their times, with one timer. Times are CLOCK_BOOTTIME, for which Asio has no timer: so while
+// there are alarms it checks once a second, and after a sleep of the machine is late by no more than that. Not
+// thread-safe: only on its executor.
 class Alarms {
  public:
   class Target {
@@ -26,7 +26,7 @@ class Alarms {
 
   explicit Alarms(const Executor& executor) : changed_(executor) {}
 
-  // Once, not before then; instead of what was set before.
+  // Once, not before then; replaces an earlier setting.
   void set(Target& target, TimePoint due);
   void clear(Target& target) { set(target, TimePoint::max()); }
 

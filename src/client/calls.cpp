@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 constexpr std::string_view kKeepPlace = "keepPlace";
 
-// The path of one lock, or of a set, with what is done there.
+// The path of one lock, or of a set, with the operation on it.
 std::string path_of(const std::string& namespace_name, const std::string& name, std::string_view what = "") {
   std::string path = "/v1/" + escape(namespace_name) + "/lock/" + escape(name);
   return what.empty() ? path : path + '/' + std::string(what);
@@ -38,7 +38,7 @@ JsonObject body_of(const Names& names) {
   return body;
 }
 
-// What the server says for people: its JSON message with details, or plain text.
+// The server's message for people: its JSON message with details, or plain text.
 std::string text_of(const HttpAnswer& answer) {
   boost::system::error_code bad;
   auto body = json::parse(answer.body, bad);
@@ -53,8 +53,8 @@ std::string text_of(const HttpAnswer& answer) {
   return text;
 }
 
-// Not followed: asking again changes nothing, and a request, which may carry a token, goes only to the server that the
-// options name.
+// Redirects are not followed: asking again changes nothing, and a request, which may carry a token, goes only to the
+// server that the options name.
 Error redirected(const HttpAnswer& answer) {
   std::string text = "the server answered " + std::to_string(answer.status) + ", a redirect";
   if (!answer.location.empty()) text += " to " + answer.location.substr(0, 200) + ": give the URL that leads there";
@@ -67,7 +67,7 @@ bool is_from_gateway(int status) {
   return status == 408 || status == 502 || status == 504 || status == kCloudflaresTimeout;
 }
 
-// Of an answer that is no success and has no meaning of its own.
+// For an answer that is no success and has no meaning of its own.
 Error failure(const HttpAnswer& answer) {
   if (answer.status >= 300 && answer.status < 400) return redirected(answer);
   bool definite = answer.status >= 400 && answer.status < 500 && answer.status != 408 && answer.status != 429;
@@ -95,7 +95,7 @@ std::string text_in(const json::object& object, std::string_view name) {
   return member && member->is_string() ? std::string(member->get_string()) : std::string();
 }
 
-// The limit is more than any server grants, and still fits into nanoseconds.
+// The limit is above any server's grant, and still fits into nanoseconds.
 bool makes_sense(std::int64_t ttl) {
   constexpr std::int64_t kLongest = 1'000'000'000;
   return ttl > 0 && ttl <= kLongest;
@@ -115,7 +115,7 @@ Result<Grant> to_grant(const Names& names, const HttpAnswer& answer) {
       if (lock.is_object()) grant.tokens.push_back(number_in(lock.get_object(), "fencingToken"));
     }
   } else {
-    // A strict server has token and ttl in headers alone.
+    // A strict server has token and ttl only in headers.
     grant.tokens.push_back(answer.token);
   }
   if (grant.tokens.size() != names.names.size() || !makes_sense(grant.ttl.count())) return garbage();
@@ -126,7 +126,7 @@ HttpRequest lease_post(std::string target, std::int64_t id) {
   return {.method = "POST", .target = std::move(target), .body = std::to_string(id)};
 }
 
-// Of a refusal: it names the holder, and of several locks those that are in the way.
+// For a refusal: it names the holder, and of several locks those that are in the way.
 Error held_by_another(const HttpAnswer& answer) {
   std::string text = "held by ";
   auto object = object_of(answer);

@@ -11,26 +11,26 @@
 
 namespace sharedlock::client {
 
-// How an acquire or grant waits in line.
+// How an acquire or grant waits in a queue.
 struct InLine {
   std::chrono::seconds wait{0};        // 0: not at all
-  std::chrono::seconds keep_place{0};  // how long its place stays without it, when it was cut off or its time is up
+  std::chrono::seconds keep_place{0};  // how long its queue entry outlives it, when cut off or when its time is up
 };
 
-// What became of an acquire or grant, besides its result.
+// The outcome of an acquire or grant, besides its result.
 struct Asked {
   std::optional<TimePoint> sent = {};  // nothing: there was no connection
   bool cut = false;                    // the connection was closed, or a gateway gave up
-  bool later = false;                  // a server says that it is to be asked again later
-  bool knows_no_places = false;        // the server is too old to keep places
+  bool later = false;                  // a server asks to be tried again later
+  bool knows_no_places = false;        // the server is too old to keep queue entries
 };
 
 // Whether a renewal belongs to an acquire, and is ended with it.
 enum class Purpose { holding, acquiring };
 
-// The requests of both APIs, each sent once, and what the answers mean. As HttpClient: on its executor alone.
+// The requests of both APIs, each sent once, and the meanings of the answers. Like HttpClient: only on its executor.
 //
-// Errors of all: unavailable (no answer, or one that leaves the outcome open), refused (with what the server said).
+// Errors of all: unavailable (no answer, or one that leaves the outcome open), refused (with the server's message).
 class Calls {
  public:
   Calls(HttpClient& http, std::string admin_token) : http_(http), admin_token_(std::move(admin_token)) {}
@@ -50,7 +50,7 @@ class Calls {
     std::string key;
     std::string value;
     std::chrono::seconds ttl{};
-    std::int64_t id = 0;  // chosen by us, so that a repeat finds the lease that the first made
+    std::int64_t id = 0;  // chosen by us, so that a repeat finds the lease that the first try made
   };
   // held_by_another.
   Task<Result<LeaseGrant>> grant(LeaseRequest request, InLine line, TimePoint until, Asked* asked);
@@ -66,7 +66,7 @@ class Calls {
   const std::string admin_token_;
 };
 
-// A lease id that nobody can guess, of a size that the server takes.
+// An unguessable lease id, of a size that the server accepts.
 std::int64_t random_lease_id();
 
 }  // namespace sharedlock::client

@@ -43,7 +43,7 @@ class Client::Impl {
   static constexpr auto kInBackground = Engine::GiveBack::in_background;
 
   const std::shared_ptr<Engine> engine;
-  // Joined before the client lets go of the engine: what they give is then never the last that holds it.
+  // Joined before the client lets go of the engine: then the tasks' results are never the last to hold it.
   TaskGroup acquiring;
 
  private:
@@ -56,7 +56,7 @@ class Client::Impl {
 
 namespace {
 
-// A blocking call of one that answers later.
+// Makes a blocking call of an asynchronous one.
 template <class T, class Start>
 Result<T> wait_for(Engine& engine, Start start) {
   engine.refuse_own_thread();

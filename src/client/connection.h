@@ -15,8 +15,8 @@ using Tcp = asio::ip::tcp;
 using PlainSocket = asio::basic_stream_socket<Tcp, Executor>;
 using TlsStream = asio::ssl::stream<PlainSocket>;
 
-// A connection to the server, or one that comes to be, with a limit of time. To be used on its executor alone; `alarms`
-// must outlive it.
+// A connection to the server, or one in the making, with a time limit. Use it only on its executor; `alarms` must
+// outlive it.
 class Connection final : public Alarms::Target {
  public:
   Connection(Executor executor, Alarms& alarms, asio::ssl::context& context, bool tls)
@@ -29,7 +29,7 @@ class Connection final : public Alarms::Target {
   ~Connection() override { alarms_.clear(*this); }
 
   PlainSocket& lowest() { return secured ? secured->next_layer() : *plain; }
-  // Ends what is under way; it is of no use afterwards.
+  // Ends all operations; it is unusable afterwards.
   void abort() {
     boost::system::error_code ignored;
     aborted_ = true;
@@ -38,13 +38,13 @@ class Connection final : public Alarms::Target {
   }
   bool aborted() const { return aborted_; }
 
-  // What is under way then is aborted, and was late.
+  // At the limit the operation in progress is aborted, and counts as late.
   void limit(TimePoint until) {
     until_ = until;
     late_ = false;
     if (until < alarm_) alarms_.set(*this, alarm_ = until);
   }
-  // Where there is a limit already: the earlier counts.
+  // If there is a limit already, the earlier one counts.
   void limit_at_most(TimePoint until) {
     if (until < until_) limit(until);
   }
@@ -54,8 +54,8 @@ class Connection final : public Alarms::Target {
 
   std::optional<PlainSocket> plain;
   std::optional<TlsStream> secured;
-  std::string buffer;   // what was read, and belongs to the next answer
-  AsyncEvent progress;  // of its coming to be
+  std::string buffer;   // what was read of the next answer
+  AsyncEvent progress;  // of connecting
 
  private:
   void on_alarm() override {

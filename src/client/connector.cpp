@@ -17,7 +17,7 @@ using Code = boost::system::error_code;
 
 constexpr std::size_t kMostIdle = 64;
 
-// A server that is gone without a word is noticed, also while a request waits in line.
+// Detects a server that vanished silently, even while a request waits in a queue.
 void prepare(PlainSocket& socket) {
   Code ignored;
   socket.set_option(Tcp::no_delay(true), ignored);
@@ -82,7 +82,7 @@ void Connector::keep(ConnectionPtr connection) {
 
 Task<ConnectionPtr> Connector::connect(Want* want, std::string* error) {
   wanting_.push_back(want);
-  // What others no longer wait for may serve; one more than there are to be served, should that one hang.
+  // Attempts that no request waits for any more may serve; one more than there are requests, in case one hangs.
   if (dials_.size() <= wanting_.size()) dialing_.spawn(executor_, dial());
   while (!want->over_) co_await want->wake_.wait();
   std::erase(wanting_, want);
@@ -141,7 +141,7 @@ std::string Connector::why_late(const Dial& dial, std::chrono::milliseconds give
   return so_long;
 }
 
-// The longest wait gets the connection. A failure ends it only where fewer connections are being made than are wanted.
+// The longest wait gets the connection. A failure ends it only if fewer connections are being made than are wanted.
 void Connector::hand_over(ConnectionPtr connection, const std::string& error) {
   auto waits = [](const Want* want) { return !want->over_; };
   auto first = std::ranges::find_if(wanting_, waits);

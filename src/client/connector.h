@@ -20,10 +20,9 @@ namespace sharedlock::client {
 
 using ConnectionPtr = std::unique_ptr<Connection>;
 
-// The connections to one server: keeps what is idle, and makes what is missing. Connecting goes on when
-// the request that wanted it has timed out, and serves a later one: so a network that needs longer than one request may
-// take can still be used.
-// To be used on its executor alone; `alarms` must outlive it.
+// The connections to one server: keeps idle ones, and makes missing ones. Connecting continues after the request that
+// wanted it has timed out, and serves a later one: so a network that needs longer than one request may take can still
+// be used. Use it only on its executor; `alarms` must outlive it.
 class Connector {
  public:
   // Throws Failure when the CA file can't be read.
@@ -59,12 +58,12 @@ class Connector {
 
   ConnectionPtr take_idle();
   void keep(ConnectionPtr connection);
-  // A new one; none: `error` says which step failed, or takes so long.
+  // A new one; none: `error` says which step failed, or takes too long.
   Task<ConnectionPtr> connect(Want* want, std::string* error);
 
-  // Gives up what is about to be connected. Nothing may be wanted any more.
+  // Gives up connections in the making. Nothing may be wanted any more.
   void stop();
-  // Until that has ended; not on the executor.
+  // Waits until that has ended; not on the executor.
   void join() { dialing_.join(); }
 
  private:
@@ -77,7 +76,7 @@ class Connector {
   Task<void> dial();
   Task<std::string> establish(Dial* dial);
   Task<std::string> shake_hands(Dial* dial);
-  // Which step of it takes longer than it was given.
+  // Which step of it takes longer than allowed.
   std::string why_late(const Dial& dial, std::chrono::milliseconds given) const;
   void hand_over(ConnectionPtr connection, const std::string& error);
 

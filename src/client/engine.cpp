@@ -14,7 +14,7 @@ namespace sharedlock::client {
 
 namespace {
 
-// What is given up is given back within this time, or left to its ttl.
+// At the end, what is given up is given back within this time, or left to its ttl.
 constexpr std::chrono::seconds kGiveBack{2};
 
 Url url_of(const ClientOptions& options) {
@@ -96,7 +96,7 @@ Task<Result<LeaseGrant>> Engine::grant(Calls::LeaseRequest request, Wait wait, G
 
 template <class G>
 Task<Result<G>> Engine::take(Taking<G> taking, Wait wait, GiveBack how) {
-  bool open = false;  // whether something may have been taken that nobody knows of
+  bool open = false;  // whether a grant may exist that nobody knows of
   auto taken = co_await take_once(&taking, wait, &open);
   if (taken || !open) co_return taken;
   if (how == GiveBack::in_background) {
@@ -154,7 +154,7 @@ Task<Result<G>> Engine::take_once(const Taking<G>* taking, Wait wait, bool* open
   }
 }
 
-// R7: an answer that took so long says too little, until the holding is renewed once.
+// R7: a grant with an answer this late promises too little, until the holding is renewed once.
 template <class G>
 Task<Result<G>> Engine::confirmed(const Taking<G>* taking, G grant) {
   TimePoint now = BootClock::now();
@@ -166,7 +166,7 @@ Task<Result<G>> Engine::confirmed(const Taking<G>* taking, G grant) {
   co_return grant;
 }
 
-// Nobody else knows its instance or id; so it is tried as long as it could last, and the library lives.
+// Only we know its instance or id; so it is tried as long as it could last, and the library lives.
 Task<void> Engine::give_back(Once<void> release, std::chrono::seconds ttl) {
   Times times{.last_try = BootClock::now() + ttl};
   (void)co_await repeat<void>(std::move(release), times);

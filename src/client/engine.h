@@ -18,12 +18,13 @@
 
 namespace sharedlock::client {
 
-// What runs on the library's thread: requests with their repeats, and the keepers. Shared by a Client and all that it
-// returned; destroyed with the last of them, on that one's thread. Blocking calls may come from any thread but its own.
+// What runs on the library's thread: requests with their repeats, and the keepers. Shared by a Client and everything
+// that it returned; destroyed with the last of them, on that one's thread. Blocking calls may come from any thread but
+// its own.
 class Engine {
  public:
   explicit Engine(const ClientOptions& options);  // throws Failure, as Client does
-  // What is under way has two seconds to end. Never on its own thread, which it waits for.
+  // Operations in progress have two seconds to end. Never on its own thread, which it waits for.
   ~Engine();
 
   Executor executor() { return threads_.executor(0); }
@@ -34,7 +35,7 @@ class Engine {
   // Throws std::logic_error on the library's thread, which a blocking call would wait for.
   void refuse_own_thread();
 
-  // Runs it on the library's thread; never on that thread itself.
+  // Runs it on the library's thread; never call it on that thread itself.
   template <class T>
   T run(Task<T> task) {
     refuse_own_thread();
@@ -45,15 +46,15 @@ class Engine {
   }
   void spawn(Task<void> task) { tasks_.spawn(executor(), std::move(task)); }
 
-  // Until it is granted and can be relied on, or the wait is over. In the second case what may have been taken is given
-  // back: in the background, for as long as it could last; or at once, for two seconds at most, and where that fails
-  // the error says so.
+  // Until it is granted and can be relied on, or the wait is over. In the second case a possible grant is given back:
+  // in the background, for as long as it could last; or at once, for two seconds at most, and if that fails the error
+  // says so.
   enum class GiveBack { in_background, at_once };
   Task<Result<Grant>> acquire(Names names, std::chrono::seconds duration, Wait wait, GiveBack give_back);
   Task<Result<LeaseGrant>> grant(Calls::LeaseRequest request, Wait wait, GiveBack give_back);
 
   // A request is repeated until it has a definite answer, or `last_try` has passed: then it is not sent again, and a
-  // try that is under way goes on until `end` at most.
+  // try in progress continues until `end` at most.
   struct Times {
     TimePoint last_try;
     TimePoint end = TimePoint::max();
@@ -74,7 +75,7 @@ class Engine {
   Upkeep upkeep_of(const Names& names, std::chrono::seconds ttl);
   Upkeep upkeep_of(std::int64_t lease, std::chrono::seconds ttl);
 
-  // Calls that wait for something end with `unavailable`, and nothing is acquired any more.
+  // Waiting calls end with `unavailable`, and nothing is acquired any more.
   void stop_acquiring();
 
  private:
@@ -94,7 +95,7 @@ class Engine {
   Task<Result<G>> confirmed(const Taking<G>* taking, G grant);
   Task<Result<Renewal>> renew_lock(Names names, std::chrono::seconds duration, TimePoint until);
   Task<Result<Renewal>> renew_lease(std::int64_t id, TimePoint until);
-  Task<Result<void>> give_up(Once<void> release);  // what is held
+  Task<Result<void>> give_up(Once<void> release);  // of what is held
   Task<void> give_back(Once<void> release, std::chrono::seconds ttl);
   Task<void> pause(Backoff* backoff, TimePoint no_later = TimePoint::max());
 
@@ -109,7 +110,7 @@ class Engine {
   HttpClient http_;
   Calls calls_;
   std::atomic<bool> acquiring_stopped_ = false;
-  TimePoint closed_by_ = TimePoint::max();  // on the executor: everything has ended then
+  TimePoint closed_by_ = TimePoint::max();  // only on the executor: everything has ended by then
   TaskGroup alarms_task_;
   TaskGroup tasks_;
 };

@@ -11,7 +11,7 @@
 
 namespace sharedlock::client {
 
-// What a Lock or Lease is made of. The engine lives as long as this does; the keeper as long as it has something to do.
+// The inside of a Lock or Lease. The engine lives as long as this does; the keeper as long as it has work.
 class Holding::State {
  public:
   State(std::shared_ptr<Engine> its_engine, std::shared_ptr<Keeper> its_keeper)

@@ -17,7 +17,7 @@ using Code = boost::system::error_code;
 
 constexpr std::uint32_t kLargestHead = 16 * 1024;
 constexpr std::uint64_t kLargestBody = 64 * 1024;
-// What waited so long was not sent on a connection that had died before.
+// A request that got no answer for this long was not sent on a connection that had already died.
 constexpr std::chrono::seconds kNotStale{1};
 
 std::int64_t number_in(std::string_view text) {
@@ -26,15 +26,15 @@ std::int64_t number_in(std::string_view text) {
   return number;
 }
 
-// Whether a request may be refused so that has not arrived as a whole: other answers tell of locks, and can't be meant
-// for it.
+// Whether a request that has not arrived as a whole may be refused with this status: other answers are about locks, and
+// can't be meant for it.
 bool refuses_unread(unsigned status) {
   return status >= 400 && status != 404 && status != 409 && status != 423;
 }
 
 }  // namespace
 
-// A request that is under way, for what ends it from without.
+// A request in progress, for ending it from outside.
 class HttpClient::Ongoing {
  public:
   Ongoing(HttpClient& client, bool acquires) : acquires_(acquires), client_(client) { client_.ongoing_.insert(this); }
@@ -42,7 +42,7 @@ class HttpClient::Ongoing {
   Ongoing& operator=(const Ongoing&) = delete;
   ~Ongoing() { client_.ongoing_.erase(this); }
 
-  // What it does now; one of them, or neither.
+  // Its present activity; one of them, or neither.
   void uses(Connection* connection) {
     connection_ = connection;
     want_ = nullptr;
@@ -155,7 +155,7 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   parser.header_limit(kLargestHead);
   parser.body_limit(kLargestBody);
   auto buffer = asio::dynamic_buffer(connection->buffer);
-  // A server that answers before it has read all, and closes, resets the connection: its answer has arrived.
+  // A server that answers before it has read everything, and closes, resets the connection: its answer has arrived.
   Code failed = unsent;
   if (!connection->aborted()) {
     co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));

@@ -18,10 +18,10 @@
 
 namespace sharedlock::client {
 
-// What became of a request, where there is no answer to tell it.
+// What is known about a request when no answer tells it.
 struct HttpTrace {
   std::optional<TimePoint> sent;  // when it began to be sent; nothing: there was no connection
-  bool closed = false;            // the connection was closed by the other side, or broke
+  bool closed = false;            // the other side closed the connection, or it broke
 };
 
 struct HttpRequest {
@@ -30,8 +30,8 @@ struct HttpRequest {
   std::string body = {};
   std::vector<std::pair<std::string, std::string>> headers = {};
   bool acquires = false;          // ended by stop_acquiring()
-  std::chrono::seconds waits{0};  // how long the server may take beyond what answers take
-  HttpTrace* trace = nullptr;     // what is told of it; to outlive the call
+  std::chrono::seconds waits{0};  // how long the server may take beyond the usual time
+  HttpTrace* trace = nullptr;     // receives what is known; must outlive the call
 };
 
 struct HttpAnswer {
@@ -44,26 +44,26 @@ struct HttpAnswer {
   TimePoint sent;          // when the request began to be sent
 };
 
-// Requests to one server over connections that are kept. Each has a connection of its own while it is under way. To be
-// used on its executor alone, where all requests must have ended before it is destroyed.
+// Requests to one server over persistent connections. Each has a connection of its own while in progress. Use it only
+// on its executor; all requests must have ended before it is destroyed.
 class HttpClient {
  public:
   // Throws Failure when the CA file can't be read. The alarms must outlive it.
   HttpClient(Executor executor, Alarms& alarms, const ClientOptions& options, Url url);
   ~HttpClient();
 
-  // unavailable: no answer until then, or none that is HTTP and of sane size. A connection that was kept and proves
-  // dead before the request was sent, or before a byte of the answer came, is replaced once: what is sent does no harm
-  // when it is sent twice. A request that waits has the usual time for its answer once its waiting is over, counted
-  // from when it is sent.
+  // unavailable: no answer until then, or none that is HTTP and of sane size. A kept connection that proves dead before
+  // the request was sent, or before a byte of the answer came, is replaced once: every request may safely be sent
+  // twice. A request that waits has the usual time for its answer once its waiting is over, counted from when it is
+  // sent.
   Task<Result<HttpAnswer>> send(HttpRequest request, TimePoint until);
 
-  // Ends what acquires and is under way, and what comes later.
+  // Ends acquiring requests in progress, and later ones.
   void stop_acquiring();
-  // Nothing takes longer than until then from now on, and nothing begins afterwards.
+  // From now on everything ends by then, and nothing begins afterwards.
   void end_by(TimePoint last);
-  // When no request is under way any more: gives up what is about to be connected. join(): until that has ended; not on
-  // the executor.
+  // Call it when no request is in progress any more: gives up connections in the making. join(): waits until that has
+  // ended; not on the executor.
   void stop() { connector_.stop(); }
   void join() { connector_.join(); }
 
@@ -78,7 +78,7 @@ class HttpClient {
     bool keep = false;       // the connection may be used again
   };
 
-  std::string why_not(const HttpRequest& request) const;  // it is not sent; empty: it is
+  std::string why_not(const HttpRequest& request) const;  // why it is not sent; empty: it is
   Task<ConnectionPtr> connect(Ongoing* ongoing, TimePoint until, std::string* error);
   Task<Exchange> exchange(Connection* connection, const HttpRequest* request, TimePoint until);
   template <class Stream>

@@ -29,7 +29,7 @@ Task<void> Keeper::keep(std::shared_ptr<Keeper> keeper) {
   for (auto& done : std::exchange(self.release_done_, {})) done(self.release_answer_);
 }
 
-// Whatever becomes of the attempt, the alarm says in time that it is lost.
+// Whatever the attempt's outcome, the alarm reports the loss in time.
 Task<void> Keeper::renew() {
   alarms_.set(*this, safe_until());
   TimePoint sent = BootClock::now();

@@ -16,22 +16,22 @@
 
 namespace sharedlock::client {
 
-// Something is held: for `ttl`, counted from `sent`.
+// A holding: for `ttl`, counted from `sent`.
 struct Renewal {
   std::chrono::seconds ttl{};
   TimePoint sent;
 };
 
-// How something is kept and given up.
+// How to keep and give up a holding.
 struct Upkeep {
   std::function<Task<Result<Renewal>>(TimePoint until)> renew;  // by one request
   std::function<Task<Result<void>>()> release;                  // with all its tries; bounded
-  std::chrono::seconds ttl{};                                   // what is asked for
+  std::chrono::seconds ttl{};                                   // the requested one
   std::chrono::milliseconds attempt_timeout{};
 };
 
-// Renews what is held until it is lost or given up, and reports the end to its callbacks. Runs on one executor; what
-// other threads may call is marked. `alarms` must outlive it.
+// Renews a holding until it is lost or given up, and reports the end to its callbacks. Runs on one executor; functions
+// for other threads are marked. `alarms` must outlive it.
 class Keeper final : public Alarms::Target {
  public:
   Keeper(const Executor& executor, Alarms& alarms, Upkeep upkeep, Renewal first);
@@ -44,7 +44,7 @@ class Keeper final : public Alarms::Target {
   TimePoint safe_until() const { return TimePoint(BootClock::duration(safe_until_.load())); }
   std::stop_token stop_token() const { return stop_.get_token(); }
   void when_over(std::function<void(bool lost)> done);
-  // Gives it up; `done`, if any, is told of the server's answer.
+  // Gives it up; `done`, if given, gets the server's answer.
   static void end(const std::shared_ptr<Keeper>& keeper, std::function<void(Result<void>)> done);
 
  private:

@@ -47,7 +47,7 @@ Addresses::Answer ask_system(const std::string& host, Family family) {
 
 }  // namespace
 
-// What the threads hold: the object behind it may be gone when they are done.
+// Held by the threads: the Lookup behind it may be gone when they are done.
 class Lookup::Way {
  public:
   explicit Way(Lookup* lookup) : lookup_(lookup) {}
@@ -56,7 +56,7 @@ class Lookup::Way {
     std::scoped_lock lock(mutex_);
     lookup_ = nullptr;
   }
-  // From a thread. What is posted runs before the object is gone, or never.
+  // From a thread. The posted handler runs before the object is gone, or never.
   static void deliver(const std::shared_ptr<Way>& way, Family family, Addresses::Answer answer) {
     std::scoped_lock lock(way->mutex_);
     if (!way->lookup_) return;
@@ -67,7 +67,7 @@ class Lookup::Way {
 
  private:
   std::mutex mutex_;
-  Lookup* lookup_;  // set to null on its executor, or when that runs no more
+  Lookup* lookup_;  // set to null on its executor, or when that no longer runs
 };
 
 Lookup::Lookup(Executor executor, std::string host, Resolver resolver)

@@ -13,8 +13,8 @@
 namespace sharedlock::client {
 
 // Looks up the addresses of one host, by getaddrinfo(3), which can't be cancelled: so each lookup has a thread of its
-// own, that goes on when no request waits for it any more, and may outlive this object. Its answer is kept. To be used
-// on its executor alone.
+// own, which continues when no request waits for it any more, and may outlive this object. Its answer is kept. Use it
+// only on its executor.
 class Lookup {
  public:
   using Resolver = std::function<Addresses::Answer(const std::string& host, Family family)>;
@@ -25,12 +25,12 @@ class Lookup {
   Lookup& operator=(const Lookup&) = delete;
   ~Lookup();
 
-  // Begins what lookups are needed; what is known and new is not looked up again.
+  // Begins the lookups that are needed; new answers are not looked up again.
   void ask();
   Addresses::View look() const { return addresses_.look(BootClock::now()); }
   void connected(Family family) { addresses_.connected(family); }
 
-  // Raised whenever a lookup has ended, until it is let go of.
+  // Raised whenever a lookup has ended, until it is unregistered.
   void tell(AsyncEvent& signal) { told_.insert(&signal); }
   void tell_no_more(AsyncEvent& signal) { told_.erase(&signal); }
 

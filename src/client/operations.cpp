@@ -9,7 +9,7 @@ namespace sharedlock::client {
 
 namespace {
 
-// One request with its repeats, in the words of Calls. `longest`, where it is not 0, is the end of them all.
+// One request with its repeats, in the terms of Calls. `longest`, if not 0, limits them all.
 template <class T, class Attempt>
 Result<T> repeat(Engine& engine, Attempt attempt, std::chrono::milliseconds longest = std::chrono::milliseconds(0)) {
   Engine::Once<T> once = [&engine, attempt](TimePoint until) { return attempt(engine.calls(), until); };

@@ -9,13 +9,14 @@
 
 namespace sharedlock::client {
 
-// How a wait in line is made of polls, without a clock and a connection. Each poll asks the server to answer in time,
-// before a gateway on the way would give up; the wait goes on until it is over, or the server was away for too long.
+// How a wait in a queue is made of polls, without a clock and a connection. Each poll asks the server to answer in
+// time, before a gateway on the way would give up; the wait continues until it is over, or the server was away for too
+// long.
 class Polls {
  public:
   struct Limits {
     Wait wait{0};
-    std::chrono::seconds poll{50};  // the longest that one request waits in line
+    std::chrono::seconds poll{50};  // the longest wait of one request
     std::chrono::milliseconds patience{10'000};
   };
   Polls(TimePoint begun, const Limits& limits)
@@ -24,16 +25,16 @@ class Polls {
         wait_until_(after(begun, std::max(limits.wait, Wait(0)))),
         poll_(longest_) {}
 
-  // What the next request asks for: so long in line; 0: it tries once. Where the server was away, a short poll shows
-  // whether it is back.
+  // How long the next request asks to wait; 0: it tries once. If the server was away, a short poll shows whether it is
+  // back.
   Wait next(TimePoint now) const {
     Wait most = silent_since_ ? Wait(1) : poll_;
     if (wait_until_ == TimePoint::max()) return most;
     return std::clamp<Wait>(std::chrono::ceil<Wait>(wait_until_ - now), Wait(0), most);
   }
 
-  // How long its place in line is to be kept at most when that ends without a grant. No poll follows the last one, but
-  // when that was cut off: for that a moment is enough.
+  // How long its queue entry should be kept at most if that ends without a grant. No poll follows the last one, unless
+  // that was cut off: for that a moment is enough.
   std::chrono::seconds place_kept(TimePoint now) const {
     if (next(now).count() == 0) return std::chrono::seconds(0);
     return wait_until_ - now <= poll_ ? kKeptAfterTheLast : std::chrono::seconds::max();
@@ -41,7 +42,7 @@ class Polls {
 
   enum class Next { at_once, after_a_pause, over };
 
-  // Another holds it, says the answer to what was sent then.
+  // The answer to the request sent at `sent` says that another client holds it.
   Next refused(TimePoint sent, TimePoint now) {
     silent_since_.reset();
     if (now >= wait_until_) return Next::over;
@@ -59,7 +60,7 @@ class Polls {
     TimePoint begun;
     std::optional<TimePoint> sent = {};  // nothing: there was no connection
     bool cut = false;                    // the connection was closed, or a gateway gave up
-    bool later = false;                  // a server says that it is to be asked again later
+    bool later = false;                  // a server asks to be tried again later
   };
   Next unanswered(const End& end, TimePoint now) {
     bool waited = end.asked.count() > 0 && end.sent;
@@ -80,10 +81,11 @@ class Polls {
 
  private:
   static constexpr Wait kServersLimit{3600};
-  static constexpr std::chrono::hours kForEver{24 * 365 * 100};  // what nanoseconds can count
-  static constexpr std::chrono::seconds kLeast{1};  // what ends sooner is no poll that was cut, but a failure
+  static constexpr std::chrono::hours kForEver{24 * 365 * 100};  // the range of nanoseconds
+  static constexpr std::chrono::seconds kLeast{1};               // one that ends sooner was not cut off, but failed
   static constexpr std::chrono::seconds kKeptAfterTheLast{2};
-  // A restart cuts polls, too, which says nothing about gateways: after so many answers a longer one is tried again.
+  // A restart cuts polls, too, which proves nothing about gateways: after this many answers a longer one is tried
+  // again.
   static constexpr int kProofs = 8;
 
   static TimePoint after(TimePoint from, Wait span) {

@@ -16,12 +16,12 @@ std::string text_of(const Addresses::Address& address) {
   return address.is_v6() ? '[' + address.to_string() + ']' : address.to_string();
 }
 
-// The attempts of one race. Their ends come later than the race's: so they share it.
+// The attempts of one race. They end later than the race does: so they are shared.
 class Attempts : public std::enable_shared_from_this<Attempts> {
  public:
   Attempts(Executor executor, AsyncEvent& ended) : executor_(executor), ended_(&ended) {}
 
-  // Not when the race is over.
+  // Not after the race is over.
   void begin(const Tcp::endpoint& place) {
     auto socket = std::make_shared<PlainSocket>(executor_);
     sockets_.push_back(socket);
@@ -29,7 +29,7 @@ class Attempts : public std::enable_shared_from_this<Attempts> {
     socket->async_connect(
         place, [self = shared_from_this(), socket](boost::system::error_code failed) { self->end(socket, failed); });
   }
-  // Nothing is told any more.
+  // Nothing is reported any more.
   void over() {
     boost::system::error_code ignored;
     ended_ = nullptr;
@@ -60,7 +60,7 @@ class Attempts : public std::enable_shared_from_this<Attempts> {
   boost::system::error_code failed_;  // the last one
 };
 
-// One race: asks to be told of lookups while it lasts, and ends its attempts, whichever way it is left.
+// One race: registers for lookups while it lasts, and ends its attempts, whichever way it is left.
 class Course {
  public:
   Course(Connection& connection, Lookup& lookup)
@@ -76,7 +76,7 @@ class Course {
     attempts->over();
   }
 
-  // Begins with an address that was not tried, if it is time. Returns until when nothing is to be done but by signals.
+  // Begins with an untried address, if it is time. Returns until when only signals can require action.
   TimePoint go_on(const Addresses::View& view, std::uint16_t port, Progress& progress) {
     TimePoint now = BootClock::now();
     auto untried = std::ranges::find_if(

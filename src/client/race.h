@@ -9,7 +9,7 @@
 
 namespace sharedlock::client {
 
-// Which step of connecting is under way, for the message when it takes too long.
+// The present step of connecting, for the message when it takes too long.
 struct Progress {
   enum class Step { lookup, connect, tls };
   Step step = Step::lookup;

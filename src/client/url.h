@@ -17,10 +17,10 @@ struct Url {
   std::string authority;  // as the Host header wants it
 };
 
-// refused: not http or https, without a host or with a port that is none, or with a query or user.
+// refused: not http or https, without a host or with an invalid port, or with a query or user.
 Result<Url> parse_url(std::string_view text);
 
-// A segment of a path or a value in a query, with all but letters, digits and -._~ escaped.
+// A path segment or query value, with everything but letters, digits and -._~ escaped.
 std::string escape(std::string_view text);
 
 }  // namespace sharedlock::client
