@@ -30,7 +30,7 @@ bool Connection::open(const SocketAddress& address, int epoll) {
     errno = why;
     return false;
   }
-  // Also when it is there at once: the event that says so comes in either case.
+  // Even if it is connected at once: the event that says so comes in either case.
   state_ = State::connecting;
   return true;
 }
@@ -81,7 +81,7 @@ Connection::Outcome Connection::receive(bool hung_up) {
     ssize_t got = ::recv(socket_, space.data(), space.size(), 0);
     if (got < 0) return errno == EAGAIN || errno == EINTR ? Outcome::more : Outcome::ended;
     if (got == 0) return Outcome::ended;
-    // Nothing was asked for.
+    // There was no request.
     if (state_ != State::waiting) return Outcome::malformed;
     auto count = static_cast<std::size_t>(got);
     switch (reader_.received(count)) {
@@ -91,8 +91,8 @@ Connection::Outcome Connection::receive(bool hung_up) {
         state_ = State::idle;
         return Outcome::answered;
       case ResponseReader::Progress::more:
-        // A short read has emptied the socket, and what comes later brings an event of its own; but not the end of the
-        // stream, when this event was it.
+        // A short read has emptied the socket, and later bytes bring an event of their own; but the end of the stream
+        // does not, if this event announced it.
         if (count < space.size() && !hung_up) return Outcome::more;
     }
   }

@@ -11,7 +11,7 @@
 namespace sharedlock::bench {
 
 // One non-blocking connection to the server, with at most one request on it, watched by an epoll set (edge-triggered).
-// It knows nothing of what requests mean. Owned by one Worker and used on its thread only.
+// It knows nothing about the meaning of requests. Owned by one Worker and used only on its thread.
 class Connection {
  public:
   enum class State { closed, connecting, idle, waiting };
@@ -22,21 +22,21 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
   ~Connection();
 
-  std::uint32_t tag() const { return tag_; }  // what comes with its events
+  std::uint32_t tag() const { return tag_; }  // identifies its events
   State state() const { return state_; }
 
-  // Begins to connect. False when that is impossible at once; then it is closed, and errno says why.
+  // Begins to connect. False when that is immediately impossible; then it is closed, and errno says why.
   bool open(const SocketAddress& address, int epoll);
   void close();
 
-  // After an event while connecting: idle, or closed when there is nobody, and errno says why.
+  // After an event while connecting: idle, or closed when nothing listens, and errno says why.
   void finish_connecting();
 
-  // Sends `request`, on an idle connection. What does not go at once goes with send_rest().
+  // Sends `request`, on an idle connection. The part that does not go at once goes with send_rest().
   Outcome send(const std::string& request);
   Outcome send_rest();
 
-  // Reads what has come, up to the end of an answer: `answered`, and the connection is idle. `ended`: by the peer.
+  // Reads the received bytes, up to the end of an answer: `answered`, and the connection is idle. `ended`: by the peer.
   // `hung_up`: the event said that the peer sends no more.
   Outcome receive(bool hung_up);
   ResponseReader& response() { return reader_; }

@@ -8,9 +8,8 @@
 
 namespace sharedlock::bench {
 
-// How often each duration was seen, in buckets that get wider with the duration: what it says is within 1 % of what was
-// recorded, from 1 ns to a day, in 42 KiB and without allocating. Not thread-safe: one per thread, added up at the
-// end.
+// How often each duration occurred, in buckets that widen with the duration: results are within 1 % of the recorded
+// values, from 1 ns to a day, in 42 KiB and without allocating. Not thread-safe: one per thread, summed at the end.
 class Histogram {
  public:
   // Negative durations count as 0, those over the largest as the largest.
@@ -29,11 +28,11 @@ class Histogram {
   std::chrono::nanoseconds max() const { return std::chrono::nanoseconds(max_); }  // exact
   std::chrono::nanoseconds mean() const;                                           // exact; 0 when empty
 
-  // The duration that `share` (0 to 1) of what was recorded did not exceed: at(0.5) is the median. 0 when empty.
+  // The duration that `share` (0 to 1) of the recorded ones did not exceed: at(0.5) is the median. 0 when empty.
   std::chrono::nanoseconds at(double share) const;
 
  private:
-  // Each power of two is cut into 2^7 buckets, so that a bucket is no wider than 1/128 of what falls into it.
+  // Each power of two is cut into 2^7 buckets, so that a bucket is no wider than 1/128 of its values.
   static constexpr unsigned kBits = 7;
   static constexpr std::uint64_t kPerPower = 1U << kBits;
   static constexpr std::uint64_t kLargest = 86'400'000'000'000;

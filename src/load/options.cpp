@@ -8,7 +8,7 @@ namespace sharedlock::bench {
 
 namespace {
 
-constexpr double kLongest = 86'400;  // a day, of anything that is given in seconds
+constexpr double kLongest = 86'400;  // a day, for every value given in seconds
 
 bool is_name(const std::string& name) {
   return name.size() <= 32 && std::ranges::all_of(name, [](char c) {
@@ -21,7 +21,7 @@ bool is_path(const std::string& path) {
          std::ranges::all_of(path, [](char c) { return c > ' ' && c < 0x7F; });
 }
 
-// Written so that a NaN is out of every range.
+// Written so that a NaN is outside every range.
 bool within(double value, double least, double most) {
   return value >= least && value <= most;
 }

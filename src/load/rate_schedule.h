@@ -7,11 +7,11 @@ namespace sharedlock::bench {
 
 using TimePoint = std::chrono::steady_clock::time_point;
 
-// When requests are to start when there are to be so many in a second, whatever the server does (an open loop). The
-// requests are dealt to the threads in turn: this is the part of one of them, and its request 0 is its first.
+// When requests must start for a given rate, whatever the server does (an open loop). The requests are dealt to the
+// threads in turn: this is the part of one of them, and its request 0 is its first.
 class RateSchedule {
  public:
-  // `per_second` > 0 requests a second by all `threads` together; `thread` < `threads` is this one.
+  // `per_second` > 0 requests per second over all `threads`; `thread` < `threads` is this one.
   RateSchedule(TimePoint start, double per_second, unsigned thread, unsigned threads)
       : start_(start), interval_(1e9 / per_second), thread_(thread), threads_(threads) {}
 

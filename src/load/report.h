@@ -11,7 +11,7 @@ namespace sharedlock::bench {
 // For stderr and people.
 inline constexpr char kFarBehind[] = "more than 5 % of the requests that were due were not sent: the rate is too high";
 
-// What a run has found.
+// The result of a run.
 struct Report {
   BenchOptions options;
   Tally tally;
@@ -19,15 +19,15 @@ struct Report {
   std::string failure;                       // why the run ended before its time; empty: it did not
   bool interrupted = false;                  // by a signal
 
-  // In the measured time.
+  // During the measured time.
   std::uint64_t answered() const;
   double requests_per_second() const;
   // Microseconds of CPU for each answer, warm-up included.
   std::optional<double> server_cpu_per_request() const;
   double client_cpu_per_request() const;
-  // Open loop: so much of the schedule was not sent that this was another load than was asked for.
+  // Open loop: so much of the schedule was not sent that the load was not the requested one.
   bool is_far_behind() const;
-  // Every request was answered, and as it was meant to be, and hardly any was not sent.
+  // Every request got the expected answer, and hardly any was not sent.
   bool is_good() const;
 };
 

@@ -54,7 +54,7 @@ ResponseReader::Progress ResponseReader::received(std::size_t count) {
 ResponseReader::Progress ResponseReader::progress() const {
   std::size_t come = size_ - head_size_ + overflowed_;
   if (come > body_size_) return Progress::malformed;
-  // A head that fills the buffer leaves no half of it to read a body over.
+  // A head that fills the buffer leaves no half of it for reading a body.
   if (come < body_size_ && head_size_ > buffer_.size() / 2) return Progress::malformed;
   return come == body_size_ ? Progress::complete : Progress::more;
 }
@@ -77,7 +77,7 @@ bool ResponseReader::read_head(std::string_view head) {
   return body_size_ != static_cast<std::size_t>(-1);
 }
 
-// False for what this reader can't follow.
+// False for answers that this reader can't parse.
 bool ResponseReader::read_line(std::string_view line) {
   static constexpr std::string_view kLength = "content-length:";
   static constexpr std::string_view kConnection = "connection:";

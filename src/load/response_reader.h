@@ -7,8 +7,8 @@
 
 namespace sharedlock::bench {
 
-// Finds where one answer on a connection ends, and its status. It knows as much of HTTP/1.1 as servers of ours speak:
-// a body has a Content-Length, or its status has none. Of a body that does not fit, the beginning is kept. It allocates
+// Finds the end of each answer on a connection, and its status. It knows as much of HTTP/1.1 as our servers use: a body
+// has a Content-Length, or its status has none. Of a body that does not fit, the beginning is kept. It allocates
 // nothing. Not thread-safe.
 class ResponseReader {
  public:
@@ -18,7 +18,7 @@ class ResponseReader {
   std::span<char> space();
 
   // `count` bytes came into space(). After `complete`, status(), body() and last_on_connection() hold until next().
-  // Bytes behind the end of an answer are malformed: nobody asked for them yet.
+  // Bytes behind the end of an answer are malformed: there was no request for them.
   Progress received(std::size_t count);
 
   int status() const { return status_; }

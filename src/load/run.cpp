@@ -26,7 +26,7 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-constexpr nanoseconds kLook{20'000'000};  // how often the main thread looks whether all have ended
+constexpr nanoseconds kLook{20'000'000};  // how often the main thread checks whether all have ended
 
 sigset_t end_signals() {
   sigset_t signals;
@@ -42,7 +42,7 @@ std::string random_name() {
   return text;
 }
 
-// How many answers a second there are now, on one line that is written over and over; nothing where nobody looks.
+// The present rate of answers, on one line that is overwritten each time; nothing unless stderr is a terminal.
 class ProgressLine {
  public:
   ProgressLine() : shown_(::isatty(STDERR_FILENO) == 1), start_(steady_clock::now()), last_(start_) {}
@@ -69,7 +69,7 @@ class ProgressLine {
   std::uint64_t answers_ = 0;
 };
 
-// The whole of one run: the threads, and the main thread beside them.
+// One whole run: the threads, and the main thread beside them.
 class Run {
  public:
   Run(const BenchOptions& options, Target target, const SocketAddress& address)
@@ -119,7 +119,7 @@ class Run {
     return {start, measured, measured + as_duration(options_.seconds)};
   }
 
-  // Until so many parts of the threads' work have ended.
+  // Waits until that many parts of the threads' work have ended.
   void watch(std::size_t parts) {
     const sigset_t signals = end_signals();
     const timespec patience{.tv_sec = 0, .tv_nsec = kLook.count()};

@@ -19,11 +19,11 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// How often timeouts are looked for and lost connections made again.
+// How often timeouts are checked and lost connections remade.
 constexpr std::chrono::milliseconds kTick{50};
 constexpr std::uint64_t kNumbersPerThread = 1'000'000'000'000;
 
-// What falls to one of several when `all` is dealt evenly.
+// One worker's share when `all` is dealt evenly.
 std::uint64_t part_of(std::uint64_t all, unsigned index, unsigned count) {
   return all / count + (index < all % count ? 1 : 0);
 }
@@ -55,7 +55,7 @@ Worker::Worker(Plan& plan, unsigned index)
   std::uint64_t count = part_of(options.connections, index, options.threads);
   for (std::uint64_t i = 0; i < count; ++i) {
     connections_.push_back(std::make_unique<Connection>(static_cast<std::uint32_t>(i)));
-    connections_.back()->step = i;  // so that a mix is mixed from the first moment
+    connections_.back()->step = i;  // so that a mix is mixed from the start
   }
   if (calls_of(options.workload).size() == 2) {
     for (auto& connection : connections_) connection->step = 0;  // pairs begin with their first half
@@ -103,7 +103,7 @@ bool Worker::sending_is_over() const {
   return plan_.stop.load(std::memory_order_relaxed) || budget_ == 0 || now_ >= window_.end || !failure_.empty();
 }
 
-// They have waited all the same: leaving them out would hide a server that stood still.
+// They have waited nevertheless: leaving them out would hide a server that stood still.
 void Worker::count_what_was_not_sent(TimePoint now) {
   if (!plan_.options.rate) return;
   for (; budget_ > 0 && schedule_.at(scheduled_) < now; ++scheduled_, --budget_) {
@@ -156,7 +156,7 @@ void Worker::handle(Connection& connection, std::uint32_t events) {
     case Outcome::malformed:
       return failed(connection, &Failures::malformed, "an answer is not HTTP/1.1 with a Content-Length");
     case Outcome::ended:
-      // A server may close what idles.
+      // A server may close an idle connection.
       if (was_idle) return open(connection);
       return failed(connection, &Failures::closed, "the connection was closed before the answer came");
   }
@@ -188,7 +188,7 @@ void Worker::open(Connection& connection) {
   if (!connection.open(plan_.server, epoll_)) failed(connection, &Failures::connect, "can't connect");
 }
 
-// The connection is idle: what is next on it.
+// The connection is idle: sends its next request.
 void Worker::begin(Connection& connection) {
   if (phase_ == Phase::preparing) return prepare_next(connection);
   if (needs_lease_ && connection.lease.empty()) return send(connection, Call::take_lease, now_);
@@ -216,7 +216,7 @@ void Worker::prepare_next(Connection& connection) {
 }
 
 void Worker::send_what_is_due() {
-  // What the warm-up could not send is no load for the measured time.
+  // Requests that the warm-up could not send are no load for the measured time.
   if (now_ >= window_.measured) {
     while (schedule_.at(scheduled_) < window_.measured) ++scheduled_;
   }
@@ -306,7 +306,7 @@ bool Worker::is_measured(const Connection& connection) const {
   return intended >= window_.measured && intended < window_.end;
 }
 
-// It would have taken longer still: left out, it would make a server that answers too late look quick.
+// It would have taken even longer: leaving it out would make a server that answers too late look quick.
 void Worker::record_unanswered(const Connection& connection) {
   if (phase_ != Phase::running || !is_measured(connection) || connection.request.call == Call::take_lease) return;
   tally_.latency.record(

@@ -15,25 +15,25 @@
 
 namespace sharedlock::bench {
 
-// What all workers share. Thread-safe.
+// State shared by all workers. Thread-safe.
 struct Plan {
   const BenchOptions& options;
   SocketAddress server;
   Requests requests;
-  std::atomic<std::uint64_t> held_keys{0};  // how many of the held keys somebody has begun to take
+  std::atomic<std::uint64_t> held_keys{0};  // how many of the held keys some worker has begun to take
   std::atomic<bool> lock_held{false};       // likewise the held lock
   std::atomic<bool> stop{false};            // set from outside: send no more
 };
 
-// A request belongs to the measured time when it was to start in it.
+// A request belongs to the measured time if it was due to start in it.
 struct Window {
   TimePoint start;     // of the warm-up
   TimePoint measured;  // its end
   TimePoint end;       // TimePoint::max(): when the requests are used up
 };
 
-// One thread's connections, and the loop that keeps them busy. prepare() and run() are for that thread; done() is
-// for any thread; the rest for anybody once that thread has ended. `plan` must outlive it.
+// One thread's connections, and the loop that keeps them busy. prepare() and run() are for that thread; done() is for
+// any thread; the rest for any thread once that one has ended. `plan` must outlive it.
 class Worker {
  public:
   Worker(Plan& plan, unsigned index);
@@ -41,11 +41,11 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  // Connects, and takes what must be held before the measuring. On failure failure() says why.
+  // Connects, and takes what must be held before the measurement. On failure failure() says why.
   void prepare();
 
-  // Sends requests until the window ends, they are used up, or the plan says stop; then waits for the answers that are
-  // due, at most for the timeout.
+  // Sends requests until the window ends, they are used up, or the plan says stop; then waits for outstanding answers,
+  // at most for the timeout.
   void run(const Window& window);
 
   const std::string& failure() const { return failure_; }  // empty: none
@@ -82,8 +82,8 @@ class Worker {
   const unsigned index_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::vector<std::uint32_t> idle_;  // open loop: may hold connections that are idle no more
-  std::string request_;              // as sent last, for its capacity
+  std::vector<std::uint32_t> idle_;  // open loop: may hold connections that are no longer idle
+  std::string request_;              // the last one sent, for its capacity
   bool needs_lease_;
 
   Phase phase_ = Phase::preparing;
@@ -91,7 +91,7 @@ class Worker {
   RateSchedule schedule_;
   std::uint64_t scheduled_ = 0;  // requests of the schedule that were sent
   std::uint64_t budget_;         // requests that may still be sent
-  std::uint64_t fresh_;          // the next number of a key or lock that nobody had
+  std::uint64_t fresh_;          // the next unused number of a key or lock
   std::uint64_t random_;
   std::size_t waiting_ = 0;
   std::size_t prepared_ = 0;

@@ -9,7 +9,7 @@ namespace sharedlock::bench {
 
 namespace {
 
-// The place of a number in a request. Not a text that a host or a name can contain.
+// The placeholder of a number in a request. Not a text that a host or a name can contain.
 constexpr std::string_view kNumber = "##############";
 
 constexpr std::pair<std::string_view, Workload> kNames[] = {
@@ -109,7 +109,7 @@ std::span<const Call> calls_of(Workload workload) {
   static constexpr std::array kAcquire{Call::acquire};
   static constexpr std::array kPairs{Call::acquire, Call::release};
   static constexpr std::array kConstant{Call::constant};
-  // Holders that keep what they have, many that would like to have it, now and then a change.
+  // Holders that keep their locks, many clients that want one, and an occasional change.
   static constexpr std::array kMixed{Call::keepalive, Call::refusal,      Call::acquire, Call::keepalive, Call::refusal,
                                      Call::keepalive, Call::lock_refusal, Call::release, Call::keepalive, Call::grant};
   switch (workload) {

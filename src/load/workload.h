@@ -21,14 +21,14 @@ enum class Workload {
 
 // One kind of request.
 enum class Call {
-  grant,         // POST /lease with a key that nobody had yet
+  grant,         // POST /lease with an unused key
   refusal,       // POST /lease with one of the held keys
   keepalive,     // POST /keepalive with the connection's own lease
-  acquire,       // lock API: a name that nobody had yet
-  release,       // lock API: what this connection acquired last
+  acquire,       // lock API: an unused name
+  release,       // lock API: the lock that this connection acquired last
   lock_refusal,  // lock API: acquire of the lock that another instance holds
   constant,      // GET of a path
-  // Never measured; what must be there before the others:
+  // Never measured; needed before the others:
   hold_key,    // takes one of the held keys
   hold_lock,   // takes the held lock
   take_lease,  // the connection's own lease
@@ -38,10 +38,10 @@ std::optional<Workload> workload_named(std::string_view name);
 std::string_view name_of(Workload workload);
 std::string_view all_workloads();  // "grants|refusals|…"
 
-// What a connection asks for, in turn and from the beginning again.
+// A connection's requests, in turn and from the beginning again.
 std::span<const Call> calls_of(Workload workload);
 
-// Whether the answer says that the server did what was asked for. A held key that is held already is as good.
+// Whether the answer says that the server did what was asked for. For a held key, "already held" is as good.
 bool is_expected(Call call, int status);
 
 struct RequestFacts {
@@ -51,13 +51,13 @@ struct RequestFacts {
   std::uint64_t ttl_seconds = 60;
 };
 
-// Writes requests: each kind is formatted once, and later only its number is filled in. Thread-safe.
+// Writes requests: each kind is formatted once, and afterwards only its number is filled in. Thread-safe.
 class Requests {
  public:
   explicit Requests(const RequestFacts& facts);
 
-  // `number` makes the key or the name of the lock (below 10^14); `lease` is the id that a keepalive is for. Replaces
-  // `out`, and allocates nothing once that has had a request before.
+  // `number` makes the key or the name of the lock (below 10^14); `lease` is the id for a keepalive. Replaces `out`,
+  // and allocates nothing once that has held a request.
   void write(Call call, std::uint64_t number, std::string_view lease, std::string& out) const;
 
  private:
