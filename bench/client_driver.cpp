@@ -38,7 +38,7 @@ double cpu_seconds() {
   return in_seconds(used.ru_utime) + in_seconds(used.ru_stime);
 }
 
-// Calls it so many times, some more before that, and prints what one call took.
+// Calls it that many times, after some warm-up calls, and prints the cost of one call.
 template <class Call>
 void measure(int times, Call call) {
   for (int i = 0; i < times / 10; ++i) call();
@@ -73,7 +73,7 @@ class BareClient {
       throw std::runtime_error("can't send");
     }
     char answer[4096];
-    ssize_t got = ::recv(socket_, answer, sizeof answer, 0);  // small ones come in one piece
+    ssize_t got = ::recv(socket_, answer, sizeof answer, 0);  // small answers arrive in one piece
     if (got < 12 || std::memcmp(answer + 9, "200", 3) != 0) throw std::runtime_error("refused");
   }
 

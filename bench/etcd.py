@@ -26,7 +26,7 @@ DIRECT = (  # name, workload of the driver, operations in flight
     ("direct: keepalive, a stream each", "keepalive", 64),
     ("direct: txn", "txn", 1),
 )
-OURS = (  # name, workload of our client, connections, the direct ones it is held against with the least ratio
+OURS = (  # name, workload of our client, connections, the direct ones to compare with and the least ratio
     ("acquire", "acquire", 64, (("txn", 64, 3.0),)),
     ("acquire", "acquire", 256, (("txn", 256, 5.0),)),
     ("acquire + release", "acquire-release", 64, (("pair", 64, 3.5),)),
@@ -36,7 +36,7 @@ OURS = (  # name, workload of our client, connections, the direct ones it is hel
     ("acquire", "acquire", 1, ()),
 )
 REFUSED_OF_MEMORY = 0.8  # least ratio of refusals with the cache on to those of the memory store
-SLOWEST_ALONE = 1.3  # most of p50 at one client, over that of the round trip it needs: a transaction
+SLOWEST_ALONE = 1.3  # limit of p50 at one client, over that of the round trip it needs: a transaction
 
 
 class Member(Child):
@@ -148,7 +148,7 @@ def etcd(setup, size=1):
     memory = []
     version = subprocess.run(["etcd", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
     for number in range(setup.rounds):
-        # A cluster of its own for each run: what was written a moment ago makes an etcd slower.
+        # A separate cluster for each run: recent writes make an etcd slower.
         for workload, count in theirs:
             setup.say(f"{version}, {size} members, round {number + 1}: direct {workload}, {count}")
             with cluster(setup, size) as members:

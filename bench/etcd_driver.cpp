@@ -72,7 +72,7 @@ pb::LeaseGrantRequest any_lease() {
   return request;
 }
 
-// One operation after the other; every step of it ends as an event of the queue, with the client as its tag.
+// One operation after another; each of its steps ends as an event of the queue, with the client as its tag.
 class Client {
  public:
   Client(Etcd& etcd, std::string name, std::int64_t lease) : etcd_(etcd), name_(std::move(name)), lease_(lease) {}
@@ -242,7 +242,7 @@ void measure(const std::string& where, std::string_view workload, int connection
   for (auto& client : clients) client->begin();
 
   sharedlock::bench::Histogram latencies;
-  const auto begin = steady_clock::now() + std::chrono::milliseconds(500);  // before that it warms up
+  const auto begin = steady_clock::now() + std::chrono::milliseconds(500);  // warm-up until then
   const auto end = begin + std::chrono::duration_cast<steady_clock::duration>(std::chrono::duration<double>(seconds));
   int under_way = connections;
   void* tag = nullptr;

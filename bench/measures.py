@@ -29,7 +29,7 @@ class Setup:
     server_core: int
     client_core: int
     seconds: float  # of each run
-    rounds: int  # medians are of so many
+    rounds: int  # the number that medians are taken over
     long: bool
     held: int  # locks and leases, where many are held
     folder: Path  # temporary, on the disk that is measured
@@ -43,7 +43,7 @@ class Run:
     rate: float
     p50: float
     p99: float
-    cpu: float  # microseconds of the server for each request
+    cpu: float  # the server's microseconds per request
 
 
 def load(setup, port, pid, *flags, connections=CONNECTIONS):
@@ -92,7 +92,7 @@ SPEED_TITLES = (
     "request", "requests/s", "p50 µs", "p99 µs", "CPU µs", "nginx/s", "nginx p50", "nginx p99", "nginx CPU", "ratio",
     "target", "",
 )
-SPEED = (  # name, workload, store, target: our CPU for each request over nginx's
+SPEED = (  # name, workload, store, target: our CPU per request over nginx's
     ("refused", "refusals", "memory", 1.0),
     ("keepalive", "keepalives", "memory", 1.0),
     ("grant", "grants", "memory", 1.2),
@@ -113,7 +113,7 @@ def speed(setup, nginx_program):
             for row in SPEED:
                 name, workload, store, _ = row
                 setup.say(f"round {number + 1}: {name}")
-                # A server of its own for each run: grants stay held, and a run must not find those of the last one.
+                # A separate server for each run: grants stay held, and a run must not find the previous ones.
                 with server(setup, store) as measured:
                     ours[row].append(load(setup, measured.port, measured.pid, *timed(setup, workload))[0])
                 if store == "memory":

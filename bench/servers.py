@@ -18,7 +18,7 @@ class SharedLock(Child):
             "AUTHENTICATION_DISABLED": "true",
             "SHARED_LOCK_STORAGE_TYPE": storage,
             "SHARED_LOCK_SERVER_ADDRESS": "127.0.0.1",
-            "SHARED_LOCK_MAX_WAITERS": "1000000",  # as many as we like
+            "SHARED_LOCK_MAX_WAITERS": "1000000",  # effectively unlimited
             **({"SHARED_LOCK_DATA_DIR": str(data)} if data else {}),
             **(preload or {}),
         }
@@ -135,7 +135,7 @@ class Nginx(Child):
     def __init__(self, program, core, folder, answers):
         self.port, self.refusals_port = free_ports(2)
         self.sizes = {}
-        # Twice: the first time to see how large its answers are.
+        # Twice: the first run shows how large its answers are.
         paddings = dict.fromkeys(answers, 0)
         self._write(folder, answers, paddings)
         with Child([program, "-e", "stderr", "-c", f"{folder}/nginx.conf"], core, folder / "nginx.log") as trial:

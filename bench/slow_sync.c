@@ -1,5 +1,5 @@
 // Preloaded into a server by script/bench: each sync takes as long as SLOW_SYNC_MICROSECONDS says and reaches no disk,
-// so that what is measured is the server and not the disk of the day.
+// so that the server is measured and not today's disk.
 #define _GNU_SOURCE
 #include <stdlib.h>
 #include <sys/prctl.h>

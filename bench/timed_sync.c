@@ -1,5 +1,5 @@
-// Preloaded into a server by script/bench: each sync is what it is, and how long it took, in nanoseconds as 8 bytes, is
-// appended to the file that SYNC_TIMES names. So the disk is known as it was during the very run that is measured.
+// Preloaded into a server by script/bench: syncs are unchanged, and the duration of each, in nanoseconds as 8 bytes, is
+// appended to the file that SYNC_TIMES names. So the disk's speed is known for the very run that is measured.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>

@@ -18,7 +18,7 @@ from table import verdict
 
 HAND_OVER_TITLES = ("store", "waiters", "p50 ms", "p99 ms", "hand-overs/s", "sync or commit ms", "target, p50", "")
 IDLE_TITLES = ("figure", "memory", "embedded", "etcd", "target", "")
-STORES = {  # store -> its syncs or commits that a hand-over may take, and milliseconds beyond them
+STORES = {  # store -> its syncs or commits per hand-over allowed, and milliseconds beyond them
     "memory": None,
     "embedded": (1, 0.3),
     "etcd": (2, 0.5),
@@ -127,7 +127,7 @@ def hand_overs(setup, ours, count):
         waiting = {waiter.socket.fileno(): waiter for waiter in others}
         for number in waiting:
             poll.register(number, select.EPOLLIN)
-        in_one_go = max(1, count // 2)  # so that the line stays long
+        in_one_go = max(1, count // 2)  # so that the queue stays long
         spent = 0.0
         until = time.monotonic() + setup.seconds
         while time.monotonic() < until or len(times) < 200:
@@ -188,7 +188,7 @@ def idle(setup, storage):
     with on(setup, storage) as (ours, _):
         empty = rss_anon(ours.pid)
         with line_of(ours, count):
-            time.sleep(5)  # until all stand there, and what joining left to do is done
+            time.sleep(5)  # until all are in the queue, and the work left by joining is done
             each = (rss_anon(ours.pid) - empty) / count
             before, begun = cpu_seconds(ours.pid), time.monotonic()
             time.sleep(IDLE_SECONDS)

@@ -20,8 +20,8 @@ from source_text import CPP_SUFFIXES, blank, blank_out_all_but_code, comments_in
 # --- the rules -------------------------------------------------------------------------------------------------------
 
 # The layer table of docs/architecture.md: what each folder below src/ may include of ours. A folder with rooms in the
-# table, as `store`, stands for its own files alone; any other one with all that is below. What is not a folder is one
-# header. Every folder may include itself.
+# table, such as `store`, stands for its own files only; any other one for everything below it. A name that is no folder
+# is one header. Every folder may include itself.
 LAYERS = {
     "base": (),
     "telemetry": ("base",),
@@ -44,7 +44,7 @@ LAYERS = {
     "app": ("base", "telemetry", "store", "store/table", "store/memory", "store/embedded", "store/etcd", "queue",
             "lock", "lease", "auth", "http", "config", "api", "client", "cli", "sharedlock", "load"),
 }
-# What unit tests of a folder may include besides: they run on the store in memory, those of the queue under its users.
+# What a folder's unit tests may include besides: they run on the store in memory, those of the queue under its users.
 TESTED_WITH = {
     "store/etcd": ("store/memory",),
     "queue": ("store/memory", "lock", "lease"),
@@ -56,7 +56,7 @@ TESTED_WITH = {
 # Which files may include a library: (name, how its headers begin or end, the files that may).
 LIBRARIES = (
     ("RocksDB", ("rocksdb/",), ("src/store/embedded/*.cpp",)),
-    # Headers named *_grpc.h are shared by the .cpp files of the etcd store alone: no other header may include them.
+    # Headers named *_grpc.h are shared only by the .cpp files of the etcd store: no other header may include them.
     ("gRPC", ("grpc/", "grpcpp/", "google/protobuf/", ".pb.h", "_grpc.h"),
      ("src/store/etcd/*.cpp", "src/store/etcd/*_grpc.h", "bench/etcd_driver.cpp")),
     ("Beast", ("boost/beast",), ("src/http/*.cpp", "src/client/*.cpp")),
@@ -152,7 +152,7 @@ def check_layers(source):
             elif not any((source.root / folder / header).is_file() for folder in ("src", "include")):
                 yield line, f"{header} does not exist"
         elif source.is_test and (source.root / "tests" / header).is_file():
-            pass  # what tests share
+            pass  # shared by tests
         elif quoted and not header.endswith(".pb.h"):
             yield line, f'"{header}" is not a full path from src/'
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "release"
 STAMPS = ROOT / "build" / "tidy"
 UNITS = STAMPS / "units"
-UNIT = 8  # sources that are checked at once
+UNIT = 8  # sources checked at once
 CLANG_TIDY = "clang-tidy-19"
 
 

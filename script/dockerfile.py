@@ -20,7 +20,7 @@ class Unknown(Exception):
 @dataclass
 class Step:
     name: str
-    text: str  # what stands behind name and flags
+    text: str  # what follows name and flags
     flags: dict[str, str]
 
 

@@ -25,8 +25,8 @@ ON_A_STORE = re.compile(r"^SHAREDLOCK_INSTANTIATE_STORE_CONTRACT\((\w+),", re.MU
 @dataclass
 class Test:
     target: str
-    source: str  # its path below the root
-    name: str  # as CTest has it: Suite.Case, of the contract Store.Case; of a program of its own its name
+    source: str  # its path relative to the root
+    name: str  # as in CTest: Suite.Case, for the contract Store.Case; for a program of its own its name
     suite: str
 
 
@@ -75,8 +75,8 @@ def expression_of(meant, known):
         whole = {test.name for test in known if test.name.startswith(f"{suite}.")}
         if whole <= names:
             names = names - whole | {f"{suite}."}
-    # A suite that has values is called Values/Suite; a case of one that has types Suite.Case<Type>. CTest's expressions
-    # may have few groups.
+    # A suite with values is called Values/Suite; a case of one with types Suite.Case<Type>. CTest's expressions may
+    # have few groups.
     suites = "|".join(sorted(name[:-1] for name in names if name.endswith(".")))
     cases = "|".join(sorted(name.replace(".", "[/0-9]*[.]") for name in names if not name.endswith(".")))
     ways = [f"({suites})[/0-9]*[.]"] * bool(suites) + [f"({cases})(/|<|$)"] * bool(cases)
