@@ -35,7 +35,7 @@ def line_of(text, position):
 
 # --- comments: each yields (line number, comment) ---------------------------------------------------------------------
 
-# What can hold a `#` that begins no comment comes first.
+# First everything that can hold a `#` that begins no comment.
 SHELL = re.compile(
     r"""
       \\.
@@ -77,7 +77,7 @@ def python_comments(text):
             if token.type not in (tokenize.COMMENT, tokenize.NL):
                 begins_statement = token.type in (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
     except (tokenize.TokenError, SyntaxError):
-        return  # which Python itself complains about
+        return  # Python itself reports the error
 
 
 def interpreter_of(text):

@@ -20,7 +20,7 @@ namespace sharedlock {
 class LockApi {
  public:
   // `strict`: refusals of one lock say no more than those of LockServiceCentral. `waiters` limits the requests that
-  // wait in line.
+  // wait in queues.
   LockApi(LockService& locks, LockSetService& sets, const Access& access, Capacity& waiters, LockMetrics& metrics,
           Log& log, bool strict)
       : locks_(locks), sets_(sets), access_(access), waiters_(waiters), metrics_(metrics), log_(log), strict_(strict) {}

@@ -13,14 +13,14 @@ namespace sharedlock {
 
 // Where a caller waits, until its deadline at the latest, for an answer from another thread. The caller and those that
 // may answer share it by shared_ptr. A mutex of theirs guards `answer`: to answer is to set it and to wake the caller
-// while that mutex is held. The caller, when its wait is over, takes the mutex before it looks for an answer, and sees
-// to it that nobody wakes it from then on. So where it is woken it has not left, and its executor is alive.
+// while holding that mutex. When its wait is over, the caller takes the mutex before it looks for an answer, and
+// ensures that nothing wakes it from then on. So a caller that is woken has not left, and its executor is alive.
 template <class T>
 struct AnswerSlot {
   AnswerSlot(const Executor& on, Deadline until) : executor(on), deadline(until), called_(std::in_place, on) {}
 
-  // For the caller, once, on its executor. Ends when it is woken, or was before, or at the deadline; afterwards the
-  // slot holds nothing that needs the executor, so it may outlive that.
+  // For the caller, once, on its executor. Ends when it is woken, or was woken before, or at the deadline; afterwards
+  // the slot holds nothing that needs the executor, so it may outlive that.
   Task<void> wait(const Clock& clock) {
     co_await called_->wait(time_left(clock, deadline));
     called_.reset();
@@ -36,7 +36,7 @@ struct AnswerSlot {
   std::optional<T> answer;
 
  private:
-  std::optional<AsyncEvent> called_;  // used on the executor alone
+  std::optional<AsyncEvent> called_;  // used only on the executor
 };
 
 // Wakes the caller from any thread, with the mutex held.

@@ -89,7 +89,7 @@ class Session {
 
   // About the request being served.
   Request request_;
-  RandomHex own_id_{};  // where the client sent none
+  RandomHex own_id_{};  // if the client sent none
   std::vector<std::string> params_;
   const Route* route_ = nullptr;
   Response response_;

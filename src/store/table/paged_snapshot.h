@@ -8,9 +8,9 @@
 
 namespace sharedlock {
 
-// Copies a table's entries under a prefix page by page, so that nothing waits while all of it is copied, and yet as of
-// one revision: changes to pages already taken are noted, and applied at the end. Not thread-safe: whatever guards the
-// table guards this, except finish().
+// Copies a table's entries under a prefix page by page, so that no caller waits while all of it is copied, and yet as
+// of one revision: changes to pages already taken are noted, and applied at the end. Not thread-safe: whatever guards
+// the table guards this, except finish().
 class PagedSnapshot {
  public:
   explicit PagedSnapshot(std::string prefix) : prefix_(std::move(prefix)) {}

@@ -17,7 +17,7 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-// One kind of call, and whether its header's revision is that of a moment after it was sent.
+// One kind of call, and whether its header's revision is from a moment after it was sent.
 struct RangeCall {
   using Request = pb::RangeRequest;
   using Response = pb::RangeResponse;

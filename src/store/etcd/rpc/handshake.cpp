@@ -141,9 +141,9 @@ Task<Result<void>> EtcdConnections::log_in(EtcdMember* member, Deadline deadline
   request.set_name(options_.username);
   request.set_password(options_.password);
   pb::AuthenticateResponse response;
-  // A token that has expired would be refused also here.
+  // Even here an expired token would be refused.
   auto failure = co_await ask(member, &request, span, &response, EtcdToken::withheld);
-  // No token is needed while authentication is turned off.
+  // No token is needed while authentication is disabled.
   bool open = failure.message.find("authentication is not enabled") != std::string::npos;
   if (failure.code != 0 && !open) {
     failure.message = "can't log in as " + options_.username + ": " + failure.message;

@@ -34,12 +34,12 @@ struct EtcdBatchLimits {
 //
 // `Kind` says what is sent, and how:
 //   Item, Answer                                   a request and its answer
-//   size_t kFull                                   so many items fill a batch
+//   size_t kFull                                   how many items fill a batch
 //   Plan: bool take(const Item&)                   adds an item if it may go with those before; must add the first
 //   bool goes_alone(const Item&)
 //   Task<Answer> send_alone(Item*, Deadline)
-//   Task<optional<vector<Answer>>> send(const vector<Item*>*, Deadline)   [i] for items[i]; nothing: each is to be sent
-//                                                  again, alone (Kind has marked those that may have been done)
+//   Task<optional<vector<Answer>>> send(const vector<Item*>*, Deadline)   [i] for items[i]; nothing: send each again,
+//                                                  alone (Kind has marked those that may have been done)
 //   Answer late(const Item&, bool sent)            the answer to a caller that has reached its deadline
 //   string_view look(const Item&)                  what it looks for: an item that doesn't fit, but looks for the same
 //                                                  as one that is sent, waits for the answer to that one; empty: it
@@ -67,8 +67,8 @@ class EtcdBatchQueue {
     co_return leave(waiter);
   }
 
-  // Ends the process where what waits and what is under way contradict each other. Looks at everything. In Debug builds
-  // each request does so when it comes, and when it has waited, at the pace of CheckPace.
+  // Ends the process if the waiting requests and those under way are inconsistent. Looks at everything. In Debug builds
+  // each request does so on arrival, and after waiting, at the pace of CheckPace.
   void check_invariants() const {
     std::scoped_lock lock(mutex_);
     check_all();
@@ -220,7 +220,7 @@ class EtcdBatchQueue {
     }
     waiters.insert(waiters.end(), std::make_move_iterator(followers.begin()), std::make_move_iterator(followers.end()));
     std::erase_if(waiters, [](const WaiterPtr& waiter) { return waiter->gone; });
-    // One post to each executor, with the mutex held as AnswerSlot wants it.
+    // One post per executor, with the mutex held as AnswerSlot requires.
     auto place = [](const WaiterPtr& waiter) { return &waiter->executor.context(); };
     std::ranges::sort(waiters, {}, place);
     for (auto first = waiters.begin(); first != waiters.end();) {
