@@ -21,6 +21,7 @@ class MemoryStore final : public LeaseStore {
         table_(first_revision(clock), random_lease_id),
         hub_(table_.revision(), [this](const std::string& prefix) { return snapshot(prefix); }),
         expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
+  ~MemoryStore() override { hub_.stop(); }  // first, since its thread takes snapshots
 
   Task<Result<Found>> get(std::string key, Deadline) override {
     std::scoped_lock lock(mutex_);

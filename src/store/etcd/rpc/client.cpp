@@ -122,8 +122,7 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
       if (is_usable(member, response.header(), at_least, how, span)) {
         connections_.worked(member, connections_.clock().boot_now() - sent);
         member.term = response.header().raft_term();
-        bool in_one_term = member.term == term_before;
-        co_return Answer{std::move(response), unanswered, /*refused=*/false, in_one_term, compared_with};
+        co_return Answer{std::move(response), unanswered, /*refused=*/false, member.term == term_before, compared_with};
       }
       last = connections_.unreachable(Errc::unavailable);
       unanswered = true;
@@ -149,8 +148,8 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
   co_return Answer{std::move(last), unanswered};
 }
 
-// `at_least`: of the calls whose answers never fall behind (R20), what was answered before. A member whose answer is of
-// no use counts as failed.
+// `at_least`: what was answered before, to calls that never fall behind that (R20). Where the answer is of no use, the
+// member counts as failed.
 bool EtcdClient::is_usable(EtcdMember& member, const pb::ResponseHeader& header, std::optional<std::int64_t> at_least,
                            EtcdTxn how, std::chrono::nanoseconds span) {
   if (!connections_.is_ours(member, header)) return false;
