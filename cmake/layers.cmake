@@ -1,17 +1,21 @@
 # Flags that every target of ours gets, and the two helpers with which each folder declares itself.
+
+# Where sources are compiled as one. The warning means types in headers, and takes a source that is included by another
+# one for a header (g++ alone has it).
+set(compiled_as_one $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+
 add_library(sharedlock_flags INTERFACE)
 target_compile_options(sharedlock_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
   # A false alarm of g++ 12 about the frames of Asio's coroutines.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
-  # It means types in headers, and takes a source that is included by another one for a header (g++ alone has it).
-  $<$<AND:$<BOOL:${CMAKE_UNITY_BUILD}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>
+  $<$<BOOL:${CMAKE_UNITY_BUILD}>:${compiled_as_one}>
   # What g++ 12's library uses itself, in its sorting, and marks as deprecated.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(sharedlock_flags INTERFACE
   # Asio would hand the frame of a coroutine any block that it has at hand, however small the frame and long its life:
-  # a request that waits in line would keep a sixth more memory.
+  # a request that waits in a queue would keep a sixth more memory.
   $<$<CONFIG:RelWithDebInfo>:BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING>
   # Structures check themselves as they change: see src/base/check.h.
   $<$<CONFIG:Debug>:SHAREDLOCK_CHECK_INVARIANTS>
@@ -19,8 +23,9 @@ target_compile_definitions(sharedlock_flags INTERFACE
 target_include_directories(sharedlock_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(sharedlock_flags INTERFACE Boost::headers Threads::Threads)
 
-# Where several sources are compiled as one (the presets of the sanitizers: most of the time goes into headers, which are
-# then read once), these are still compiled alone: a name of theirs that only they know means something else next door.
+# Where several sources are compiled as one (tests, and all in the presets of the sanitizers: most of the time goes into
+# headers, which are then read once), these are still compiled alone: a name of theirs that only they know means
+# something else next door.
 function(sharedlock_compile_apart)
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   foreach(source IN LISTS ARGN)
@@ -40,8 +45,9 @@ function(sharedlock_layer name)
 endfunction()
 
 # sharedlock_test(NAME [BUSY] SOURCES … LIBRARIES … [APART …]): one GoogleTest binary; every case is its own CTest test.
-# Most tests wait for servers: without optimization they are compiled in a third of the time and take no longer. BUSY are
-# those that try every order of many events.
+# Their sources are compiled as one, eight by eight, in every preset: most of a test's time goes into headers. And most
+# tests wait for servers: without optimization they are compiled in less time and take no longer. BUSY are those that
+# try every order of many events.
 function(sharedlock_test name)
   if(NOT SHAREDLOCK_TESTS)
     return()
@@ -57,8 +63,10 @@ function(sharedlock_test name)
   endforeach()
   target_link_libraries(${name} PRIVATE sharedlock_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+  target_compile_options(${name} PRIVATE ${compiled_as_one})
   if(NOT arg_BUSY)
-    target_compile_options(${name} PRIVATE $<$<CONFIG:Debug>:-O0>)
+    target_compile_options(${name} PRIVATE -O0)
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
   # Everything with one label can be built by itself: cmake --build … --target label_tsan
