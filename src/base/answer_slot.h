@@ -19,12 +19,12 @@ template <class T>
 struct AnswerSlot {
   AnswerSlot(const Executor& on, Deadline until) : executor(on), deadline(until), called_(std::in_place, on) {}
 
-  // For the caller, once, on its executor. Ends when it is woken, or was woken before, or at the deadline; afterwards
-  // the slot holds nothing that needs the executor, so it may outlive that.
-  Task<void> wait(const Clock& clock) {
-    co_await called_->wait(time_left(clock, deadline));
-    called_.reset();
-  }
+  // For the caller, once, on its executor; to be awaited at once. Ends when it is woken, or was woken before, or at the
+  // deadline.
+  Task<void> wait(const Clock& clock) { return called_->wait(time_left(clock, deadline)); }
+
+  // After wait(), on the executor: the slot holds nothing that needs the executor any more, so it may outlive that.
+  void waited() { called_.reset(); }
 
   // On its executor. Does nothing once the wait is over.
   void wake() {

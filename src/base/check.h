@@ -30,14 +30,16 @@ inline constexpr bool kChecksInvariants = false;
 // thread-safe.
 class CheckPace {
  public:
-  // Call it after each change. True: check now; never true unless kChecksInvariants.
-  bool due(std::size_t elements) {
+  // Call it after each change. True: check now; never true unless kChecksInvariants. `count` returns the number of
+  // elements, and is called when a check is due only.
+  template <class Count>
+  bool due(Count count) {
     if constexpr (!kChecksInvariants) return false;
     if (changes_left_ > 0) {
       --changes_left_;
       return false;
     }
-    changes_left_ = elements;
+    changes_left_ = count();
     return true;
   }
 

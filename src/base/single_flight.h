@@ -30,6 +30,7 @@ class SingleFlight {
     auto waiter = std::make_shared<Waiter>(executor, deadline);
     if (!begin(waiter)) {
       co_await waiter->wait(clock_);
+      waiter->waited();
       leave(waiter);
       if (waiter->answer) co_return std::move(waiter->answer);
       if (!waiter->runs) co_return std::nullopt;
@@ -46,14 +47,14 @@ class SingleFlight {
     bool runs = false;  // it is to do the work itself: it is woken without an answer
   };
 
-  // True: the caller runs the work. False: its seat is in the queue.
+  // True: the caller runs the work. False: it waits.
   bool begin(const std::shared_ptr<Waiter>& waiter) {
     std::scoped_lock lock(mutex_);
     if (running_) waiting_.push_back(waiter);
     return !std::exchange(running_, true);
   }
 
-  // After this, end() no longer touches the seat.
+  // After this, end() no longer touches the waiter.
   void leave(const std::shared_ptr<Waiter>& waiter) {
     std::scoped_lock lock(mutex_);
     std::erase(waiting_, waiter);

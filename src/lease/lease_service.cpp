@@ -11,7 +11,7 @@ namespace sharedlock {
 
 namespace {
 
-// The id of a lease is its identity, both in line and as a holder, where the entry shows it.
+// The id of a lease is its identity, both in the queue and as a holder, where the entry shows it.
 LockSight see(const Entry& entry) {
   auto id = shown_lease(entry);
   if (!id) return {};
@@ -35,8 +35,8 @@ QueuePart LeaseService::part_of(const std::string& key) {
 
 std::string LeaseService::queue_of(std::string_view key) {
   std::string queue;
-  queue.reserve(kLines.size() + 65);
-  queue.append(kLines).append(sha256_hex(key)).append(1, '/');
+  queue.reserve(kQueues.size() + 65);
+  queue.append(kQueues).append(sha256_hex(key)).append(1, '/');
   return queue;
 }
 
@@ -44,7 +44,7 @@ LeaseService::LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock
     : options_(options),
       store_(store),
       clock_(clock),
-      queues_({.followed = {std::string(kPrefix), std::string(kLines)},
+      queues_({.followed = {std::string(kPrefix), std::string(kQueues)},
                .part_of = part_of,
                .see_lock = see,
                .request_timeout = options.request_timeout},

@@ -31,7 +31,7 @@ struct GrantRequest {
   Ttl ttl;
   BootTime received;
   std::optional<LeaseId> id = {};         // chosen by the client, at least kSmallestChosenLeaseId
-  std::chrono::nanoseconds wait{};        // in line, at most kLongestWait
+  std::chrono::nanoseconds wait{};        // in a queue, at most kLongestWait
   std::chrono::nanoseconds keep_place{};  // as in AcquireRequest; only with an id, by which the client is known again
   WhenDisconnected when_disconnected = nullptr;
 };
@@ -48,7 +48,7 @@ struct LeaseGrant {
   bool undoable = false;  // after waiting: to be taken back where the client surely never learns of it (R3)
 };
 
-// The key is held under this lease, where that is known; or it is free, but others wait in line for it.
+// The key is held under this lease, where that is known; or it is free, but others wait in a queue for it.
 struct LeaseRefused {
   std::optional<LeaseId> holder;
 };
@@ -69,11 +69,12 @@ class LeaseService {
   LeaseService(LeaseServiceOptions options, LeaseStore& store, Clock& clock, Log& log);
   ~LeaseService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
-  // Takes the key, if it is free and its line is empty. `unavailable` and `deadline_exceeded`: whether it was taken is
+  // Takes the key, if it is free and its queue is empty. `unavailable` and `deadline_exceeded`: whether it was taken is
   // not known, or it took longer than half the ttl; the lease, which no client was told of, is ended in the background
   // (one with a chosen id is left to its ttl, R3). With an id: where the key is held under it with the same value, this
-  // is the same request again, and that lease is renewed instead (R1); any other lease of that id: lease_in_use. In
-  // line the id identifies the waiter: of two requests of one id the newer gets the place, and the older is superseded.
+  // is the same request again, and that lease is renewed instead (R1); any other lease of that id: lease_in_use.
+  // In a queue the id identifies the waiter: of two requests of one id the newer gets the entry, and the older is
+  // superseded.
   // The request must live until the answer.
   Task<Result<Answer>> grant(const GrantRequest& request);
 
@@ -90,7 +91,7 @@ class LeaseService {
   // Frees the key, whichever lease it is held under; that lease lives on without it. Returns what was there.
   Task<Result<std::optional<HeldLease>>> force_release(std::string key, BootTime received);
 
-  // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
+  // Ends every wait in a queue, and each later one at once, for that reason (draining, store_lost).
   void drain(WaitEnd why) { queues_.drain(why); }
 
   // Brings a lease back to its full ttl, counted from `received`, and returns that. lease_not_found: it is lost, is not
@@ -121,7 +122,7 @@ class LeaseService {
   static std::string queue_of(std::string_view key);
 
   static constexpr std::string_view kPrefix = "/shared-lock/";
-  static constexpr std::string_view kLines = "/shared-lock.queue/";
+  static constexpr std::string_view kQueues = "/shared-lock.queue/";
   std::optional<LeaseId> holder_by_cache(const std::string& key);
   void end_in_background(Executor executor, LeaseId id, std::string key, Ttl ttl);
   Task<bool> end_unknown_lease(LeaseId id, std::string key);

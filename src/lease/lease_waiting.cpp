@@ -1,4 +1,4 @@
-// The part of LeaseService that waits in line.
+// The part of LeaseService that waits in a queue.
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 
@@ -9,7 +9,7 @@ namespace sharedlock {
 
 namespace {
 
-// Of two requests of one id one may be granted, by any server, while the other joins the line; and the entry need not
+// Of two requests of one id one may be granted, by any server, while the other joins the queue; and the entry need not
 // show the id. So the waiting one looks this often: a grant of that kind shows within the time of a request.
 constexpr int kLooks = 2;
 constexpr std::chrono::seconds kFirstLook{1};
@@ -50,7 +50,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_in_queue(const GrantReque
   }
 }
 
-// By a look, and not by what the line was told last: since then the store may have been away, and another request of
+// By a look, and not by what the queue was told last: since then the store may have been away, and another request of
 // the same id may have got the key.
 Task<Result<LeaseService::Answer>> LeaseService::answer_as_time_is_up(const GrantRequest& request) {
   BootTime now = clock_.boot_now();
@@ -86,8 +86,8 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   bool granted_elsewhere = !outcome && request.id && outcome.error().code == Errc::lease_in_use;
   if (granted_elsewhere) co_return co_await repeat_in_queue(request, turn);
   if (!outcome) {
-    // Whether it happened is left open. A lease that no client is told of is undone, and the place goes with the
-    // waiter. A newer request of the same id that gets the place must know of this try.
+    // Whether it happened is left open. A lease that no client is told of is undone, and the entry goes with the
+    // waiter. A newer request of the same id that gets the entry must know of this try.
     turn.failed(outcome.error().code);
     if (!request.id && outcome_unknown(outcome.error().code)) end_in_background(executor, id, key, request.ttl);
     co_return outcome.error();
@@ -114,7 +114,7 @@ Task<Result<std::optional<LeaseService::Answer>>> LeaseService::take_turn(const 
   co_return std::optional<Answer>();
 }
 
-// Another request of the same id has been granted: this one is its repeat (R1), and leaves its place behind.
+// Another request of the same id has been granted: this one is its repeat (R1), and leaves its entry behind.
 Task<Result<std::optional<LeaseService::Answer>>> LeaseService::repeat_in_queue(const GrantRequest& request,
                                                                                 WaitQueues::Turn& turn) {
   auto answer = co_await repeat(request, clock_.boot_now());

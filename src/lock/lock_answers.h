@@ -23,7 +23,7 @@ struct LockGrant {
   FencingToken token;
   Ttl ttl;
   Revision revision;                       // of the commit
-  bool waited = false;                     // in line: `ttl` counts from a moment that the client does not know
+  bool waited = false;                     // in a queue: `ttl` counts from a moment that the client does not know
   bool replaces = false;                   // a holding of the same holder
   std::chrono::seconds may_be_back_for{};  // after waiting: its undoing waits so long for the client to return (R37)
 };
@@ -33,7 +33,7 @@ using LockAnswer = std::variant<LockGrant, Refused, WaitEnd>;  // WaitEnd: only 
 // Why a set of locks was not taken, renewed or released; all of them are as they were.
 struct SetRefused {
   std::vector<std::string> blocked_by;              // the names that stood in the way
-  std::optional<std::size_t> ahead = std::nullopt;  // after waiting in line: how many waiters were ahead
+  std::optional<std::size_t> ahead = std::nullopt;  // after waiting in a queue: how many waiters were ahead
 };
 // A caller that holds some of these may not wait for the others: their holder might be waiting for it (R25).
 struct HoldAndWait {

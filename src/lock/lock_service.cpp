@@ -212,7 +212,7 @@ Task<Result<bool>> LockService::decide_with_end(Attempt& attempt) {
   co_return true;
 }
 
-// A newcomer's commit expects the line to be empty.
+// A newcomer's commit expects the queue to be empty.
 Transaction LockService::transaction_for(const Attempt& attempt) const {
   Transaction transaction;
   add_to(transaction, attempt.key, attempt.outcome.decision, attempt.outcome.seen);

@@ -36,8 +36,8 @@ class LockService {
   ~LockService();  // waits for what runs in the background, but tries nothing again; the store must still answer
 
   // Begins a holding with a new, higher token, even when the caller holds the lock already. A refused request that
-  // asked to wait joins the end of the line, and no request overtakes the line. A grant on a free lock that took longer
-  // than half its duration (after waiting: from its turn) is taken back in the background and reported as
+  // asked to wait joins the end of the queue, and no request overtakes the queue. A grant on a free lock that took
+  // longer than half its duration (after waiting: from its turn) is taken back in the background and reported as
   // `unavailable`, since too little of it is left.
   // The request must live until the answer.
   Task<Result<LockAnswer>> acquire(const AcquireRequest& request);
@@ -47,10 +47,10 @@ class LockService {
   // lock may live; failure is logged.
   void take_back(Executor executor, const LockGrant& grant) { parts_.undone.take_back(executor, grant); }
 
-  // Ends every wait in line, and each later one at once, for that reason (draining, store_lost).
+  // Ends every wait in a queue, and each later one at once, for that reason (draining, store_lost).
   void drain(WaitEnd why) { parts_.queues.drain(why); }
 
-  // How many requests wait in line on this server.
+  // How many requests wait in a queue on this server.
   std::size_t waiters() const { return parts_.queues.waiters(); }
 
   // Extends a holding and keeps its token. Its present end is known where this server wrote it last, else the store is
@@ -70,7 +70,7 @@ class LockService {
   // entry that stood there.
   Task<Result<std::optional<Entry>>> force_release(LockName lock, BootTime received);
 
-  // How many requests wait in line for the lock, on all servers.
+  // How many requests wait in a queue for the lock, on all servers.
   Task<Result<std::size_t>> count_waiters(LockName lock, BootTime received);
 
   // What a LockSetService shares with it, for as long as this object lives.
@@ -81,8 +81,8 @@ class LockService {
 
   using First = CommitAttempt::First;
 
-  // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and frames stay
-  // below what Asio recycles (1,020 bytes).
+  // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and no other
+  // frame holds it too.
   struct Attempt {
     Attempt(std::string the_key, Deadline until, Decide what)
         : key(std::move(the_key)), deadline(until), decide(std::move(what)) {}
@@ -91,7 +91,7 @@ class LockService {
     Deadline deadline;
     Decide decide;
     First first = First::look;
-    bool in_order = false;       // the line must be empty if the lock changes hands
+    bool in_order = false;       // the queue must be empty if the lock changes hands
     bool queue_refused = false;  // and was not, when that was tried last
     Decided outcome{NothingToDo{}, std::nullopt, Revision{}};
 

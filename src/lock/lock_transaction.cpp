@@ -9,7 +9,7 @@ namespace sharedlock {
 
 namespace {
 
-QueueState::EntryFate see_entrys(std::span<const std::optional<Entry>> stands, Revision expected) {
+QueueState::EntryFate fate_of(std::span<const std::optional<Entry>> stands, Revision expected) {
   auto entries = QueueState::EntryFate::there;
   for (const auto& entry : stands) {
     if (entry && entry->revision != expected) return QueueState::EntryFate::taken_over;
@@ -32,7 +32,7 @@ Transaction LockTransaction::look() const {
 
 void LockTransaction::saw(Conflict conflict) {
   auto entries = conflict.current.begin() + static_cast<std::ptrdiff_t>(keys_.size());
-  if (expects_entries()) entries_stand_ = see_entrys({entries, conflict.current.end()}, entries_.expected);
+  if (expects_entries()) entries_stand_ = fate_of({entries, conflict.current.end()}, entries_.expected);
   conflict.current.erase(entries, conflict.current.end());
   stands_ = std::move(conflict.current);
   in_queue_.assign(keys_.size(), false);

@@ -10,15 +10,15 @@
 
 namespace sharedlock {
 
-// Locks that change in one commit, with the places of a waiter that has waited for them: what is known to stand there,
+// Locks that change in one commit, with the entries of a waiter that has waited for them: what is known to stand there,
 // and what the next commit expects and changes. Not thread-safe.
 class LockTransaction {
  public:
   explicit LockTransaction(std::vector<std::string> keys);
 
-  // Where a lock changes hands its line must be empty: lines[i] for keys[i].
+  // Where a lock changes hands its queue must be empty: queues[i] for keys[i].
   void keep_clear(std::vector<std::string> queues) { queues_ = std::move(queues); }
-  // These places are erased too; as long as they are known to stand unchanged, the commit expects that.
+  // These entries are erased too; as long as they are known to stand unchanged, the commit expects that.
   void give_up(QueueState::Join entries) { entries_ = std::move(entries); }
 
   const std::vector<std::string>& keys() const { return keys_; }

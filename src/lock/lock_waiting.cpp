@@ -50,7 +50,7 @@ Task<Result<LockWaiting::Waited>> LockWaiting::wait_for_all(const LockSet& set, 
       bool has_them = std::ranges::all_of(
           seen->locks, [&](const auto& lock) { return lock && lock->record.holder == request.holder; });
       if (!has_them && parts_.queues.may_take_yet(waiter)) co_return unanswered.value_or(may_have_it_later());
-      // A newer request of the same holder got the locks with these places, here or elsewhere: that one counts.
+      // A newer request of the same holder got the locks with these entries, here or elsewhere: that one counts.
       bool by_another =
           seen->entries != QueueState::EntryFate::there && !unanswered && !parts_.queues.may_take_yet(waiter);
       Waited ended = WaitEnd::superseded;
@@ -78,7 +78,7 @@ Task<Result<LockWaiting::Waited>> LockWaiting::wait_for_all(const LockSet& set, 
   }
 }
 
-// One commit takes the locks and erases the places, so that it and any other commit that wants either exclude each
+// One commit takes the locks and erases the entries, so that it and any other commit that wants either exclude each
 // other. Nothing: not all are free after all, and waiting goes on.
 Task<Result<std::optional<SetGrant>>> LockWaiting::take_turn(const LockSet& set, const AcquireRequest& request,
                                                              WaitQueues::Turn& turn) {
@@ -124,7 +124,7 @@ Task<Result<std::optional<SetGrant>>> LockWaiting::take_turn(const LockSet& set,
   co_return std::optional(std::move(grants));
 }
 
-// A refusal says what stands in the store, and not what the lines were told of it: since then the store may have been
+// A refusal says what stands in the store, and not what the queues were told of it: since then the store may have been
 // away, and an unanswered try may have happened.
 Task<Result<LockWaiting::TimeUp>> LockWaiting::look_as_time_is_up(const LockSet& set, QueueState::Join join) {
   LockTransaction what(parts_.keys.keys_of(set));

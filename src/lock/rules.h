@@ -35,7 +35,7 @@ struct Refused {
     EpochSeconds expiry;
   };
   std::optional<Obstacle> holder;
-  std::optional<std::size_t> ahead = std::nullopt;  // after waiting in line: how many waiters were ahead
+  std::optional<std::size_t> ahead = std::nullopt;  // after waiting in a queue: how many waiters were ahead
 };
 using Decision = std::variant<WriteRecord, EraseRecord, NothingToDo, Refused, NeedsEnd>;
 

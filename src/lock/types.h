@@ -54,7 +54,7 @@ struct AcquireRequest {
   Holder holder;
   std::chrono::seconds duration;  // 1 s to kLongestLeaseDuration
   BootTime received;
-  std::chrono::seconds wait{};        // in line, at most kLongestWait
+  std::chrono::seconds wait{};        // in a queue, at most kLongestWait
   std::chrono::seconds keep_place{};  // after a hang-up or when the time is up, at most kLongestKeptPlace
   WhenDisconnected when_disconnected = nullptr;
 };

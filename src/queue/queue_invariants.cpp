@@ -30,6 +30,13 @@ void QueueState::check_invariants() const {
   check_states();
 }
 
+// What a check visits.
+std::size_t QueueState::elements() const {
+  std::size_t all = waiters_.size() + queues_.size();
+  for (const auto& [lock, queue] : queues_) all += queue.entries.size();
+  return all;
+}
+
 // The indexes of a queue's entries.
 void QueueState::check_entries(const Queue& queue) {
   std::size_t place = 0;

@@ -174,7 +174,7 @@ class QueueState {
 
   // To be carried out, after every event.
   std::vector<Effect> take_effects() {
-    if (pace_.due(waiters_.size() + queues_.size())) check_invariants();
+    if (pace_.due([this] { return elements(); })) check_invariants();
     return std::exchange(effects_, {});
   }
 
@@ -316,6 +316,7 @@ class QueueState {
   void look_over_all_of(const std::vector<Queue*>& queues);
   void check_waiter(WaiterId id, const Waiter& waiter) const;
   void check_waiters(const Queue& queue) const;
+  std::size_t elements() const;
   static void check_entries(const Queue& queue);
   void check_due(const Queue& queue) const;
   void check_states() const;

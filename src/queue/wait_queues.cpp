@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <cstdlib>
 #include <span>
 #include <utility>
 
+#include "base/check.h"
 #include "base/random.h"
 #include "base/sha256.h"
 
@@ -264,7 +264,7 @@ void WaitQueues::Turn::leave() {
 }
 
 WaitQueues& WaitQueues::Turn::end() {
-  if (!queues_) std::abort();  // it has ended already
+  check_invariant(queues_ != nullptr, "a waiter's turn ends twice");
   return *std::exchange(queues_, nullptr);
 }
 

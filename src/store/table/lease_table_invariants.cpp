@@ -5,7 +5,7 @@
 namespace sharedlock {
 
 void LeaseTable::check_in_turn() {
-  if (pace_.due(by_key_.size() + leases_.size())) check_invariants();
+  if (pace_.due([this] { return by_key_.size() + leases_.size(); })) check_invariants();
 }
 
 void LeaseTable::check_invariants() const {

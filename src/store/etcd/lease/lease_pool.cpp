@@ -30,6 +30,7 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
     }
     if (place.granted) co_return joined;
     co_await waiter->wait(clock_);
+    waiter->waited();
     leave(place.id, waiter);
     if (!waiter->answer) co_return last;
     if (*waiter->answer) co_return joined;
@@ -48,7 +49,7 @@ PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const
   return place;
 }
 
-// After this, end() no longer touches the seat.
+// After this, end() no longer touches the waiter.
 void EtcdLeasePool::leave(LeaseId id, const WaiterPtr& waiter) {
   std::scoped_lock lock(mutex_);
   auto those = waiting_.find(id);

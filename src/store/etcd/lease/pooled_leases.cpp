@@ -124,7 +124,7 @@ void PooledLeases::check_invariants() const {
 }
 
 void PooledLeases::check_in_turn() {
-  if (pace_.due(open_.size())) check_invariants();
+  if (pace_.due([this] { return open_.size(); })) check_invariants();
 }
 
 }  // namespace sharedlock

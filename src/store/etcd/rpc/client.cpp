@@ -148,8 +148,8 @@ Task<EtcdAnswer<typename Call::Response>> EtcdClient::run(typename Call::Request
   co_return Answer{std::move(last), unanswered};
 }
 
-// `at_least`: what was answered before, to calls that never fall behind that (R20). Where the answer is of no use, the
-// member counts as failed.
+// `at_least`: what was answered before, to calls that never fall behind that (R20). An answer that is older is
+// disbelieved, and its member counts as failed.
 bool EtcdClient::is_usable(EtcdMember& member, const pb::ResponseHeader& header, std::optional<std::int64_t> at_least,
                            EtcdTxn how, std::chrono::nanoseconds span) {
   if (!connections_.is_ours(member, header)) return false;

@@ -64,6 +64,7 @@ class EtcdBatchQueue {
     auto waiter = std::make_shared<Waiter>(executor, deadline, std::move(item));
     enqueue(waiter);
     co_await waiter->wait(clock_);
+    waiter->waited();
     co_return leave(waiter);
   }
 
@@ -251,7 +252,7 @@ class EtcdBatchQueue {
 
   // With the lock held, as below.
   void check_in_turn() {
-    if (pace_.due(waiting_.size())) check_all();
+    if (pace_.due([this] { return waiting_.size(); })) check_all();
   }
 
   void check_all() const {
