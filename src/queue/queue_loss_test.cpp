@@ -119,6 +119,27 @@ TEST(QueueState, SafetyR24_AWaiterWithANewerRequestElsewhereIsNotJoinedAgain) {
   }
 }
 
+// A try to join had no answer, and is carried out after the next one: its entry looks newer than that of its own
+// waiter, which is the only one.
+TEST(QueueState, SafetyR26_AnEntryThatWasPutLateByItsOwnServerSupersedesNoWaiter) {
+  for (bool was_looked_for : {false, true}) {
+    OneQueue queue;
+    queue.load();
+    auto id = queue.state.add({kPart}, "one", QueueState::Back::no);
+    std::string unanswered = queue.state.join_of(id).entries.front();
+    queue.state.not_joined(id, /*unanswered=*/true);
+    queue.join(id, "one");
+    ASSERT_NE(queue.entries[id], unanswered);
+    if (was_looked_for) queue.state.removed(unanswered, Revision{1});
+    queue.state.take_effects();
+    queue.happens(unanswered, "one@A");
+    auto effects = queue.state.take_effects();
+    bool removes = effects.size() == 1 && std::holds_alternative<QueueState::Remove>(effects.front());
+    EXPECT_EQ(removes, was_looked_for) << "else its removal is under way";
+    EXPECT_EQ(effects.size(), was_looked_for ? 1u : 0u) << "so the waiter is told nothing";
+  }
+}
+
 // Both entries are read at once, before the answer that says which of them was put first.
 TEST(QueueState, SafetyR26_WhichEntryIsNewerIsSeenOnceItsOwnIsKnown) {
   for (std::int64_t elsewhere : {2, 4}) {

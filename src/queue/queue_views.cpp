@@ -111,7 +111,8 @@ void QueueState::put_entry(Queue& queue, const std::string& name, const Entry& e
     if (another) {
       const Waiter& older = waiters_.at(same->second);
       auto own = queue.by_name.find(older.name);
-      bool later = own != queue.by_name.end() && is_later(queue, order, *own->second);
+      // Of the requests at this server the newest is known without their entries, which may be put in another order.
+      bool later = !ours && own != queue.by_name.end() && is_later(queue, order, *own->second);
       if (later || has_come_elsewhere(queue, older)) supersede(same->second);
     }
   }
