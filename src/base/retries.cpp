@@ -36,7 +36,15 @@ Task<bool> try_once(const Retries::Try* work, const void* begun_at) {
 }  // namespace
 
 Retries::~Retries() {
+  join();
+}
+
+void Retries::join() {
   stop();
+  {
+    std::scoped_lock lock(mutex_);
+    joining_ = true;
+  }
   tasks_.join();
 }
 
@@ -46,7 +54,7 @@ void Retries::add(Executor executor, Try work, BootTime from, BootTime until) {
   };
   {
     std::scoped_lock lock(mutex_);
-    if (items_.size() >= kMost) return give_up(1);
+    if (joining_ || items_.size() >= kMost) return give_up(1);
     items_.emplace(from, Item{std::move(named), until, kFirstRest});
     if (!may_hire_locked()) return;
   }

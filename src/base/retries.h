@@ -26,13 +26,17 @@ class Retries {
   Retries(Clock& clock, Log& log, std::string warning) : clock_(clock), log_(log), warning_(std::move(warning)) {}
   Retries(const Retries&) = delete;
   Retries& operator=(const Retries&) = delete;
-  ~Retries();  // stop(), then waits for running tries
+  ~Retries();  // join()
 
   // Tries, first at `from` and no longer than `until`, on `executor` or on one that was given with other work.
   void add(Executor executor, Try work, BootTime from, BootTime until);
 
   // Gives up work that was already tried; tries the rest once more if that begins within a second.
   void stop();
+
+  // stop(), then waits for running tries. Work that is added meanwhile, or later, is given up untried. Never on an I/O
+  // thread, which the tries need. May be called again.
+  void join();
 
  private:
   struct Item {
@@ -59,6 +63,7 @@ class Retries {
   std::size_t workers_ = 0;
   std::size_t waiting_ = 0;  // workers that wait for due work
   std::optional<BootTime> stopped_;
+  bool joining_ = false;
   TaskGroup tasks_;
 };
 

@@ -64,6 +64,26 @@ TEST_F(RetriesTest, AFailedTaskIsRetriedUntilItSucceeds) {
   EXPECT_EQ(attempts.tried, tried);
 }
 
+TEST_F(RetriesTest, WhatIsAddedWhileItIsJoinedIsGivenUp) {
+  Executor executor = threads.executor(0);
+  std::atomic<int> added = 0;
+  auto adds_more = [this, executor, &added]() -> Task<bool> {
+    ++added;
+    retries->add(
+        executor, [this, executor] { return attempts.attempt(executor, milliseconds(1)); }, clock.boot_now(),
+        BootTime::max());
+    return attempts.attempt(executor, milliseconds(100));
+  };
+  attempts.works = true;
+  for (int i = 0; i < 3; ++i) retries->add(executor, adds_more, clock.boot_now() + milliseconds(20), BootTime::max());
+  retries->join();
+  EXPECT_EQ(added, 3) << "once more, as after stop()";
+  EXPECT_EQ(attempts.tried, 3) << "nothing that they added";
+  add();
+  retries->join();
+  EXPECT_EQ(attempts.tried, 3);
+}
+
 TEST_F(RetriesTest, FewRunAtOnceAndRarely) {
   auto begun = clock.boot_now();
   for (int i = 0; i < 100; ++i) add(seconds(60), milliseconds(50));

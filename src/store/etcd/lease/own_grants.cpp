@@ -201,7 +201,7 @@ bool EtcdOwnLeases::looks_first(const Transaction& transaction, const OwnLease& 
 // revoked.
 void EtcdOwnLeases::undo(LeaseId id) {
   safety_.ended(id);
-  undone_->add(executor_, [this, id] { return try_to_undo(id); }, clock_.boot_now(), BootTime::max());
+  undone_.add(executor_, [this, id] { return try_to_undo(id); }, clock_.boot_now(), BootTime::max());
 }
 
 Task<bool> EtcdOwnLeases::try_to_undo(LeaseId id) {

@@ -41,7 +41,7 @@ EtcdOwnLeases::EtcdOwnLeases(Below below, bool shared, Clock& clock, Log& log, E
       clock_(clock),
       executor_(executor),
       unsettled_(below_.is_settled, below_.lacked_space_since, clock),
-      undone_(std::in_place, clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
+      undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
 
 Error EtcdOwnLeases::lost_or_unavailable(LeaseId id, const Error& error) const {
   bool lives = outcome_unknown(error.code) && safety_.surely_lives(id, clock_.boot_now());

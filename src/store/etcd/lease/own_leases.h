@@ -64,10 +64,10 @@ class EtcdOwnLeases {
   Error lost_or_unavailable(LeaseId id, const Error& error) const;
 
   // Ends the background work soon.
-  void stop() { undone_->stop(); }
+  void stop() { undone_.stop(); }
 
   // Waits until it has ended. After that commit() must not be called.
-  void join() { undone_.reset(); }
+  void join() { undone_.join(); }
 
  private:
   // What was found of a lease, as of one revision.
@@ -116,7 +116,7 @@ class EtcdOwnLeases {
   KeyedMutex turns_;
   PresenceHints hints_;  // of keys that were to be put with a lease of their own
   EtcdUnsettledGrants unsettled_;
-  std::optional<Retries> undone_;
+  Retries undone_;
 };
 
 }  // namespace sharedlock

@@ -59,7 +59,7 @@ EtcdShortLeases::EtcdShortLeases(Forget forget, Commit commit, Clock& clock, Log
       commit_(std::move(commit)),
       clock_(clock),
       executor_(executor),
-      undone_(std::in_place, clock, log, "locks whose leases end too early could not be moved to others") {}
+      undone_(clock, log, "locks whose leases end too early could not be moved to others") {}
 
 Task<Result<Outcome>> EtcdShortLeases::move(const Transaction* transaction, const Committed* committed,
                                             const Ends* ends, BootTime asked, Deadline deadline) {
@@ -68,7 +68,7 @@ Task<Result<Outcome>> EtcdShortLeases::move(const Transaction* transaction, cons
   if (!moved) {
     bool erase = puts_new_entries(*transaction, *ends);
     auto later = [this, what = again(*transaction, *committed, *ends, erase)] { return try_later(what); };
-    undone_->add(executor_, std::move(later), clock_.boot_now(), last_of(*ends));
+    undone_.add(executor_, std::move(later), clock_.boot_now(), last_of(*ends));
     co_return Error{Errc::unavailable, moved.error().message};
   }
   auto* done = std::get_if<Committed>(&*moved);

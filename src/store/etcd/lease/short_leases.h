@@ -40,10 +40,10 @@ class EtcdShortLeases {
                              BootTime asked, Deadline deadline);
 
   // Ends the background work soon.
-  void stop() { undone_->stop(); }
+  void stop() { undone_.stop(); }
 
   // Waits until it has ended. After that move() must not be called.
-  void join() { undone_.reset(); }
+  void join() { undone_.join(); }
 
  private:
   Task<bool> try_later(Transaction transaction);
@@ -52,7 +52,7 @@ class EtcdShortLeases {
   Commit commit_;
   Clock& clock_;
   Executor executor_;
-  std::optional<Retries> undone_;
+  Retries undone_;
 };
 
 }  // namespace sharedlock

@@ -44,7 +44,7 @@ EtcdLoss::EtcdLoss(EtcdConnections& connections, EtcdClient& client, EtcdWitness
       log_(connections.log()),
       handler_(std::move(handler)),
       executor_(executor),
-      wake_(executor) {
+      wake_(std::make_shared<AsyncEvent>(executor)) {
   connections_.set_check([this](EtcdMember* member, std::chrono::nanoseconds span) { return check(member, span); });
   connections_.set_recognize(
       [this](EtcdMember* member, std::chrono::nanoseconds span) { return recognize(member, span); });
@@ -55,19 +55,19 @@ Deadline EtcdLoss::soon() const {
 }
 
 void EtcdLoss::wake() {
-  asio::post(executor_, [this] { wake_.raise(); });
+  asio::post(executor_, [event = wake_] { event->raise(); });
 }
 
 void EtcdLoss::stop() {
   stopping_ = true;
-  wake_.raise();
+  wake_->raise();
 }
 
 Task<void> EtcdLoss::attend() {
   put_at_ = clock_.boot_now();
   erased_at_ = put_at_;
   while (!stopping_) {
-    co_await wake_.wait(witness_.refuses() ? kBetweenPolls : kBetweenLooks);
+    co_await wake_->wait(witness_.refuses() ? kBetweenPolls : kBetweenLooks);
     if (stopping_) break;
     if (witness_.refuses()) {
       co_await poll();

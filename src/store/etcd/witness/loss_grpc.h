@@ -90,7 +90,8 @@ class EtcdLoss {
   std::atomic<bool> ended_{false};
   std::mutex mutex_;
   std::string why_;  // why it is lost
-  AsyncEvent wake_;  // on the executor, like the members below
+  // Used on the executor, like the members below. Shared, since what wakes it may be carried out after the end.
+  const std::shared_ptr<AsyncEvent> wake_;
   bool stopping_ = false;
   BootTime told_beside_{};  // by the witness as it now stands
   Revision seen_floor_ = kAbsent;
