@@ -44,29 +44,30 @@ function(sharedlock_layer name)
   target_link_libraries(sharedlock_${name} PUBLIC sharedlock_flags ${arg_LIBRARIES} PRIVATE ${arg_PRIVATE_LIBRARIES})
 endfunction()
 
-# sharedlock_test(NAME [BUSY] SOURCES … LIBRARIES … [APART …]): one GoogleTest binary; every case is its own CTest test.
+# sharedlock_test(NAME SOURCES … LIBRARIES … [APART …] [BUSY …]): one GoogleTest binary; every case is its own CTest test.
 # Their sources are compiled as one, eight by eight, in every preset: most of a test's time goes into headers. And most
-# tests wait for servers: without optimization they are compiled in less time and take no longer. BUSY are those that
-# try every order of many events.
+# tests wait for servers: without optimization they are compiled in less time and take no longer. BUSY are the sources
+# that try every order of many events: they are optimized, so they are compiled apart; and they are linked first, since
+# the linker takes the first of several copies of a function.
 function(sharedlock_test name)
   if(NOT SHAREDLOCK_TESTS)
     return()
   endif()
-  cmake_parse_arguments(arg "BUSY" "TIMEOUT" "SOURCES;LIBRARIES;LABELS;APART" ${ARGN})
+  cmake_parse_arguments(arg "" "TIMEOUT" "SOURCES;LIBRARIES;LABELS;APART;BUSY" ${ARGN})
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 60)
   endif()
-  add_executable(${name} ${arg_SOURCES})
-  sharedlock_compile_apart(${arg_APART})
-  foreach(source IN LISTS arg_SOURCES)
+  add_executable(${name} ${arg_BUSY} ${arg_SOURCES})
+  sharedlock_compile_apart(${arg_APART} ${arg_BUSY})
+  foreach(source IN LISTS arg_BUSY arg_SOURCES)
     file(APPEND ${PROJECT_BINARY_DIR}/tests.txt "${name} ${CMAKE_CURRENT_SOURCE_DIR}/${source}\n")  # for script/named_tests.py
   endforeach()
   target_link_libraries(${name} PRIVATE sharedlock_flags ${arg_LIBRARIES} GTest::gmock GTest::gtest_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
-  target_compile_options(${name} PRIVATE ${compiled_as_one})
-  if(NOT arg_BUSY)
-    target_compile_options(${name} PRIVATE -O0)
+  target_compile_options(${name} PRIVATE ${compiled_as_one} -O0)
+  if(arg_BUSY)
+    set_source_files_properties(${arg_BUSY} PROPERTIES COMPILE_OPTIONS $<IF:$<CONFIG:Debug>,-O1,-O2>)
   endif()
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
   # Everything with one label can be built by itself: cmake --build … --target label_tsan
