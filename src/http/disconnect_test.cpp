@@ -110,7 +110,9 @@ TEST(Disconnect, AtAnyMomentEitherUndoesTheAnswerOrComesTooLate) {
   std::mt19937 random(7);
   constexpr int kClients = 1500;
   int entered = 0;
-  for (int i = 0; i < kClients; ++i) {
+  // On a busy machine nearly all moments drawn may be of one kind: then more are drawn.
+  auto has_seen_both = [&] { return entered > kClients / 50 && server.gate.undelivered > kClients / 50; };
+  for (int i = 0; i < kClients || (i < 5 * kClients && !has_seen_both()); ++i) {
     TestClient client(server.port());
     client.send(kWait);
     ASSERT_TRUE(eventually([&] { return server.gate.entered == i + 1; }));
