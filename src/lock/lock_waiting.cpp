@@ -106,6 +106,7 @@ Task<Result<std::optional<SetGrant>>> LockWaiting::take_turn(const LockSet& set,
   }
   if (any_refused(*all)) {
     std::vector<WaitQueues::Turn::Seen> seen;
+    seen.reserve(all->size());
     for (std::size_t i = 0; i < all->size(); ++i) {
       seen.push_back({.name = LockKeys::name_of({set.namespace_name, set.names[i]}),
                       .entry = what.stands()[i],
