@@ -36,6 +36,14 @@ std::string_view name_of(Method method) {
   return "?";
 }
 
+Method method_called(std::string_view name) {
+  using enum Method;
+  for (Method method : {get, post, head, put, delete_, patch, options}) {
+    if (name == name_of(method)) return method;
+  }
+  return other;
+}
+
 std::optional<std::string_view> Request::header(std::string_view name) const {
   for (const Header& header : headers) {
     if (equal_ignoring_case(header.name, name)) return header.value;

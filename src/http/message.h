@@ -19,6 +19,9 @@ enum class Method { get, head, post, put, delete_, patch, options, other };
 // "GET", "POST", ...; "?" for other.
 std::string_view name_of(Method method);
 
+// The method with exactly that name; `other` if there is none.
+Method method_called(std::string_view name);
+
 struct Header {
   std::string_view name;
   std::string_view value;  // without surrounding white space

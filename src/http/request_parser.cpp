@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <functional>
-#include <string>
-#include <vector>
 
+#include "http/head_scan.h"
+#include "http/request_notes.h"
 #include "http/text.h"
 
 namespace sharedlock::http {
@@ -20,19 +20,9 @@ using boost::system::error_code;
 // Some old clients send one empty line after a body; more before a request line are something else.
 constexpr int kMaxEmptyLines = 8;
 
-// The shortest end of a chunked body, "0\r
-// \r
-// ". Beast aborts when it sees less after it has seen "0\r
-// ".
+// The shortest end of a chunked body: a chunk of size 0, and an empty line. Beast aborts when it has seen that size and
+// then sees less.
 constexpr std::size_t kLastChunkSize = 5;
-
-Method to_method(std::string_view name) {
-  using enum Method;
-  for (Method method : {get, post, head, put, delete_, patch, options}) {
-    if (name == name_of(method)) return method;
-  }
-  return other;
-}
 
 Refusal refusal_for(error_code failed) {
   if (failed == error::header_limit) return {431, "request header too large"};
@@ -53,77 +43,18 @@ Refusal refusal_for(error_code failed) {
 // No client of ours sends more than twenty; each costs us 64 bytes, even one of three bytes.
 constexpr std::size_t kMaxHeaderLines = 128;
 
-// Memory kept for the next request, enough for those of API clients; an idle connection should cost little, whatever
-// came before.
-constexpr std::size_t kKeptArena = 1024;
-constexpr std::size_t kKeptBody = 512;
+// As much of a body as may come with its header.
 constexpr std::size_t kReservedBody = 4096;
-constexpr std::size_t kKeptHeaderLines = 16;
 
 bool is_control(char c) {
   auto byte = static_cast<unsigned char>(c);
   return (byte < 0x20 && c != '\t') || byte == 0x7f;
 }
 
-template <class Container>
-void clear_keeping(Container& container, std::size_t kept) {
-  if (container.capacity() > kept) {
-    Container().swap(container);
-  } else {
-    container.clear();
-  }
-}
-
-// A piece of the arena, which may move while the header still grows.
-struct Piece {
-  std::size_t from = 0;
-  std::size_t size = 0;
-};
-
-// The parser's notes about a request, in memory that the next request reuses.
-struct Notes {
-  std::string arena;  // method, target, and the names and values of the headers
-  Piece method_name;
-  Piece target;
-  std::vector<std::pair<Piece, Piece>> fields;
-  std::vector<Header> headers;
-  std::string body;
-  std::optional<Refusal> refusal;
-  Method method = Method::other;
-  RequestParser::Expectation expectation = RequestParser::Expectation::none;
-  bool http11 = false;
-  bool keep_alive = false;
-  bool header_complete = false;
-  int hosts = 0;
-  int content_lengths = 0;
-  std::uint64_t chunk_left = 0;
-
-  Piece keep(beast::string_view text) {
-    Piece piece{arena.size(), text.size()};
-    arena.append(text.data(), text.size());
-    return piece;
-  }
-  std::string_view text(Piece piece) const { return std::string_view(arena).substr(piece.from, piece.size); }
-
-  void clear() {
-    clear_keeping(arena, kKeptArena);
-    method_name = target = {};
-    clear_keeping(fields, kKeptHeaderLines);
-    clear_keeping(headers, kKeptHeaderLines);
-    clear_keeping(body, kKeptBody);
-    refusal.reset();
-    method = Method::other;
-    expectation = RequestParser::Expectation::none;
-    http11 = keep_alive = header_complete = false;
-    hosts = content_lengths = 0;
-    chunk_left = 0;
-  }
-};
-
 // Beast's grammar, with our notes and extra checks.
 class Grammar final : public beast::http::basic_parser<true> {
  public:
-  Grammar(Notes& notes, ParserLimits limits) : notes_(notes), limits_(limits) {
+  Grammar(RequestNotes& notes, ParserLimits limits) : notes_(notes), limits_(limits) {
     header_limit(static_cast<std::uint32_t>(limits.header));
     body_limit(boost::none);  // ours counts, because a too large body must not hide what the header says
   }
@@ -146,7 +77,7 @@ class Grammar final : public beast::http::basic_parser<true> {
 
   void on_request_impl(beast::http::verb, beast::string_view method, beast::string_view target, int version,
                        error_code&) override {
-    notes_.method = to_method({method.data(), method.size()});
+    notes_.method = method_called({method.data(), method.size()});
     notes_.method_name = notes_.keep(method);
     notes_.target = notes_.keep(target);
     notes_.http11 = version == 11;
@@ -158,7 +89,7 @@ class Grammar final : public beast::http::basic_parser<true> {
     if (notes_.fields.size() == kMaxHeaderLines) return refuse(431, "too many header lines", failed);
     check_field(known, value, failed);
     if (failed) return;
-    Piece kept = notes_.keep(name);
+    auto kept = notes_.keep(name);
     notes_.fields.emplace_back(kept, notes_.keep(value));
   }
 
@@ -184,21 +115,10 @@ class Grammar final : public beast::http::basic_parser<true> {
     if (notes_.http11 && notes_.hosts == 0) return refuse(400, "missing Host", failed);
     notes_.header_complete = true;
     notes_.keep_alive = keep_alive();
+    if (auto length = content_length()) notes_.content_length = *length;
     for (auto& [name, value] : notes_.fields) {
       notes_.headers.push_back({notes_.text(name), notes_.text(value)});
     }
-  }
-
-  void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code& failed) override {
-    if (!length) return;
-    if (*length > limits_.body) return refuse(413, "request body too large", failed);
-    // No more than may come with a header anyway: a mere announcement takes no memory.
-    notes_.body.reserve(std::min(static_cast<std::size_t>(*length), kReservedBody));
-  }
-
-  std::size_t on_body_impl(beast::string_view bytes, error_code&) override {
-    notes_.body.append(bytes.data(), bytes.size());
-    return bytes.size();
   }
 
   void on_chunk_header_impl(std::uint64_t size, beast::string_view extension, error_code& failed) override {
@@ -214,10 +134,14 @@ class Grammar final : public beast::http::basic_parser<true> {
     return bytes.size();
   }
 
+  // A body with a length never comes here.
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
+  std::size_t on_body_impl(beast::string_view bytes, error_code&) override { return bytes.size(); }
+
   void on_finish_impl(error_code&) override {}
   void on_response_impl(int, beast::string_view, int, error_code&) override {}
 
-  Notes& notes_;
+  RequestNotes& notes_;
   ParserLimits limits_;
 };
 
@@ -225,11 +149,11 @@ class Grammar final : public beast::http::basic_parser<true> {
 
 class RequestParser::Impl {
  public:
-  explicit Impl(ParserLimits limits) : limits_(limits) { reset(); }
+  Impl(ParserLimits limits, Mode mode) : limits_(limits), mode_(mode) {}
 
   void reset() {
     notes.clear();
-    grammar.emplace(notes, limits_);
+    grammar_.reset();
     begun = false;
     empty_lines_ = 0;
     header_bytes_ = framing_bytes_ = 0;
@@ -240,21 +164,65 @@ class RequestParser::Impl {
     if (empty_lines_ > kMaxEmptyLines) return refuse(skipped, {400, "too many empty lines before the request"});
     bytes.remove_prefix(skipped);
     if (bytes.empty() || (!begun && bytes == "\r")) return {skipped, Step::need_more};
+    std::size_t ordinary = begun ? 0 : take_ordinary_head(bytes);
+    begun = true;
+    if (ordinary > 0) return {skipped + ordinary, Step::complete};
+    auto [used, step] = parse_strictly(bytes);
+    return {skipped + used, step};
+  }
+
+  Progress parse_body(std::string_view bytes) { return is_chunked() ? parse_chunks(bytes) : parse_plain_body(bytes); }
+
+  bool has_body() const {
+    return notes.header_complete && !(is_chunked() ? grammar_->is_done() : plain_body_complete());
+  }
+
+  RequestNotes notes;
+  bool begun = false;
+
+ private:
+  bool is_chunked() const { return grammar_ && grammar_->chunked(); }
+  bool at_chunk_header() const { return notes.chunk_left == 0; }
+  bool plain_body_complete() const { return notes.body.size() == notes.content_length.value_or(0); }
+
+  // Its size; 0 if the header is not ordinary, or not all there.
+  std::size_t take_ordinary_head(std::string_view bytes) {
+    if (mode_ == Mode::always_strict) return 0;
+    OrdinaryHead head;
+    if (!scan_head(bytes.substr(0, limits_.header), head)) return 0;
+    notes.keep(bytes, head);
+    return head.size;
+  }
+
+  Progress parse_strictly(std::string_view bytes) {
+    if (!grammar_) grammar_.emplace(notes, limits_);
     error_code failed;
     std::size_t used = put(bytes, failed);
-    begun = true;
     header_bytes_ += used;
     // Beast bounds only what it leaves unused, and it consumes line by line.
     std::size_t seen = header_bytes_ + (failed == error::need_more ? bytes.size() - used : 0);
     if (seen > limits_.header) failed = error::header_limit;
-    if (failed == error::need_more) return {skipped + used, Step::need_more};
-    if (failed) return refuse(skipped + used, refusal_for(failed));
-    return {skipped + used, Step::complete};
+    if (failed == error::need_more) return {used, Step::need_more};
+    if (failed) return refuse(used, refusal_for(failed));
+    return {used, Step::complete};
   }
 
-  Progress parse_body(std::string_view bytes) {
+  // A body with a length, or none.
+  Progress parse_plain_body(std::string_view bytes) {
+    if (plain_body_complete()) return {0, Step::complete};
+    if (bytes.empty()) return {0, Step::need_more};
+    if (*notes.content_length > limits_.body) return refuse(0, {413, "request body too large"});
+    auto length = static_cast<std::size_t>(*notes.content_length);
+    // A mere announcement takes no memory.
+    notes.body.reserve(std::min(length, kReservedBody));
+    bytes = bytes.substr(0, length - notes.body.size());
+    notes.body.append(bytes);
+    return {bytes.size(), plain_body_complete() ? Step::complete : Step::need_more};
+  }
+
+  Progress parse_chunks(std::string_view bytes) {
     std::size_t total = 0;
-    while (!grammar->is_done()) {
+    while (!grammar_->is_done()) {
       if (bytes.empty() || (at_chunk_header() && bytes.size() < kLastChunkSize)) return {total, Step::need_more};
       error_code failed;
       std::size_t before = notes.body.size();
@@ -271,16 +239,9 @@ class RequestParser::Impl {
     return {total, Step::complete};
   }
 
-  Notes notes;
-  std::optional<Grammar> grammar;  // new for each request: Beast's parsers can't be reused
-  bool begun = false;
-
- private:
-  bool at_chunk_header() const { return grammar->chunked() && notes.chunk_left == 0; }
-
   std::size_t put(std::string_view bytes, error_code& failed) {
-    grammar->input = bytes;
-    return grammar->put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
+    grammar_->input = bytes;
+    return grammar_->put(boost::asio::const_buffer(bytes.data(), bytes.size()), failed);
   }
 
   Progress refuse(std::size_t used, Refusal refusal) {
@@ -299,12 +260,14 @@ class RequestParser::Impl {
   }
 
   ParserLimits limits_;
+  Mode mode_;
+  std::optional<Grammar> grammar_;  // for what is read strictly; a new one each time, since Beast's can't be reused
   int empty_lines_ = 0;
   std::size_t header_bytes_ = 0;
   std::size_t framing_bytes_ = 0;
 };
 
-RequestParser::RequestParser(ParserLimits limits) : impl_(std::make_unique<Impl>(limits)) {}
+RequestParser::RequestParser(ParserLimits limits, Mode mode) : impl_(std::make_unique<Impl>(limits, mode)) {}
 
 RequestParser::~RequestParser() = default;
 
@@ -357,12 +320,11 @@ bool RequestParser::keep_alive() const {
 }
 
 bool RequestParser::has_body() const {
-  return impl_->notes.header_complete && !impl_->grammar->is_done();
+  return impl_->has_body();
 }
 
 std::optional<std::uint64_t> RequestParser::content_length() const {
-  auto length = impl_->grammar->content_length();
-  return length ? std::optional<std::uint64_t>(*length) : std::nullopt;
+  return impl_->notes.content_length;
 }
 
 RequestParser::Expectation RequestParser::expectation() const {

@@ -23,13 +23,16 @@ struct ParserLimits {
   std::size_t body;    // decoded
 };
 
-// Turns bytes into one request after another: the HTTP/1.x grammar is Beast's; in addition everything is refused on
-// which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
+// Turns bytes into one request after another. An ordinary header that comes in one piece is scanned (head_scan.h). All
+// others, and chunked bodies, are read in the strict way: the HTTP/1.x grammar is Beast's; in addition everything is
+// refused on which two parsers could disagree (request smuggling): any Transfer-Encoding but `chunked`, more than one
 // Content-Length, folded lines, control characters in chunk extensions. More than 128 header lines are refused (431).
 // Trailers are read and discarded. Keeps the memory of ordinary requests, at most some 3 KiB, from one to the next. It
 // does no I/O: the caller passes in what it has, and passes in unused bytes again, with more behind them.
 class RequestParser {
  public:
+  // How headers are read. It makes no difference but in time: tests compare the two.
+  enum class Mode { ordinary_first, always_strict };
   enum class Step { need_more, complete, refused };
   struct Progress {
     std::size_t used;  // bytes that the caller must not pass in again
@@ -37,7 +40,7 @@ class RequestParser {
   };
   enum class Expectation { none, continue_, unknown };
 
-  explicit RequestParser(ParserLimits limits);
+  explicit RequestParser(ParserLimits limits, Mode mode = Mode::ordinary_first);
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
   ~RequestParser();

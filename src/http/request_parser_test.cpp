@@ -38,16 +38,29 @@ Step feed(RequestParser& parser, std::string_view text, std::size_t piece, std::
   return step;
 }
 
-// How the request is refused, whole and byte by byte; 0 when it is not.
-int refused_with(const std::string& text) {
-  RequestParser whole(kLimits);
-  int status = feed(whole, text, text.size()) == Step::refused ? whole.refusal().status : 0;
-  RequestParser bytewise(kLimits);
-  Step step = feed(bytewise, text, 1);
-  // Byte by byte a broken header may not be seen before its end; it must never pass.
-  EXPECT_NE(step, status != 0 ? Step::complete : Step::refused) << text;
-  return status;
-}
+// Everything must be the same whether or not ordinary headers are scanned.
+class RequestParserTest : public testing::TestWithParam<RequestParser::Mode> {
+ protected:
+  RequestParser make_parser() const { return RequestParser(kLimits, GetParam()); }
+
+  // How the request is refused, whole and byte by byte; 0 when it is not.
+  int refused_with(const std::string& text) const {
+    RequestParser whole = make_parser();
+    int status = feed(whole, text, text.size()) == Step::refused ? whole.refusal().status : 0;
+    RequestParser bytewise = make_parser();
+    Step step = feed(bytewise, text, 1);
+    // Byte by byte a broken header may not be seen before its end; it must never pass.
+    EXPECT_NE(step, status != 0 ? Step::complete : Step::refused) << text;
+    return status;
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Modes, RequestParserTest,
+                         testing::Values(RequestParser::Mode::ordinary_first, RequestParser::Mode::always_strict),
+                         [](const testing::TestParamInfo<RequestParser::Mode>& mode) {
+                           bool strict = mode.param == RequestParser::Mode::always_strict;
+                           return std::string(strict ? "AlwaysStrict" : "OrdinaryFirst");
+                         });
 
 std::string with(std::string_view lines) {
   return "POST /p HTTP/1.1\r\nHost: h\r\n" + std::string(lines) + "\r\nhello";
@@ -57,11 +70,11 @@ std::string chunked(std::string_view body) {
   return "POST /p HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body);
 }
 
-TEST(RequestParser, ReadsARequestInPiecesOfAnySize) {
+TEST_P(RequestParserTest, ReadsARequestInPiecesOfAnySize) {
   const std::string text =
       "POST /lease?a=b HTTP/1.1\r\nHost: h\r\nX-Empty:\r\nX-Long: \t a b \t\r\nContent-Length: 5\r\n\r\nhello";
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    RequestParser parser(kLimits);
+    RequestParser parser = make_parser();
     ASSERT_EQ(feed(parser, text, piece), Step::complete) << piece;
     EXPECT_EQ(parser.method(), Method::post);
     EXPECT_EQ(parser.target(), "/lease?a=b");
@@ -74,10 +87,10 @@ TEST(RequestParser, ReadsARequestInPiecesOfAnySize) {
   }
 }
 
-TEST(RequestParser, ReadsChunksInPiecesOfAnySize) {
+TEST_P(RequestParserTest, ReadsChunksInPiecesOfAnySize) {
   const std::string text = chunked("5\r\nhello\r\n1;x=\"y\"\r\n!\r\n0\r\nX-Trailer: t\r\nHost: other\r\n\r\nGET");
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    RequestParser parser(kLimits);
+    RequestParser parser = make_parser();
     std::string rest;
     ASSERT_EQ(feed(parser, text, piece, &rest), Step::complete) << piece;
     EXPECT_EQ(parser.body(), "hello!");
@@ -86,17 +99,17 @@ TEST(RequestParser, ReadsChunksInPiecesOfAnySize) {
   }
 }
 
-TEST(RequestParser, ReadsAnEmptyChunkedBodyInPiecesOfAnySize) {
+TEST_P(RequestParserTest, ReadsAnEmptyChunkedBodyInPiecesOfAnySize) {
   const std::string text = chunked("0\r\n\r\n");
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
-    RequestParser parser(kLimits);
+    RequestParser parser = make_parser();
     ASSERT_EQ(feed(parser, text, piece), Step::complete) << piece;
     EXPECT_EQ(parser.body(), "");
   }
 }
 
-TEST(RequestParser, ServesOneRequestAfterAnother) {
-  RequestParser parser(kLimits);
+TEST_P(RequestParserTest, ServesOneRequestAfterAnother) {
+  RequestParser parser = make_parser();
   for (int i = 0; i < 3; ++i) {
     parser.reset();
     ASSERT_EQ(feed(parser, with("Content-Length: 5\r\n"), 7), Step::complete);
@@ -105,22 +118,42 @@ TEST(RequestParser, ServesOneRequestAfterAnother) {
   }
 }
 
-TEST(RequestParser, ToleratesAFewEmptyLinesBeforeTheRequest) {
-  RequestParser parser(kLimits);
+TEST_P(RequestParserTest, ServesOrdinaryAndOtherRequestsInTurn) {
+  RequestParser parser = make_parser();
+  for (int i = 0; i < 3; ++i) {
+    const std::string plain = with("Connection: close\r\nContent-Length: 5\r\n");
+    parser.reset();
+    ASSERT_EQ(feed(parser, plain, plain.size()), Step::complete);
+    EXPECT_EQ(parser.body(), "hello");
+    EXPECT_EQ(parser.content_length(), 5u);
+    EXPECT_EQ(parser.headers().size(), 3u);
+    EXPECT_FALSE(parser.keep_alive());
+    const std::string chunks = chunked("2\r\nab\r\n0\r\n\r\n");
+    parser.reset();
+    ASSERT_EQ(feed(parser, chunks, chunks.size()), Step::complete);
+    EXPECT_EQ(parser.body(), "ab");
+    EXPECT_EQ(parser.content_length(), std::nullopt);
+    EXPECT_EQ(parser.headers().size(), 2u);
+    EXPECT_TRUE(parser.keep_alive());
+  }
+}
+
+TEST_P(RequestParserTest, ToleratesAFewEmptyLinesBeforeTheRequest) {
+  RequestParser parser = make_parser();
   EXPECT_EQ(feed(parser, "\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", 1), Step::complete);
   std::string many;
   for (int i = 0; i < 20; ++i) many += "\r\n";
   EXPECT_EQ(refused_with(many + "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
 }
 
-TEST(RequestParser, RefusesMoreThan128HeaderLines) {
+TEST_P(RequestParserTest, RefusesMoreThan128HeaderLines) {
   std::string lines;
   for (int i = 0; i < 127; ++i) lines += "a:\r\n";
   EXPECT_EQ(refused_with(with(lines)), 0);
   EXPECT_EQ(refused_with(with(lines + "a:\r\n")), 431);
 }
 
-TEST(RequestParser, RefusesWhatTwoParsersCouldReadDifferently) {
+TEST_P(RequestParserTest, RefusesWhatTwoParsersCouldReadDifferently) {
   for (const char* lines : {"Content-Length: 5\r\nContent-Length: 6\r\n",
                             "Content-Length: 5\r\nContent-Length: 5\r\n",
                             "Content-Length: 5, 5\r\n",
@@ -166,7 +199,7 @@ TEST(RequestParser, RefusesWhatTwoParsersCouldReadDifferently) {
   EXPECT_EQ(refused_with(with(std::string_view("X: a\0b\r\n", 8))), 400);
 }
 
-TEST(RequestParser, RefusesMalformedRequestLines) {
+TEST_P(RequestParserTest, RefusesMalformedRequestLines) {
   for (const char* line :
        {"GET / HTTP/2.0", "GET / HTTP/1.2", "GET / HTTP/0.9", "GET /", "GET  / HTTP/1.1", "GET / HTTP/1.1 ",
         "GET / http/1.1", "G@T / HTTP/1.1", " GET / HTTP/1.1", "GET /a b HTTP/1.1", "GET / HTTP/1.1\n", "/ HTTP/1.1"}) {
@@ -176,20 +209,20 @@ TEST(RequestParser, RefusesMalformedRequestLines) {
   EXPECT_EQ(refused_with("\x16\x03\x01\x02\x01\x01"), 400) << "TLS on a plain port";
 }
 
-TEST(RequestParser, RefusesHttp11WithoutHost) {
+TEST_P(RequestParserTest, RefusesHttp11WithoutHost) {
   EXPECT_EQ(refused_with("GET / HTTP/1.1\r\n\r\n"), 400);
   EXPECT_EQ(refused_with("GET / HTTP/1.0\r\n\r\n"), 0);
 }
 
-TEST(RequestParser, RefusesTransferEncodingInHttp10) {
+TEST_P(RequestParserTest, RefusesTransferEncodingInHttp10) {
   EXPECT_EQ(refused_with("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), 400);
 }
 
-TEST(RequestParser, TakesChunkedInAnyCase) {
+TEST_P(RequestParserTest, TakesChunkedInAnyCase) {
   EXPECT_EQ(refused_with("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: CHUNKED\r\n\r\n0\r\n\r\n"), 0);
 }
 
-TEST(RequestParser, RefusesMalformedChunks) {
+TEST_P(RequestParserTest, RefusesMalformedChunks) {
   for (const char* body :
        {"x\r\nhello\r\n0\r\n\r\n", "5\nhello\r\n0\r\n\r\n", "5\r\nhelloX0\r\n\r\n", "-1\r\nhello\r\n0\r\n\r\n",
         "0x5\r\nhello\r\n0\r\n\r\n", "\r\nhello\r\n0\r\n\r\n", "5 ;\r\nhello\r\n0\r\n\r\n", "5;=\r\nhello\r\n0\r\n\r\n",
@@ -201,7 +234,7 @@ TEST(RequestParser, RefusesMalformedChunks) {
   }
 }
 
-TEST(RequestParser, HeaderLimitCountsEveryByteInPiecesOfAnySize) {
+TEST_P(RequestParserTest, HeaderLimitCountsEveryByteInPiecesOfAnySize) {
   const std::string start = "GET / HTTP/1.1\r\nHost: h\r\n";
   auto padded_to = [&](std::size_t size) {
     std::string text = start;
@@ -209,19 +242,19 @@ TEST(RequestParser, HeaderLimitCountsEveryByteInPiecesOfAnySize) {
     return text + "Y: " + std::string(size - text.size() - 7, 'y') + "\r\n\r\n";
   };
   for (std::size_t piece : {1u, 2u, 3u, 10u, 100u, 2000u}) {
-    RequestParser fits(kLimits);
+    RequestParser fits = make_parser();
     ASSERT_EQ(padded_to(1024).size(), 1024u);
     EXPECT_EQ(feed(fits, padded_to(1024), piece), Step::complete) << piece;
-    RequestParser exceeds(kLimits);
+    RequestParser exceeds = make_parser();
     EXPECT_EQ(feed(exceeds, padded_to(1025), piece), Step::refused) << piece;
     EXPECT_EQ(exceeds.refusal().status, 431);
-    RequestParser endless(kLimits);
+    RequestParser endless = make_parser();
     EXPECT_EQ(feed(endless, "GET /" + std::string(5000, 'a'), piece), Step::refused) << piece;
     EXPECT_EQ(endless.refusal().status, 431);
   }
 }
 
-TEST(RequestParser, BodyLimitHoldsForChunksToo) {
+TEST_P(RequestParserTest, BodyLimitHoldsForChunksToo) {
   std::string text = chunked("32\r\n" + std::string(50, 'a') + "\r\n32\r\n" + std::string(50, 'b') + "\r\n0\r\n\r\n");
   EXPECT_EQ(refused_with(text), 0);
   text = chunked("32\r\n" + std::string(50, 'a') + "\r\n33\r\n" + std::string(51, 'b') + "\r\n0\r\n\r\n");
@@ -229,8 +262,8 @@ TEST(RequestParser, BodyLimitHoldsForChunksToo) {
   EXPECT_EQ(refused_with(chunked("ffffffffffffffff\r\n")), 413);
 }
 
-TEST(RequestParser, ATooLargeContentLengthStillShowsTheHeader) {
-  RequestParser parser(kLimits);
+TEST_P(RequestParserTest, ATooLargeContentLengthStillShowsTheHeader) {
+  RequestParser parser = make_parser();
   const std::string text = with("Content-Length: 101\r\n");
   EXPECT_EQ(parser.parse_header(text).step, Step::complete);
   EXPECT_EQ(parser.content_length(), 101u);
@@ -238,26 +271,26 @@ TEST(RequestParser, ATooLargeContentLengthStillShowsTheHeader) {
   EXPECT_EQ(parser.refusal().status, 413);
 }
 
-TEST(RequestParser, ChunkExtensionsAndTrailersDoNotEscapeTheLimit) {
+TEST_P(RequestParserTest, ChunkExtensionsAndTrailersDoNotEscapeTheLimit) {
   for (std::size_t piece : {1u, 3u, 100u, 100000u}) {
-    RequestParser extension(kLimits);
+    RequestParser extension = make_parser();
     EXPECT_EQ(feed(extension, chunked("5;" + std::string(5000, 'x')), piece), Step::refused) << piece;
     EXPECT_EQ(extension.refusal().status, 400);
-    RequestParser trailers(kLimits);
+    RequestParser trailers = make_parser();
     std::string many;
     for (int i = 0; i < 500; ++i) many += "X-Trailer: t\r\n";
     EXPECT_EQ(feed(trailers, chunked("0\r\n" + many), piece), Step::refused) << piece;
     EXPECT_EQ(trailers.refusal().status, 400);
-    RequestParser extensions(kLimits);
+    RequestParser extensions = make_parser();
     std::string small;
     for (int i = 0; i < 90; ++i) small += "1;aaaaaaaaaaaaaaaaaaaaaaa\r\nx\r\n";
     EXPECT_EQ(feed(extensions, chunked(small + "0\r\n\r\n"), piece), Step::refused) << piece;
   }
 }
 
-TEST(RequestParser, KeepAliveFollowsVersionAndConnection) {
-  auto keeps = [](const std::string& text) {
-    RequestParser parser(kLimits);
+TEST_P(RequestParserTest, KeepAliveFollowsVersionAndConnection) {
+  auto keeps = [this](const std::string& text) {
+    RequestParser parser = make_parser();
     EXPECT_EQ(feed(parser, text, text.size()), Step::complete);
     return parser.keep_alive();
   };
@@ -267,10 +300,10 @@ TEST(RequestParser, KeepAliveFollowsVersionAndConnection) {
   EXPECT_TRUE(keeps("GET / HTTP/1.0\r\nHost: h\r\nConnection: Keep-Alive\r\n\r\n"));
 }
 
-TEST(RequestParser, KnowsExpectations) {
+TEST_P(RequestParserTest, KnowsExpectations) {
   using enum RequestParser::Expectation;
-  auto expectation = [](const std::string& text) {
-    RequestParser parser(kLimits);
+  auto expectation = [this](const std::string& text) {
+    RequestParser parser = make_parser();
     EXPECT_EQ(parser.parse_header(text).step, Step::complete);
     return parser.expectation();
   };

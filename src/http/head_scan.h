@@ -1,0 +1,40 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "http/message.h"
+
+namespace sharedlock::http {
+
+// What scan_head() reads. The views are parts of the bytes that were scanned.
+struct OrdinaryHead {
+  static constexpr std::size_t kMostFields = 32;
+
+  std::size_t size = 0;  // in bytes, with the empty line at the end
+  Method method = Method::other;
+  std::string_view target;
+  std::array<Header, kMostFields> fields;
+  std::size_t field_count = 0;
+  std::optional<std::uint64_t> content_length;
+  bool keep_alive = true;
+
+  // In order of arrival.
+  std::span<const Header> headers() const { return std::span(fields).first(field_count); }
+};
+
+// Reads an ordinary request's head, from the method to the empty line, in one pass and without an allocation. Ordinary
+// is: HTTP/1.1; a method that has a name in message.h; printable ASCII; Host; at most one Content-Length and one
+// Connection, `close` or `keep-alive`; no other field that decides how a request is read (Transfer-Encoding, Expect,
+// Proxy-Connection); at most 32 fields.
+//
+// False if `bytes` don't begin with such a head, or if it is not all there. That is no verdict: `head` then means
+// nothing, and the strict way of request_parser.cpp decides, from the same bytes. It must accept all that is accepted
+// here, with the same result; tests/fuzz/head_fuzz.cpp looks for a difference. `head` must be new.
+bool scan_head(std::string_view bytes, OrdinaryHead& head);
+
+}  // namespace sharedlock::http
