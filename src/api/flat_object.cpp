@@ -5,7 +5,9 @@
 #include <iterator>
 #include <limits>
 #include <optional>
+#include <utility>
 
+#include "api/flat_scan.h"
 #include "base/json_text.h"
 
 namespace sharedlock {
@@ -75,6 +77,7 @@ class BodyHandler {
   bool on_object_begin(Code&) {
     begin_value(JsonKind::object);
     if (depth_ == 1 && !body.members.empty()) body.members.back().maps_strings = true;
+    if (depth_ == 1) map_.clear();
     ++depth_;
     return true;
   }
@@ -95,7 +98,7 @@ class BodyHandler {
   bool on_key_part(json::string_view part, std::size_t, Code&) { return gather(part); }
   bool on_key(json::string_view part, std::size_t, Code&) {
     gather(part);
-    if (depth_ == 1 && body.kind == JsonKind::object) body.members.emplace_back().name = std::move(text_);
+    if (depth_ == 1 && body.kind == JsonKind::object) body.members.emplace_back().name = keep(text_);
     if (depth_ == 2) key_ = std::move(text_);
     text_.clear();
     return true;
@@ -105,9 +108,9 @@ class BodyHandler {
     gather(part);
     if (depth_ == 2) add_to_map();
     begin_value(JsonKind::string);
-    if (member_value()) body.members.back().text = std::move(text_);
+    if (member_value()) body.members.back().text = keep(text_);
     if (item_value() && body.members.back().length <= kMostJsonItems) {
-      body.members.back().items.back().text = std::move(text_);
+      body.members.back().items.back().text = keep(text_);
     }
     text_.clear();
     return true;
@@ -140,6 +143,9 @@ class BodyHandler {
     return true;
   }
 
+  // Moves the text to where it stays as long as the body.
+  std::string_view keep(std::string& text) { return body.decoded.emplace_front(std::move(text)); }
+
   bool begin_value(JsonKind kind) {
     if (depth_ == 0) body.kind = kind;
     if (member_value()) body.members.back().kind = kind;
@@ -160,28 +166,28 @@ class BodyHandler {
 
   void add_to_map() {
     if (body.members.empty() || !body.members.back().maps_strings) return;
-    std::string& map = body.members.back().text;
-    map += map.empty() ? '{' : ',';
-    append_json_string(map, key_);
-    map += ':';
-    append_json_string(map, text_);
+    map_ += map_.empty() ? '{' : ',';
+    append_json_string(map_, key_);
+    map_ += ':';
+    append_json_string(map_, text_);
   }
 
   void close_map() {
     if (body.members.empty() || !body.members.back().maps_strings) return;
-    std::string& map = body.members.back().text;
-    map += map.empty() ? "{}" : "}";
+    map_ += map_.empty() ? "{}" : "}";
+    body.members.back().text = keep(map_);
   }
 
   int depth_ = 0;
   std::string text_;  // of the current key, string or number
   std::string key_;   // inside an object that is a member's value
+  std::string map_;   // that object as JSON text, as long as it maps names to strings
 };
 
-std::string describe(std::string_view body, std::size_t at) {
+std::string describe(std::string_view text, std::size_t at) {
   constexpr std::size_t kExcerpt = 20;
-  at = std::min(at, body.size());
-  std::string excerpt(body.substr(at, kExcerpt));
+  at = std::min(at, text.size());
+  std::string excerpt(text.substr(at, kExcerpt));
   std::ranges::replace_if(excerpt, [](unsigned char c) { return c < 0x20 || c >= 0x7F; }, '?');
   return "body is not JSON at byte " + std::to_string(at + 1) + ": '" + excerpt + "'";
 }
@@ -208,14 +214,19 @@ std::string_view name_of(JsonKind kind) {
   return "?";
 }
 
-Result<JsonBody> parse_json_body(std::string_view body) {
+Result<JsonBody> parse_json_body(std::string_view text) {
+  if (auto body = scan_flat(text)) return *std::move(body);
+  return parse_json_strictly(text);
+}
+
+Result<JsonBody> parse_json_strictly(std::string_view text) {
   json::parse_options options;
   options.max_depth = 100;
   json::basic_parser<BodyHandler> parser(options);
   Code bad;
-  std::size_t read = parser.write_some(false, body.data(), body.size(), bad);
-  if (!bad && read < body.size()) bad = json::error::extra_data;
-  if (bad) return Error{Errc::invalid_argument, describe(body, read)};
+  std::size_t read = parser.write_some(false, text.data(), text.size(), bad);
+  if (!bad && read < text.size()) bad = json::error::extra_data;
+  if (bad) return Error{Errc::invalid_argument, describe(text, read)};
   return std::move(parser.handler().body);
 }
 

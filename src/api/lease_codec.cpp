@@ -20,7 +20,7 @@ Error bad(std::string why) {
 }
 
 // The last member with that name that is not null.
-JsonMember* find(JsonBody& body, std::string_view name) {
+const JsonMember* find(const JsonBody& body, std::string_view name) {
   auto is_it = [&](const JsonMember& member) {
     return member.kind != JsonKind::null && http::equal_ignoring_case(member.name, name);
   };
@@ -28,18 +28,17 @@ JsonMember* find(JsonBody& body, std::string_view name) {
   return last == body.members.rend() ? nullptr : &*last;
 }
 
-// Moves the text out of the body.
-Result<std::string> string_member(JsonBody& body, std::string_view name) {
-  JsonMember* member = find(body, name);
+Result<std::string> string_member(const JsonBody& body, std::string_view name) {
+  const JsonMember* member = find(body, name);
   if (!member) return std::string();
-  if (member->kind == JsonKind::string) return std::move(member->text);
+  if (member->kind == JsonKind::string) return std::string(member->text);
   return bad(std::string(name) + ": " + std::string(name_of(member->kind)) + " found, string expected");
 }
 
-Result<std::string> labels_member(JsonBody& body) {
-  JsonMember* member = find(body, "labels");
+Result<std::string> labels_member(const JsonBody& body) {
+  const JsonMember* member = find(body, "labels");
   if (!member) return std::string();
-  if (member->maps_strings) return std::move(member->text);
+  if (member->maps_strings) return std::string(member->text);
   return bad("labels: a map of strings expected");
 }
 

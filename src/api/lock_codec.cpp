@@ -67,7 +67,7 @@ class BodyReader {
     const std::size_t most = errors_.size() + kMostNamed;
     for (const JsonMember& member : body_.members) {
       if (is_allowed(member.name) || errors_.size() == most) continue;
-      std::string error = "$: property '" + member.name +
+      std::string error = "$: property '" + std::string(member.name) +
                           "' is not defined in the schema and the schema does not allow additional properties";
       if (std::ranges::find(errors_, error) == errors_.end()) errors_.push_back(std::move(error));
     }
@@ -145,7 +145,7 @@ class BodyReader {
         fail(where, std::string(name_of(item.kind)) + " found, string expected");
       }
       known.insert(item.text);
-      result_.names.push_back(item.text);
+      result_.names.emplace_back(item.text);
     }
     if (known.size() < member->length) fail("names", "must have only unique items in the array");
   }
