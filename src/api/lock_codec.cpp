@@ -1,7 +1,6 @@
 #include "api/lock_codec.h"
 
 #include <algorithm>
-#include <unordered_set>
 
 #include "api/flat_object.h"
 #include "base/json_text.h"
@@ -21,6 +20,11 @@ bool is_name_character(char c) {
 std::size_t length_of(std::string_view text) {
   auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
   return static_cast<std::size_t>(std::ranges::count_if(text, begins));
+}
+
+// Of a lock, a namespace or an instance.
+bool is_name(std::string_view text) {
+  return text.size() >= kShortestName && text.size() <= kLongestName && std::ranges::all_of(text, is_name_character);
 }
 
 bool has_name_length(std::string_view text) {
@@ -118,6 +122,7 @@ class BodyReader {
 
   // A name or an instance.
   void check_text(std::string_view where, std::string_view text) {
+    if (is_name(text)) return;
     std::size_t length = length_of(text);
     if (length < kShortestName) fail(where, "must be at least 3 characters long");
     if (length > kLongestName) fail(where, "must be at most 64 characters long");
@@ -129,25 +134,30 @@ class BodyReader {
   void read_names() {
     const JsonMember* member = of_kind("names", JsonKind::array);
     if (!member) return;
-    std::string found = " items but found " + std::to_string(member->length);
-    if (member->length < 1) fail("names", "must have at least 1" + found);
+    if (member->length < 1) fail("names", "must have at least 1 items but found 0");
     if (member->length > kMostInSet) {
-      fail("names", "must have at most " + std::to_string(kMostInSet) + found);
+      fail("names",
+           "must have at most " + std::to_string(kMostInSet) + " items but found " + std::to_string(member->length));
       return;
     }
-    std::unordered_set<std::string_view> known;
-    for (std::size_t i = 0; i < member->length; ++i) {
-      const JsonItem& item = member->items[i];
-      std::string where = "names[" + std::to_string(i) + "]";
-      if (item.kind == JsonKind::string) {
-        check_text(where, item.text);
-      } else {
-        fail(where, std::string(name_of(item.kind)) + " found, string expected");
-      }
-      known.insert(item.text);
+    bool unique = true;
+    for (const JsonItem& item : member->items) {
+      check_item(item);
+      unique = unique && std::ranges::find(result_.names, item.text) == result_.names.end();
       result_.names.emplace_back(item.text);
     }
-    if (known.size() < member->length) fail("names", "must have only unique items in the array");
+    if (!unique) fail("names", "must have only unique items in the array");
+  }
+
+  // The next one of the names.
+  void check_item(const JsonItem& item) {
+    if (item.kind == JsonKind::string && is_name(item.text)) return;
+    std::string where = "names[" + std::to_string(result_.names.size()) + "]";
+    if (item.kind == JsonKind::string) {
+      check_text(where, item.text);
+    } else {
+      fail(where, std::string(name_of(item.kind)) + " found, string expected");
+    }
   }
 
   void read_from() {
@@ -184,10 +194,9 @@ void check_name(ValidationErrors& errors, std::string_view parameter, std::strin
     errors.push_back("Parameter '" + std::string(parameter) + "' failed validation: " + std::string(title) +
                      std::string(what));
   };
-  bool sane = std::ranges::all_of(text, is_name_character);
-  if (sane && text.size() >= kShortestName && text.size() <= kLongestName) return;
+  if (is_name(text)) return;
   if (!has_name_length(text)) fail(" must be between 3 and 64 characters long");
-  if (!sane) fail(" must be alphanumeric with dashes and underscores only");
+  if (!std::ranges::all_of(text, is_name_character)) fail(" must be alphanumeric with dashes and underscores only");
 }
 
 }  // namespace
