@@ -1,5 +1,6 @@
 #include "base/json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
@@ -19,6 +20,11 @@ constexpr std::array<bool, 256> kPlain = [] {
 
 bool is_plain(char c) {
   return kPlain[static_cast<unsigned char>(c)];
+}
+
+// How many characters stand for themselves before the first that does not.
+std::size_t plain_length(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
 }
 
 void append_escaped(std::string& out, char c) {
@@ -58,8 +64,7 @@ void append_code_unit(std::string& out, std::string_view sequence) {
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
-    std::size_t plain = 0;
-    while (plain < text.size() && is_plain(text[plain])) ++plain;
+    std::size_t plain = plain_length(text);
     out.append(text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) break;
@@ -96,14 +101,22 @@ bool is_utf8(std::string_view text) {
 
 JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
   this->name(name);
-  append_json_string(json_, value);
+  if (plain_length(value) == value.size()) {
+    append("\"");
+    append(value);
+    append("\"");
+  } else {
+    json_.resize(length_);
+    append_json_string(json_, value);
+    length_ = json_.size();
+  }
   return *this;
 }
 
 JsonObject& JsonObject::number(std::string_view name, std::int64_t value) {
   this->name(name);
   char digits[24];
-  json_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+  append(std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
   return *this;
 }
 
@@ -113,17 +126,19 @@ JsonObject& JsonObject::boolean(std::string_view name, bool value) {
 
 JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
   this->name(name);
-  json_ += json;
+  append(json);
   return *this;
 }
 
 JsonObject& JsonObject::members(std::string_view json) {
-  json_ += json_.size() == 1 && !json.empty() ? json.substr(1) : json;
+  append(length_ == 1 && !json.empty() ? json.substr(1) : json);
   return *this;
 }
 
 void JsonObject::name(std::string_view name) {
-  json_.append(json_.size() > 1 ? ",\"" : "\"").append(name).append("\":");
+  append(length_ > 1 ? ",\"" : "\"");
+  append(name);
+  append("\":");
 }
 
 }  // namespace sharedlock

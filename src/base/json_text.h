@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,7 +19,7 @@ bool is_utf8(std::string_view text);
 // Writes one JSON object, member by member. Names must be literals that need no escaping.
 class JsonObject {
  public:
-  JsonObject() { json_.reserve(kUsualSize); }
+  JsonObject() : json_(kUsualSize, '\0') { append("{"); }
 
   JsonObject& text(std::string_view name, std::string_view value);
   JsonObject& number(std::string_view name, std::int64_t value);
@@ -27,7 +28,11 @@ class JsonObject {
   JsonObject& members(std::string_view json);                     // whole members, each with a comma before it
 
   // The finished object; call it last.
-  std::string take() { return std::move(json_) + '}'; }
+  std::string take() {
+    append("}");
+    json_.resize(length_);
+    return std::move(json_);
+  }
 
  private:
   // Enough for most objects, so that writing one allocates once.
@@ -35,7 +40,15 @@ class JsonObject {
 
   void name(std::string_view name);
 
-  std::string json_ = "{";
+  // Inline, since an object has many pieces and most of them are of a few bytes.
+  void append(std::string_view piece) {
+    if (json_.size() - length_ < piece.size()) json_.resize(2 * json_.size() + piece.size());
+    piece.copy(json_.data() + length_, piece.size());
+    length_ += piece.size();
+  }
+
+  std::string json_;  // what is written, and room for more
+  std::size_t length_ = 0;
 };
 
 }  // namespace sharedlock

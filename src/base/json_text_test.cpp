@@ -99,5 +99,29 @@ TEST(JsonText, KnowsIllFormedUtf8) {
   }
 }
 
+TEST(JsonObject, WritesEachMemberOnceAndInItsOrder) {
+  EXPECT_EQ(JsonObject().take(), "{}");
+  EXPECT_EQ(JsonObject().members("").take(), "{}");
+  EXPECT_EQ(JsonObject().members(R"(,"a":1)").take(), R"({"a":1})");
+  EXPECT_EQ(JsonObject()
+                .text("text", "a \"b\"")
+                .text("none", "")
+                .number("number", -5)
+                .boolean("yes", true)
+                .raw("list", "[1]")
+                .members(R"(,"more":null)")
+                .take(),
+            R"({"text":"a \"b\"","none":"","number":-5,"yes":true,"list":[1],"more":null})");
+}
+
+TEST(JsonObject, GrowsAsItMust) {
+  const std::string plain(1'000, 'x');
+  const std::string quotes(1'000, '"');
+  std::string escaped;
+  for (std::size_t i = 0; i < quotes.size(); ++i) escaped += "\\\"";
+  EXPECT_EQ(JsonObject().text("a", plain).text("b", quotes).number("c", 1).text("d", plain).raw("e", "2").take(),
+            R"({"a":")" + plain + R"(","b":")" + escaped + R"(","c":1,"d":")" + plain + R"(","e":2})");
+}
+
 }  // namespace
 }  // namespace sharedlock
