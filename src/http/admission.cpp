@@ -41,32 +41,40 @@ void OpenCount::set_accepting(bool accepting) {
 
 Admission OpenCount::add(const Peer& peer) {
   std::scoped_lock lock(mutex_);
-  // Before the overall limit: a client with too many connections must not get another client's connection closed.
-  if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
-    return beyond(Admission::too_many_from_address);
-  }
-  if (limit_ > 0 && admitted_ >= limit_) {
-    if (counts_by_address(peer)) by_address_.remove(peer.address);
-    return beyond(Admission::too_many);
-  }
-  most_admitted_ = std::max(most_admitted_, ++admitted_);
-  return Admission::admitted;
+  Admission verdict = admit(peer, is_full());
+  if (verdict == Admission::admitted) return verdict;
+  if (beyond_ == kBeyond) return Admission::dropped;
+  ++beyond_;
+  return verdict;
 }
 
 Admission OpenCount::admit_instead(const Peer& peer) {
   std::scoped_lock lock(mutex_);
+  return admit_from_beyond(peer, false);
+}
+
+Admission OpenCount::add_again(const Peer& peer) {
+  std::scoped_lock lock(mutex_);
+  return admit_from_beyond(peer, is_full());
+}
+
+Admission OpenCount::admit_from_beyond(const Peer& peer, bool is_full) {
+  Admission verdict = admit(peer, is_full);
+  if (verdict == Admission::admitted) --beyond_;
+  return verdict;
+}
+
+Admission OpenCount::admit(const Peer& peer, bool is_full) {
+  // Before the overall limit: a client with too many connections must not get another client's connection closed.
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
     return Admission::too_many_from_address;
   }
-  --beyond_;
+  if (is_full) {
+    if (counts_by_address(peer)) by_address_.remove(peer.address);
+    return Admission::too_many;
+  }
   most_admitted_ = std::max(most_admitted_, ++admitted_);
   return Admission::admitted;
-}
-
-Admission OpenCount::beyond(Admission why) {
-  if (beyond_ == kBeyond) return Admission::dropped;
-  ++beyond_;
-  return why;
 }
 
 void OpenCount::remove(Admission admission, const Peer& peer) {

@@ -35,6 +35,30 @@ TEST(AddressCounts, ForgetAddressesWithoutConnections) {
   EXPECT_TRUE(counts.add(make_address("192.0.2.1"), 1));
 }
 
+TEST(OpenCount, AConnectionThatWasTooManyIsAdmittedOnceAnotherHasEnded) {
+  OpenCount count(1, 1);
+  Peer first{.address = make_address("192.0.2.1")};
+  Peer second{.address = make_address("192.0.2.2")};
+  EXPECT_EQ(count.add(first), Admission::admitted);
+  EXPECT_EQ(count.add(second), Admission::too_many);
+  EXPECT_EQ(count.add_again(second), Admission::too_many);
+  count.answered();
+  count.remove(Admission::admitted, first);
+  EXPECT_EQ(count.add_again(second), Admission::admitted);
+  EXPECT_EQ(count.admitted(), 1u);
+  EXPECT_EQ(count.add(second), Admission::too_many_from_address);
+  EXPECT_EQ(count.add(first), Admission::too_many);
+}
+
+// One client after the other: the server learns that one has gone while it decides about the next.
+TEST(Admission, AConnectionThatEndsWhileRoomIsSoughtMakesRoom) {
+  TestServer server([](ServerOptions& options) { options.max_connections = 1; });
+  for (int i = 0; i < 2000; ++i) {
+    TestClient client(server.port());
+    ASSERT_EQ(client.request("GET", "/hello", "", "Connection: close\r\n").status, 200) << i;
+  }
+}
+
 TEST(Admission, TooManyConnectionsFromOneAddressAreTurnedAway) {
   TestServer server([](ServerOptions& options) { options.max_connections_per_address = 2; });
   TestClient first(server.port());

@@ -97,21 +97,27 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   co_return made;
 }
 
-// If there is no room, it is made by closing a connection that waits for its peer. A connection that is still beyond a
-// limit gets a place in the reserve, where room is made the same way.
+// If there is no room, it is made by closing a connection that waits for its peer; if there is none, the one that was in
+// the way may have ended by itself meanwhile. A connection that is still beyond a limit gets a place in the reserve,
+// where room is made the same way.
 Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
   using Kind = Connection::Kind;
-  bool room = admission == Admission::admitted;
+  if (admission == Admission::too_many) admission = doors->open.add_again(peer);
   if (admission == Admission::too_many && !connections.stopped()) {
-    room = co_await make_room(Kind::admitted, doors);
-    if (room) admission = doors->open.admit_instead(peer);
+    const bool made = co_await make_room(Kind::admitted, doors);
+    admission = made ? doors->open.admit_instead(peer) : doors->open.add_again(peer);
   }
+  bool room = admission == Admission::admitted;
   auto kind = kind_of(admission);
   Capacity* reserve = doors->reserve_for(kind);
   if (reserve != nullptr) room = reserve->enter();
   if (!room && !connections.stopped()) {
     room = co_await make_room(kind, doors);
-    if (room) reserve->enter_instead();
+    if (room) {
+      reserve->enter_instead();
+    } else {
+      room = reserve->enter();
+    }
   }
   if (room && !connections.stopped()) {
     Session session(std::move(socket), peer, context, kind);
