@@ -8,15 +8,10 @@ add_library(sharedlock_flags INTERFACE)
 target_compile_options(sharedlock_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
-  # A false alarm of g++ 12 about the frames of Asio's coroutines.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
   $<$<BOOL:${CMAKE_UNITY_BUILD}>:${compiled_as_one}>
   # What g++ 12's library uses itself, in its sorting, and marks as deprecated.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 target_compile_definitions(sharedlock_flags INTERFACE
-  # Asio would hand the frame of a coroutine any block that it has at hand, however small the frame and long its life:
-  # a request that waits in a queue would keep a sixth more memory.
-  $<$<CONFIG:RelWithDebInfo>:BOOST_ASIO_DISABLE_AWAITABLE_FRAME_RECYCLING>
   # Structures check themselves as they change: see src/base/check.h.
   $<$<CONFIG:Debug>:SHAREDLOCK_CHECK_INVARIANTS>
   BOOST_ASIO_RECYCLING_ALLOCATOR_CACHE_SIZE=8 BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_DISABLE_BOOST_COROUTINE)

@@ -10,6 +10,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/use_task.h"
 #include "http/client_address.h"
 #include "http/text.h"
 

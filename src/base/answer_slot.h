@@ -21,7 +21,7 @@ struct AnswerSlot {
 
   // For the caller, once, on its executor; to be awaited at once. Ends when it is woken, or was woken before, or at the
   // deadline.
-  Task<void> wait(const Clock& clock) { return called_->wait(time_left(clock, deadline)); }
+  auto wait(const Clock& clock) { return called_->wait(time_left(clock, deadline)); }
 
   // After wait(), on the executor: the slot holds nothing that needs the executor any more, so it may outlive that.
   void waited() { called_.reset(); }

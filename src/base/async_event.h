@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/system/error_code.hpp>
 #include <chrono>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/task.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 
@@ -28,9 +27,9 @@ class AsyncEvent {
 
   // Await the result at once. The wait ends when raise() is called, if it was called since the last wait, or when
   // `longest` has passed.
-  Task<void> wait(std::chrono::milliseconds longest = std::chrono::hours(24)) {
+  auto wait(std::chrono::milliseconds longest = std::chrono::hours(24)) {
     timer_.expires_after(std::exchange(raised_, false) ? std::chrono::milliseconds(0) : longest);
-    return timer_.async_wait(asio::redirect_error(use_task, ended_));
+    return timer_.async_wait(error_to(ended_));
   }
 
   void raise() {

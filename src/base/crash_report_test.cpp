@@ -27,6 +27,7 @@
 #include "base/retries.h"
 #include "base/task_group.h"
 #include "base/thread.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 namespace {

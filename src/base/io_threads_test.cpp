@@ -5,12 +5,12 @@
 #include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <future>
 #include <memory>
 #include <stdexcept>
 
 #include "base/task_group.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 namespace {
@@ -94,7 +94,7 @@ TEST(TaskGroup, DestructorJoins) {
 
 Task<void> wait_for(std::shared_ptr<Timer> gate) {
   boost::system::error_code ignored;
-  co_await gate->async_wait(asio::redirect_error(use_task, ignored));
+  co_await gate->async_wait(error_to(ignored));
 }
 
 TEST(TaskGroup, SizeCountsTasksThatHaveNotEnded) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/crash_report.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 

@@ -7,6 +7,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/io_threads.h"
+#include "base/use_task.h"
 #include "support/eventually.h"
 
 namespace sharedlock {

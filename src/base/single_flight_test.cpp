@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <string>
 
@@ -23,9 +22,7 @@ class Caller {
  public:
   Caller(std::string name, asio::io_context& context, SingleFlight<Answer>& work, Deadline deadline)
       : name_(std::move(name)), finished_(context.get_executor()) {
-    asio::co_spawn(context, join(&work, deadline), [](std::exception_ptr escaped) {
-      if (escaped) std::rethrow_exception(escaped);
-    });
+    spawn(context.get_executor(), join(&work, deadline), [](std::exception_ptr escaped) { EXPECT_FALSE(escaped); });
   }
 
   bool runs() const { return runs_; }
@@ -67,16 +64,16 @@ class SingleFlightTest : public ::testing::Test {
   Deadline in(std::chrono::nanoseconds span) const { return {clock.boot_now() + span}; }
   Caller& call(const std::string& name, std::chrono::nanoseconds patience) {
     callers.push_back(std::make_unique<Caller>(name, context, work, in(patience)));
-    settle();
+    run_what_is_ready();
     return *callers.back();
   }
-  void settle() {
+  void run_what_is_ready() {
     context.restart();
     context.poll();
   }
   void finish(Caller& caller, bool good) {
     caller.finish(good);
-    settle();
+    run_what_is_ready();
   }
 
   ManualClock clock;

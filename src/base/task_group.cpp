@@ -1,6 +1,5 @@
 #include "base/task_group.h"
 
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 
 #include "base/crash_report.h"
@@ -17,7 +16,7 @@ void TaskGroup::spawn(Executor executor, Task<void> task) {
     std::scoped_lock lock(mutex_);
     ++running_;
   }
-  asio::co_spawn(executor, std::move(task), [this, begun_at](std::exception_ptr escaped) {
+  sharedlock::spawn(executor, std::move(task), [this, begun_at](std::exception_ptr escaped) {
     if (escaped) end_for_escaped(escaped, begun_at);
     ended();
   });

@@ -6,7 +6,7 @@
 #include <memory>
 #include <utility>
 
-#include "base/task.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 
@@ -40,15 +40,16 @@ class WaitingHandler final : public Waiting<T> {
   Handler handler_;
 };
 
-// Suspends the calling coroutine, which runs on `executor`, and passes it to `begin(WaitingPtr<T>)`; returns the value
-// it is resumed with. Everything that `begin` refers to must live until this has returned.
+// To be awaited at once: suspends the calling coroutine, which runs on `executor`, and passes it to
+// `begin(WaitingPtr<T>)`; its result is the value it is resumed with. Everything that `begin` refers to must live until
+// then.
 template <class T, class Begin>
-Task<T> wait_on(Executor executor, Begin begin) {
+auto wait_on(Executor executor, Begin begin) {
   auto start = [executor, begin = std::move(begin)](auto handler) mutable {
     using Kind = WaitingHandler<T, decltype(handler)>;
     begin(std::make_unique<Kind>(executor, std::move(handler)));
   };
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(T)>(std::move(start), use_task);
+  return asio::async_initiate<const UseTask, void(T)>(std::move(start), use_task);
 }
 
 }  // namespace sharedlock

@@ -3,11 +3,11 @@
 #include <netinet/tcp.h>
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <utility>
 
 #include "base/go_duration.h"
+#include "base/use_task.h"
 
 namespace sharedlock::client {
 
@@ -124,7 +124,7 @@ Task<std::string> Connector::shake_hands(Dial* dial) {
   TlsStream& tls = *dial->connection->secured;
   if (!SSL_set_tlsext_host_name(tls.native_handle(), url_.host.c_str())) co_return "bad host name";
   tls.set_verify_callback(asio::ssl::host_name_verification(url_.host));
-  co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(use_task, failed));
+  co_await tls.async_handshake(asio::ssl::stream_base::client, error_to(failed));
   co_return failed ? "the TLS handshake: " + failed.message() : std::string();
 }
 

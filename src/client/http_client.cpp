@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/beast/http.hpp>
 #include <charconv>
 
 #include "base/environment.h"
+#include "base/use_task.h"
 
 namespace sharedlock::client {
 
@@ -150,7 +150,7 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   done.answer.sent = BootClock::now();
   if (request->trace) request->trace->sent = done.answer.sent;
   Code unsent;
-  co_await http::async_write(*stream, message, asio::redirect_error(use_task, unsent));
+  co_await http::async_write(*stream, message, error_to(unsent));
   http::response_parser<http::string_body> parser;
   parser.header_limit(kLargestHead);
   parser.body_limit(kLargestBody);
@@ -158,7 +158,7 @@ Task<HttpClient::Exchange> HttpClient::exchange_on(Stream* stream, Connection* c
   // A server that answers before it has read everything, and closes, resets the connection: its answer has arrived.
   Code failed = unsent;
   if (!connection->aborted()) {
-    co_await http::async_read(*stream, buffer, parser, asio::redirect_error(use_task, failed));
+    co_await http::async_read(*stream, buffer, parser, error_to(failed));
   } else if (!failed) {
     failed = asio::error::operation_aborted;
   }

@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <optional>
 #include <utility>
 
+#include "base/use_task.h"
 #include "http/connections.h"
 
 namespace sharedlock::http {
@@ -119,7 +119,7 @@ Task<Connection::Fill> Connection::fill() {
   bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
   // Time may have run out before, while `100 Continue` was written: nothing would end the read.
   if (!drained && !timed_out_) {
-    got = co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
+    got = co_await socket_.async_read_some(input_.space(), error_to(failed));
   }
   // A drain cancels the reads of idle connections; but a request that has already arrived gets its answer.
   if (got == 0 && stage_ == Stage::idle && all_.draining()) {
@@ -146,7 +146,7 @@ Connection::Written Connection::write_now(Output& output) {
 Task<Connection::Written> Connection::write_rest(Output output) {
   error_code failed;
   while (!failed && !timed_out_ && left_of(output) > 0) {
-    std::size_t sent = co_await socket_.async_write_some(output, asio::redirect_error(use_task, failed));
+    std::size_t sent = co_await socket_.async_write_some(output, error_to(failed));
     advance(output, sent);
   }
   co_return left_of(output) == 0 ? Written::all : Written::failed;
@@ -159,7 +159,7 @@ Task<void> Connection::linger() {
   std::size_t total = 0;
   while (!failed && !timed_out_ && total < kLingerBytes) {
     input_.clear();
-    total += co_await socket_.async_read_some(input_.space(), asio::redirect_error(use_task, failed));
+    total += co_await socket_.async_read_some(input_.space(), error_to(failed));
   }
 }
 

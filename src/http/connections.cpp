@@ -1,7 +1,8 @@
 #include "http/connections.h"
 
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
+
+#include "base/use_task.h"
 
 namespace sharedlock::http {
 
@@ -26,7 +27,7 @@ Task<void> Connections::watch_deadlines() {
       timer_.expires_after(kLookForRoomAgain);
     }
     error_code woken;
-    co_await timer_.async_wait(asio::redirect_error(use_task, woken));
+    co_await timer_.async_wait(error_to(woken));
     expire_due();
   }
 }

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <boost/asio/basic_socket_acceptor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <vector>
 
 #include "base/memory.h"
 #include "base/task_group.h"
+#include "base/use_task.h"
+#include "base/waiting.h"
 #include "http/admission.h"
 #include "http/buffered_bytes.h"
 #include "http/connections.h"
@@ -82,8 +82,13 @@ struct Worker {
   SessionContext context;
 };
 
-Task<bool> make_room_on(Connections* thread, Connection::Kind kind) {
-  co_return !thread->stopped() && thread->make_room(kind);
+// Asks another thread to make room.
+auto make_room_on(const Executor& here, Connections* other, Connection::Kind kind) {
+  return wait_on<bool>(here, [other, kind](WaitingPtr<bool> waiting) {
+    asio::post(other->executor(), [other, kind, waiting = std::move(waiting)] {
+      waiting->resume(!other->stopped() && other->make_room(kind));
+    });
+  });
 }
 
 // On this thread, or otherwise on another.
@@ -92,13 +97,13 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
     Connections* other = doors->threads[i];
     if (other == &connections) continue;
-    made = co_await asio::co_spawn(other->executor(), make_room_on(other, kind), use_task);
+    made = co_await make_room_on(executor, other, kind);
   }
   co_return made;
 }
 
-// If there is no room, it is made by closing a connection that waits for its peer; if there is none, the one that was in
-// the way may have ended by itself meanwhile. A connection that is still beyond a limit gets a place in the reserve,
+// If there is no room, it is made by closing a connection that waits for its peer; if there is none, the one that was
+// in the way may have ended by itself meanwhile. A connection that is still beyond a limit gets a place in the reserve,
 // where room is made the same way.
 Task<void> Worker::serve(Socket socket, Peer peer, Admission admission, Doors* doors) {
   using Kind = Connection::Kind;
@@ -224,7 +229,7 @@ Task<void> Server::Impl::accept_all() {
     Worker& worker = next_worker();
     error_code failed;
     Endpoint from;
-    Socket socket = co_await acceptor_.async_accept(worker.executor, from, asio::redirect_error(use_task, failed));
+    Socket socket = co_await acceptor_.async_accept(worker.executor, from, error_to(failed));
     if (!failed) {
       // Even if a drain has begun meanwhile: the accepted connection may already carry a request.
       complained_ = false;
@@ -249,7 +254,7 @@ Task<void> Server::Impl::wait_after(error_code failed) {
 Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
   pause_.expires_after(time);
   error_code woken;
-  co_await pause_.async_wait(asio::redirect_error(use_task, woken));
+  co_await pause_.async_wait(error_to(woken));
 }
 
 // False: kBeyond connections beyond the limits are already open; the socket is left unchanged.
@@ -270,7 +275,7 @@ Task<void> Server::Impl::accept_the_last() {
   if (accepting_ && ignore_new_handshakes(acceptor_)) {
     last_handshakes_.expires_after(kHandshake);
     error_code woken;
-    co_await last_handshakes_.async_wait(asio::redirect_error(use_task, woken));
+    co_await last_handshakes_.async_wait(error_to(woken));
   }
   accepting_ = false;
   error_code failed;
@@ -308,7 +313,7 @@ Task<void> Server::Impl::return_memory() {
   while (accepting_) {
     look_at_memory_.expires_after(kLookAtMemory);
     error_code woken;
-    co_await look_at_memory_.async_wait(asio::redirect_error(use_task, woken));
+    co_await look_at_memory_.async_wait(error_to(woken));
     std::size_t most = doors_.open.take_most_admitted() * kConnectionBytes + buffered_.take_most();
     std::size_t needed = connections() * kConnectionBytes + buffered_.count();
     if (memory.is_due(needed, most)) return_free_memory();

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "base/use_task.h"
 #include "http/connections.h"
 
 namespace sharedlock::http {

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "base/use_task.h"
+
 namespace sharedlock::http {
 
 namespace {

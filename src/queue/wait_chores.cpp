@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/use_task.h"
 #include "queue/wait_queues.h"
 
 namespace sharedlock {

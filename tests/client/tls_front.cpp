@@ -1,10 +1,11 @@
 #include "client/tls_front.h"
 
 #include <array>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
+
+#include "base/use_task.h"
 
 namespace sharedlock::test {
 
@@ -19,9 +20,9 @@ Task<void> pass(From* from, To* to) {
   auto buffer = std::make_unique<Buffer>();
   boost::system::error_code error;
   while (!error) {
-    auto size = co_await from->async_read_some(asio::buffer(*buffer), asio::redirect_error(use_task, error));
+    auto size = co_await from->async_read_some(asio::buffer(*buffer), error_to(error));
     if (!error) {
-      co_await asio::async_write(*to, asio::buffer(buffer->data(), size), asio::redirect_error(use_task, error));
+      co_await asio::async_write(*to, asio::buffer(buffer->data(), size), error_to(error));
     }
   }
 }
@@ -65,7 +66,7 @@ Task<void> TlsFront::end() {
 Task<void> TlsFront::accept_all() {
   while (true) {
     boost::system::error_code error;
-    auto client = co_await acceptor_.async_accept(asio::redirect_error(use_task, error));
+    auto client = co_await acceptor_.async_accept(error_to(error));
     if (error) co_return;
     auto connection = std::make_shared<Connection>(std::move(client), tls_, threads_.executor(0));
     connections_.insert(connection);
@@ -75,8 +76,8 @@ Task<void> TlsFront::accept_all() {
 
 Task<void> TlsFront::serve(std::shared_ptr<Connection> connection) {
   boost::system::error_code error;
-  co_await connection->client.async_handshake(asio::ssl::stream_base::server, asio::redirect_error(use_task, error));
-  if (!error) co_await connection->server.async_connect(server_, asio::redirect_error(use_task, error));
+  co_await connection->client.async_handshake(asio::ssl::stream_base::server, error_to(error));
+  if (!error) co_await connection->server.async_connect(server_, error_to(error));
   if (!error) {
     tasks_.spawn(threads_.executor(0), pass_back(connection));
     co_await pass(&connection->client, &connection->server);

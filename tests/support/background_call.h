@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/co_spawn.hpp>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -19,7 +18,7 @@ template <class T>
 class BackgroundCall {
  public:
   BackgroundCall(Executor executor, Task<T> task) : state_(std::make_shared<State>()) {
-    asio::co_spawn(executor, run_into(std::move(task), &state_->result), [state = state_](std::exception_ptr) {
+    spawn(executor, run_into(std::move(task), &state_->result), [state = state_](std::exception_ptr) {
       state->thread = std::this_thread::get_id();
       state->ended = true;
     });

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -20,7 +19,7 @@ inline void run_task(Task<void> task) {
   asio::io_context context(1);
   bool ended = false;
   std::exception_ptr escaped;
-  asio::co_spawn(context.get_executor(), std::move(task), [&](std::exception_ptr exception) {
+  spawn(context.get_executor(), std::move(task), [&](std::exception_ptr exception) {
     ended = true;
     escaped = exception;
   });

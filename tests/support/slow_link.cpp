@@ -1,13 +1,13 @@
 #include "support/slow_link.h"
 
 #include <array>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <deque>
 #include <utility>
 
 #include "base/async_event.h"
+#include "base/use_task.h"
 
 namespace sharedlock::test {
 
@@ -19,13 +19,13 @@ using Buffer = std::array<char, 16384>;
 
 Task<std::size_t> read_some(tcp::socket* from, Buffer* buffer) {
   boost::system::error_code error;
-  auto read = co_await from->async_read_some(asio::buffer(*buffer), asio::redirect_error(use_task, error));
+  auto read = co_await from->async_read_some(asio::buffer(*buffer), error_to(error));
   co_return error ? 0 : read;
 }
 
 Task<bool> write(tcp::socket* to, const char* data, std::size_t size) {
   boost::system::error_code error;
-  co_await asio::async_write(*to, asio::buffer(data, size), asio::redirect_error(use_task, error));
+  co_await asio::async_write(*to, asio::buffer(data, size), error_to(error));
   co_return !error;
 }
 
@@ -108,10 +108,10 @@ std::string SlowLink::url() const {
 Task<void> SlowLink::accept_all() {
   while (true) {
     boost::system::error_code error;
-    auto client = co_await acceptor_.async_accept(asio::redirect_error(use_task, error));
+    auto client = co_await acceptor_.async_accept(error_to(error));
     if (error) co_return;
     auto connection = std::make_shared<Connection>(std::move(client), threads_.executor(0));
-    co_await connection->server.async_connect(server_, asio::redirect_error(use_task, error));
+    co_await connection->server.async_connect(server_, error_to(error));
     if (error) continue;
     connections_.push_back(connection);
     for (Way* way : {&connection->to_server, &connection->to_client}) {

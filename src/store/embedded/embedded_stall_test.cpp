@@ -67,7 +67,7 @@ std::vector<nanoseconds> longest_steps() {
   std::vector<nanoseconds> longest(kLocks);
   int ended = 0;
   for (int i = 0; i < kLocks; ++i) {
-    asio::co_spawn(context.get_executor(), put_lock(store.get(), i), [&](std::exception_ptr failed) {
+    spawn(context.get_executor(), put_lock(store.get(), i), [&](std::exception_ptr failed) {
       EXPECT_FALSE(failed);
       ++ended;
     });

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/thread.h"
+#include "base/use_task.h"
 
 namespace sharedlock {
 
@@ -116,7 +117,12 @@ Task<Result<void>> GroupCommit::durable(Ticket ticket, Deadline deadline) {
   CommitFate fate = look(ticket);
   if (fate == CommitFate::open) {
     auto executor = co_await asio::this_coro::executor;
-    fate = co_await wait(executor, ticket, deadline);
+    auto enlist = [this, executor, ticket, deadline](auto handler) {
+      using Kind = HandlerWaiter<decltype(handler)>;
+      this->enlist(ticket, std::make_unique<Kind>(executor, deadline, std::move(handler)));
+    };
+    auto wait = asio::async_initiate<const UseTask, void(CommitFate)>(std::move(enlist), use_task);
+    fate = co_await std::move(wait);
   }
   switch (fate) {
     case CommitFate::durable:
@@ -134,14 +140,6 @@ CommitFate GroupCommit::look(Ticket ticket) const {
   std::scoped_lock lock(mutex_);
   if (ticket <= durable_ticket_) return CommitFate::durable;
   return failure_.empty() ? CommitFate::open : CommitFate::lost;
-}
-
-Task<CommitFate> GroupCommit::wait(Executor executor, Ticket ticket, Deadline deadline) {
-  auto enlist = [this, executor, ticket, deadline](auto handler) {
-    using Kind = HandlerWaiter<decltype(handler)>;
-    this->enlist(ticket, std::make_unique<Kind>(executor, deadline, std::move(handler)));
-  };
-  return asio::async_initiate<const asio::use_awaitable_t<Executor>, void(CommitFate)>(std::move(enlist), use_task);
 }
 
 void GroupCommit::enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter) {

@@ -87,7 +87,6 @@ class GroupCommit {
   };
 
   CommitFate look(Ticket ticket) const;
-  Task<CommitFate> wait(Executor executor, Ticket ticket, Deadline deadline);
   void enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter);
   CommitFate enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <utility>
@@ -44,8 +43,8 @@ T run_here(Task<T> task) {
   asio::io_context context(1);
   std::optional<T> result;
   std::exception_ptr escaped;
-  asio::co_spawn(context.get_executor(), keep_result(std::move(task), &result),
-                 [&](std::exception_ptr exception) { escaped = exception; });
+  spawn(context.get_executor(), keep_result(std::move(task), &result),
+        [&](std::exception_ptr exception) { escaped = exception; });
   context.run();
   if (escaped) std::rethrow_exception(escaped);
   return *std::move(result);

@@ -17,6 +17,7 @@
 #include "base/io_threads.h"
 #include "base/manual_clock.h"
 #include "base/task_group.h"
+#include "base/use_task.h"
 #include "store/etcd/lease/lease_looks.h"
 #include "store/memory/memory_store.h"
 #include "support/eventually.h"

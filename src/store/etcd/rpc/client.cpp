@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "base/use_task.h"
 #include "store/etcd/rpc/connections_grpc.h"
 #include "store/etcd/rpc/error_class.h"
 #include "store/etcd/witness/guard_grpc.h"

@@ -20,10 +20,10 @@ class EtcdCompletions {
 
   grpc::CompletionQueue& queue() { return queue_; }
 
-  // Begins an operation by `start(tag)` and waits for its end, on `executor`; returns gRPC's `ok`. Everything that
-  // `start` refers to must live until then.
+  // To be awaited at once: begins an operation by `start(tag)` and waits for its end, on `executor`; the result is
+  // gRPC's `ok`. Everything that `start` refers to must live until then.
   template <class Start>
-  Task<bool> completed(Executor executor, Start start) {
+  auto completed(Executor executor, Start start) {
     auto begin = [start = std::move(start)](WaitingPtr<bool> waiting) mutable { start(hand_over(std::move(waiting))); };
     return wait_on<bool>(executor, std::move(begin));
   }

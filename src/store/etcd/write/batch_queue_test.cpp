@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
 #include <exception>
 #include <map>
 #include <string>
@@ -95,7 +94,7 @@ class EtcdBatchQueueTest : public testing::Test {
 
   void submit(const std::string& word, milliseconds patience = std::chrono::hours(1)) {
     Deadline deadline{clock_.boot_now() + patience};
-    asio::co_spawn(context_, ask(word, deadline), [](std::exception_ptr escaped) {
+    spawn(context_.get_executor(), ask(word, deadline), [](std::exception_ptr escaped) {
       if (escaped) std::rethrow_exception(escaped);
     });
     run();

@@ -1,0 +1,263 @@
+#include "base/task.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/use_task.h"
+#include "base/waiting.h"
+
+namespace sharedlock {
+namespace {
+
+using boost::system::error_code;
+using boost::system::system_error;
+
+// Says when it is gone.
+class Trace {
+ public:
+  explicit Trace(std::vector<std::string>& events) : events_(&events) {}
+  Trace(Trace&& other) noexcept : events_(std::exchange(other.events_, nullptr)) {}
+  Trace& operator=(Trace&&) = delete;
+  ~Trace() {
+    if (events_ != nullptr) events_->emplace_back("gone");
+  }
+
+ private:
+  std::vector<std::string>* events_;
+};
+
+class TaskTest : public testing::Test {
+ protected:
+  Executor executor() { return context_->get_executor(); }
+
+  // Runs until nothing is left to do; what escapes it is thrown here.
+  void run(Task<void> task) {
+    bool ended = false;
+    std::exception_ptr escaped;
+    spawn(executor(), std::move(task), [&](std::exception_ptr what) {
+      ended = true;
+      escaped = std::move(what);
+    });
+    context_->run();
+    EXPECT_TRUE(ended);
+    if (escaped) std::rethrow_exception(escaped);
+  }
+
+  std::unique_ptr<asio::io_context> context_ = std::make_unique<asio::io_context>(1);
+  std::vector<std::string> events_;
+};
+
+Task<int> sum(int first, int second) {
+  co_return first + second;
+}
+
+Task<int> sum_later(Executor executor, int first, int second) {
+  co_await asio::post(executor, use_task);
+  co_return first + second;
+}
+
+Task<std::unique_ptr<int>> made(int value) {
+  co_return std::make_unique<int>(value);
+}
+
+Task<int> fails(std::string why) {
+  throw std::runtime_error(why);
+  co_return 0;
+}
+
+Task<int> fails_later(Executor executor, std::string why) {
+  co_await asio::post(executor, use_task);
+  throw std::runtime_error(why);
+}
+
+Task<void> wait_for_ever(Executor executor, Trace /*trace*/) {
+  asio::steady_timer timer(executor, std::chrono::hours(1));
+  co_await timer.async_wait(use_task);
+}
+
+Task<void> await_it(Task<void> task, Trace /*trace*/) {
+  co_await std::move(task);
+}
+
+TEST_F(TaskTest, GivesItsResultAtOnceOrLater) {
+  auto all = [](Executor executor, std::vector<int>* results) -> Task<void> {
+    results->push_back(co_await sum(1, 2));
+    results->push_back(co_await sum_later(executor, 3, 4));
+    auto value = co_await made(5);
+    results->push_back(*value);
+  };
+  std::vector<int> results;
+  run(all(executor(), &results));
+  EXPECT_EQ(results, (std::vector{3, 7, 5}));
+}
+
+TEST_F(TaskTest, ThrowsWhatEscapedItWhereItIsAwaited) {
+  auto catches = [](Executor executor, std::vector<std::string>* caught) -> Task<void> {
+    try {
+      co_await fails("at once");
+    } catch (const std::runtime_error& failed) {
+      caught->emplace_back(failed.what());
+    }
+    co_await fails_later(executor, "later");
+  };
+  EXPECT_THROW(run(catches(executor(), &events_)), std::runtime_error);
+  EXPECT_EQ(events_, std::vector<std::string>{"at once"});
+}
+
+TEST_F(TaskTest, ManyAwaitsInALoopTakeNoStack) {
+  auto count = [](Executor executor, int* total) -> Task<void> {
+    for (int i = 0; i < 300'000; ++i) *total = co_await sum(*total, 1);
+    for (int i = 0; i < 10'000; ++i) *total = co_await sum_later(executor, *total, 1);
+  };
+  int total = 0;
+  run(count(executor(), &total));
+  EXPECT_EQ(total, 310'000);
+}
+
+TEST_F(TaskTest, AnErrorIsThrownUnlessThereIsAPlaceForIt) {
+  auto cancelled = [](Executor executor, error_code* failed) -> Task<void> {
+    asio::steady_timer timer(executor, std::chrono::hours(1));
+    asio::post(executor, [&timer] { timer.cancel(); });
+    co_await timer.async_wait(error_to(*failed));
+    asio::post(executor, [&timer] { timer.cancel(); });
+    co_await timer.async_wait(use_task);
+  };
+  error_code failed;
+  EXPECT_THROW(run(cancelled(executor(), &failed)), system_error);
+  EXPECT_EQ(failed, asio::error::operation_aborted);
+}
+
+TEST_F(TaskTest, TakesAValueThatCanOnlyBeMovedFromAnotherThread) {
+  auto waits = [](Executor executor, std::thread* thread, std::thread::id* resumed) -> Task<std::unique_ptr<int>> {
+    auto begin = [thread](WaitingPtr<std::unique_ptr<int>> waiting) {
+      *thread = std::thread([waiting = std::move(waiting)] { waiting->resume(std::make_unique<int>(7)); });
+    };
+    auto value = co_await wait_on<std::unique_ptr<int>>(executor, std::move(begin));
+    *resumed = std::this_thread::get_id();
+    co_return std::move(value);
+  };
+  auto outer = [](Task<std::unique_ptr<int>> inner, int* got) -> Task<void> {
+    auto value = co_await std::move(inner);
+    *got = *value;
+  };
+  std::thread thread;
+  std::thread::id resumed;
+  int got = 0;
+  run(outer(waits(executor(), &thread, &resumed), &got));
+  thread.join();
+  EXPECT_EQ(got, 7);
+  EXPECT_EQ(resumed, std::this_thread::get_id());
+}
+
+TEST_F(TaskTest, WhatTheStartOfAnOperationThrowsIsThrownByTheAwait) {
+  auto begins = [](Executor executor, std::vector<std::string>* caught) -> Task<void> {
+    try {
+      auto begin = [](WaitingPtr<int>) { throw std::runtime_error("no thread"); };
+      co_await wait_on<int>(executor, begin);
+    } catch (const std::runtime_error& failed) {
+      caught->emplace_back(failed.what());
+    }
+    co_await asio::post(executor, use_task);
+    caught->emplace_back("goes on");
+  };
+  run(begins(executor(), &events_));
+  EXPECT_EQ(events_, (std::vector<std::string>{"no thread", "goes on"}));
+}
+
+TEST_F(TaskTest, ARunThatNothingWillResumeIsDestroyedOnItsExecutor) {
+  auto waits = [](Executor executor, WaitingPtr<int>* kept, Trace /*trace*/) -> Task<void> {
+    auto begin = [kept](WaitingPtr<int> waiting) {
+      if (kept != nullptr) *kept = std::move(waiting);  // else it is dropped
+    };
+    co_await wait_on<int>(executor, begin);
+  };
+  WaitingPtr<int> kept;
+  spawn(executor(), waits(executor(), nullptr, Trace(events_)), [](std::exception_ptr) {});
+  spawn(executor(), waits(executor(), &kept, Trace(events_)), [](std::exception_ptr) {});
+  context_->poll();
+  EXPECT_EQ(events_.size(), 1u);
+  std::thread([&] { kept.reset(); }).join();
+  EXPECT_EQ(events_.size(), 1u) << "another thread touches nothing of it";
+  context_->run();
+  EXPECT_EQ(events_.size(), 2u);
+}
+
+TEST_F(TaskTest, OneThatIsNeverAwaitedIsDestroyed) {
+  {
+    Task<void> unused = wait_for_ever(executor(), Trace(events_));
+  }
+  EXPECT_EQ(events_, std::vector<std::string>{"gone"});
+}
+
+TEST_F(TaskTest, AnIoContextThatIsDestroyedDestroysTheWholeRun) {
+  bool ended = false;
+  spawn(executor(), await_it(wait_for_ever(executor(), Trace(events_)), Trace(events_)),
+        [&](std::exception_ptr) { ended = true; });
+  context_->poll();
+  EXPECT_TRUE(events_.empty());
+  context_.reset();
+  EXPECT_EQ(events_, (std::vector<std::string>{"gone", "gone"}));
+  EXPECT_FALSE(ended);
+}
+
+TEST_F(TaskTest, AnIoContextThatNeverRanDestroysWhatWasSpawned) {
+  spawn(executor(), wait_for_ever(executor(), Trace(events_)), [](std::exception_ptr) {});
+  context_.reset();
+  EXPECT_EQ(events_, std::vector<std::string>{"gone"});
+}
+
+TEST_F(TaskTest, BeginsAtOnceOnItsOwnThreadAndLaterOnAnother) {
+  auto notes = [](std::vector<std::string>* events) -> Task<void> {
+    events->emplace_back("begun");
+    co_return;
+  };
+  spawn(executor(), notes(&events_), [](std::exception_ptr) {});
+  events_.emplace_back("not begun");
+  asio::post(executor(), [&] {
+    spawn(executor(), notes(&events_), [](std::exception_ptr) {});
+    events_.emplace_back("after it");
+  });
+  context_->run();
+  EXPECT_EQ(events_, (std::vector<std::string>{"not begun", "begun", "begun", "after it"}));
+}
+
+TEST_F(TaskTest, IsGoneBeforeItsEndIsTold) {
+  auto ends = [](Executor executor, Trace /*trace*/) -> Task<void> { co_await asio::post(executor, use_task); };
+  spawn(executor(), ends(executor(), Trace(events_)), [&](std::exception_ptr) { events_.emplace_back("told"); });
+  context_->run();
+  EXPECT_EQ(events_, (std::vector<std::string>{"gone", "told"}));
+}
+
+TEST_F(TaskTest, KeepsItsIoContextRunning) {
+  auto waits = [](Executor executor, WaitingPtr<int>* kept, int* got) -> Task<void> {
+    auto begin = [kept](WaitingPtr<int> waiting) { *kept = std::move(waiting); };
+    *got = co_await wait_on<int>(executor, begin);
+  };
+  WaitingPtr<int> kept;
+  int got = 0;
+  spawn(executor(), waits(executor(), &kept, &got), [](std::exception_ptr) {});
+  context_->poll();
+  EXPECT_FALSE(context_->stopped());
+  std::thread([&] { kept->resume(3); }).join();
+  context_->run();
+  EXPECT_EQ(got, 3);
+}
+
+// Frames that one thread has left are used by the next coroutine, and by other threads.
+TEST_F(TaskTest, FramesMayEndOnAnotherThread) {
+  std::optional<Task<void>> task(wait_for_ever(executor(), Trace(events_)));
+  std::thread([&] { task.reset(); }).join();
+  EXPECT_EQ(events_, std::vector<std::string>{"gone"});
+}
+
+}  // namespace
+}  // namespace sharedlock
