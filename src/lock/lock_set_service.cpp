@@ -20,6 +20,15 @@ std::vector<std::string> names_where(const LockSet& set, const std::vector<Decid
   return names;
 }
 
+// Decides on each lock by that rule of single locks. The set and the request must outlive it.
+template <auto rule, class Request>
+SetCommits::DecideEach each_by(const LockSet& set, Request& each) {
+  return [&set, &each](std::size_t i, const auto& current, Instant now) {
+    each.lock = {set.namespace_name, set.names[i]};
+    return rule(each, current, now);
+  };
+}
+
 SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
   return {.blocked_by = names_where(set, all, is_refused)};
 }
@@ -27,10 +36,7 @@ SetRefused refused(const LockSet& set, const std::vector<Decided>& all) {
 }  // namespace
 
 Task<Result<SetAnswer>> LockSetService::acquire_all(LockSet set, AcquireRequest each) {
-  SetCommits::DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.namespace_name, set.names[i]};
-    return decide_acquire(each, current, now);
-  };
+  auto decide = each_by<decide_acquire>(set, each);
   LockTransaction what(parts_.keys.keys_of(set));
   if (parts_.queues.may_have_entries()) {
     std::vector<std::string> queues;
@@ -104,10 +110,7 @@ SetRefused LockSetService::refused_in_queue(const LockSet& set, const AcquireReq
 }
 
 Task<Result<SetAnswer>> LockSetService::renew_all(LockSet set, RenewRequest each) {
-  SetCommits::DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.namespace_name, set.names[i]};
-    return decide_renew(each, current, now);
-  };
+  auto decide = each_by<decide_renew>(set, each);
   LockTransaction what(parts_.keys.keys_of(set));
   auto outcomes =
       co_await parts_.set_commits.change_durably(what, std::move(decide), parts_.deadline_for(each.received));
@@ -118,10 +121,7 @@ Task<Result<SetAnswer>> LockSetService::renew_all(LockSet set, RenewRequest each
 }
 
 Task<Result<std::optional<SetRefused>>> LockSetService::release_all(LockSet set, ReleaseRequest each) {
-  SetCommits::DecideEach decide = [&set, &each](std::size_t i, const auto& current, Instant now) {
-    each.lock = {set.namespace_name, set.names[i]};
-    return decide_release(each, current, now);
-  };
+  auto decide = each_by<decide_release>(set, each);
   LockTransaction what(parts_.keys.keys_of(set));
   auto outcomes =
       co_await parts_.set_commits.change_durably(what, std::move(decide), parts_.deadline_for(each.received));
