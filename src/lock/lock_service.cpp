@@ -157,8 +157,8 @@ Task<Result<void>> LockService::decide_and_commit(Attempt& attempt) {
       next = tries.looked(attempt.decided(), std::span(&found->entry, 1), expected(outcome.seen));
       if (next == Next::decide) continue;
       BootTime received = attempt.deadline.at - parts_.request_timeout;
-      LeaseId lease = found->entry ? found->entry->lease : LeaseId{0};
-      auto lives = co_await parts_.written.lives_as_promised(outcome.decision, lease, received, attempt.deadline);
+      auto lives =
+          co_await parts_.written.lives_as_promised(outcome.decision, found->entry, received, attempt.deadline);
       if (!lives || !*lives) co_return tries.failure();
       outcome.revision = found->as_of;
       co_return Result<void>();

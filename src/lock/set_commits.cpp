@@ -126,8 +126,7 @@ Task<Result<bool>> SetCommits::all_live_as_promised(const LockTransaction& what,
                                                     Deadline deadline) {
   BootTime received = deadline.at - request_timeout_;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    LeaseId lease = what.stands()[i] ? what.stands()[i]->lease : LeaseId{0};
-    auto lives = co_await written_.lives_as_promised(all[i].decision, lease, received, deadline);
+    auto lives = co_await written_.lives_as_promised(all[i].decision, what.stands()[i], received, deadline);
     if (!lives || !*lives) co_return lives;
   }
   co_return true;

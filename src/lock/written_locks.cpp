@@ -32,10 +32,11 @@ Task<Result<std::optional<PresentEnd>>> WrittenLocks::end_of(const std::string& 
   co_return std::optional(end);
 }
 
-Task<Result<bool>> WrittenLocks::lives_as_promised(const Decision& decision, LeaseId lease, BootTime received,
-                                                   Deadline deadline) const {
+Task<Result<bool>> WrittenLocks::lives_as_promised(const Decision& decision, const std::optional<Entry>& stands,
+                                                   BootTime received, Deadline deadline) const {
   auto* write = std::get_if<WriteRecord>(&decision);
   if (!write) co_return true;
+  LeaseId lease = stands ? stands->lease : LeaseId{0};
   auto life = co_await store_.lease_life(lease, deadline);
   if (!life) co_return life.error();
   co_return *life && (*life)->surely_until >= saturating_add(received, write->ttl);

@@ -36,8 +36,8 @@ class WrittenLocks {
   Task<Result<std::optional<PresentEnd>>> end_of(const std::string& key, const HeldLock& lock, Deadline deadline) const;
 
   // After a commit with unknown outcome: whether the promise that its answer would make, counted from `received`, is
-  // true of what stands there on that lease. The decision must outlive the call.
-  Task<Result<bool>> lives_as_promised(const Decision& decision, LeaseId lease, BootTime received,
+  // true of the entry that stands there now. Both must outlive the call.
+  Task<Result<bool>> lives_as_promised(const Decision& decision, const std::optional<Entry>& stands, BootTime received,
                                        Deadline deadline) const;
 
  private:
