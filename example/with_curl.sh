@@ -8,7 +8,7 @@ ttl=5
 # Seconds since the machine has started: no clock that anybody sets.
 now() { cut -d. -f1 /proc/uptime; }
 
-# 201: ours. 202: an hour was not enough. Anything else: no answer, or none that settles it.
+# 201: ours. 202: an hour was not enough. Anything else: no answer, or none that tells.
 take() {
   while :; do
     answer=$(curl -sS --max-time 3660 -X POST "$url/lease" -H "x-lease-ttl: ${ttl}s" -H "x-lease-wait: 1h" \

@@ -78,7 +78,7 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   bool by_queue_alone = false;
   Result<Answer> answer = LeaseRefused{};
   if (!outcome) {
-    answer = co_await settle(request, id, outcome.error());
+    answer = co_await resolve(request, id, outcome.error());
   } else if (auto* committed = std::get_if<Committed>(&*outcome)) {
     FencingToken token = token_at(committed->created(), store_.token_base());
     answer = LeaseGrant{committed->lease, committed->ttl, token, committed->revision};
@@ -91,8 +91,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
   bool late = granted && too_late(request.received, clock_.boot_now(), request.ttl);
-  bool unsettled = !outcome && !granted;
-  if (late || unsettled || by_queue_alone) {
+  bool unresolved = !outcome && !granted;
+  if (late || unresolved || by_queue_alone) {
     auto executor = co_await asio::this_coro::executor;
     if (by_queue_alone) queues_.refused_by_queue(executor, request.key);
     if (!by_queue_alone) end_in_background(executor, id, store_key(request.key), request.ttl);
@@ -112,7 +112,7 @@ Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& req
 
 // After a commit with unknown outcome: a look tells whether the key is ours, another's, or still unknown. Our lease may
 // have less time left than was asked for, so it is renewed before it is answered.
-Task<Result<LeaseService::Answer>> LeaseService::settle(const GrantRequest& request, LeaseId id, Error unknown) {
+Task<Result<LeaseService::Answer>> LeaseService::resolve(const GrantRequest& request, LeaseId id, Error unknown) {
   Deadline deadline = deadline_for(request.received);
   std::string key = store_key(request.key);
   auto found = co_await look_durably(store_, key, deadline);

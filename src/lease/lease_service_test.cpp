@@ -171,7 +171,7 @@ TEST_F(LeaseServiceTest, SafetyR06_ATryWithAChosenIdThatMayTakeTheKeyLaterIsNotR
 }
 
 // R3: no client was told of the lease, so it is ended rather than left to block the key for its ttl.
-TEST_F(LeaseServiceTest, SafetyR03_AGrantThatCouldNotBeSettledIsEnded) {
+TEST_F(LeaseServiceTest, SafetyR03_AGrantThatCouldNotBeResolvedIsEnded) {
   faults_.next_commit(FaultStore::Fault::answer_lost);
   faults_.fail_reads(true);
   EXPECT_FALSE(grant("key"));

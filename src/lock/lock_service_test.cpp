@@ -62,14 +62,14 @@ TEST_F(LockServiceTest, SafetyR10_AWallClockThatJumpsAheadFreesNoLock) {
 TEST_F(LockServiceTest, SafetyR12_OnlyARefusedTryAnswersWithoutWaitingForTheDisk) {
   grant_of(acquire("one"));
   EXPECT_TRUE(is_refused(acquire("two")));
-  EXPECT_EQ(faults_.settlements(), 0);
+  EXPECT_EQ(faults_.settled_calls(), 0);
   get();
-  EXPECT_EQ(faults_.settlements(), 1);
+  EXPECT_EQ(faults_.settled_calls(), 1);
   EXPECT_TRUE(is_refused(renew("two")));
-  EXPECT_EQ(faults_.settlements(), 2);
+  EXPECT_EQ(faults_.settled_calls(), 2);
   ASSERT_TRUE(release("one"));
   ASSERT_TRUE(release("one")) << "free already";
-  EXPECT_EQ(faults_.settlements(), 3);
+  EXPECT_EQ(faults_.settled_calls(), 3);
 }
 
 TEST_F(LockServiceTest, AnAcquireOfAFreeLockSparesTheLook) {

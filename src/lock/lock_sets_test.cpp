@@ -179,7 +179,7 @@ TEST_F(LockSets, ARenewalWhoseAnswerIsLostIsDoneOnce) {
   EXPECT_EQ(get("one")->record.expiry, before + seconds(30));
 }
 
-TEST_F(LockSets, WhereNoLookSettlesItTheOutcomeIsUnknown) {
+TEST_F(LockSets, WhereNoLookTellsTheOutcomeIsUnknown) {
   faults_.next_commit(FaultStore::Fault::answer_lost);
   faults_.next_commit(FaultStore::Fault::request_lost);
   EXPECT_TRUE(is_unknown(acquire({"one", "two"}, "A")));

@@ -84,7 +84,7 @@ class Crash : public testing::Test {
     end_life();
   }
 
-  int life() const { return static_cast<int>(history_.settled.size()); }
+  int life() const { return static_cast<int>(history_.no_effect_after.size()); }
 
   // Of the leases only a sample that is different each time, since there are ever more of them.
   void look_around(const ServerProcess& server, std::size_t most_leases) {
@@ -94,7 +94,7 @@ class Crash : public testing::Test {
   }
 
   void end_life() {
-    history_.settled.push_back(std::chrono::steady_clock::now());
+    history_.no_effect_after.push_back(std::chrono::steady_clock::now());
     collect(observer_);
     for (LoadClient& client : clients_) collect(client);
   }

@@ -85,7 +85,7 @@ class EtcdHistory : public testing::Test {
     Span busy{contended.begin, std::chrono::steady_clock::now()};
     History history{.operations = crowd.finish(), .clock_skew = 2 * StoreUnderFaults::kClockOffset};
     store_->end_servers();
-    history.settled.assign(static_cast<std::size_t>(store_->lives()), std::chrono::steady_clock::now());
+    history.no_effect_after.assign(static_cast<std::size_t>(store_->lives()), std::chrono::steady_clock::now());
     store_->start_servers();
     wait_until_free(contended, history);
     judge(history, busy);

@@ -41,7 +41,7 @@ struct Operation {
   std::string resource = {};
   Client client{};
   int instance = 0;  // lock API: which of its client's identities asks; they are as different as two clients
-  int life = 0;      // of the server that was asked: an index into History::settled
+  int life = 0;      // of the server that was asked: an index into History::no_effect_after
   Moment asked = {};
   Moment answered = {};  // with Answer::none: when the client gave up
   Answer answer = Answer::none;
@@ -58,7 +58,7 @@ struct History {
   std::vector<Operation> operations;  // in any order
   // [life]: from when on nothing happens any more of what that server was asked and did not answer. With a store of its
   // own that is when it is dead; what etcd was asked may happen long after.
-  std::vector<Moment> settled = {};
+  std::vector<Moment> no_effect_after = {};
   // The clocks of the servers differ by no more than this. It makes renewals by the clock ahead come too late.
   std::chrono::seconds clock_skew{0};
 };

@@ -82,9 +82,9 @@ class ResourceCheck {
   void complain(const std::string& what) { violations_.push_back(name_ + ": " + what); }
   static std::string text(const Holding& holding) { return "token " + std::to_string(holding.token); }
 
-  Moment settled(const Operation& operation) const {
+  Moment no_effect_after(const Operation& operation) const {
     auto life = static_cast<std::size_t>(operation.life);
-    return life < history_.settled.size() ? history_.settled[life] : kNever;
+    return life < history_.no_effect_after.size() ? history_.no_effect_after[life] : kNever;
   }
 
   void collect_holdings() {
@@ -163,7 +163,7 @@ class ResourceCheck {
       const Operations& own = deeds[*holding.holder];
       auto at = std::ranges::upper_bound(own, holding.seen, {}, &Operation::asked);
       auto own_ghost = [&](const Operation* o) {
-        return o->kind == Kind::acquire && o->answer == Answer::none && settled(*o) > holding.asked;
+        return o->kind == Kind::acquire && o->answer == Answer::none && no_effect_after(*o) > holding.asked;
       };
       if (std::any_of(own.begin(), at, own_ghost)) with_ghosts_.insert(token);
       for (; at != own.end() && (*at)->answer == Answer::refused; ++at) {
@@ -315,14 +315,14 @@ class ResourceCheck {
     }
   }
 
-  // Tries without an answer. A try surely holds nothing once a request that was sent after it was settled shows that
-  // the resource is free, or the token of its holder.
+  // Tries without an answer. A try surely holds nothing once a request that was sent when it could happen no more shows
+  // that the resource is free, or the token of its holder.
   std::vector<MayHold> open_tries() const {
     std::vector<MayHold> tries;
     for (const Operation* operation : operations_) {
       if (!begins_holding(*operation) || operation->answer != Answer::none) continue;
       Moment over = kNever;
-      auto at = std::ranges::upper_bound(operations_, settled(*operation), {}, &Operation::asked);
+      auto at = std::ranges::upper_bound(operations_, no_effect_after(*operation), {}, &Operation::asked);
       for (; at != operations_.end(); ++at) {
         bool shows = (*at)->answer == Answer::absent ? (*at)->kind == Kind::look : tells_token(**at);
         if (shows) over = std::min(over, (*at)->answered);

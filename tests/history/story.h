@@ -104,8 +104,8 @@ class Story {
     history_.clock_skew = skew;
     return *this;
   }
-  Story& crash(std::chrono::seconds until_settled = {}) {
-    history_.settled.push_back(now_ + until_settled);
+  Story& crash(std::chrono::seconds its_requests_last = {}) {
+    history_.no_effect_after.push_back(now_ + its_requests_last);
     now_ += std::chrono::seconds(1);
     return *this;
   }
@@ -129,7 +129,7 @@ class Story {
 
  private:
   Story& add(Operation operation) {
-    operation.life = static_cast<int>(history_.settled.size());
+    operation.life = static_cast<int>(history_.no_effect_after.size());
     operation.asked = now_;
     operation.answered = now_ + std::chrono::seconds(1);
     now_ = operation.answered + std::chrono::milliseconds(1);

@@ -45,7 +45,7 @@ class FaultStore final : public LeaseStore {
 
   int reads() const { return reads_; }
   int commits() const { return commits_; }
-  int settlements() const { return settlements_; }
+  int settled_calls() const { return settled_calls_; }
   int looks_at_leases() const { return looks_at_leases_; }
 
   std::int64_t token_base() const override { return real_.token_base(); }
@@ -93,7 +93,7 @@ class FaultStore final : public LeaseStore {
     co_return co_await real_.lease_life(id, deadline);
   }
   Task<Result<void>> settled(Revision as_of, Deadline deadline) override {
-    ++settlements_;
+    ++settled_calls_;
     co_return co_await real_.settled(as_of, deadline);
   }
   Task<Result<Listing>> list(std::string prefix, std::string after, std::size_t limit, Deadline deadline) override {
@@ -143,7 +143,7 @@ class FaultStore final : public LeaseStore {
   std::atomic<bool> hides_leases_{false};
   std::atomic<int> reads_{0};
   std::atomic<int> commits_{0};
-  std::atomic<int> settlements_{0};
+  std::atomic<int> settled_calls_{0};
   std::atomic<int> looks_at_leases_{0};
 };
 

@@ -72,7 +72,7 @@ GroupCommit::~GroupCommit() {
     std::scoped_lock lock(mutex_);
     stopping_ = true;
     wake_.notify_all();
-    settled_.notify_all();
+    progress_.notify_all();
     deadline_.notify_all();
   }
   writer_.join();
@@ -163,7 +163,7 @@ CommitFate GroupCommit::enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWait
 
 bool GroupCommit::wait_until_durable(Ticket ticket) {
   std::unique_lock lock(mutex_);
-  settled_.wait(lock, [&] { return ticket <= durable_ticket_ || !failure_.empty() || stopping_; });
+  progress_.wait(lock, [&] { return ticket <= durable_ticket_ || !failure_.empty() || stopping_; });
   return ticket <= durable_ticket_;
 }
 
@@ -209,7 +209,7 @@ GroupCommit::Finished GroupCommit::finish(const Result<void>& written) {
     if (failure_.empty()) failure_ = "the journal did not say why";
     finished.lost = std::move(gathering_->waiters);
   }
-  settled_.notify_all();
+  progress_.notify_all();
   return finished;
 }
 

@@ -103,7 +103,7 @@ class GroupCommit {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;      // there is something to write, or shutdown
-  std::condition_variable settled_;   // a batch was written, or writing failed, or shutdown
+  std::condition_variable progress_;  // a batch was written, or writing failed, or shutdown
   std::condition_variable deadline_;  // a deadline comes before the watchdog's next wake-up, or shutdown
   bool stopping_ = false;
   std::string failure_;

@@ -201,7 +201,7 @@ class EtcdStore final : public LeaseStore {
       return commit_promised(std::move(what), called, std::move(way), deadline);
     };
     below.look = [this](auto keys, Deadline deadline) { return look_at(std::move(keys), deadline); };
-    below.is_settled = [this] { return epoch_.all_ended(); };
+    below.epochs_ended = [this] { return epoch_.all_ended(); };
     below.lacks_space = [this] { return client_.lacks_space(); };
     below.lacked_space_since = [this](BootTime then) { return client_.lacked_space_since(then); };
     below.knows_native = [this](LeaseId id, const std::string& under) { return leases_.knows(id, under); };

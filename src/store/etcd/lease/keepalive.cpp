@@ -141,12 +141,12 @@ class EtcdKeepalive::Lane {
       pb::LeaseKeepAliveResponse response;
       bool read = co_await stream_->read(&response);
       if (!read || !connections_.is_ours(*member, response.header())) break;
-      auto settled = slots_.answered(LeaseId{response.id()});
-      if (!settled) continue;
+      auto answered = slots_.answered(LeaseId{response.id()});
+      if (!answered) continue;
       connections_.worked(*member);
-      be_patient(2 * (connections_.clock().boot_now() - settled->sent));
-      Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), settled->sent, response.header().raft_term()};
-      for (auto& waiting : settled->waiters) waiting->resume(renewal);
+      be_patient(2 * (connections_.clock().boot_now() - answered->sent));
+      Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), answered->sent, response.header().raft_term()};
+      for (auto& waiting : answered->waiters) waiting->resume(renewal);
     }
     reading_ = false;
     wake_.raise();

@@ -12,13 +12,13 @@
 namespace sharedlock {
 
 // Matches renewals with the answers of one keepalive stream (R9). A request keeps its slot until its answer or the
-// stream's end, even when all its waiters have given up. An answer settles the oldest slot with its id. A renewal joins
+// stream's end, even when all its waiters have given up. An answer is for the oldest slot with its id. A renewal joins
 // a slot only until the slot's request is sent, so that no answer is older than the question. `Waiter` is movable. Not
 // thread-safe.
 template <class Waiter>
 class KeepaliveSlots {
  public:
-  struct Settled {
+  struct Answered {
     std::vector<Waiter> waiters;
     BootTime sent;
   };
@@ -45,14 +45,14 @@ class KeepaliveSlots {
   }
 
   // The stream has answered for `id`. Returns the waiters and when the request was sent; nothing when none was sent.
-  std::optional<Settled> answered(LeaseId id) {
+  std::optional<Answered> answered(LeaseId id) {
     auto same_id = [id](const Slot& slot) { return slot.id == id; };
     auto slot = std::find_if(sent_.begin(), sent_.end(), same_id);
     if (slot == sent_.end()) return std::nullopt;
-    Settled settled{{}, slot->sent};
-    for (Asking& asking : slot->asking) settled.waiters.push_back(std::move(asking.waiter));
+    Answered done{{}, slot->sent};
+    for (Asking& asking : slot->asking) done.waiters.push_back(std::move(asking.waiter));
     sent_.erase(slot);
-    return settled;
+    return done;
   }
 
   // Removes and returns the waiters past their deadlines; their slots stay.

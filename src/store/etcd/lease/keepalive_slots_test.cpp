@@ -22,8 +22,8 @@ class KeepaliveSlotsTest : public ::testing::Test {
   void ask(LeaseId id, int waiter, Deadline deadline = Deadline::never()) { slots.ask(id, waiter, deadline); }
   std::optional<LeaseId> send(BootTime at = kStart) { return slots.send_next(at); }
   std::vector<int> answer(LeaseId id) {
-    auto settled = slots.answered(id);
-    return settled ? settled->waiters : std::vector<int>{-1};
+    auto answered = slots.answered(id);
+    return answered ? answered->waiters : std::vector<int>{-1};
   }
 
   KeepaliveSlots<int> slots;
@@ -54,7 +54,7 @@ TEST_F(KeepaliveSlotsTest, SafetyR09_AnAnswerIsNeverGivenToALaterQuestion) {
   EXPECT_THAT(answer(kA), ElementsAre(2));
 }
 
-TEST_F(KeepaliveSlotsTest, SafetyR09_AnAnswerSettlesTheOldestSlotWithItsId) {
+TEST_F(KeepaliveSlotsTest, SafetyR09_AnAnswerIsForTheOldestSlotWithItsId) {
   ask(kA, 1);
   send(kStart);
   ask(kA, 2);

@@ -55,16 +55,16 @@ Task<Result<Outcome>> EtcdOwnLeases::commit(Transaction transaction, BootTime ca
   BootTime began = clock_.boot_now();
   // A client may repeat its request, and release what the repeat reported, while this one is under way.
   bool may_be_released = shared_ && grant.own.client_chosen;
-  if (may_be_released) unsettled_.add(id, traced, began);
+  if (may_be_released) open_grants_.add(id, traced, began);
   std::optional<KeyedMutex::Turn> turn;
   if (grant.own.id) turn.emplace(co_await turns_.take(id));
   auto outcome = co_await commit_in_turn(std::move(transaction), std::move(grant), std::move(trace), called, deadline);
   if (!shared_) co_return outcome;
-  bool attempt_may_be_left = unsettled_.attempt_may_be_left(began);
+  bool attempt_may_be_left = open_grants_.attempt_may_be_left(began);
   bool is_known = outcome || !may_happen_yet(outcome.error().code);
-  if (may_be_released && is_known && !attempt_may_be_left) unsettled_.answered(id, traced);
+  if (may_be_released && is_known && !attempt_may_be_left) open_grants_.answered(id, traced);
   bool granted = outcome && std::holds_alternative<Committed>(*outcome);
-  if (!may_be_released && granted && attempt_may_be_left) unsettled_.add(id, traced, began);
+  if (!may_be_released && granted && attempt_may_be_left) open_grants_.add(id, traced, began);
   co_return outcome;
 }
 
@@ -185,7 +185,7 @@ Task<Result<Outcome>> EtcdOwnLeases::look_for_grant(const Grant* grant, std::wea
       co_return Outcome(std::move(done));
     }
   }
-  if (may_happen_yet(unknown.code)) unsettled_.add(grant->id, std::move(trace), called);
+  if (may_happen_yet(unknown.code)) open_grants_.add(grant->id, std::move(trace), called);
   if (!grant->own.id) undo(grant->id);
   co_return unknown;
 }

@@ -40,7 +40,7 @@ EtcdOwnLeases::EtcdOwnLeases(Below below, bool shared, Clock& clock, Log& log, E
       shared_(shared),
       clock_(clock),
       executor_(executor),
-      unsettled_(below_.is_settled, below_.lacked_space_since, clock),
+      open_grants_(below_.epochs_ended, below_.lacked_space_since, clock),
       undone_(clock, log, "leases that nobody knows could not be ended; they end by themselves") {}
 
 Error EtcdOwnLeases::lost_or_unavailable(LeaseId id, const Error& error) const {
@@ -154,10 +154,10 @@ void EtcdOwnLeases::wrote(LeaseId id, EtcdHeld held, const Committed& committed,
 // Whether a grant of this id may still be carried out is checked before the look, so that the look finds everything
 // carried out by then. The entry found is ended in any case; the caller repeats the call.
 Task<Result<void>> EtcdOwnLeases::revoke(LeaseId id, std::string under, Deadline deadline) {
-  bool settled = unsettled_.is_settled(id);
+  bool over = open_grants_.is_over(id);
   auto revoked = co_await revoke_present(id, std::move(under), deadline);
-  bool seems_over = revoked || revoked.error().code == Errc::lease_not_found;
-  if (seems_over && !settled) co_return Error{Errc::unavailable, "the lease may be granted yet"};
+  bool seems_gone = revoked || revoked.error().code == Errc::lease_not_found;
+  if (seems_gone && !over) co_return Error{Errc::unavailable, "the lease may be granted yet"};
   co_return revoked;
 }
 

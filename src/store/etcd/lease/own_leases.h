@@ -14,7 +14,7 @@
 #include "base/task.h"
 #include "store/etcd/lease/keyed_mutex.h"
 #include "store/etcd/lease/lease_safety.h"
-#include "store/etcd/lease/unsettled_grants.h"
+#include "store/etcd/lease/open_grants.h"
 #include "store/etcd/lease/written_leases.h"
 #include "store/etcd/write/commit_way.h"
 #include "store/lease_store.h"
@@ -39,7 +39,7 @@ class EtcdOwnLeases {
     // The entries under those keys, as of one revision.
     std::function<Task<Result<std::vector<std::optional<Entry>>>>(std::vector<std::string>, Deadline)> look;
     // Whether no request that was sent and not answered can still be carried out, except those still being tried.
-    std::function<bool()> is_settled;
+    std::function<bool()> epochs_ended;
     std::function<bool()> lacks_space;
     std::function<bool(BootTime then)> lacked_space_since;  // at some time since then
     // The same for etcd's own leases.
@@ -115,7 +115,7 @@ class EtcdOwnLeases {
   LeaseSafety safety_;
   KeyedMutex turns_;
   PresenceHints hints_;  // of keys that were to be put with a lease of their own
-  EtcdUnsettledGrants unsettled_;
+  EtcdOpenGrants open_grants_;
   Retries undone_;
 };
 

@@ -62,7 +62,7 @@ class Server {
   bool answers = true;
   std::optional<Transaction> sent;
   EtcdOwnLeases::Trace tries;
-  bool settled = true;
+  bool epochs_ended = true;
   bool lacks_space = false;
   BootTime lacked_until = BootTime::min();  // and not since
   int asked_natively = 0;
@@ -77,7 +77,7 @@ class Server {
       return commit(std::move(what), deadline, std::move(way.trace));
     };
     below.look = [this](std::vector<std::string> keys, Deadline deadline) { return look(std::move(keys), deadline); };
-    below.is_settled = [this] { return settled; };
+    below.epochs_ended = [this] { return epochs_ended; };
     below.lacks_space = [this] { return lacks_space; };
     below.lacked_space_since = [this](BootTime then) { return lacks_space || lacked_until >= then; };
     below.knows_native = [](LeaseId, const std::string&) { return false; };
@@ -232,12 +232,12 @@ TEST_F(EtcdOwnLeasesTest, SafetyR33_AnUndoWaitsForTheEndOfWhatWasSent) {
   here_.answers = false;
   EXPECT_EQ(code_of(here_.grant(kId, Ttl{60})), Errc::unavailable);
   here_.answers = true;
-  here_.settled = false;
+  here_.epochs_ended = false;
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::unavailable) << "it is still being tried";
   here_.tries.reset();
   EXPECT_EQ(code_of(here_.revoke(kId, "")), Errc::unavailable) << "its epoch lasts";
   apply(*here_.sent);
-  here_.settled = true;
+  here_.epochs_ended = true;
   EXPECT_TRUE(here_.revoke(kId, ""));
   EXPECT_FALSE(get(kKey));
   EXPECT_FALSE(index(kId));
@@ -300,11 +300,11 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AnOpenAttemptWithoutAnEpochIsWaitedForEvenAf
   }
 }
 
-TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdDrawnByTheServerIsSettledWhenItsEpochHasEndedToo) {
-  here_.settled = false;
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AnIdDrawnByTheServerIsOverWhenItsEpochHasEndedToo) {
+  here_.epochs_ended = false;
   EXPECT_TRUE(here_.grant(kId, Ttl{60}));
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
-  here_.settled = true;
+  here_.epochs_ended = true;
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
 
@@ -320,10 +320,10 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_NoLateGrantFollowsAReleaseThatWasAcknowledge
   EXPECT_FALSE(get(kKey)) << "it has ended what it found";
   EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "once more";
   here_.tries.reset();
-  here_.settled = false;
+  here_.epochs_ended = false;
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable) << "its epoch lasts";
   EXPECT_TRUE(std::holds_alternative<Committed>(apply(*here_.sent))) << "and again";
-  here_.settled = true;
+  here_.epochs_ended = true;
   EXPECT_TRUE(here_.revoke(kId));
   EXPECT_FALSE(get(kKey));
   EXPECT_FALSE(index(kId));
@@ -337,11 +337,11 @@ TEST_F(EtcdOwnLeasesTest, SafetyR06_AReleaseBesideAGrantOfItsIdIsNotAcknowledged
 }
 
 // An attempt before the answered one may still be open.
-TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsSettledWhenItsEpochHasEnded) {
-  here_.settled = false;
+TEST_F(EtcdOwnLeasesTest, SafetyR06_AGrantThatWasAnsweredIsOverWhenItsEpochHasEnded) {
+  here_.epochs_ended = false;
   EXPECT_TRUE(here_.grant(kId, Ttl{60}, kKey, /*client_chosen=*/true));
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::unavailable);
-  here_.settled = true;
+  here_.epochs_ended = true;
   EXPECT_EQ(code_of(here_.revoke(kId)), Errc::lease_not_found);
 }
 

@@ -16,8 +16,8 @@
 namespace sharedlock {
 
 // Grants that may still be carried out: while there is one, its id can't be reported as having nothing to undo. One is
-// settled when nothing tries it any more, and requests sent for it can no longer be carried out. Thread-safe.
-class EtcdUnsettledGrants {
+// over when nothing tries it any more, and requests sent for it can no longer be carried out. Thread-safe.
+class EtcdOpenGrants {
  public:
   // While a copy exists, requests sent for a grant are still being tried.
   using Trace = std::weak_ptr<const void>;
@@ -25,8 +25,8 @@ class EtcdUnsettledGrants {
   // `epochs_ended`: whether no request that was sent and given up without an answer can still be carried out. Without
   // space (R18) puts are sent outside any epoch: they are carried out within some time, or never. `lacked_space_since`:
   // whether such puts may have been sent since then.
-  EtcdUnsettledGrants(std::function<bool()> epochs_ended, std::function<bool(BootTime then)> lacked_space_since,
-                      const Clock& clock)
+  EtcdOpenGrants(std::function<bool()> epochs_ended, std::function<bool(BootTime then)> lacked_space_since,
+                 const Clock& clock)
       : epochs_ended_(std::move(epochs_ended)), lacked_space_since_(std::move(lacked_space_since)), clock_(clock) {}
 
   // Call it before one is sent, with the time at which its request began, or once it is known that an attempt may be
@@ -35,7 +35,7 @@ class EtcdUnsettledGrants {
     BootTime now = clock_.boot_now();
     std::scoped_lock lock(mutex_);
     grants_.emplace(id, Grant{std::move(trace), began, std::nullopt});
-    if (grants_.size() >= look_again_at_) forget_settled(now);
+    if (grants_.size() >= look_again_at_) forget_those_over(now);
   }
 
   // Whether an attempt of a request that began then, and was answered, may be left: its epoch has not ended, or it was
@@ -52,13 +52,14 @@ class EtcdUnsettledGrants {
     if (known != last) grants_.erase(known);
   }
 
-  bool is_settled(LeaseId id) {
+  // Whether all with that id are over.
+  bool is_over(LeaseId id) {
     BootTime now = clock_.boot_now();
     std::scoped_lock lock(mutex_);
     auto [first, last] = grants_.equal_range(id);
-    bool settled = std::all_of(first, last, [&](const auto& each) { return is_over(each.second, now); });
-    if (settled) grants_.erase(first, last);
-    return settled;
+    bool over = std::all_of(first, last, [&](const auto& each) { return is_over(each.second, now); });
+    if (over) grants_.erase(first, last);
+    return over;
   }
 
   std::size_t size() const {
@@ -70,7 +71,7 @@ class EtcdUnsettledGrants {
   struct Grant {
     Trace trace;
     BootTime began;
-    // It can't be settled earlier; set when it is first seen to be tried no more.
+    // It can't be over earlier; set when it is first seen to be tried no more.
     mutable std::optional<BootTime> not_before = std::nullopt;
   };
   using Grants = std::unordered_multimap<LeaseId, Grant>;
@@ -85,7 +86,7 @@ class EtcdUnsettledGrants {
     return now >= *grant.not_before && epochs_ended_();
   }
 
-  void forget_settled(BootTime now) {
+  void forget_those_over(BootTime now) {
     std::erase_if(grants_, [&](const auto& each) { return is_over(each.second, now); });
     look_again_at_ = std::max<std::size_t>(1024, grants_.size() * 2);
   }

@@ -1,4 +1,4 @@
-#include "store/etcd/lease/unsettled_grants.h"
+#include "store/etcd/lease/open_grants.h"
 
 #include <gtest/gtest.h>
 
@@ -14,8 +14,8 @@ namespace {
 constexpr LeaseId kId{1234567};
 constexpr LeaseId kOtherId{7654321};
 
-// Grants that never settle must not cost a look at all of them for each new grant; settled ones are forgotten.
-TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
+// Grants that stay open must not cost a look at all of them for each new grant; those that are over are forgotten.
+TEST(EtcdOpenGrants, AreLookedOverWhenTheyHaveDoubled) {
   constexpr std::int64_t kGrants = 8192;
   std::size_t asked = 0;
   bool ended = false;
@@ -24,29 +24,29 @@ TEST(EtcdUnsettledGrants, AreLookedOverWhenTheyHaveDoubled) {
     return ended;
   };
   ManualClock clock;
-  EtcdUnsettledGrants grants(epochs_ended, [](BootTime) { return false; }, clock);
+  EtcdOpenGrants grants(epochs_ended, [](BootTime) { return false; }, clock);
   for (std::int64_t i = 0; i < kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>(), BootTime());
   EXPECT_EQ(grants.size(), static_cast<std::size_t>(kGrants));
   EXPECT_LT(asked, 4 * static_cast<std::size_t>(kGrants));
-  EXPECT_FALSE(grants.is_settled(LeaseId{0}));
+  EXPECT_FALSE(grants.is_over(LeaseId{0}));
   ended = true;
   for (std::int64_t i = 0; i < 2 * kGrants; ++i) grants.add(LeaseId{i}, std::make_shared<char>(), BootTime());
   EXPECT_LE(grants.size(), static_cast<std::size_t>(kGrants));
-  EXPECT_TRUE(grants.is_settled(LeaseId{0}));
+  EXPECT_TRUE(grants.is_over(LeaseId{0}));
 }
 
-TEST(EtcdUnsettledGrants, SafetyR06_AnIdIsSettledWhenAllItsTriesAre) {
+TEST(EtcdOpenGrants, SafetyR06_AnIdIsOverWhenAllItsTriesAre) {
   ManualClock clock;
-  EtcdUnsettledGrants grants([] { return true; }, [](BootTime) { return false; }, clock);
+  EtcdOpenGrants grants([] { return true; }, [](BootTime) { return false; }, clock);
   auto first = std::make_shared<char>();
   auto second = std::make_shared<char>();
   grants.add(kId, first, BootTime());
   grants.add(kId, second, BootTime());
   first.reset();
-  EXPECT_FALSE(grants.is_settled(kId));
-  EXPECT_TRUE(grants.is_settled(kOtherId));
+  EXPECT_FALSE(grants.is_over(kId));
+  EXPECT_TRUE(grants.is_over(kOtherId));
   second.reset();
-  EXPECT_TRUE(grants.is_settled(kId));
+  EXPECT_TRUE(grants.is_over(kId));
   EXPECT_EQ(grants.size(), 0u);
 }
 
