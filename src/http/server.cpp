@@ -66,7 +66,7 @@ Connection::Kind kind_of(Admission admission) {
   return of_address ? Connection::Kind::beyond_address : Connection::Kind::beyond_all;
 }
 
-// The part of the server on one I/O thread.
+// What the server has on one I/O thread: its connections there, and what their sessions share.
 struct Worker {
   Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log, InFlight& in_flight,
          BufferedBytes& buffered)

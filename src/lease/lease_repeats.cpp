@@ -1,4 +1,4 @@
-// The part of LeaseService that grants under ids chosen by clients: a repeat finds what the first try made.
+// Grants of LeaseService under ids chosen by clients: a repeat finds what the first try made.
 #include <optional>
 #include <utility>
 

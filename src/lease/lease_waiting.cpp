@@ -1,4 +1,4 @@
-// The part of LeaseService that waits in a queue.
+// Grants of LeaseService to requests that wait in a queue.
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 

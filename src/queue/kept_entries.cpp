@@ -1,4 +1,4 @@
-// The part of QueueState for clients that come back: entries are kept while their clients are away (R37), and handed on
+// What QueueState does for clients that come back: it keeps their entries while they are away (R37), and hands them on
 // from one request to the next of the same identity.
 #include <algorithm>
 

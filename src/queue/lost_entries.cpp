@@ -1,4 +1,4 @@
-// The part of QueueState that puts entries: of new waiters, and of waiters that lost theirs (R24).
+// Which entries QueueState has put: those of new waiters, and of waiters that lost theirs (R24).
 #include <algorithm>
 
 #include "queue/queue_state.h"

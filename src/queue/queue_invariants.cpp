@@ -1,4 +1,4 @@
-// The part of QueueState that checks it. Of what a waiter that was superseded has left behind, less is certain: its
+// The invariants of QueueState. Of what a waiter that was superseded has left behind, less is certain: its
 // name and its turn may be a newer waiter's by now.
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-// The part of QueueState that follows the store: what stands under the locks and in their queues.
+// How QueueState follows the store: what stands under the locks and in their queues.
 #include <algorithm>
 
 #include "queue/queue_state.h"

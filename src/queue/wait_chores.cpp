@@ -1,4 +1,4 @@
-// The part of WaitQueues that works in the background.
+// What WaitQueues does in the background: keeps time, reads queues, puts entries again, erases entries.
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>

@@ -1,4 +1,4 @@
-// The part of LeaseTable that checks it.
+// The invariants of LeaseTable.
 #include "base/check.h"
 #include "store/table/lease_table.h"
 

@@ -22,7 +22,7 @@ class EtcdClient;
 class EtcdKeepalive;
 class EtcdWatches;
 
-// Leases of etcd's own, which LeaseKeepAlive renews: the part of LeaseStore about them, and what a commit needs.
+// Leases of etcd's own, which LeaseKeepAlive renews: what LeaseStore says of them, and what a commit needs.
 // Thread-safe; client, keepalive and watches must outlive it.
 //
 // A renewal of such a lease promises less than it says (R33): LeaseKeepAlive bypasses etcd's log. An answer from a

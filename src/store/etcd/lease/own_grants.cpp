@@ -1,4 +1,4 @@
-// The part of EtcdOwnLeases that grants.
+// Grants of EtcdOwnLeases.
 #include <algorithm>
 #include <utility>
 
