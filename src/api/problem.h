@@ -29,14 +29,15 @@ inline constexpr std::string_view kStoreUnavailable = "Lock store unavailable";
 inline constexpr std::string_view kTooManyWaiters = "Too many clients wait in line";
 http::Response too_many_waiters();
 
-// For a client that ends its sending side while it waits in a queue, which counts as hanging up, but still reads.
+// For a client that ends its sending side while it waits in a queue, which counts as a disconnect, but still reads.
 inline constexpr std::string_view kDisconnected =
     "The client ended its side of the connection while it waited in line, and so it left the line";
 
 // The text of a 503 when a wait can't continue at this server (draining, store_lost).
 std::string_view sent_elsewhere_because(WaitEnd end);
 
-// The lock API's answer when a wait in a queue has ended without a decision: 400 (hung up), 409 (superseded) or 503.
+// The lock API's answer when a wait in a queue has ended without a decision: 400 (disconnected), 409 (superseded) or
+// 503.
 http::Response wait_problem(WaitEnd end);
 
 }  // namespace sharedlock

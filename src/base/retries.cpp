@@ -17,7 +17,7 @@ constexpr std::size_t kMost = 10'000;
 constexpr std::chrono::milliseconds kFirstRest{100};
 constexpr std::chrono::milliseconds kLongestRest{4000};
 constexpr std::chrono::milliseconds kTick{50};  // how soon a worker notices due work, or that it must stop
-constexpr std::chrono::seconds kFarewell{1};
+constexpr std::chrono::seconds kLastTries{1};   // after stop()
 
 Task<void> tick(Executor executor) {
   asio::steady_timer timer(executor, kTick);
@@ -57,7 +57,7 @@ void Retries::add(Executor executor, Try work, BootTime from, BootTime until) {
     std::scoped_lock lock(mutex_);
     if (joining_ || items_.size() >= kMost) return give_up(1);
     items_.emplace(from, Item{std::move(named), until, kFirstRest});
-    if (!may_hire_locked()) return;
+    if (!may_add_worker_locked()) return;
   }
   tasks_.spawn(executor, this->work(executor));
 }
@@ -95,7 +95,7 @@ std::optional<Retries::Item> Retries::take_due() {
   std::scoped_lock lock(mutex_);
   BootTime now = clock_.boot_now();
   std::size_t late = std::erase_if(items_, [now](const auto& item) { return item.second.until <= now; });
-  if (stopped_ && now - *stopped_ > kFarewell) {
+  if (stopped_ && now - *stopped_ > kLastTries) {
     late += items_.size();
     items_.clear();
   }
@@ -110,10 +110,10 @@ std::optional<Retries::Item> Retries::take_due() {
 bool Retries::is_more_due() {
   std::scoped_lock lock(mutex_);
   bool more = !items_.empty() && items_.begin()->first <= clock_.boot_now();
-  return more && may_hire_locked();
+  return more && may_add_worker_locked();
 }
 
-bool Retries::may_hire_locked() {
+bool Retries::may_add_worker_locked() {
   bool may = waiting_ == 0 && workers_ < kAtOnce;
   if (may) ++workers_;
   return may;

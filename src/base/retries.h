@@ -50,7 +50,7 @@ class Retries {
   Task<void> work(Executor executor);
   std::optional<Item> take_due();
   bool is_more_due();
-  bool may_hire_locked();
+  bool may_add_worker_locked();
   bool goes_on();
   void put_back(Item item);
   void give_up(std::size_t count);

@@ -155,7 +155,7 @@ Task<Connection::Written> Connection::write_rest(Output output) {
 Task<void> Connection::linger() {
   error_code failed;
   socket_.shutdown(Socket::shutdown_send, failed);
-  enter(Stage::farewell, all_.now(), kLingerTime);
+  enter(Stage::linger, all_.now(), kLingerTime);
   std::size_t total = 0;
   while (!failed && !timed_out_ && total < kLingerBytes) {
     input_.clear();

@@ -102,7 +102,7 @@ class Connection final
   void watch_for_disconnect();
   void tell_disconnect();
   // The present stage.
-  enum class Stage { idle, request, work, answer, farewell };
+  enum class Stage { idle, request, work, answer, linger };
 
   void enter(Stage stage, BootTime now, std::chrono::nanoseconds timeout);
   void set_deadline(BootTime now, std::chrono::nanoseconds timeout);

@@ -78,7 +78,7 @@ class Response {
   // The lines added so far, each ended by CR LF.
   const std::string& header_lines() const { return header_lines_; }
 
-  // Has `undo` called, on the session's thread, if the peer surely never gets this answer: it had hung up, or the
+  // Has `undo` called, on the session's thread, if the peer surely never gets this answer: it had disconnected, or the
   // connection broke, before the kernel had taken all of it.
   void if_undelivered(std::function<void()> undo) { undo_ = std::move(undo); }
   const std::function<void()>& undo() const { return undo_; }

@@ -42,7 +42,7 @@ constexpr std::chrono::nanoseconds kGrace = std::chrono::seconds(1);
 
 // How long clients have to close once all answers are sent. If we close before a client has read its answer, while more
 // of its bytes are on their way, it might not see the answer. Obeying `Connection: close` takes it one round trip.
-constexpr std::chrono::nanoseconds kFarewell = std::chrono::milliseconds(500);
+constexpr std::chrono::nanoseconds kTimeToClose = std::chrono::milliseconds(500);
 
 // The state that the threads share to decide which connections get in.
 struct Doors {
@@ -185,7 +185,7 @@ class Server::Impl {
     for (auto& worker : workers_) group_.spawn(worker->executor, worker->connections.drain(grace, within / 2));
     group_.spawn(acceptor_.get_executor(), accept_the_last());
     bool answered = doors_.open.wait_for_answers(within);
-    if (answered) doors_.open.wait_for_none(std::min(within, kFarewell));
+    if (answered) doors_.open.wait_for_none(std::min(within, kTimeToClose));
     return answered;
   }
 

@@ -45,7 +45,7 @@ struct Gate {
 // /echo, POST /renew (for holders): 201 with the body · GET /slow-renew (for holders): as GET /slow · GET
 // /v1/{a}/lock/{b}: "a|b|path|query" · GET /empty: 204 · GET /throw: an exception · POST /guarded, POST
 // /v1/{a}/guarded: 401 without `X-Key`, 400 for the parameter "bad" or one with a slash, else 201 with the body · GET
-// /slow: waits for the gate, then 200 "slow" · GET /waiting: the same, or until its caller hangs up · GET /large: 16
+// /slow: waits for the gate, then 200 "slow" · GET /waiting: the same, or until its caller disconnects · GET /large: 16
 // MiB · GET /plain: plain text errors · GET /headers: as many header lines as came. /throw and /guarded count their
 // answers.
 std::vector<Route> test_routes(Gate& gate);

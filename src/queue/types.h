@@ -25,8 +25,8 @@ enum class WaitEnd {
   disconnected,  // the client no longer waits for the answer
 };
 
-// Registers a callback for when the waiting client hangs up. It is called on the executor of the request's coroutine,
-// maybe at once.
+// Registers a callback for when the waiting client disconnects. It is called on the executor of the request's
+// coroutine, maybe at once.
 using WhenDisconnected = std::function<void(std::function<void()> told)>;
 
 }  // namespace sharedlock

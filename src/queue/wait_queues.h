@@ -53,7 +53,7 @@ class WaitQueues {
     Waiter& operator=(Waiter&&) = delete;
     ~Waiter();
 
-    // To be called when its client has hung up: on its executor, maybe after its end.
+    // To be called when its client has disconnected: on its executor, maybe after its end.
     std::function<void()> disconnect() const;
 
    private:
@@ -68,7 +68,7 @@ class WaitQueues {
       std::string entry;                      // the value of its entries
       std::chrono::nanoseconds keep_place{};  // how long they are kept while its client is away
       bool disconnected = false;
-      bool may_come_back = false;            // it has hung up, its time is up, or it is sent elsewhere
+      bool may_come_back = false;            // it has disconnected, its time is up, or it is sent elsewhere
       std::optional<QueueState::Step> step;  // what it is to do next
     };
     Waiter(WaitQueues& queues, std::shared_ptr<State> state) : queues_(&queues), state_(std::move(state)) {}

@@ -119,7 +119,7 @@ Operation NotingClient::ask(Operation operation, std::string_view method, const 
   auto patience = std::exchange(patience_, std::nullopt);
   try {
     connection_->send_request(method, target, body, headers);
-    if (patience && !connection_->is_answered_within(*patience)) throw std::runtime_error("hung up");
+    if (patience && !connection_->is_answered_within(*patience)) throw std::runtime_error("gave up");
     auto response = connection_->read_response();
     operation.answered = std::chrono::steady_clock::now();
     operation.answer = answer_of(response);
