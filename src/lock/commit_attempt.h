@@ -26,7 +26,7 @@ class CommitAttempt {
     commit,         // what was decided
     check_promise,  // it has happened: done if the locks live for as long as it promises, else fail
     done,           // what was decided is the answer
-    fail,           // with failure(), or the error that was just met
+    fail,           // with failure(), or the error that has just come
   };
 
   // A commit that loses its race is repeated `retries` times. `guesses`: the first decision rests on no look, and to

@@ -24,7 +24,7 @@ class LockTransaction {
   const std::vector<std::string>& keys() const { return keys_; }
   // As seen last; before the first look, as if nothing stood there.
   const std::vector<std::optional<Entry>>& stands() const { return stands_; }
-  bool is_queued(std::size_t i) const { return in_queue_[i]; }  // its line is not empty, so keys[i] can't change hands
+  bool is_queued(std::size_t i) const { return in_queue_[i]; }  // its queue is not empty, so keys[i] can't change hands
   QueueState::EntryFate entries() const { return entries_stand_; }
   Revision as_of() const { return as_of_; }
 

@@ -245,7 +245,7 @@ TYPED_TEST(LeaseExtras, AClientThatDisconnectsAndReadsOnIsToldSo) {
   EXPECT_THAT(told.body, HasSubstr("left the line"));
 }
 
-TYPED_TEST(LeaseExtras, AClientThatDisconnectsAtTheInstantOfTheGrantLeavesNoGhost) {
+TYPED_TEST(LeaseExtras, AClientThatDisconnectsAtTheInstantOfTheGrantLeavesNoHolding) {
   std::mt19937 random(3);
   for (int i = 0; i < 300; ++i) {
     auto held = this->grant("ghost");

@@ -88,7 +88,7 @@ TEST_F(Race, ALockNeverHasTwoHolders) {
   });
   EXPECT_EQ(wins + refusals, kRacers * kRounds);
   EXPECT_GT(wins, 0);
-  EXPECT_GT(refusals, 0) << "they never met";
+  EXPECT_GT(refusals, 0) << "no two asked at once";
 }
 
 }  // namespace

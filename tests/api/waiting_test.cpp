@@ -196,7 +196,7 @@ TYPED_TEST(Waiting, TheNewerOfTwoRequestsOfOneInstanceCounts) {
 }
 
 // At any moment of the reset, no client is left with a lock that it does not know of.
-TYPED_TEST(Waiting, AResetAtTheInstantOfTheGrantLeavesNoGhost) {
+TYPED_TEST(Waiting, AResetAtTheInstantOfTheGrantLeavesNoHolding) {
   std::mt19937 random(3);
   for (int i = 0; i < 500; ++i) {
     ASSERT_EQ(this->acquire("ghost", "instance-1").status, 200);

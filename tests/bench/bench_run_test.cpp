@@ -333,8 +333,8 @@ TEST(BenchCanned, FarBehindItsScheduleIsExitCode1) {
   EXPECT_THAT(ended.err, HasSubstr("more than 5 % of the requests that were due were not sent"));
 }
 
-// One stall of 300 ms. In a closed loop only the request that met it is slow; by the schedule, so is every request that
-// was due meanwhile.
+// One stall of 300 ms. In a closed loop only the request that it hits is slow; by the schedule, so is every request
+// that was due meanwhile.
 TEST(BenchCanned, AStallShowsInAllRequestsThatWereDue) {
   CannedServer server([](std::size_t request) {
     if (request == 50) {

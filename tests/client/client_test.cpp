@@ -233,7 +233,7 @@ TEST_F(ClientLibrary, ServesCoroutines) {
 
 TEST_F(ClientLibrary, ManyThreadsNeverHoldItTogether) {
   std::atomic<int> inside = 0;
-  std::atomic<int> met = 0;
+  std::atomic<int> faults = 0;
   std::atomic<std::int64_t> token = 0;
   {
     std::vector<std::jthread> threads;
@@ -241,16 +241,16 @@ TEST_F(ClientLibrary, ManyThreadsNeverHoldItTogether) {
       threads.emplace_back([&, i] {
         for (int turn = 0; turn < (kFullSpeed ? 100 : 10); ++turn) {
           ScopedLock lock(i % 2 == 0 ? one : two, "inside");
-          if (++inside != 1) ++met;
-          if (token.exchange(lock->token()) >= lock->token()) ++met;
-          if (!lock->held()) ++met;
+          if (++inside != 1) ++faults;
+          if (token.exchange(lock->token()) >= lock->token()) ++faults;
+          if (!lock->held()) ++faults;
           --inside;
           EXPECT_TRUE(lock->release());
         }
       });
     }
   }
-  EXPECT_EQ(met, 0);
+  EXPECT_EQ(faults, 0);
 }
 
 TEST_F(ClientLibrary, MayBeDestroyedAtEveryMoment) {

@@ -162,10 +162,10 @@ class ResourceCheck {
       holding.may_end = holding.safe_until;
       const Operations& own = deeds[*holding.holder];
       auto at = std::ranges::upper_bound(own, holding.seen, {}, &Operation::asked);
-      auto own_ghost = [&](const Operation* o) {
+      auto may_replace_it = [&](const Operation* o) {
         return o->kind == Kind::acquire && o->answer == Answer::none && no_effect_after(*o) > holding.asked;
       };
-      if (std::any_of(own.begin(), at, own_ghost)) with_ghosts_.insert(token);
+      if (std::any_of(own.begin(), at, may_replace_it)) may_be_replaced_.insert(token);
       for (; at != own.end() && (*at)->answer == Answer::refused; ++at) {
       }
       if (at != own.end()) holding.may_end = std::min(holding.may_end, (*at)->asked);
@@ -208,7 +208,7 @@ class ResourceCheck {
       newer = std::min(newer, holding.seen);
     }
     // An unanswered acquire of the holder may replace its holding by one that it is not told of.
-    for (std::int64_t token : with_ghosts_) {
+    for (std::int64_t token : may_be_replaced_) {
       Holding& holding = by_token_.at(token);
       holding.others_seen = kNever;
       for (auto at = by_token_.upper_bound(token); at != by_token_.end(); ++at) {
@@ -360,7 +360,7 @@ class ResourceCheck {
   std::vector<std::string>& violations_;
   std::map<std::int64_t, Holding> by_token_;
   std::map<std::int64_t, Holding*> by_lease_;
-  std::set<std::int64_t> with_ghosts_;  // tokens that an open acquire of their holder may yet replace
+  std::set<std::int64_t> may_be_replaced_;  // tokens that an open acquire of their holder may yet replace
 };
 
 void check_numbers(const History& history, std::vector<std::string>& violations) {

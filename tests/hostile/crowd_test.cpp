@@ -1,4 +1,4 @@
-// Thousands of slow connections beside clients that mean well.
+// Thousands of slow connections beside ordinary clients.
 #include <algorithm>
 #include <atomic>
 #include <chrono>

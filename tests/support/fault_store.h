@@ -12,7 +12,7 @@
 namespace sharedlock::test {
 
 // A store in front of another one that goes wrong on demand, as one behind a network does. Faults are queued and each
-// is met by one commit, in order; without any it passes everything on. Thread-safe.
+// goes to one commit, in order; without any it passes everything on. Thread-safe.
 class FaultStore final : public LeaseStore {
  public:
   enum class Fault {

@@ -175,7 +175,7 @@ class EmbeddedPrefix : public EmbeddedHistory {
     return transaction;
   }
 
-  // While the first of a group is being written, the others gather; some groups meet the end of leases, too.
+  // While the first of a group is being written, the others gather; during some groups leases end, too.
   void run_group(IoThreads& io) {
     disk->block();
     std::vector<BackgroundCall<Result<Outcome>>> commits;

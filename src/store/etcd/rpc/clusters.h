@@ -10,7 +10,7 @@ namespace sharedlock {
 
 // Which cluster each endpoint belongs to, as far as its answers have said (R20). Ours is the one that answered first;
 // while any endpoint is known to belong to another one, none may be used: another server with the same list may have
-// met that cluster first, and then one lock would have two holders. Not thread-safe.
+// reached that cluster first, and then one lock would have two holders. Not thread-safe.
 class EtcdClusters {
  public:
   // The endpoints' names, for messages.
