@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the sources against the house rules that a compiler does not know: which folder may include what, sizes,
+"""Checks the sources against the conventions that a compiler does not know: which folder may include what, sizes,
 names, constructs and words that are banned. Prints `file:line: message` for each violation and then exits with 1.
 
 Usage: check_sources.py [--root DIR] [--list]
@@ -19,7 +19,7 @@ from source_text import CPP_SUFFIXES, blank, blank_out_all_but_code, comments_in
 
 # --- the rules -------------------------------------------------------------------------------------------------------
 
-# The layer table of docs/architecture.md: what each folder below src/ may include of ours. A folder with rooms in the
+# The layer table of docs/architecture.md: what each folder below src/ may include of ours. A folder with subfolders in the
 # table, such as `store`, stands for its own files only; any other one for everything below it. A name that is no folder
 # is one header. Every folder may include itself.
 LAYERS = {
@@ -129,8 +129,8 @@ def layer_of(path):
     """The row of the layer table that a path below src/ belongs to; None where there is none."""
     folder = PurePosixPath(path).parent
     layer = next((name.as_posix() for name in (folder, *folder.parents) if name.as_posix() in LAYERS), None)
-    has_rooms = any(name.startswith(f"{layer}/") for name in LAYERS)
-    return None if has_rooms and folder.as_posix() != layer else layer
+    has_subfolders = any(name.startswith(f"{layer}/") for name in LAYERS)
+    return None if has_subfolders and folder.as_posix() != layer else layer
 
 
 def check_layers(source):
