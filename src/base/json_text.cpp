@@ -1,9 +1,11 @@
 #include "base/json_text.h"
 
-#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
 
 #include "base/hex.h"
 #include "base/utf8.h"
@@ -22,9 +24,32 @@ bool is_plain(char c) {
   return kPlain[static_cast<unsigned char>(c)];
 }
 
+constexpr std::uint64_t each_byte(unsigned char byte) {
+  return 0x0101010101010101 * byte;
+}
+
+// Whether all eight bytes of a word stand for themselves. What overflows into a byte comes from one that does not.
+bool are_plain(std::uint64_t word) {
+  const std::uint64_t quotes = word ^ each_byte('"');
+  const std::uint64_t backslashes = word ^ each_byte('\\');
+  const std::uint64_t others =
+      (word - each_byte(0x20)) | (quotes - each_byte(1)) | (backslashes - each_byte(1)) | (word + each_byte(1)) | word;
+  return (others & each_byte(0x80)) == 0;
+}
+
 // How many characters stand for themselves before the first that does not.
 std::size_t plain_length(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::find_if_not(text, is_plain) - text.begin());
+  std::size_t length = 0;
+  for (std::uint64_t word = 0; text.size() - length >= sizeof word; length += sizeof word) {
+    std::memcpy(&word, text.data() + length, sizeof word);
+    if (!are_plain(word)) break;
+  }
+  while (length < text.size() && is_plain(text[length])) ++length;
+  return length;
+}
+
+char* put(char* to, std::string_view text) {
+  return to + text.copy(to, text.size());
 }
 
 void append_escaped(std::string& out, char c) {
@@ -100,23 +125,25 @@ bool is_utf8(std::string_view text) {
 }
 
 JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
-  this->name(name);
+  char* to = begin_member(name, value.size() + 2);
   if (plain_length(value) == value.size()) {
-    append("\"");
-    append(value);
-    append("\"");
-  } else {
-    json_.resize(length_);
-    append_json_string(json_, value);
-    length_ = json_.size();
+    *to++ = '"';
+    to = put(to, value);
+    *to++ = '"';
+    end(to);
+    return *this;
   }
+  end(to);
+  std::string escaped;
+  append_json_string(escaped, value);
+  end(put(room(escaped.size()), escaped));
   return *this;
 }
 
 JsonObject& JsonObject::number(std::string_view name, std::int64_t value) {
-  this->name(name);
-  char digits[24];
-  append(std::string_view(digits, std::to_chars(digits, digits + sizeof digits, value).ptr));
+  constexpr std::size_t kLongest = 20;  // of 64 bits
+  char* to = begin_member(name, kLongest);
+  end(std::to_chars(to, to + kLongest, value).ptr);
   return *this;
 }
 
@@ -125,20 +152,36 @@ JsonObject& JsonObject::boolean(std::string_view name, bool value) {
 }
 
 JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
-  this->name(name);
-  append(json);
+  end(put(begin_member(name, json.size()), json));
   return *this;
 }
 
 JsonObject& JsonObject::members(std::string_view json) {
-  append(length_ == 1 && !json.empty() ? json.substr(1) : json);
+  if (length_ == 1 && !json.empty()) json.remove_prefix(1);
+  end(put(room(json.size()), json));
   return *this;
 }
 
-void JsonObject::name(std::string_view name) {
-  append(length_ > 1 ? ",\"" : "\"");
-  append(name);
-  append("\":");
+std::string JsonObject::take() {
+  end(put(room(1), "}"));
+  json_.resize(length_);
+  return std::move(json_);
+}
+
+// Where its value goes, with room for that.
+char* JsonObject::begin_member(std::string_view name, std::size_t value_size) {
+  char* to = room(name.size() + value_size + 4);
+  if (length_ > 1) *to++ = ',';
+  *to++ = '"';
+  to = put(to, name);
+  *to++ = '"';
+  *to++ = ':';
+  return to;
+}
+
+char* JsonObject::room(std::size_t more) {
+  if (json_.size() - length_ < more) json_.resize(2 * json_.size() + more);
+  return json_.data() + length_;
 }
 
 }  // namespace sharedlock

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace sharedlock {
 
@@ -19,7 +18,7 @@ bool is_utf8(std::string_view text);
 // Writes one JSON object, member by member. Names must be literals that need no escaping.
 class JsonObject {
  public:
-  JsonObject() : json_(kUsualSize, '\0') { append("{"); }
+  JsonObject() : json_(kUsualSize, '{') {}
 
   JsonObject& text(std::string_view name, std::string_view value);
   JsonObject& number(std::string_view name, std::int64_t value);
@@ -28,27 +27,18 @@ class JsonObject {
   JsonObject& members(std::string_view json);                     // whole members, each with a comma before it
 
   // The finished object; call it last.
-  std::string take() {
-    append("}");
-    json_.resize(length_);
-    return std::move(json_);
-  }
+  std::string take();
 
  private:
   // Enough for most objects, so that writing one allocates once.
   static constexpr std::size_t kUsualSize = 256;
 
-  void name(std::string_view name);
+  char* begin_member(std::string_view name, std::size_t value_size);
+  char* room(std::size_t more);
+  void end(const char* end) { length_ = static_cast<std::size_t>(end - json_.data()); }
 
-  // Inline, since an object has many pieces and most of them are of a few bytes.
-  void append(std::string_view piece) {
-    if (json_.size() - length_ < piece.size()) json_.resize(2 * json_.size() + piece.size());
-    piece.copy(json_.data() + length_, piece.size());
-    length_ += piece.size();
-  }
-
-  std::string json_;  // what is written, and room for more
-  std::size_t length_ = 0;
+  std::string json_;        // what is written, and room for more
+  std::size_t length_ = 1;  // of what is written
 };
 
 }  // namespace sharedlock

@@ -28,6 +28,24 @@ TEST(JsonText, EscapesWhatJsonDemands) {
   EXPECT_EQ(as_json("\0\x01\x1f\x7f"sv), R"("\u0000\u0001\u001f\u007f")");
 }
 
+// Plain characters are told from others eight at a time.
+TEST(JsonText, EscapesACharacterWhereverItStands) {
+  for (unsigned char c = 0; c < 0x80; ++c) {
+    const std::string alone = as_json(std::string(1, static_cast<char>(c)));
+    const std::string escaped = alone.substr(1, alone.size() - 2);
+    for (std::size_t before = 0; before < 18; ++before) {
+      const std::string head(before, '!');
+      for (std::size_t after : {0u, 1u, 7u, 8u, 9u}) {
+        const std::string tail(after, '~');
+        std::string text = head;
+        text += static_cast<char>(c);
+        ASSERT_EQ(as_json(text + tail), '"' + head + escaped + tail + '"') << int{c};
+        ASSERT_EQ(JsonObject().text("a", text + tail).take(), R"({"a":")" + head + escaped + tail + "\"}") << int{c};
+      }
+    }
+  }
+}
+
 TEST(JsonText, KeepsUtf8) {
   EXPECT_EQ(as_json("\u00e9\u20ac\U0001F512"), "\"\u00e9\u20ac\U0001F512\"");
 }
