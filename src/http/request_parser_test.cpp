@@ -146,6 +146,17 @@ TEST_P(RequestParserTest, ToleratesAFewEmptyLinesBeforeTheRequest) {
   EXPECT_EQ(refused_with(many + "GET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
 }
 
+// What is left of it begins like a request, once its first line has been used.
+TEST_P(RequestParserTest, TheRestOfARequestIsNotTakenForAnother) {
+  const std::string_view line = "POST /x HTTP/1.1\r\n";
+  RequestParser parser = make_parser();
+  auto first = parser.parse_header(line);
+  ASSERT_EQ(first.step, Step::need_more);
+  ASSERT_EQ(first.used, line.size());
+  EXPECT_EQ(parser.parse_header("GET / HTTP/1.1\r\nHost: h\r\n\r\n").step, Step::refused);
+  EXPECT_EQ(parser.refusal().status, 400);
+}
+
 TEST_P(RequestParserTest, RefusesMoreThan128HeaderLines) {
   std::string lines;
   for (int i = 0; i < 127; ++i) lines += "a:\r\n";
