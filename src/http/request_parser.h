@@ -31,7 +31,7 @@ struct ParserLimits {
 // does no I/O: the caller passes in what it has, and passes in unused bytes again, with more behind them.
 class RequestParser {
  public:
-  // How headers are read. It makes no difference but in time: tests compare the two.
+  // How headers are read. It makes no difference but in time and in kept(): tests compare the two.
   enum class Mode { ordinary_first, always_strict };
   enum class Step { need_more, complete, refused };
   struct Progress {

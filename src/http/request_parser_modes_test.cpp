@@ -1,4 +1,4 @@
-// Whether ordinary headers are scanned must make no difference but in time.
+// Whether ordinary headers are scanned must make no difference but in time and in kept().
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -91,6 +91,16 @@ TEST(RequestParserModes, BothModesAgreeWhateverByteIsChanged) {
       ASSERT_TRUE(agree_on(changed)) << testing::PrintToString(changed);
     }
   }
+}
+
+// Otherwise the test above would compare the strict way with itself.
+TEST(RequestParserModes, AnOrdinaryHeadInOnePieceIsScannedAndKeptWhole) {
+  RequestParser usual(kModesLimits, Mode::ordinary_first);
+  RequestParser strict(kModesLimits, Mode::always_strict);
+  ASSERT_EQ(usual.parse_header(kOrdinaryHead).step, RequestParser::Step::complete);
+  ASSERT_EQ(strict.parse_header(kOrdinaryHead).step, RequestParser::Step::complete);
+  EXPECT_EQ(usual.kept(), kOrdinaryHead.size());
+  EXPECT_LT(strict.kept(), kOrdinaryHead.size());
 }
 
 }  // namespace
