@@ -56,6 +56,8 @@ struct RequestNotes {
   // All of a head that stands at the beginning of `bytes`: in one piece, since the bytes are the caller's and don't
   // stay.
   void keep(std::string_view bytes, const OrdinaryHead& head) {
+    // Where it has to grow, a new one: the old one would double, and clear() would free it, for every such head.
+    if (arena.capacity() < head.size) std::string().swap(arena);
     arena.assign(bytes.substr(0, head.size));
     auto kept = [&bytes](std::string_view part) {
       return Piece{static_cast<std::size_t>(part.data() - bytes.data()), part.size()};
