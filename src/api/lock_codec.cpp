@@ -116,13 +116,12 @@ class BodyReader {
   void read_instance() {
     const JsonMember* member = of_kind("instanceId", JsonKind::string);
     if (!member) return;
-    check_text("instanceId", member->text);
+    if (!is_name(member->text)) add_faults_of_name("instanceId", member->text);
     result_.instance = member->text;
   }
 
-  // A name or an instance.
-  void check_text(std::string_view where, std::string_view text) {
-    if (is_name(text)) return;
+  // Of a lock's name or an instance that is_name() refuses.
+  void add_faults_of_name(std::string_view where, std::string_view text) {
     std::size_t length = length_of(text);
     if (length < kShortestName) fail(where, "must be at least 3 characters long");
     if (length > kLongestName) fail(where, "must be at most 64 characters long");
@@ -154,7 +153,7 @@ class BodyReader {
     if (item.kind == JsonKind::string && is_name(item.text)) return;
     std::string where = "names[" + std::to_string(result_.names.size()) + "]";
     if (item.kind == JsonKind::string) {
-      check_text(where, item.text);
+      add_faults_of_name(where, item.text);
     } else {
       fail(where, std::string(name_of(item.kind)) + " found, string expected");
     }

@@ -233,6 +233,34 @@ TEST(LockBody, FaultsOfReleaseAreListedInSchemaOrder) {
   }
 }
 
+constexpr char kNotUnique[] = "$.names: must have only unique items in the array";
+
+TEST(LockBody, FaultsOfASetsNamesSayWhichNameIsWrong) {
+  const BodyCase cases[] = {
+      {R"(["abc"])", {}},
+      {R"(["abc","def","abC"])", {}},
+      {R"(["abc","abc"])", {kNotUnique}},
+      {R"(["abc","abc","def"])", {kNotUnique}},
+      {R"(["abc","def","ghi","abc"])", {kNotUnique}},
+      {R"(["abc","def","ghi","def"])", {kNotUnique}},
+      {R"(["a!c","abc","a!c"])",
+       {"$.names[0]: does not match the regex pattern ^[a-zA-Z0-9_-]+$",
+        "$.names[2]: does not match the regex pattern ^[a-zA-Z0-9_-]+$", kNotUnique}},
+      {R"(["abc","def","no"])", {"$.names[2]: must be at least 3 characters long"}},
+      {R"(["abc","","def"])",
+       {"$.names[1]: must be at least 3 characters long",
+        "$.names[1]: does not match the regex pattern ^[a-zA-Z0-9_-]+$"}},
+      {R"(["abc",")" + std::string(65, 'l') + R"("])", {"$.names[1]: must be at most 64 characters long"}},
+      {R"(["abc","def",null])", {"$.names[2]: null found, string expected"}},
+      {"[7,7]",
+       {"$.names[0]: integer found, string expected", "$.names[1]: integer found, string expected", kNotUnique}}};
+  for (const BodyCase& given : cases) {
+    SCOPED_TRACE(testing::PrintToString(given.body));
+    EXPECT_THAT(errors_of(R"({"names":)" + given.body + R"(,"instanceId":"abc"})", kReleaseSetBody),
+                ElementsAreArray(given.errors));
+  }
+}
+
 // The answer must not outgrow the request by much, whatever is in it.
 TEST(LockBody, UnknownPropertiesAreNamedOnceAndAtMostTwenty) {
   const std::string known = R"({"instanceId":"abc","leaseDuration":1)";
