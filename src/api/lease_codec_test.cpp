@@ -42,6 +42,11 @@ TEST(LeaseBody, MissingMembersAreEmpty) {
   EXPECT_EQ(lease.timestamp, "");
 }
 
+TEST(LeaseBody, TheLastOfRepeatedLabelsCounts) {
+  EXPECT_EQ(good(R"({"key":"k","labels":{"x":"y","z":1},"labels":{"a":"b"}})").labels, R"({"a":"b"})");
+  EXPECT_EQ(good(R"({"key":"k","labels":{"x":"y"},"labels":{"a":"b"}})").labels, R"({"a":"b"})");
+}
+
 struct KeyCase {
   std::string body;
   std::string key;
