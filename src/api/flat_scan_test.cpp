@@ -102,6 +102,16 @@ TEST(FlatScan, WhatClientsSendIsOrdinary) {
   for (const std::string& body : usual_bodies()) EXPECT_TRUE(is_ordinary(body)) << body;
 }
 
+// The strict parser decodes every text, and so does more work and allocates more.
+TEST(FlatScan, WhatClientsSendIsReadWithoutDecoding) {
+  for (const std::string& text : usual_bodies()) {
+    auto body = parse_json_body(text);
+    ASSERT_TRUE(body.has_value()) << text;
+    EXPECT_TRUE(body->decoded.empty()) << text;
+    EXPECT_FALSE(parse_json_strictly(text)->decoded.empty()) << text;
+  }
+}
+
 std::string list_of(std::size_t items) {
   std::string list;
   for (std::size_t i = 0; i < items; ++i) list += list.empty() ? R"("x")" : R"(,"x")";
