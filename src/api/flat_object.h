@@ -60,9 +60,10 @@ struct JsonBody {
 // Reads one JSON text (RFC 8259) that fills all of `text`, in UTF-8 without a byte order mark, nested at most 100 deep.
 // invalid_argument: "body is not JSON at byte 1: 'the text there'", with `?` for anything but printable ASCII.
 //
-// An ordinary body is read by scan_flat() of flat_scan.h, anything else by parse_json_strictly(), which
-// alone says what is wrong.
+// An ordinary body is read by scan_flat() of flat_scan.h, anything else by parse_json_strictly(), which alone says what
+// is wrong. A temporary string would not live as long as the views into it.
 Result<JsonBody> parse_json_body(std::string_view text);
+Result<JsonBody> parse_json_body(std::string&&) = delete;
 Result<JsonBody> parse_json_strictly(std::string_view text);
 
 }  // namespace sharedlock

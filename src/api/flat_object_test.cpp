@@ -5,6 +5,9 @@
 
 #include <limits>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 namespace sharedlock {
 namespace {
@@ -48,6 +51,11 @@ std::string fault_of(const std::string& text) {
   auto body = parsed(text);
   return body ? "none" : body.error().message;
 }
+
+template <class Text>
+concept ReadableBody = requires(Text&& text) { parse_json_body(std::forward<Text>(text)); };
+static_assert(ReadableBody<const std::string&> && ReadableBody<std::string_view>);
+static_assert(!ReadableBody<std::string>, "the texts of the result would dangle");
 
 std::string nested(int depth, char open, char close) {
   return std::string(static_cast<std::size_t>(depth), open) + std::string(static_cast<std::size_t>(depth), close);
