@@ -19,7 +19,7 @@ constexpr auto kIsNameChar = [] {
   return table;
 }();
 
-// Not all that the grammar allows in a name; but names don't hold the rest.
+// Fewer than the grammar allows; names that clients send hold no others.
 bool is_name_char(char c) {
   return kIsNameChar[static_cast<unsigned char>(c)];
 }

@@ -28,8 +28,9 @@ struct OrdinaryHead {
 };
 
 // Reads an ordinary request's head, from the method to the empty line, in one pass and without an allocation. Ordinary
-// is: HTTP/1.1; a method that has a name in message.h; printable ASCII; Host; at most one Content-Length and one
-// Connection, `close` or `keep-alive`; no other field that decides how a request is read (Transfer-Encoding, Expect,
+// is: HTTP/1.1; a method that has a name in message.h; a target of visible ASCII; fields with names of letters, digits,
+// `-` and `_` only, and values of printable ASCII and tabs; Host; at most one Content-Length and one Connection,
+// `close` or `keep-alive`; no other field that decides how a request is read (Transfer-Encoding, Expect,
 // Proxy-Connection); at most 32 fields.
 //
 // False if `bytes` don't begin with such a head, or if it is not all there. That is no verdict: `head` then means
