@@ -1,5 +1,6 @@
 // Requests as they stand in a read buffer, one behind the other: the scanner of ordinary heads accepts nothing that the
-// strict way refuses, and both read the same.
+// strict way refuses, and both read the same. The first byte of an input says where each request is cut in two; that
+// must make no difference either.
 
 #include <algorithm>
 #include <span>
@@ -35,11 +36,7 @@ void check_scanned(const OrdinaryHead& head, RequestParser::Progress progress, c
   require(strict.http11() && strict.expectation() == RequestParser::Expectation::none, "and is an ordinary one");
 }
 
-void check_alike(RequestParser::Progress one, RequestParser::Progress other, const RequestParser& a,
-                 const RequestParser& b) {
-  require(one.step == other.step && one.used == other.used, "both ways come equally far");
-  require(a.refusal().status == b.refusal().status && a.refusal().reason == b.refusal().reason,
-          "both ways refuse for the same reason");
+void check_same_request(const RequestParser& a, const RequestParser& b) {
   require(a.method() == b.method() && a.method_name() == b.method_name(), "both ways see the same method");
   require(a.target() == b.target() && are_same(a.headers(), b.headers()), "both ways see the same target and fields");
   require(a.http11() == b.http11() && a.keep_alive() == b.keep_alive(), "both ways see the same version and wish");
@@ -48,21 +45,76 @@ void check_alike(RequestParser::Progress one, RequestParser::Progress other, con
   require(a.begun() == b.begun() && a.body() == b.body(), "both ways read the same body");
 }
 
+void check_alike(RequestParser::Progress one, RequestParser::Progress other, const RequestParser& a,
+                 const RequestParser& b) {
+  require(one.step == other.step && one.used == other.used, "both ways come equally far");
+  require(a.refusal().status == b.refusal().status && a.refusal().reason == b.refusal().reason,
+          "both ways refuse for the same reason");
+  check_same_request(a, b);
+}
+
+struct Parsers {
+  RequestParser usual{kLimits};
+  RequestParser strict{kLimits, RequestParser::Mode::always_strict};
+  RequestParser in_pieces{kLimits};
+};
+
+// How far a parser has come with a request.
+struct Reading {
+  std::size_t used = 0;
+  Step step = Step::need_more;
+  bool in_body = false;
+};
+
+// Goes on from there, with all of the request that has arrived, as a session does.
+Reading read_on(std::string_view arrived, Reading reading, RequestParser& parser) {
+  auto take = [&](RequestParser::Progress progress) {
+    reading.used += progress.used;
+    reading.step = progress.step;
+  };
+  if (!reading.in_body) {
+    take(parser.parse_header(arrived.substr(reading.used)));
+    if (reading.step != Step::complete) return reading;
+    reading.in_body = true;
+  }
+  take(parser.parse_body(arrived.substr(reading.used)));
+  return reading;
+}
+
+// Whether cutting the request in two leads to the same. A fault may then be seen as another, or only when more arrives;
+// it must never pass.
+void check_pieces(std::string_view text, std::size_t cut, const Reading& whole, const RequestParser& parser,
+                  RequestParser& in_pieces) {
+  in_pieces.reset();
+  Reading reading = read_on(text.substr(0, cut), {}, in_pieces);
+  if (reading.step == Step::need_more) reading = read_on(text, reading, in_pieces);
+  bool same = (reading.step == Step::complete) == (whole.step == Step::complete);
+  require(same, "a request is accepted in pieces if it is in one");
+  if (whole.step != Step::complete) return;
+  require(reading.used == whole.used, "a request in pieces ends where it does in one");
+  check_same_request(in_pieces, parser);
+}
+
 // Takes the first request off `text`; false if there is none, or no whole one.
-bool check_request(std::string_view& text, RequestParser& parser, RequestParser& strict) {
-  parser.reset();
+bool check_request(std::string_view& text, unsigned char where, Parsers& parsers) {
+  auto& [usual, strict, in_pieces] = parsers;
+  usual.reset();
   strict.reset();
-  auto progress = parser.parse_header(text);
+  auto progress = usual.parse_header(text);
   auto expected = strict.parse_header(text);
-  check_alike(progress, expected, parser, strict);
+  check_alike(progress, expected, usual, strict);
   OrdinaryHead head;
   if (http::scan_head(text.substr(0, kLimits.header), head)) check_scanned(head, expected, strict);
-  text.remove_prefix(progress.used);
-  if (progress.step != Step::complete) return false;
-  progress = parser.parse_body(text);
-  check_alike(progress, strict.parse_body(text), parser, strict);
-  text.remove_prefix(progress.used);
-  return progress.step == Step::complete;
+  Reading whole{progress.used, progress.step};
+  if (progress.step == Step::complete) {
+    std::string_view rest = text.substr(progress.used);
+    progress = usual.parse_body(rest);
+    check_alike(progress, strict.parse_body(rest), usual, strict);
+    whole = {whole.used + progress.used, progress.step, true};
+  }
+  check_pieces(text, text.size() * where / 256, whole, usual, in_pieces);
+  text.remove_prefix(whole.used);
+  return whole.step == Step::complete;
 }
 
 }  // namespace
@@ -70,10 +122,10 @@ bool check_request(std::string_view& text, RequestParser& parser, RequestParser&
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace sharedlock::fuzz;
-  std::string_view text = text_of(data, size);
-  RequestParser parser(kLimits);
-  RequestParser strict(kLimits, RequestParser::Mode::always_strict);
+  if (size == 0) return 0;
+  std::string_view text = text_of(data + 1, size - 1);
+  Parsers parsers;
   bool goes_on = true;
-  while (goes_on && !text.empty()) goes_on = check_request(text, parser, strict);
+  while (goes_on && !text.empty()) goes_on = check_request(text, data[0], parsers);
   return 0;
 }
