@@ -41,35 +41,26 @@ void OpenCount::set_accepting(bool accepting) {
 
 Admission OpenCount::add(const Peer& peer) {
   std::scoped_lock lock(mutex_);
-  Admission verdict = admit(peer, is_full());
+  Admission verdict = admit(peer);
   if (verdict == Admission::admitted) return verdict;
   if (beyond_ == kBeyond) return Admission::dropped;
   ++beyond_;
   return verdict;
 }
 
-Admission OpenCount::admit_instead(const Peer& peer) {
-  std::scoped_lock lock(mutex_);
-  return admit_from_beyond(peer, false);
-}
-
 Admission OpenCount::add_again(const Peer& peer) {
   std::scoped_lock lock(mutex_);
-  return admit_from_beyond(peer, is_full());
-}
-
-Admission OpenCount::admit_from_beyond(const Peer& peer, bool is_full) {
-  Admission verdict = admit(peer, is_full);
+  Admission verdict = admit(peer);
   if (verdict == Admission::admitted) --beyond_;
   return verdict;
 }
 
-Admission OpenCount::admit(const Peer& peer, bool is_full) {
+Admission OpenCount::admit(const Peer& peer) {
   // Before the overall limit: a client with too many connections must not get another client's connection closed.
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
     return Admission::too_many_from_address;
   }
-  if (is_full) {
+  if (limit_ > 0 && admitted_ >= limit_) {
     if (counts_by_address(peer)) by_address_.remove(peer.address);
     return Admission::too_many;
   }

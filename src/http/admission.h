@@ -54,9 +54,8 @@ class OpenCount {
   Admission add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 
-  // For a connection that was `too_many` (it must still be removed as usual). After another one has been closed to make
-  // room: admitted, or too_many_from_address. Otherwise: as add() would now, since others may have ended meanwhile.
-  Admission admit_instead(const Peer& peer);
+  // For a connection that was `too_many`, when others may have ended since: as add(), but it is never dropped. It must
+  // still be removed once.
   Admission add_again(const Peer& peer);
 
   // A connection has had its last answer; call it once for each, before remove().
@@ -75,9 +74,7 @@ class OpenCount {
   bool counts_by_address(const Peer& peer) const {
     return limit_per_address_ > 0 && peer.proxies == nullptr && !peer.exempt;
   }
-  bool is_full() const { return limit_ > 0 && admitted_ >= limit_; }
-  Admission admit(const Peer& peer, bool is_full);
-  Admission admit_from_beyond(const Peer& peer, bool is_full);
+  Admission admit(const Peer& peer);
 
   const std::size_t limit_;
   const std::size_t limit_per_address_;

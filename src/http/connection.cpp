@@ -119,7 +119,12 @@ Task<Connection::Fill> Connection::fill() {
   bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
   // Time may have run out before, while `100 Continue` was written: nothing would end the read.
   if (!drained && !timed_out_) {
-    got = co_await socket_.async_read_some(input_.space(), error_to(failed));
+    // Not an asynchronous read: its bytes would be gone from the kernel before this coroutine knows of them, and then
+    // can_make_room() would take a connection with a request for a silent one.
+    do {
+      co_await socket_.async_wait(Socket::wait_read, error_to(failed));
+      if (!failed) got = socket_.read_some(input_.space(), failed);
+    } while (failed == asio::error::would_block && !timed_out_);
   }
   // A drain cancels the reads of idle connections; but a request that has already arrived gets its answer.
   if (got == 0 && stage_ == Stage::idle && all_.draining()) {
@@ -143,13 +148,15 @@ Connection::Written Connection::write_now(Output& output) {
   return Written::all;
 }
 
+// As in fill(): not an asynchronous write, or the peer might have the whole answer before this coroutine knows of it.
 Task<Connection::Written> Connection::write_rest(Output output) {
-  error_code failed;
-  while (!failed && !timed_out_ && left_of(output) > 0) {
-    std::size_t sent = co_await socket_.async_write_some(output, error_to(failed));
-    advance(output, sent);
+  auto written = Written::blocked;
+  while (written == Written::blocked && !timed_out_) {
+    error_code failed;
+    co_await socket_.async_wait(Socket::wait_write, error_to(failed));
+    written = failed ? Written::failed : write_now(output);
   }
-  co_return left_of(output) == 0 ? Written::all : Written::failed;
+  co_return written == Written::all ? Written::all : Written::failed;
 }
 
 Task<void> Connection::linger() {
