@@ -18,6 +18,11 @@ class Capacity {
     return false;
   }
 
+  // Enters even beyond the limit: takes over from a caller that is about to leave.
+  void enter_instead() {
+    if (limit_ > 0) count_.fetch_add(1, std::memory_order_relaxed);
+  }
+
   void leave() {
     if (limit_ > 0) count_.fetch_sub(1, std::memory_order_relaxed);
   }

@@ -212,10 +212,10 @@ inline Task<void> TaskPromise<void>::get_return_object() {
 // The root of a run.
 class TaskRoot {
  public:
-  class promise_type : public TaskPromiseBase {
+  class Promise : public TaskPromiseBase {
    public:
     template <class... Args>
-    explicit promise_type(const Executor& executor, const Args&...)
+    explicit Promise(const Executor& executor, const Args&...)
         : run_{executor, Handle::from_promise(*this)}, work_(executor) {
       begin_run(run_);
     }
@@ -229,7 +229,8 @@ class TaskRoot {
     TaskRun run_;
     asio::executor_work_guard<Executor> work_;
   };
-  using Handle = std::coroutine_handle<promise_type>;
+  using promise_type = Promise;
+  using Handle = std::coroutine_handle<Promise>;
 
   TaskResumption first() const { return {run_, run_.root}; }
 

@@ -39,28 +39,35 @@ void OpenCount::set_accepting(bool accepting) {
   changed_.notify_all();
 }
 
-Admission OpenCount::add(const Peer& peer) {
+Arrival OpenCount::add(const Peer& peer) {
   std::scoped_lock lock(mutex_);
-  Admission verdict = admit(peer);
-  if (verdict == Admission::admitted) return verdict;
-  if (beyond_ == kBeyond) return Admission::dropped;
+  Arrival arrival{admit(peer, undecided_.size())};
+  if (arrival.admission == Admission::admitted) return arrival;
+  if (beyond_ == kBeyond) return {Admission::dropped};
   ++beyond_;
-  return verdict;
+  if (arrival.admission == Admission::too_many) {
+    arrival.ticket = ++last_ticket_;
+    undecided_.push_back(arrival.ticket);
+  }
+  return arrival;
 }
 
-Admission OpenCount::add_again(const Peer& peer) {
+Admission OpenCount::add_again(const Peer& peer, std::uint64_t ticket) {
   std::scoped_lock lock(mutex_);
-  Admission verdict = admit(peer);
+  auto own = std::ranges::lower_bound(undecided_, ticket);
+  Admission verdict = admit(peer, static_cast<std::size_t>(own - undecided_.begin()));
+  undecided_.erase(own);
   if (verdict == Admission::admitted) --beyond_;
   return verdict;
 }
 
-Admission OpenCount::admit(const Peer& peer) {
+// `earlier`: so many undecided connections came before it.
+Admission OpenCount::admit(const Peer& peer, std::size_t earlier) {
   // Before the overall limit: a client with too many connections must not get another client's connection closed.
   if (counts_by_address(peer) && !by_address_.add(peer.address, limit_per_address_)) {
     return Admission::too_many_from_address;
   }
-  if (limit_ > 0 && admitted_ >= limit_) {
+  if (limit_ > 0 && admitted_ + earlier >= limit_) {
     if (counts_by_address(peer)) by_address_.remove(peer.address);
     return Admission::too_many;
   }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 #include "base/capacity.h"
 #include "http/client_address.h"
@@ -14,6 +15,11 @@
 namespace sharedlock::http {
 
 enum class Admission { admitted, too_many, too_many_from_address, dropped };
+
+struct Arrival {
+  Admission admission;
+  std::uint64_t ticket = 0;  // if it is too_many, see OpenCount::add_again()
+};
 
 // How many connections beyond the limits may be open at a time, including those not yet decided about: each takes a
 // file descriptor. Must exceed the size of the reserves, or there would be no room to decide about a new one.
@@ -51,12 +57,12 @@ class OpenCount {
 
   // A connection that is not dropped must be answered() and then removed. Those beyond a limit are at most kBeyond;
   // more are dropped, with nothing counted, and may be tried again.
-  Admission add(const Peer& peer);
+  Arrival add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 
-  // For a connection that was `too_many`, when others may have ended since: as add(), but it is never dropped. It must
-  // still be removed once.
-  Admission add_again(const Peer& peer);
+  // For each connection that was `too_many`, once, when others may have ended since: as add(), but it is never dropped.
+  // It must still be removed once. Until then it is undecided, and later connections leave free places to it.
+  Admission add_again(const Peer& peer, std::uint64_t ticket);
 
   // A connection has had its last answer; call it once for each, before remove().
   void answered();
@@ -74,7 +80,7 @@ class OpenCount {
   bool counts_by_address(const Peer& peer) const {
     return limit_per_address_ > 0 && peer.proxies == nullptr && !peer.exempt;
   }
-  Admission admit(const Peer& peer);
+  Admission admit(const Peer& peer, std::size_t earlier);
 
   const std::size_t limit_;
   const std::size_t limit_per_address_;
@@ -85,6 +91,8 @@ class OpenCount {
   std::size_t most_admitted_ = 0;
   std::size_t beyond_ = 0;
   std::size_t answered_ = 0;  // of both
+  std::uint64_t last_ticket_ = 0;
+  std::vector<std::uint64_t> undecided_;  // tickets, in the order of arrival
   bool accepting_ = false;
 };
 

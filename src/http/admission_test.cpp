@@ -39,15 +39,38 @@ TEST(OpenCount, AConnectionThatWasTooManyIsAdmittedOnceAnotherHasEnded) {
   OpenCount count(1, 1);
   Peer first{.address = make_address("192.0.2.1")};
   Peer second{.address = make_address("192.0.2.2")};
-  EXPECT_EQ(count.add(first), Admission::admitted);
-  EXPECT_EQ(count.add(second), Admission::too_many);
-  EXPECT_EQ(count.add_again(second), Admission::too_many);
+  EXPECT_EQ(count.add(first).admission, Admission::admitted);
+  const Arrival refused = count.add(second);
+  EXPECT_EQ(count.add_again(second, refused.ticket), Admission::too_many);
+  count.answered();
+  count.remove(Admission::too_many, second);
+  const Arrival again = count.add(second);
   count.answered();
   count.remove(Admission::admitted, first);
-  EXPECT_EQ(count.add_again(second), Admission::admitted);
+  EXPECT_EQ(count.add_again(second, again.ticket), Admission::admitted);
   EXPECT_EQ(count.admitted(), 1u);
-  EXPECT_EQ(count.add(second), Admission::too_many_from_address);
-  EXPECT_EQ(count.add(first), Admission::too_many);
+  EXPECT_EQ(count.add(second).admission, Admission::too_many_from_address);
+  EXPECT_EQ(count.add(first).admission, Admission::too_many);
+}
+
+TEST(OpenCount, APlaceThatBecomesFreeGoesToTheEarliestThatIsUndecided) {
+  OpenCount count(2, 0);
+  Peer peer{.address = make_address("192.0.2.1")};
+  auto end_one = [&] {
+    count.answered();
+    count.remove(Admission::admitted, peer);
+  };
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(count.add(peer).admission, Admission::admitted);
+  const Arrival one = count.add(peer);
+  const Arrival two = count.add(peer);
+  end_one();
+  const Arrival three = count.add(peer);
+  EXPECT_EQ(three.admission, Admission::too_many);
+  EXPECT_EQ(count.add_again(peer, three.ticket), Admission::too_many);
+  EXPECT_EQ(count.add_again(peer, two.ticket), Admission::too_many);
+  EXPECT_EQ(count.add_again(peer, one.ticket), Admission::admitted);
+  end_one();
+  EXPECT_EQ(count.add(peer).admission, Admission::admitted) << "none is undecided";
 }
 
 // When a client connects, the two before it have just had their answers and gone, and another one comes at its heels.
@@ -57,6 +80,7 @@ TEST(Admission, SafetyR36_ARequestThatIsSentIsServedWhileOthersComeAndGo) {
   for (int i = 0; i < 3000; ++i) {
     TestClient first(server.port());
     first.send("GET /hello HTTP/1.1\r\nHost: h\r\n\r\n");
+    first.wait_until_received();
     TestClient second(server.port());
     ASSERT_EQ(second.request("GET", "/health").status, 200) << i;
     ASSERT_EQ(first.read_response().status, 200) << i;

@@ -117,8 +117,9 @@ Task<Connection::Fill> Connection::fill() {
   error_code failed;
   std::size_t got = 0;
   bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
-  // Time may have run out before, while `100 Continue` was written: nothing would end the read.
-  if (!drained && !timed_out_) {
+  // Time may have run out before, or the connection been closed, while `100 Continue` was written: nothing would end
+  // the read.
+  if (!drained && !timed_out_ && socket_.is_open()) {
     // Not an asynchronous read: its bytes would be gone from the kernel before this coroutine knows of them, and then
     // can_make_room() would take a connection with a request for a silent one.
     do {

@@ -57,6 +57,7 @@ struct Doors {
   OpenCount open;
   Capacity beyond_all{kReserve};
   Capacity beyond_address{kReserveByAddress};
+  std::vector<Connections*> threads;
 };
 
 Connection::Kind kind_of(Admission admission) {
@@ -65,12 +66,6 @@ Connection::Kind kind_of(Admission admission) {
   return of_address ? Connection::Kind::beyond_address : Connection::Kind::beyond_all;
 }
 
-// What was decided about a new connection. Without room, within the limits or in a reserve, it is closed.
-struct Decision {
-  Admission admission;
-  bool has_room;
-};
-
 // What the server has on one I/O thread: its connections there, and what their sessions share.
 struct Worker {
   Worker(Executor io, const ServerOptions& options, const Router& router, Clock& clock, Log& log, InFlight& in_flight,
@@ -78,7 +73,8 @@ struct Worker {
       : executor(io), connections(io, clock), counts(router), context{options,     router,    clock,    log,
                                                                       connections, in_flight, buffered, counts} {}
 
-  Task<void> serve(Socket socket, Peer peer, Decision decision, Doors* doors);
+  Task<void> serve(Socket socket, Peer peer, Arrival arrival, Doors* doors);
+  Task<bool> make_room(Connection::Kind kind, Doors* doors);
 
   Executor executor;
   Connections connections;
@@ -91,23 +87,54 @@ auto make_room_on(const Executor& here, Connections* there, Connection::Kind kin
   return wait_on<bool>(here, [there, kind](WaitingPtr<bool> waiting) {
     asio::post(there->executor(), [there, kind, waiting = std::move(waiting)]() mutable {
       const bool made = !there->stopped() && there->make_room(kind);
-      asio::post(there->executor(), [made, waiting = std::move(waiting)] { waiting->resume(made); });
+      if (!made) return waiting->resume(false);
+      asio::post(there->executor(), [waiting = std::move(waiting)] { waiting->resume(true); });
     });
   });
 }
 
-Task<void> Worker::serve(Socket socket, Peer peer, Decision decision, Doors* doors) {
-  if (decision.has_room && !connections.stopped()) {
-    Session session(std::move(socket), peer, context, kind_of(decision.admission));
+// On this thread, or else on another.
+Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
+  bool made = co_await make_room_on(executor, &connections, kind);
+  for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
+    Connections* other = doors->threads[i];
+    if (other == &connections) continue;
+    made = co_await make_room_on(executor, other, kind);
+  }
+  co_return made;
+}
+
+// If there is no room, it is made by closing a connection that waits for its peer; if there is none, the one that was
+// in the way may have ended by itself meanwhile. A connection that is still beyond a limit gets a place in the reserve,
+// where room is made the same way.
+Task<void> Worker::serve(Socket socket, Peer peer, Arrival arrival, Doors* doors) {
+  Admission admission = arrival.admission;
+  if (admission == Admission::too_many) {
+    if (!connections.stopped()) co_await make_room(Connection::Kind::admitted, doors);
+    admission = doors->open.add_again(peer, arrival.ticket);
+  }
+  bool room = admission == Admission::admitted;
+  auto kind = kind_of(admission);
+  Capacity* reserve = doors->reserve_for(kind);
+  if (reserve != nullptr) room = reserve->enter();
+  if (!room && !connections.stopped()) {
+    room = co_await make_room(kind, doors);
+    if (room) {
+      reserve->enter_instead();
+    } else {
+      room = reserve->enter();
+    }
+  }
+  if (room && !connections.stopped()) {
+    Session session(std::move(socket), peer, context, kind);
     co_await session.run();
     doors->open.answered();
     co_await session.linger();
   } else {
     doors->open.answered();
   }
-  Capacity* reserve = doors->reserve_for(kind_of(decision.admission));
-  if (decision.has_room && reserve != nullptr) reserve->leave();
-  doors->open.remove(decision.admission, peer);
+  if (room && reserve != nullptr) reserve->leave();
+  doors->open.remove(admission, peer);
 }
 
 }  // namespace
@@ -130,6 +157,7 @@ class Server::Impl {
     for (std::size_t i = 0; i < threads.size(); ++i) {
       workers_.push_back(
           std::make_unique<Worker>(threads.executor(i), options_, router, clock, log, in_flight_, buffered_));
+      doors_.threads.push_back(&workers_.back()->connections);
     }
   }
 
@@ -174,11 +202,9 @@ class Server::Impl {
   Task<void> accept_the_last();
   Task<void> stop_accepting();
   Task<void> return_memory();
-  std::size_t next_turn() { return turn_++ % workers_.size(); }
+  Worker& next_worker() { return *workers_[turn_++ % workers_.size()]; }
   Task<void> pause(std::chrono::milliseconds time);
-  Task<bool> deal(Socket* socket, Endpoint from, std::size_t turn);
-  Task<Decision> decide(Peer peer, std::size_t turn);
-  Task<void> make_room(Connection::Kind kind, std::size_t turn);
+  bool deal(Socket& socket, const Endpoint& from, Worker& worker);
   void close_acceptor();
 
   ServerOptions options_;
@@ -201,19 +227,15 @@ class Server::Impl {
 
 Task<void> Server::Impl::accept_all() {
   while (accepting_) {
-    const std::size_t turn = next_turn();
+    Worker& worker = next_worker();
     error_code failed;
     Endpoint from;
-    Socket socket = co_await acceptor_.async_accept(workers_[turn]->executor, from, error_to(failed));
+    Socket socket = co_await acceptor_.async_accept(worker.executor, from, error_to(failed));
     if (!failed) {
       // Even if a drain has begun meanwhile: the accepted connection may already carry a request.
       complained_ = false;
       // If it can't be handled yet it waits here, and later ones in the kernel's queue: a burst keeps no client out.
-      bool dealt = co_await deal(&socket, from, turn);
-      while (!dealt && accepting_) {
-        co_await pause(kDealPause);
-        dealt = co_await deal(&socket, from, turn);
-      }
+      while (!deal(socket, from, worker) && accepting_) co_await pause(kDealPause);
     } else if (accepting_) {
       co_await wait_after(failed);
     }
@@ -237,48 +259,14 @@ Task<void> Server::Impl::pause(std::chrono::milliseconds time) {
 }
 
 // False: kBeyond connections beyond the limits are already open; the socket is left unchanged.
-// False if too many are open already to decide about another.
-Task<bool> Server::Impl::deal(Socket* socket, Endpoint from, std::size_t turn) {
+bool Server::Impl::deal(Socket& socket, const Endpoint& from, Worker& worker) {
   Peer peer{unmapped(from.address()), from.port()};
   if (options_.trusted_proxies.contain(peer.address)) peer.proxies = &options_.trusted_proxies;
   peer.exempt = options_.exempt_addresses.contain(peer.address);
-  const Decision decision = co_await decide(peer, turn);
-  if (decision.admission == Admission::dropped) co_return false;
-  Worker& worker = *workers_[turn];
-  group_.spawn(worker.executor, worker.serve(std::move(*socket), peer, decision, &doors_));
-  co_return true;
-}
-
-// If there is no room, it is made by closing a connection that waits for its peer; if there is none, the one that was
-// in the way may have ended by itself meanwhile. A connection that is still beyond a limit gets a place in the reserve,
-// where room is made the same way. The acceptor decides about one after the other, so that none takes a place that
-// became free for an earlier one.
-Task<Decision> Server::Impl::decide(Peer peer, std::size_t turn) {
-  Admission admission = doors_.open.add(peer);
-  if (admission == Admission::too_many) {
-    co_await make_room(Connection::Kind::admitted, turn);
-    admission = doors_.open.add_again(peer);
-  }
-  if (admission == Admission::admitted || admission == Admission::dropped) {
-    co_return Decision{admission, admission == Admission::admitted};
-  }
-  auto kind = kind_of(admission);
-  Capacity* reserve = doors_.reserve_for(kind);
-  bool has_room = reserve->enter();
-  if (!has_room) {
-    co_await make_room(kind, turn);
-    has_room = reserve->enter();
-  }
-  co_return Decision{admission, has_room};
-}
-
-// On the thread that has its turn, or else on another.
-Task<void> Server::Impl::make_room(Connection::Kind kind, std::size_t turn) {
-  bool made = false;
-  for (std::size_t i = 0; !made && i < workers_.size(); ++i) {
-    Connections* there = &workers_[(turn + i) % workers_.size()]->connections;
-    made = co_await make_room_on(acceptor_.get_executor(), there, kind);
-  }
+  const Arrival arrival = doors_.open.add(peer);
+  if (arrival.admission == Admission::dropped) return false;
+  group_.spawn(worker.executor, worker.serve(std::move(socket), peer, arrival, &doors_));
+  return true;
 }
 
 // Closing the acceptor resets the connections in the kernel's queue, and with them requests sent in good faith: so
@@ -296,11 +284,11 @@ Task<void> Server::Impl::accept_the_last() {
   // Otherwise Asio would block for another connection after an aborted one.
   if (!failed) acceptor_.set_option(Acceptor::enable_connection_aborted(true), failed);
   for (int i = 0; !failed && i <= Acceptor::max_listen_connections; ++i) {
-    const std::size_t turn = next_turn();
+    Worker& worker = next_worker();
     Endpoint from;
-    Socket socket(workers_[turn]->executor);
+    Socket socket(worker.executor);
     acceptor_.accept(socket, from, failed);
-    if (!failed) (void)co_await deal(&socket, from, turn);
+    if (!failed) (void)deal(socket, from, worker);
     if (failed == asio::error::connection_aborted) failed.clear();
   }
   close_acceptor();

@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -154,6 +156,12 @@ std::string TestClient::read_for(int milliseconds) {
     if (left.count() <= 0 || !read_more(static_cast<int>(left.count()))) break;
   }
   return std::exchange(input_, {});
+}
+
+void TestClient::wait_until_received() {
+  for (int unacknowledged = 1; unacknowledged > 0;) {
+    if (::ioctl(socket_, SIOCOUTQ, &unacknowledged) != 0) throw std::system_error(errno, std::generic_category());
+  }
 }
 
 void TestClient::finish_sending() {

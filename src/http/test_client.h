@@ -64,6 +64,8 @@ class TestClient {
   // Bytes that arrive within `milliseconds`; for showing that none do.
   std::string read_for(int milliseconds);
 
+  // Until the server's kernel has all that was sent.
+  void wait_until_received();
   void finish_sending();
   void reset();  // closes so that the peer sees a reset
 
