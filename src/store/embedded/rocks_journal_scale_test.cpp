@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <iostream>
 
 #include "store/embedded/rocks_journal.h"
@@ -37,18 +38,27 @@ void write_locks(const std::filesystem::path& directory) {
   }
 }
 
+// Of this process, all threads: the clock on the wall depends on what runs beside it.
+milliseconds cpu_time() {
+  timespec used{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return milliseconds(used.tv_sec * 1000 + used.tv_nsec / 1'000'000);
+}
+
 TEST(RocksJournalScale, TimingSensitiveAMillionLocksAreRecoveredInSeconds) {
   TemporaryDirectory directory;
   write_locks(directory.path());
   ManualClock clock;
 
-  auto begun = steady_clock::now();
+  const auto begun = steady_clock::now();
+  const milliseconds used = cpu_time();
   auto store = make_embedded_store(open_rocks_journal(directory.path()).value(), clock, silent_log()).value();
-  auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun);
+  const auto took = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begun);
+  const milliseconds cpu = cpu_time() - used;
 
-  std::cout << kLocks << " locks recovered in " << took.count() << " ms\n";
+  std::cout << kLocks << " locks recovered in " << took.count() << " ms, " << cpu.count() << " of the CPU\n";
   RecordProperty("recovery_ms", static_cast<int>(took.count()));
-  EXPECT_LT(took, std::chrono::seconds(20));
+  EXPECT_LT(cpu, std::chrono::seconds(20));
   StoreClient client(*store);
   EXPECT_EQ(client.lease(LeaseId{kLocks})->left, Ttl{600});
   EXPECT_EQ(client.get(key_of(kLocks - 1))->value, std::string(200, 'v'));
