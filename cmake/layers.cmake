@@ -64,7 +64,7 @@ function(sharedlock_test name)
   if(arg_BUSY)
     set_source_files_properties(${arg_BUSY} PROPERTIES COMPILE_OPTIONS $<IF:$<CONFIG:Debug>,-O1,-O2>)
   endif()
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT ${arg_TIMEOUT} LABELS "${arg_LABELS}")
   # Everything with one label can be built by itself: cmake --build … --target label_tsan
   foreach(label IN LISTS arg_LABELS)
     if(NOT TARGET label_${label})
