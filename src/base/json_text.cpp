@@ -25,7 +25,7 @@ bool is_plain(char c) {
 }
 
 constexpr std::uint64_t each_byte(unsigned char byte) {
-  return 0x0101010101010101 * byte;
+  return std::uint64_t{0x0101010101010101} * byte;
 }
 
 // Whether all eight bytes of a word stand for themselves. What overflows into a byte comes from one that does not.
