@@ -54,11 +54,28 @@ Arrival OpenCount::add(const Peer& peer) {
 
 Admission OpenCount::add_again(const Peer& peer, std::uint64_t ticket) {
   std::scoped_lock lock(mutex_);
-  auto own = std::ranges::lower_bound(undecided_, ticket);
-  Admission verdict = admit(peer, static_cast<std::size_t>(own - undecided_.begin()));
-  undecided_.erase(own);
+  Admission verdict = admit(peer, take_ticket(ticket));
   if (verdict == Admission::admitted) --beyond_;
   return verdict;
+}
+
+// The two change places: from now on the one that was closed counts as beyond the limit.
+Admission OpenCount::admit_instead(const Peer& peer, std::uint64_t ticket) {
+  std::scoped_lock lock(mutex_);
+  take_ticket(ticket);
+  --admitted_;
+  ++beyond_;
+  Admission verdict = admit(peer, 0);
+  if (verdict == Admission::admitted) --beyond_;
+  return verdict;
+}
+
+// How many undecided connections came before it.
+std::size_t OpenCount::take_ticket(std::uint64_t ticket) {
+  auto own = std::ranges::lower_bound(undecided_, ticket);
+  const auto earlier = static_cast<std::size_t>(own - undecided_.begin());
+  undecided_.erase(own);
+  return earlier;
 }
 
 // `earlier`: so many undecided connections came before it.
@@ -76,7 +93,6 @@ Admission OpenCount::admit(const Peer& peer, std::size_t earlier) {
 }
 
 void OpenCount::remove(Admission admission, const Peer& peer) {
-  // Notified under the lock: the waiter may destroy this.
   std::scoped_lock lock(mutex_);
   if (admission == Admission::admitted) {
     --admitted_;
@@ -84,6 +100,18 @@ void OpenCount::remove(Admission admission, const Peer& peer) {
   } else {
     --beyond_;
   }
+  removed();
+}
+
+void OpenCount::remove_replaced(const Peer& peer) {
+  std::scoped_lock lock(mutex_);
+  if (counts_by_address(peer)) by_address_.remove(peer.address);
+  --beyond_;
+  removed();
+}
+
+// Notified under the lock: the waiter may destroy this.
+void OpenCount::removed() {
   --answered_;
   if (admitted_ + beyond_ == 0) changed_.notify_all();
 }

@@ -60,9 +60,13 @@ class OpenCount {
   Arrival add(const Peer& peer);
   void remove(Admission admission, const Peer& peer);
 
-  // For each connection that was `too_many`, once, when others may have ended since: as add(), but it is never dropped.
-  // It must still be removed once. Until then it is undecided, and later connections leave free places to it.
+  // A connection that is `too_many` is undecided, and later ones leave free places to it, until one of these is called
+  // for it, once; it must still be removed. When others may have ended since: as add(), but it is never dropped. After
+  // another one has been closed to make room, with its place: admitted, or too_many_from_address; the other one must
+  // then be removed by remove_replaced().
   Admission add_again(const Peer& peer, std::uint64_t ticket);
+  Admission admit_instead(const Peer& peer, std::uint64_t ticket);
+  void remove_replaced(const Peer& peer);
 
   // A connection has had its last answer; call it once for each, before remove().
   void answered();
@@ -81,6 +85,8 @@ class OpenCount {
     return limit_per_address_ > 0 && peer.proxies == nullptr && !peer.exempt;
   }
   Admission admit(const Peer& peer, std::size_t earlier);
+  std::size_t take_ticket(std::uint64_t ticket);
+  void removed();
 
   const std::size_t limit_;
   const std::size_t limit_per_address_;

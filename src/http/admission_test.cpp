@@ -73,6 +73,25 @@ TEST(OpenCount, APlaceThatBecomesFreeGoesToTheEarliestThatIsUndecided) {
   EXPECT_EQ(count.add(peer).admission, Admission::admitted) << "none is undecided";
 }
 
+TEST(OpenCount, OneThatMakesRoomPassesItsPlaceOnAtOnce) {
+  OpenCount count(1, 1);
+  Peer first{.address = make_address("192.0.2.1")};
+  Peer second{.address = make_address("192.0.2.2")};
+  EXPECT_EQ(count.add(first).admission, Admission::admitted);
+  EXPECT_EQ(count.admit_instead(second, count.add(second).ticket), Admission::admitted);
+  EXPECT_EQ(count.admitted(), 1u);
+  count.answered();
+  count.remove_replaced(first);
+  EXPECT_EQ(count.admitted(), 1u);
+  EXPECT_EQ(count.add(first).admission, Admission::too_many) << "its address has no other connection";
+  count.answered();
+  count.remove(Admission::admitted, second);
+  count.answered();
+  count.remove(Admission::too_many, first);
+  count.set_accepting(false);
+  EXPECT_TRUE(count.wait_for_none(std::chrono::nanoseconds(0)));
+}
+
 // When a client connects, the two before it have just had their answers and gone, and another one comes at its heels.
 // Whatever the server knows of that by then, there is room for it. On two threads, which take turns.
 TEST(Admission, SafetyR36_ARequestThatIsSentIsServedWhileOthersComeAndGo) {

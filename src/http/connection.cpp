@@ -253,6 +253,11 @@ bool Connection::makes_room_before(const Connection& other) const {
   return since_ < other.since_;
 }
 
+void Connection::make_room() {
+  made_room_ = true;
+  stop();
+}
+
 void Connection::stop() {
   error_code ignored;
   socket_.close(ignored);

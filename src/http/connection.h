@@ -89,6 +89,8 @@ class Connection final
   void cut_off();                            // ends the present request here
   void drain();                              // closes if idle, or sets the deadline that Connections::drain() allows
   void stop();                               // closes at once
+  void make_room();                          // the same, for another connection, which takes over its place
+  bool made_room() const { return made_room_; }
   Kind kind() const { return kind_; }
   // It waits for its peer's bytes, and none have come; or, beyond a limit, for its peer to read.
   bool can_make_room() const;
@@ -119,6 +121,7 @@ class Connection final
   bool timed_out_ = false;
   bool cut_off_ = false;
   bool large_ = false;
+  bool made_room_ = false;
   std::shared_ptr<Disconnect> disconnect_;  // while watched
 };
 

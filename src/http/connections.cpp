@@ -69,7 +69,7 @@ bool Connections::make_room(Connection::Kind kind) {
     }
     open_.splice(open_.end(), open_, open_.begin());
   } while (candidates < kCandidates && ++looked_at < kLookedAt && &open_.front() != first);
-  if (chosen) chosen->stop();
+  if (chosen) chosen->make_room();
   return chosen != nullptr;
 }
 

@@ -82,20 +82,18 @@ struct Worker {
   SessionContext context;
 };
 
-// Has a thread make room. Ends behind the session that was closed for it: what is posted on a thread runs in its order.
+// Has another thread make room.
 auto make_room_on(const Executor& here, Connections* there, Connection::Kind kind) {
   return wait_on<bool>(here, [there, kind](WaitingPtr<bool> waiting) {
-    asio::post(there->executor(), [there, kind, waiting = std::move(waiting)]() mutable {
-      const bool made = !there->stopped() && there->make_room(kind);
-      if (!made) return waiting->resume(false);
-      asio::post(there->executor(), [waiting = std::move(waiting)] { waiting->resume(true); });
+    asio::post(there->executor(), [there, kind, waiting = std::move(waiting)] {
+      waiting->resume(!there->stopped() && there->make_room(kind));
     });
   });
 }
 
-// On this thread, or else on another.
+// On this thread, or otherwise on another.
 Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
-  bool made = co_await make_room_on(executor, &connections, kind);
+  bool made = connections.make_room(kind);
   for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
     Connections* other = doors->threads[i];
     if (other == &connections) continue;
@@ -110,8 +108,9 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
 Task<void> Worker::serve(Socket socket, Peer peer, Arrival arrival, Doors* doors) {
   Admission admission = arrival.admission;
   if (admission == Admission::too_many) {
-    if (!connections.stopped()) co_await make_room(Connection::Kind::admitted, doors);
-    admission = doors->open.add_again(peer, arrival.ticket);
+    bool made = false;
+    if (!connections.stopped()) made = co_await make_room(Connection::Kind::admitted, doors);
+    admission = made ? doors->open.admit_instead(peer, arrival.ticket) : doors->open.add_again(peer, arrival.ticket);
   }
   bool room = admission == Admission::admitted;
   auto kind = kind_of(admission);
@@ -125,16 +124,22 @@ Task<void> Worker::serve(Socket socket, Peer peer, Arrival arrival, Doors* doors
       room = reserve->enter();
     }
   }
+  bool gave_up_place = false;
   if (room && !connections.stopped()) {
     Session session(std::move(socket), peer, context, kind);
     co_await session.run();
     doors->open.answered();
     co_await session.linger();
+    gave_up_place = admission == Admission::admitted && session.made_room();
   } else {
     doors->open.answered();
   }
   if (room && reserve != nullptr) reserve->leave();
-  doors->open.remove(admission, peer);
+  if (gave_up_place) {
+    doors->open.remove_replaced(peer);
+  } else {
+    doors->open.remove(admission, peer);
+  }
 }
 
 }  // namespace

@@ -48,6 +48,9 @@ class Session {
   // Until the last request is answered.
   Task<void> run();
 
+  // Whether its connection was closed to make room.
+  bool made_room() const { return connection_.made_room(); }
+
   // After that: until the peer has surely had the chance to read the last answer; see Connection::linger().
   Task<void> linger();
 
