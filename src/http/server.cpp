@@ -87,11 +87,11 @@ struct Worker {
 };
 
 // Has a thread make room. Ends behind the session that was closed for it: what is posted on a thread runs in its order.
-auto make_room_on(const Executor& here, Connections* there, Connection::Kind kind) {
-  return wait_on<bool>(here, [there, kind](WaitingPtr<bool> waiting) {
+auto make_room_on(Connections* there, Connection::Kind kind) {
+  return wait_on<bool>([there, kind](Waiting<bool> waiting) {
     asio::post(there->executor(), [there, kind, waiting = std::move(waiting)]() mutable {
       const bool made = !there->stopped() && there->make_room(kind);
-      asio::post(there->executor(), [made, waiting = std::move(waiting)] { waiting->resume(made); });
+      asio::post(there->executor(), [made, waiting = std::move(waiting)]() mutable { waiting.resume(made); });
     });
   });
 }
@@ -277,7 +277,7 @@ Task<void> Server::Impl::make_room(Connection::Kind kind, std::size_t turn) {
   bool made = false;
   for (std::size_t i = 0; !made && i < workers_.size(); ++i) {
     Connections* there = &workers_[(turn + i) % workers_.size()]->connections;
-    made = co_await make_room_on(acceptor_.get_executor(), there, kind);
+    made = co_await make_room_on(there, kind);
   }
 }
 
