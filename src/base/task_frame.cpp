@@ -62,7 +62,8 @@ std::size_t class_of(std::size_t size) {
 
 }  // namespace
 
-void* TaskFrame::operator new(std::size_t size) {
+// Not inlined: g++ 12 would take an inlined half of this pair for one that does not match the other.
+[[gnu::noinline]] void* TaskFrame::operator new(std::size_t size) {
   const std::size_t at = class_of(size);
   const std::size_t bytes = (at + 1) * kStep;
   if (!kKeeps || at >= kSizes || kept.sizes[at] == nullptr) return ::operator new(bytes);
@@ -72,7 +73,7 @@ void* TaskFrame::operator new(std::size_t size) {
   return frame;
 }
 
-void TaskFrame::operator delete(void* frame, std::size_t size) noexcept {
+[[gnu::noinline]] void TaskFrame::operator delete(void* frame, std::size_t size) noexcept {
   const std::size_t at = class_of(size);
   const std::size_t bytes = (at + 1) * kStep;
   if (kKeeps && at < kSizes && !kept.closed && kept.bytes + bytes <= kMostKept) {
