@@ -8,6 +8,8 @@ add_library(sharedlock_flags INTERFACE)
 target_compile_options(sharedlock_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wimplicit-fallthrough -Wextra-semi -Wswitch-enum -Werror -fno-omit-frame-pointer
+  # False alarms of g++ 12 about the frames of coroutines, which classes allocate.
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-mismatched-new-delete>
   $<$<BOOL:${CMAKE_UNITY_BUILD}>:${compiled_as_one}>
   # What g++ 12's library uses itself, in its sorting, and marks as deprecated.
   $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
