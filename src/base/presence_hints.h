@@ -10,9 +10,9 @@
 namespace sharedlock {
 
 // Which keys of a store were present when this server last heard of them: only a hint. A wrong hint costs one more
-// round trip to the store. An acquire of a key believed absent commits without reading first; one of a key believed
-// present reads first, so that repeated refusals cost no write. Bounded: keys that share a place overwrite each other's
-// hints. Thread-safe.
+// round trip to the store. An acquire or a grant of a key believed absent commits without reading first; one of a key
+// believed present reads first, so that repeated refusals cost no write. Bounded: keys that share a place overwrite
+// each other's hints. Thread-safe.
 class PresenceHints {
  public:
   bool is_present(std::string_view key) const { return place_of(key) == mark_of(key); }

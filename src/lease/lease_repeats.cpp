@@ -50,11 +50,9 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_chosen(const GrantRequest
     }
     auto& conflict = std::get<Conflict>(*outcome);
     const auto& holder = conflict.current.front();
-    auto shown = holder ? shown_lease(*holder) : std::nullopt;
-    if (shown == id) continue;
-    if (holder && cache_) cache_->fill(key, shown.value_or(kNotShown), conflict.as_of);
+    if (holder && shown_lease(*holder) == id) continue;
+    Answer refused = holder ? refused_by(*holder, request, conflict.as_of) : LeaseRefused();
     if (may_take_it_later) co_return *may_take_it_later;
-    Answer refused = LeaseRefused{shown};
     co_return refused;
   }
   co_return Error{Errc::unavailable, "the lease changed while this request looked at it"};

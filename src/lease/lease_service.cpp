@@ -65,15 +65,24 @@ Task<Result<LeaseService::Answer>> LeaseService::try_to_grant(const GrantRequest
   return request.id ? grant_chosen(request) : grant_new(request);
 }
 
-// One commit and, where it has no answer, one look.
+// One commit and, where it has no answer, one look. Or a look that refuses the request, which costs less; not for one
+// that waits, since its commit to join the queue follows anyway.
 Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& request) {
   std::string key = store_key(request.key);
   auto holder = holder_by_cache(key);
   bool is_shown = holder && *holder != kNotShown;
   if (holder && !waits(request)) co_return LeaseRefused{is_shown ? holder : std::nullopt};
+  Deadline deadline = deadline_for(request.received);
+  if (!waits(request) && looks_first(key)) {
+    auto found = co_await store_.get(std::move(key), deadline);
+    if (!found) co_return found.error();
+    if (found->entry) co_return refused_by(*found->entry, request, found->as_of);
+    key = store_key(request.key);
+    hints_.absent(key);
+  }
   // Picked here, so that after an unknown outcome our own lease can be told from another's, and ended.
   LeaseId id = random_lease_id();
-  auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline_for(request.received));
+  auto outcome = co_await store_.commit(put_if_absent(std::move(key), request, id), deadline);
   if (!outcome && !outcome_unknown(outcome.error().code)) co_return outcome.error();
   bool by_queue_alone = false;
   Result<Answer> answer = LeaseRefused{};
@@ -85,8 +94,8 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   } else {
     auto& conflict = std::get<Conflict>(*outcome);
     const auto& found = conflict.current.front();
-    if (found) answer = LeaseRefused{shown_lease(*found)};
-    if (found && cache_) cache_->fill(store_key(request.key), shown_lease(*found).value_or(kNotShown), conflict.as_of);
+    if (found) answer = refused_by(*found, request, conflict.as_of);
+    if (found) hints_.present(store_key(request.key));
     by_queue_alone = !found && !waits(request);
   }
   bool granted = answer && std::holds_alternative<LeaseGrant>(*answer);
@@ -99,6 +108,18 @@ Task<Result<LeaseService::Answer>> LeaseService::grant_new(const GrantRequest& r
   }
   if (late) co_return late_grant("ttl");
   co_return answer;
+}
+
+// A store of many servers looks by itself where a key was taken, and at the queue too: another look would only make a
+// grant there wait for one more round trip.
+bool LeaseService::looks_first(const std::string& key) const {
+  return !store_.is_shared() && hints_.is_present(key);
+}
+
+LeaseRefused LeaseService::refused_by(const Entry& holder, const GrantRequest& request, Revision as_of) {
+  auto shown = shown_lease(holder);
+  if (cache_) cache_->fill(store_key(request.key), shown.value_or(kNotShown), as_of);
+  return {shown};
 }
 
 Transaction LeaseService::put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const {

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/presence_hints.h"
 #include "base/result.h"
 #include "base/retries.h"
 #include "base/task.h"
@@ -108,6 +109,8 @@ class LeaseService {
   static bool waits(const GrantRequest& request) { return request.wait > std::chrono::nanoseconds(0); }
   Task<Result<Answer>> try_to_grant(const GrantRequest& request);
   Task<Result<Answer>> grant_new(const GrantRequest& request);
+  bool looks_first(const std::string& key) const;
+  LeaseRefused refused_by(const Entry& holder, const GrantRequest& request, Revision as_of);
   Transaction put_if_absent(std::string key, const GrantRequest& request, LeaseId id) const;
   Task<Result<Answer>> grant_chosen(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat(const GrantRequest& request, BootTime begun);
@@ -131,6 +134,7 @@ class LeaseService {
   const LeaseServiceOptions options_;
   LeaseStore& store_;
   Clock& clock_;
+  PresenceHints hints_;  // of keys that refused a request and were not found free since
   std::optional<RefusalCache> cache_;
   Subscription cache_feed_;
   WaitQueues queues_;

@@ -25,6 +25,7 @@ class LeaseServiceTest : public testing::Test {
   Answer grant(std::string key, Ttl ttl = Ttl{10}) {
     return run_task(leases_.grant({std::move(key), "value", ttl, clock_.boot_now()}));
   }
+  Result<void> release(LeaseId id) { return run_task(leases_.release(id, clock_.boot_now())); }
   Result<Ttl> keep_alive(LeaseId id) { return run_task(leases_.keep_alive(id, clock_.boot_now())); }
   std::optional<Entry> stored(const std::string& key) {
     return run_task(store_->get("/shared-lock/" + key, Deadline::never()))->entry;
@@ -54,6 +55,12 @@ bool is_refused(const Answer& answer) {
   return answer && std::holds_alternative<LeaseRefused>(*answer);
 }
 
+// As the refusal shows it.
+std::optional<LeaseId> holder_by(const Answer& refusal) {
+  EXPECT_TRUE(is_refused(refusal));
+  return is_refused(refusal) ? std::get<LeaseRefused>(*refusal).holder : std::nullopt;
+}
+
 TEST_F(LeaseServiceTest, GrantStandsInTheStoreAsTheSeedLaysItOut) {
   LeaseGrant grant = grant_of(this->grant("key", Ttl{60}));
   EXPECT_EQ(grant.ttl, Ttl{60});
@@ -74,6 +81,78 @@ TEST_F(LeaseServiceTest, HeldKeyIsRefusedUntilItsLeaseEnds) {
   LeaseGrant second = grant_of(grant("key"));
   EXPECT_NE(second.id, first.id);
   EXPECT_GT(second.token, first.token);
+}
+
+TEST_F(LeaseServiceTest, SafetyR12_ATryThatIsRefusedAgainIsALookThatDoesNotWaitForTheDisk) {
+  LeaseGrant held = grant_of(grant("key"));
+  EXPECT_EQ(holder_by(grant("key")), held.id);
+  EXPECT_EQ(faults_.commits(), 2);
+  EXPECT_EQ(faults_.reads(), 0);
+  EXPECT_EQ(holder_by(grant("key")), held.id);
+  EXPECT_EQ(holder_by(grant("key")), held.id);
+  EXPECT_EQ(faults_.commits(), 2);
+  EXPECT_EQ(faults_.reads(), 2);
+  EXPECT_EQ(faults_.settled_calls(), 0);
+}
+
+TEST_F(LeaseServiceTest, AGrantOfAKeyThatRefusedNobodySparesTheLook) {
+  for (int i = 0; i < 3; ++i) {
+    LeaseGrant held = grant_of(grant("key"));
+    ASSERT_TRUE(release(held.id));
+  }
+  EXPECT_EQ(faults_.reads(), 0);
+  EXPECT_EQ(faults_.commits(), 3);
+}
+
+TEST_F(LeaseServiceTest, AKeyThatSeemsHeldAndIsFreeCostsOneLookAndIsGranted) {
+  LeaseGrant held = grant_of(grant("key"));
+  EXPECT_TRUE(is_refused(grant("key")));
+  ASSERT_TRUE(release(held.id));
+  LeaseGrant next = grant_of(grant("key"));
+  EXPECT_GT(next.token, held.token);
+  EXPECT_EQ(faults_.reads(), 1);
+  EXPECT_EQ(faults_.commits(), 3);
+  ASSERT_TRUE(release(next.id));
+  grant_of(grant("key"));
+  EXPECT_EQ(faults_.reads(), 1) << "it was found free";
+}
+
+TEST_F(LeaseServiceTest, AKeyThatIsTakenAfterTheLookIsRefusedByTheCommit) {
+  LeaseGrant held = grant_of(grant("key"));
+  EXPECT_TRUE(is_refused(grant("key")));
+  ASSERT_TRUE(release(held.id));
+  faults_.before_commit = [this] {
+    faults_.before_commit = [] {};
+    Transaction transaction;
+    transaction.changes.emplace_back(Put{"/shared-lock/key", "other", OwnLease{Ttl{10}, LeaseId{5}}});
+    ASSERT_TRUE(run_task(store_->commit(std::move(transaction), Deadline::never())));
+  };
+  EXPECT_EQ(holder_by(grant("key")), LeaseId{5});
+  EXPECT_EQ(stored("key")->value, "other");
+}
+
+TEST_F(LeaseServiceTest, ALookWithoutAnAnswerIsAnErrorAndNothingIsTried) {
+  LeaseGrant held = grant_of(grant("key"));
+  EXPECT_TRUE(is_refused(grant("key")));
+  ASSERT_TRUE(release(held.id));
+  faults_.fail_reads(true);
+  Answer answer = grant("key");
+  ASSERT_FALSE(answer);
+  EXPECT_TRUE(outcome_unknown(answer.error().code));
+  EXPECT_EQ(faults_.commits(), 2);
+  EXPECT_FALSE(stored("key"));
+  faults_.fail_reads(false);
+  grant_of(grant("key"));
+}
+
+// Such a store looks by itself.
+TEST_F(LeaseServiceTest, OnAStoreOfManyServersEveryTryIsACommit) {
+  faults_.others_write();
+  grant_of(grant("key"));
+  EXPECT_TRUE(is_refused(grant("key")));
+  EXPECT_TRUE(is_refused(grant("key")));
+  EXPECT_EQ(faults_.commits(), 3);
+  EXPECT_EQ(faults_.reads(), 0);
 }
 
 TEST_F(LeaseServiceTest, KeepAliveGivesTheFullTtlAgain) {

@@ -125,6 +125,32 @@ TEST_F(WaitQueuesTest, AWaiterIsToldWhyItsWaitEnds) {
   EXPECT_EQ(std::get<WaitEnd>(*later), WaitEnd::store_lost) << "as it was first";
 }
 
+// The key seems held, since it refused a request: so a look comes before the commit, and tells nothing of the queue.
+TEST_F(WaitQueuesTest, AFreeKeyThatSeemedHeldIsNotGrantedPastItsQueue) {
+  const std::string entry = "/shared-lock.queue/" + sha256_hex("key") + "/1";
+  auto ask = [this] { return run_task(leases.grant(lease({}, seconds(0)))); };
+  auto change = [this](Mutation what) {
+    Transaction transaction;
+    transaction.changes.push_back(std::move(what));
+    ASSERT_TRUE(run_task(store->commit(std::move(transaction), Deadline::never())));
+  };
+  wait_for_lease({});  // a server asks for no queue before it has had a waiter
+  auto held = ask();
+  ASSERT_TRUE(held && std::holds_alternative<LeaseGrant>(*held));
+  auto refused = ask();
+  ASSERT_TRUE(refused && std::holds_alternative<LeaseRefused>(*refused));
+  QueueEntry waiting{.owner = {}, .instance = {}, .server = "another", .names = {"key"}};
+  change(Put{entry, to_json(waiting), SessionLease()});
+  ASSERT_TRUE(run_task(leases.release(std::get<LeaseGrant>(*held).id, clock.boot_now())));
+
+  refused = ask();
+  ASSERT_TRUE(refused && std::holds_alternative<LeaseRefused>(*refused));
+  EXPECT_EQ(std::get<LeaseRefused>(*refused).holder, std::nullopt);
+  change(Erase{entry});
+  auto granted = ask();
+  EXPECT_TRUE(granted && std::holds_alternative<LeaseGrant>(*granted));
+}
+
 // Whenever the second request comes, it is granted; the first one is granted too, or gives way to it.
 TEST_F(WaitQueuesTest, TwoRequestsOfOneIdAreBothGrantedOrOneIsSuperseded) {
   int both = 0;
