@@ -12,11 +12,11 @@ namespace sharedlock {
 namespace {
 
 LockName lock_name(const http::Request& request) {
-  return {request.params[0], request.params[1]};
+  return {std::string(request.params[0]), std::string(request.params[1])};
 }
 
 LockSet lock_set(const http::Request& request, LockBody& asked) {
-  return {.namespace_name = request.params[0], .names = std::move(asked.names)};
+  return {.namespace_name = std::string(request.params[0]), .names = std::move(asked.names)};
 }
 
 http::Response json_answer(int status, std::string json) {

@@ -43,14 +43,14 @@ class Caller {
 // until the handler's coroutine has ended. Not thread-safe; it never leaves its session's thread.
 struct Request {
   Method method = Method::other;
-  std::string_view path;                // still percent-encoded, without the query
-  std::string_view query;               // still percent-encoded, without the '?'; empty when there is none
-  std::span<const std::string> params;  // the decoded values of the route's {…}, in the order of the pattern
-  std::span<const Header> headers;      // in order of arrival
-  std::string_view body;                // whole, of any transfer coding; empty during Route::admit
-  std::string_view id;                  // sent back as X-Request-Id
-  BootTime received;                    // when the server began to handle it: its header was complete
-  const Peer* peer = nullptr;           // the other end of the connection; for client_of() of client_address.h
+  std::string_view path;                     // still percent-encoded, without the query
+  std::string_view query;                    // still percent-encoded, without the '?'; empty when there is none
+  std::span<const std::string_view> params;  // the decoded values of the route's {…}, in the order of the pattern
+  std::span<const Header> headers;           // in order of arrival
+  std::string_view body;                     // whole, of any transfer coding; empty during Route::admit
+  std::string_view id;                       // sent back as X-Request-Id
+  BootTime received;                         // when the server began to handle it: its header was complete
+  const Peer* peer = nullptr;                // the other end of the connection; for client_of() of client_address.h
   Caller* caller = nullptr;
 
   // The value of the first header of that name (compared without regard to case), if there is one.

@@ -60,10 +60,16 @@ struct NoRoute {
   Response answer;
 };
 
+// The decoded parameters of a path, in the pattern's order. They live as long as the target, and while this object
+// stays where it is; its memory is used again for the next path.
+struct PathParams {
+  std::vector<std::string_view> values;  // parts of the target, or of `decoded`
+  std::string decoded;                   // the values that were encoded, one after another
+};
+
 struct Match {
-  const Route* route;               // lives as long as the Router
-  std::vector<std::string> params;  // decoded, in the pattern's order
-  std::string_view path;            // these two are parts of the target, still percent-encoded
+  const Route* route;     // lives as long as the Router
+  std::string_view path;  // these two are parts of the target, still percent-encoded
   std::string_view query;
   std::string_view bad_path = {};  // why a parameter can't be served, a literal: 400, after 401 and 403
 };
@@ -78,8 +84,8 @@ class Router {
   // route for GET. Answers by itself: a malformed target or percent-encoding: 400; no such path (or one with an empty
   // segment): 404; a path that has other methods: 405 with Allow. The caller must refuse an encoded slash or NUL in a
   // parameter, see Match::bad_path, since 401 and 403 come before it. If two patterns fit, a literal segment is
-  // preferred to a parameter.
-  std::variant<Match, NoRoute> match(Method method, std::string_view target) const;
+  // preferred to a parameter. What `params` held is replaced, in any case.
+  std::variant<Match, NoRoute> match(Method method, std::string_view target, PathParams& params) const;
 
   // The table, in its original order; Match::route points into it.
   std::span<const Route> routes() const { return routes_; }
@@ -87,12 +93,15 @@ class Router {
  private:
   struct Pattern {
     std::vector<std::string_view> segments;  // empty stands for a parameter
-    std::size_t parameters;
+    Method method;
     std::size_t route;
   };
 
+  const Pattern* find(Method method, std::span<const std::string_view> segments) const;
+  NoRoute no_route(std::span<const std::string_view> segments) const;
+
   std::vector<Route> routes_;
-  std::vector<Pattern> patterns_;  // the more literal first
+  std::vector<std::vector<Pattern>> patterns_;  // by their number of segments; of one number, the more literal first
 };
 
 }  // namespace sharedlock::http

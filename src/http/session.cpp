@@ -15,8 +15,8 @@ namespace {
 // Below this size, copying a body behind the head is cheaper than sending two pieces.
 constexpr std::size_t kSmallBody = 2048;
 constexpr std::size_t kLoggedPath = 200;
-// Head memory that an idle connection keeps.
-constexpr std::size_t kKeptHead = 1024;
+// Memory that an idle connection keeps of the head of an answer, and of decoded parameters.
+constexpr std::size_t kKeptText = 1024;
 constexpr std::int64_t kRetryAfter = 1;  // seconds, for requests that a limit refused
 // Bytes that a request may take without being counted: far more than a lock's holder sends.
 constexpr std::size_t kSmallRequest = 8 * 1024;
@@ -124,11 +124,11 @@ void Session::begin_request() {
 // request and answer were.
 void Session::forget_request() {
   request_ = Request();
-  params_.clear();
   parser_.reset();
   // Assigning alone would keep the memory of a large body.
   Response sent = std::exchange(response_, Response());
-  if (head_.capacity() > kKeptHead) std::string().swap(head_);
+  if (head_.capacity() > kKeptText) std::string().swap(head_);
+  if (params_.decoded.capacity() > kKeptText) std::string().swap(params_.decoded);
   connection_.input().shrink();
   forget_buffered();
 }
@@ -165,17 +165,16 @@ void Session::look_at_request() {
   request_.method = parser_.method();
   request_.headers = parser_.headers();
   choose_request_id();
-  auto found = context_.router.match(request_.method, parser_.target());
+  auto found = context_.router.match(request_.method, parser_.target(), params_);
   if (auto* none = std::get_if<NoRoute>(&found)) {
     request_.path = parser_.target().substr(0, parser_.target().find('?'));
     answer(std::move(none->answer));
   } else {
     auto& match = std::get<Match>(found);
     route_ = match.route;
-    params_ = std::move(match.params);
     request_.path = match.path;
     request_.query = match.query;
-    request_.params = params_;
+    request_.params = params_.values;
     admit(match.bad_path);
     if (beyond_limit_ && route_->priority == Priority::newcomers && !answered_) refuse_beyond_limit();
   }

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -93,7 +92,7 @@ class Session {
   // About the request being served.
   Request request_;
   RandomHex own_id_{};  // if the client sent none
-  std::vector<std::string> params_;
+  PathParams params_;
   const Route* route_ = nullptr;
   Response response_;
   bool answered_ = false;  // response_ is what will be sent

@@ -90,6 +90,11 @@ TEST(SessionMemory, LittleIsKeptAfterALargePath) {
   expect_little_kept_after("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", 200);
 }
 
+TEST(SessionMemory, LittleIsKeptAfterALargeEncodedPath) {
+  std::string path = "/v1/%20" + std::string(7'000, 'a') + "/lock/%20" + std::string(7'000, 'b');
+  expect_little_kept_after("GET " + path + " HTTP/1.1\r\nHost: h\r\n\r\n", 200);
+}
+
 // The header stands in memory once, for the handler; the buffer it was read into, which had grown with it, is gone.
 TEST(SessionMemory, NoReadBufferIsKeptWhileARequestWaits) {
   constexpr std::size_t kHeader = 15'000;

@@ -40,6 +40,33 @@ TEST(Session, GivesTheHandlerPathQueryAndParameters) {
   EXPECT_EQ(client.request("GET", "http://h/v1/a/lock/c").body, "a|c|/v1/a/lock/c|");
 }
 
+TEST(Session, EachPipelinedRequestHasItsOwnParameters) {
+  TestServer server;
+  TestClient client(server.port());
+  std::string rest = " HTTP/1.1\r\nHost: h\r\n\r\n";
+  client.send("GET /v1/a%20b/lock/c" + rest + "GET /v1/d/lock/e" + rest + "GET /v1/f/lock/%67%20h" + rest);
+  EXPECT_EQ(client.read_response().body, "a b|c|/v1/a%20b/lock/c|");
+  EXPECT_EQ(client.read_response().body, "d|e|/v1/d/lock/e|");
+  EXPECT_EQ(client.read_response().body, "f|g h|/v1/f/lock/%67%20h|");
+}
+
+// Which takes the place of the header in the read buffer.
+TEST(Session, ParametersStayWhileTheBodyArrives) {
+  TestServer server;
+  TestClient client(server.port());
+  std::string path = "/v1/a-long-name-that-fits-in-no-small-string/lock/another%20such%20name";
+  std::string answer = "a-long-name-that-fits-in-no-small-string|another such name|" + path + "|";
+  std::string chunk = "1000\r\n" + std::string(0x1000, 'x') + "\r\n";
+  for (std::string_view framing : {"Content-Length: 16384\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"}) {
+    client.send("GET " + path + " HTTP/1.1\r\nHost: h\r\n" + std::string(framing));
+    EXPECT_FALSE(client.is_answered_within(std::chrono::milliseconds(20)));
+    bool chunked = framing.starts_with("T");
+    for (int i = 0; i < 4; ++i) client.send(chunked ? chunk : std::string(0x1000, 'x'));
+    if (chunked) client.send("0\r\n\r\n");
+    EXPECT_EQ(client.read_response().body, answer);
+  }
+}
+
 TEST(Session, PipelinedRequestsAreAnsweredInOrder) {
   TestServer server;
   TestClient client(server.port());

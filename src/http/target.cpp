@@ -1,7 +1,6 @@
 #include "http/target.h"
 
 #include <algorithm>
-#include <array>
 #include <boost/url/parse.hpp>
 #include <boost/url/pct_string_view.hpp>
 #include <boost/url/url_view.hpp>
@@ -9,19 +8,6 @@
 namespace sharedlock::http {
 
 namespace {
-
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (unsigned char c = 'a'; c <= 'z'; ++c) plain[c] = true;
-  for (unsigned char c = 'A'; c <= 'Z'; ++c) plain[c] = true;
-  for (unsigned char c = '0'; c <= '9'; ++c) plain[c] = true;
-  for (char c : {'-', '.', '_', '~', '/'}) plain[static_cast<unsigned char>(c)] = true;
-  return plain;
-}();
-
-bool is_plain(char c) {
-  return kPlain[static_cast<unsigned char>(c)];
-}
 
 Target target_of(const boost::urls::url_view& url) {
   auto path = url.encoded_path();
@@ -36,8 +22,6 @@ std::optional<Target> parse_target(std::string_view target) {
   if (target.empty()) return std::nullopt;
   if (target == "*") return Target{target, {}};
   if (target.front() == '/') {
-    // Nearly every path that we serve consists of letters, digits and dashes: there is nothing to decode.
-    if (std::ranges::all_of(target, is_plain)) return Target{target, {}};
     auto url = boost::urls::parse_origin_form(target);
     if (!url) return std::nullopt;
     return target_of(*url);

@@ -28,8 +28,9 @@ Task<Response> echo(const Request& request) {
 }
 
 Task<Response> show_parts(const Request& request) {
-  std::string text = request.params[0] + "|" + request.params[1] + "|";
-  text.append(request.path).append("|").append(request.query);
+  std::string text;
+  for (std::string_view part : {request.params[0], request.params[1], request.path}) text.append(part).append("|");
+  text.append(request.query);
   co_return Response(200, kPlainText, std::move(text));
 }
 
@@ -85,8 +86,8 @@ Task<Response> wait_for_gate_or_hang_up(const Request& request, Gate* gate) {
 
 std::optional<Response> needs_key(const Request& request) {
   if (!request.header("x-key")) return Response(401, kPlainText, "no key");
-  for (const std::string& name : request.params) {
-    if (name == "bad" || name.find('/') != std::string::npos) return Response(400, kPlainText, "bad name");
+  for (std::string_view name : request.params) {
+    if (name == "bad" || name.find('/') != std::string_view::npos) return Response(400, kPlainText, "bad name");
   }
   return std::nullopt;
 }
