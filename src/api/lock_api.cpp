@@ -1,5 +1,6 @@
 #include "api/lock_api.h"
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <utility>
 #include <variant>
@@ -97,11 +98,10 @@ std::optional<http::Response> LockApi::admit(const Row& row, const http::Request
   auto refusal =
       row.for_administrators ? access_.admit_administrator_to_locks(request) : access_.admit_to_locks(request);
   if (refusal) return refusal;
+  if (std::ranges::all_of(request.params, is_name)) return std::nullopt;
   bool is_set = request.params.size() == 1;
-  ValidationErrors errors =
-      is_set ? check_namespace(request.params[0]) : check_lock_path(request.params[0], request.params[1]);
-  if (errors.empty()) return std::nullopt;
-  return invalid_path(errors);
+  return invalid_path(is_set ? check_namespace(request.params[0])
+                             : check_lock_path(request.params[0], request.params[1]));
 }
 
 // Reads the body, and passes it on or says what is wrong with it.

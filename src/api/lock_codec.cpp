@@ -1,6 +1,7 @@
 #include "api/lock_codec.h"
 
 #include <algorithm>
+#include <array>
 
 #include "api/flat_object.h"
 #include "base/json_text.h"
@@ -12,19 +13,23 @@ namespace {
 constexpr std::size_t kShortestName = 3;
 constexpr std::size_t kLongestName = 64;
 
+constexpr auto kIsNameCharacter = [] {
+  std::array<bool, 256> table{};
+  for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = true;
+  for (unsigned char c = 'A'; c <= 'Z'; ++c) table[c] = true;
+  for (unsigned char c = '0'; c <= '9'; ++c) table[c] = true;
+  for (char c : {'_', '-'}) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}();
+
 bool is_name_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  return kIsNameCharacter[static_cast<unsigned char>(c)];
 }
 
 // Characters, not bytes: continuation bytes of a UTF-8 sequence don't count.
 std::size_t length_of(std::string_view text) {
   auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
   return static_cast<std::size_t>(std::ranges::count_if(text, begins));
-}
-
-// Of a lock, a namespace or an instance.
-bool is_name(std::string_view text) {
-  return text.size() >= kShortestName && text.size() <= kLongestName && std::ranges::all_of(text, is_name_character);
 }
 
 bool has_name_length(std::string_view text) {
@@ -199,6 +204,10 @@ void check_name(ValidationErrors& errors, std::string_view parameter, std::strin
 }
 
 }  // namespace
+
+bool is_name(std::string_view text) {
+  return text.size() >= kShortestName && text.size() <= kLongestName && std::ranges::all_of(text, is_name_character);
+}
 
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view text, LockBodySchema schema) {
   auto body = parse_json_body(text);

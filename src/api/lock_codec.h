@@ -51,7 +51,10 @@ inline constexpr LockBodySchema kReleaseSetBody{.names = true};
 // Reads a body, or reports everything that is wrong with it.
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view body, LockBodySchema schema);
 
-// The faults of the path's namespace and lock name; empty when there are none.
+// Whether `text` can name a lock, a namespace or an instance.
+bool is_name(std::string_view text);
+
+// The faults of the path's namespace and lock name; empty when there are none, which is when both are names.
 ValidationErrors check_namespace(std::string_view namespace_name);
 ValidationErrors check_lock_path(std::string_view namespace_name, std::string_view name);
 

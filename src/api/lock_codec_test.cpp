@@ -315,6 +315,17 @@ TEST(LockPath, IsChecked) {
   }
 }
 
+TEST(LockPath, NamesAreOfLettersDigitsDashesAndUnderscores) {
+  constexpr std::string_view kOfNames = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  for (int byte = 0; byte < 256; ++byte) {
+    std::string name = "ab" + std::string(1, static_cast<char>(byte));
+    bool expected = kOfNames.find(name.back()) != std::string_view::npos;
+    EXPECT_EQ(is_name(name), expected) << byte;
+    EXPECT_EQ(check_lock_path("abc", name).empty(), expected) << byte;
+    EXPECT_EQ(check_namespace(name).empty(), expected) << byte;
+  }
+}
+
 TEST(LockAnswers, MatchTheReplacedServiceWordForWord) {
   EXPECT_EQ(validation_json("Validation failed", {kNameLength}),
             R"({"message":"Validation failed","details":["Parameter 'lockName' failed validation: )"
