@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <concepts>
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -77,8 +78,29 @@ class TaskResumption {
 
 template <class T>
 class Task;
-template <class Signature, class Initiation, class... Args>
-class TaskOperation;  // use_task.h
+
+// Base of what a coroutine can wait for besides tasks. It begins when it is awaited, and stays where it is until the
+// await's expression has ended, so others may refer to it meanwhile. It has two public functions:
+// - bool begin(TaskRun& run, std::coroutine_handle<> waiting), called on the executor. True: a TaskResumption of the
+//   two will resume the coroutine. False: it has ended already.
+// - T result(): what the await gives.
+struct TaskAwaitable {};
+
+// For `co_await`.
+template <class Awaitable>
+class TaskAwaited {
+ public:
+  explicit TaskAwaited(Awaitable& awaitable) : awaitable_(awaitable) {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    return awaitable_.begin(waiting.promise().run(), waiting);
+  }
+  auto await_resume() { return awaitable_.result(); }
+
+ private:
+  Awaitable& awaitable_;
+};
 
 class TaskPromiseBase : public TaskFrame {
  public:
@@ -109,9 +131,9 @@ class TaskPromiseBase : public TaskFrame {
   auto await_transform(Task<T> task) const {
     return std::move(task).awaited();
   }
-  template <class Signature, class Initiation, class... Args>
-  auto await_transform(TaskOperation<Signature, Initiation, Args...>&& operation) const {
-    return operation.awaited();
+  template <std::derived_from<TaskAwaitable> Awaitable>
+  auto await_transform(Awaitable&& awaitable) const {
+    return TaskAwaited<Awaitable>(awaitable);
   }
   Known await_transform(asio::this_coro::executor_t) const { return Known(run_->executor); }
 

@@ -79,6 +79,24 @@ Task<int> fails_later(Executor executor, std::string why) {
   throw std::runtime_error(why);
 }
 
+// Has ended when it begins.
+class EndedAlready : public TaskAwaitable {
+ public:
+  explicit EndedAlready(int value) : value_(value) {}
+  EndedAlready(const EndedAlready&) = delete;
+  EndedAlready& operator=(const EndedAlready&) = delete;
+
+  bool begin(TaskRun&, std::coroutine_handle<>) {
+    begun_at_ = this;
+    return false;
+  }
+  int result() const { return begun_at_ == this ? value_ : 0; }
+
+ private:
+  const EndedAlready* begun_at_ = nullptr;
+  int value_;
+};
+
 Task<void> wait_for_ever(Executor executor, Trace /*trace*/) {
   asio::steady_timer timer(executor, std::chrono::hours(1));
   co_await timer.async_wait(use_task);
@@ -121,6 +139,15 @@ TEST_F(TaskTest, ManyAwaitsInALoopTakeNoStack) {
   int total = 0;
   run(count(executor(), &total));
   EXPECT_EQ(total, 310'000);
+}
+
+TEST_F(TaskTest, WhatHasEndedAlreadyIsNotWaitedFor) {
+  auto count = [](int* total) -> Task<void> {
+    for (int i = 0; i < 300'000; ++i) *total += co_await EndedAlready(1);
+  };
+  int total = 0;
+  run(count(&total));
+  EXPECT_EQ(total, 300'000);
 }
 
 TEST_F(TaskTest, AnErrorIsThrownUnlessThereIsAPlaceForIt) {

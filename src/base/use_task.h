@@ -54,35 +54,19 @@ struct TaskSignature<void(boost::system::error_code, Values...)> : TaskSignature
 
 // An operation that begins when it is awaited.
 template <class Signature, class Initiation, class... Args>
-class [[nodiscard]] TaskOperation {
+class [[nodiscard]] TaskOperation : public TaskAwaitable {
  public:
   TaskOperation(UseTask token, Initiation initiation, Args... args)
       : failed_(token.failed), initiation_(std::move(initiation)), args_(std::move(args)...) {}
 
-  // For `co_await`, which keeps the operation until the end of its expression.
-  class Awaited {
-   public:
-    explicit Awaited(TaskOperation& operation) : operation_(operation) {}
-    bool await_ready() const noexcept { return false; }
-    template <class Promise>
-    void await_suspend(std::coroutine_handle<Promise> waiting) {
-      operation_.begin(waiting.promise().run(), waiting);
-    }
-    auto await_resume() { return operation_.result(); }
-
-   private:
-    TaskOperation& operation_;
-  };
-  Awaited awaited() { return Awaited(*this); }
-
- private:
-  void begin(TaskRun& run, std::coroutine_handle<> waiting) {
+  bool begin(TaskRun& run, std::coroutine_handle<> waiting) {
     {
       const Beginning beginning(run);
       Handler handler(*this, TaskResumption(run, waiting));
       std::apply([&](Args&... args) { std::move(initiation_)(std::move(handler), std::move(args)...); }, args_);
     }
     if (run.can_not_go_on) TaskEnd::post(run);
+    return true;
   }
 
   auto result() {
@@ -90,6 +74,7 @@ class [[nodiscard]] TaskOperation {
     return outcome_.take();
   }
 
+ private:
   struct Beginning {
     explicit Beginning(TaskRun& of) : run(of) {
       run.begins_to_wait = true;
