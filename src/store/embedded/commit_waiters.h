@@ -1,9 +1,10 @@
 #pragma once
 
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/intrusive/set.hpp>
+#include <boost/intrusive/slist.hpp>
+#include <coroutine>
 #include <cstddef>
-#include <memory>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
@@ -14,29 +15,47 @@ namespace sharedlock {
 // How the sync of a batch ended.
 enum class CommitFate { open, durable, lost };
 
-// A coroutine that waits for a batch: type-erased, since Asio's handlers can only be moved.
+// A coroutine that waits for a batch. It lives in the frame that waits. Nothing can end that frame until resume() or
+// drop(), since this holds what would resume it. The owner of its run ensures that the io_context lives until then: it
+// joins the run first, and the io_context runs until the run ends.
 class CommitWaiter
-    : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+    : public boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>,
+      public boost::intrusive::slist_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
  public:
-  CommitWaiter(Executor executor, Deadline deadline)
-      : executor_(std::move(executor)), work_(executor_), deadline_(deadline) {}
+  explicit CommitWaiter(Deadline deadline) : deadline_(deadline) {}
   CommitWaiter(const CommitWaiter&) = delete;
   CommitWaiter& operator=(const CommitWaiter&) = delete;
-  virtual ~CommitWaiter() = default;
 
-  virtual void resume(CommitFate fate) = 0;  // once, on its executor
+  // Before it is added to waiters, on its executor.
+  void begin(TaskRun& run, std::coroutine_handle<> waiting) { resumption_.emplace(run, waiting); }
 
-  const Executor& executor() const { return executor_; }
+  // The coroutine goes on, and this may be gone afterwards. Once, on its executor.
+  void resume(CommitFate fate) {
+    fate_ = fate;
+    TaskResumption resumption = *std::move(resumption_);
+    resumption.resume();
+  }
+
+  // The coroutine never goes on, and its run is destroyed: this may be gone afterwards. Instead of resume(), on any
+  // thread.
+  void drop() { const TaskResumption dropped = *std::move(resumption_); }
+
+  // What it waited for; what is known already need not be waited for.
+  CommitFate fate() const { return fate_; }
+  void set_fate(CommitFate fate) { fate_ = fate; }
+
+  // After begin().
+  Executor executor() const { return resumption_->executor(); }
   BootTime give_up_at() const { return deadline_.at; }
 
  private:
-  Executor executor_;
-  asio::executor_work_guard<Executor> work_;  // keeps its io_context running meanwhile
   Deadline deadline_;
+  CommitFate fate_ = CommitFate::open;
+  std::optional<TaskResumption> resumption_;
 };
 
 // The waiters for one batch, ordered by deadline, so that adding a waiter and finding the late ones stay fast when
-// there are many. Not thread-safe.
+// there are many. Drops those that are left. Not thread-safe.
 class CommitWaiters {
  public:
   CommitWaiters() = default;
@@ -44,7 +63,7 @@ class CommitWaiters {
   CommitWaiters& operator=(CommitWaiters&&) noexcept = default;  // only into an empty one
   ~CommitWaiters();
 
-  void add(std::unique_ptr<CommitWaiter> waiter);
+  void add(CommitWaiter& waiter);
 
   // The earliest deadline; BootTime::max() when there are no waiters.
   BootTime first_deadline() const;

@@ -1,12 +1,9 @@
 #include "store/embedded/group_commit.h"
 
 #include <algorithm>
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <utility>
 
 #include "base/thread.h"
-#include "base/use_task.h"
 
 namespace sharedlock {
 
@@ -44,17 +41,6 @@ std::size_t bytes_of(const JournalBatch& writes, const std::optional<ChangeBatch
   for (const Change& change : changes->changes) bytes += bytes_of(change);
   return bytes;
 }
-
-template <class Handler>
-class HandlerWaiter final : public CommitWaiter {
- public:
-  HandlerWaiter(Executor executor, Deadline deadline, Handler handler)
-      : CommitWaiter(std::move(executor), deadline), handler_(std::move(handler)) {}
-  void resume(CommitFate fate) override { std::move(handler_)(fate); }
-
- private:
-  Handler handler_;
-};
 
 }  // namespace
 
@@ -113,52 +99,40 @@ std::string GroupCommit::failure() const {
   return failure_;
 }
 
-Task<Result<void>> GroupCommit::durable(Ticket ticket, Deadline deadline) {
-  CommitFate fate = look(ticket);
-  if (fate == CommitFate::open) {
-    auto executor = co_await asio::this_coro::executor;
-    auto enlist = [this, executor, ticket, deadline](auto handler) {
-      using Kind = HandlerWaiter<decltype(handler)>;
-      this->enlist(ticket, std::make_unique<Kind>(executor, deadline, std::move(handler)));
-    };
-    auto wait = asio::async_initiate<const UseTask, void(CommitFate)>(std::move(enlist), use_task);
-    fate = co_await std::move(wait);
-  }
-  switch (fate) {
+Result<void> GroupCommit::Wait::result() const {
+  switch (waiter_.fate()) {
     case CommitFate::durable:
-      co_return Result<void>();
+      return {};
     case CommitFate::lost:
       // Not failure(): it names files, and clients may see this.
-      co_return Error{Errc::unavailable, "the disk failed; see the log"};
+      return Error{Errc::unavailable, "the disk failed; see the log"};
     case CommitFate::open:
       break;
   }
-  co_return Error{Errc::deadline_exceeded, "the disk did not answer in time"};
+  return Error{Errc::deadline_exceeded, "the disk did not answer in time"};
 }
 
-CommitFate GroupCommit::look(Ticket ticket) const {
+// Takes the waiter if it has to wait; else tells it the fate of its batch.
+bool GroupCommit::enlist(Ticket ticket, CommitWaiter& waiter, TaskRun& run, std::coroutine_handle<> waiting) {
   std::scoped_lock lock(mutex_);
+  waiter.set_fate(fate_of(ticket));
+  if (waiter.fate() != CommitFate::open) return false;
+  waiter.begin(run, waiting);
+  if (waiter.give_up_at() < watchdog_sleeps_until_) deadline_.notify_all();
+  Batch& batch = writing_ && ticket == writing_->ticket ? *writing_ : *gathering_;
+  batch.waiters.add(waiter);
+  return true;
+}
+
+// Called with the lock held.
+CommitFate GroupCommit::fate_of(Ticket ticket) const {
   if (ticket <= durable_ticket_) return CommitFate::durable;
   return failure_.empty() ? CommitFate::open : CommitFate::lost;
 }
 
-void GroupCommit::enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter) {
-  CommitFate fate = enlist_or_tell(ticket, waiter);
-  if (!waiter) return;
-  CommitWaiters one;
-  one.add(std::move(waiter));
-  one.resume(fate);
-}
-
-// Takes the waiter if it has to wait; else returns the outcome of its batch.
-CommitFate GroupCommit::enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter) {
+bool GroupCommit::is_durable(Ticket ticket) const {
   std::scoped_lock lock(mutex_);
-  if (ticket <= durable_ticket_) return CommitFate::durable;
-  if (!failure_.empty()) return CommitFate::lost;
-  if (waiter->give_up_at() < watchdog_sleeps_until_) deadline_.notify_all();
-  Batch& batch = writing_ && ticket == writing_->ticket ? *writing_ : *gathering_;
-  batch.waiters.add(std::move(waiter));
-  return CommitFate::open;
+  return fate_of(ticket) == CommitFate::durable;
 }
 
 bool GroupCommit::wait_until_durable(Ticket ticket) {

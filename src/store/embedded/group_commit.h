@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -38,6 +39,19 @@ class GroupCommit {
   // A batch; they are numbered in the order in which they are written.
   enum class Ticket : std::uint64_t {};
 
+  // See durable().
+  class [[nodiscard]] Wait : public TaskAwaitable {
+   public:
+    Wait(GroupCommit& disk, Ticket ticket, Deadline deadline) : disk_(disk), ticket_(ticket), waiter_(deadline) {}
+    bool begin(TaskRun& run, std::coroutine_handle<> waiting) { return disk_.enlist(ticket_, waiter_, run, waiting); }
+    Result<void> result() const;
+
+   private:
+    GroupCommit& disk_;
+    Ticket ticket_;
+    CommitWaiter waiter_;
+  };
+
   // `durable`: the store's present revision, up to which everything is on disk. Clock and listener must outlive it.
   GroupCommit(std::unique_ptr<Journal> journal, Revision durable, Clock& clock, Listener& listener);
   GroupCommit(const GroupCommit&) = delete;
@@ -50,15 +64,16 @@ class GroupCommit {
   // The batch with which everything up to `as_of` is on disk.
   Ticket ticket_for(Revision as_of) const;
 
-  // Ends when the batch is on disk. unavailable: it may not be; deadline_exceeded: not yet. Resumes on the executor on
-  // which it was awaited; the waiters for one batch on one executor share one post to it.
-  Task<Result<void>> durable(Ticket ticket, Deadline deadline);
+  // To be awaited at once; the result is a Result<void>. Ends when the batch is on disk, at once if it is there.
+  // unavailable: it may not be; deadline_exceeded: not yet. Resumes on the executor on which it was awaited; the
+  // waiters for one batch on one executor share one post to it.
+  Wait durable(Ticket ticket, Deadline deadline) { return {*this, ticket, deadline}; }
 
   // Blocks until the batch is on disk; false when that failed, or during destruction. Not on an I/O thread.
   bool wait_until_durable(Ticket ticket);
 
   // Whether the batch is already on disk.
-  bool is_durable(Ticket ticket) const { return look(ticket) == CommitFate::durable; }
+  bool is_durable(Ticket ticket) const;
 
   // Whether so much waits for the disk that only indispensable changes may be added: a hanging disk must neither fill
   // the memory nor get everything at once when it comes back.
@@ -86,9 +101,8 @@ class GroupCommit {
     CommitWaiters lost;  // waiters for changes that will never be written
   };
 
-  CommitFate look(Ticket ticket) const;
-  void enlist(Ticket ticket, std::unique_ptr<CommitWaiter> waiter);
-  CommitFate enlist_or_tell(Ticket ticket, std::unique_ptr<CommitWaiter>& waiter);
+  bool enlist(Ticket ticket, CommitWaiter& waiter, TaskRun& run, std::coroutine_handle<> waiting);
+  CommitFate fate_of(Ticket ticket) const;
 
   void run_writer();
   void tell_listener(Batch& batch, const Result<void>& written);
