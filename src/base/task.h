@@ -76,6 +76,27 @@ class TaskResumption {
   std::coroutine_handle<> waiting_;
 };
 
+// Has `start()` start what will resume a coroutine of this run. If that drops the TaskResumption before it returns, the
+// run is destroyed, but not yet.
+template <class Start>
+void begin_to_wait(TaskRun& run, Start start) {
+  struct Beginning {
+    explicit Beginning(TaskRun& of) : run(of) {
+      run.begins_to_wait = true;
+      run.can_not_go_on = false;
+    }
+    Beginning(const Beginning&) = delete;
+    Beginning& operator=(const Beginning&) = delete;
+    ~Beginning() { run.begins_to_wait = false; }
+    TaskRun& run;
+  };
+  {
+    const Beginning beginning(run);
+    start();
+  }
+  if (run.can_not_go_on) TaskEnd::post(run);
+}
+
 template <class T>
 class Task;
 

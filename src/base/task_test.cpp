@@ -164,11 +164,11 @@ TEST_F(TaskTest, AnErrorIsThrownUnlessThereIsAPlaceForIt) {
 }
 
 TEST_F(TaskTest, TakesAValueThatCanOnlyBeMovedFromAnotherThread) {
-  auto waits = [](Executor executor, std::thread* thread, std::thread::id* resumed) -> Task<std::unique_ptr<int>> {
-    auto begin = [thread](WaitingPtr<std::unique_ptr<int>> waiting) {
-      *thread = std::thread([waiting = std::move(waiting)] { waiting->resume(std::make_unique<int>(7)); });
+  auto waits = [](std::thread* thread, std::thread::id* resumed) -> Task<std::unique_ptr<int>> {
+    auto begin = [thread](Waiting<std::unique_ptr<int>> waiting) {
+      *thread = std::thread([waiting = std::move(waiting)]() mutable { waiting.resume(std::make_unique<int>(7)); });
     };
-    auto value = co_await wait_on<std::unique_ptr<int>>(executor, std::move(begin));
+    auto value = co_await wait_on<std::unique_ptr<int>>(std::move(begin));
     *resumed = std::this_thread::get_id();
     co_return std::move(value);
   };
@@ -179,7 +179,7 @@ TEST_F(TaskTest, TakesAValueThatCanOnlyBeMovedFromAnotherThread) {
   std::thread thread;
   std::thread::id resumed;
   int got = 0;
-  run(outer(waits(executor(), &thread, &resumed), &got));
+  run(outer(waits(&thread, &resumed), &got));
   thread.join();
   EXPECT_EQ(got, 7);
   EXPECT_EQ(resumed, std::this_thread::get_id());
@@ -188,8 +188,8 @@ TEST_F(TaskTest, TakesAValueThatCanOnlyBeMovedFromAnotherThread) {
 TEST_F(TaskTest, WhatTheStartOfAnOperationThrowsIsThrownByTheAwait) {
   auto begins = [](Executor executor, std::vector<std::string>* caught) -> Task<void> {
     try {
-      auto begin = [](WaitingPtr<int>) { throw std::runtime_error("no thread"); };
-      co_await wait_on<int>(executor, begin);
+      auto begin = [](Waiting<int>) { throw std::runtime_error("no thread"); };
+      co_await wait_on<int>(begin);
     } catch (const std::runtime_error& failed) {
       caught->emplace_back(failed.what());
     }
@@ -201,18 +201,18 @@ TEST_F(TaskTest, WhatTheStartOfAnOperationThrowsIsThrownByTheAwait) {
 }
 
 TEST_F(TaskTest, ARunThatNothingWillResumeIsDestroyedOnItsExecutor) {
-  auto waits = [](Executor executor, WaitingPtr<int>* kept, Trace /*trace*/) -> Task<void> {
-    auto begin = [kept](WaitingPtr<int> waiting) {
+  auto waits = [](Waiting<int>* kept, Trace /*trace*/) -> Task<void> {
+    auto begin = [kept](Waiting<int> waiting) {
       if (kept != nullptr) *kept = std::move(waiting);  // else it is dropped
     };
-    co_await wait_on<int>(executor, begin);
+    co_await wait_on<int>(begin);
   };
-  WaitingPtr<int> kept;
-  spawn(executor(), waits(executor(), nullptr, Trace(events_)), [](std::exception_ptr) {});
-  spawn(executor(), waits(executor(), &kept, Trace(events_)), [](std::exception_ptr) {});
+  Waiting<int> kept;
+  spawn(executor(), waits(nullptr, Trace(events_)), [](std::exception_ptr) {});
+  spawn(executor(), waits(&kept, Trace(events_)), [](std::exception_ptr) {});
   context_->poll();
   EXPECT_EQ(events_.size(), 1u);
-  std::thread([&] { kept.reset(); }).join();
+  std::thread([&] { kept = {}; }).join();
   EXPECT_EQ(events_.size(), 1u) << "another thread touches nothing of it";
   context_->run();
   EXPECT_EQ(events_.size(), 2u);
@@ -265,16 +265,16 @@ TEST_F(TaskTest, IsGoneBeforeItsEndIsTold) {
 }
 
 TEST_F(TaskTest, KeepsItsIoContextRunning) {
-  auto waits = [](Executor executor, WaitingPtr<int>* kept, int* got) -> Task<void> {
-    auto begin = [kept](WaitingPtr<int> waiting) { *kept = std::move(waiting); };
-    *got = co_await wait_on<int>(executor, begin);
+  auto waits = [](Waiting<int>* kept, int* got) -> Task<void> {
+    auto begin = [kept](Waiting<int> waiting) { *kept = std::move(waiting); };
+    *got = co_await wait_on<int>(begin);
   };
-  WaitingPtr<int> kept;
+  Waiting<int> kept;
   int got = 0;
-  spawn(executor(), waits(executor(), &kept, &got), [](std::exception_ptr) {});
+  spawn(executor(), waits(&kept, &got), [](std::exception_ptr) {});
   context_->poll();
   EXPECT_FALSE(context_->stopped());
-  std::thread([&] { kept->resume(3); }).join();
+  std::thread([&] { kept.resume(3); }).join();
   context_->run();
   EXPECT_EQ(got, 3);
 }

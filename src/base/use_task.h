@@ -60,12 +60,10 @@ class [[nodiscard]] TaskOperation : public TaskAwaitable {
       : failed_(token.failed), initiation_(std::move(initiation)), args_(std::move(args)...) {}
 
   bool begin(TaskRun& run, std::coroutine_handle<> waiting) {
-    {
-      const Beginning beginning(run);
+    begin_to_wait(run, [&] {
       Handler handler(*this, TaskResumption(run, waiting));
       std::apply([&](Args&... args) { std::move(initiation_)(std::move(handler), std::move(args)...); }, args_);
-    }
-    if (run.can_not_go_on) TaskEnd::post(run);
+    });
     return true;
   }
 
@@ -75,17 +73,6 @@ class [[nodiscard]] TaskOperation : public TaskAwaitable {
   }
 
  private:
-  struct Beginning {
-    explicit Beginning(TaskRun& of) : run(of) {
-      run.begins_to_wait = true;
-      run.can_not_go_on = false;
-    }
-    Beginning(const Beginning&) = delete;
-    Beginning& operator=(const Beginning&) = delete;
-    ~Beginning() { run.begins_to_wait = false; }
-    TaskRun& run;
-  };
-
   class Handler {
    public:
     using executor_type = Executor;

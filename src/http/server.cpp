@@ -83,10 +83,10 @@ struct Worker {
 };
 
 // Has another thread make room.
-auto make_room_on(const Executor& here, Connections* there, Connection::Kind kind) {
-  return wait_on<bool>(here, [there, kind](WaitingPtr<bool> waiting) {
-    asio::post(there->executor(), [there, kind, waiting = std::move(waiting)] {
-      waiting->resume(!there->stopped() && there->make_room(kind));
+auto make_room_on(Connections* there, Connection::Kind kind) {
+  return wait_on<bool>([there, kind](Waiting<bool> waiting) {
+    asio::post(there->executor(), [there, kind, waiting = std::move(waiting)]() mutable {
+      waiting.resume(!there->stopped() && there->make_room(kind));
     });
   });
 }
@@ -97,7 +97,7 @@ Task<bool> Worker::make_room(Connection::Kind kind, Doors* doors) {
   for (std::size_t i = 0; !made && i < doors->threads.size(); ++i) {
     Connections* other = doors->threads[i];
     if (other == &connections) continue;
-    made = co_await make_room_on(executor, other, kind);
+    made = co_await make_room_on(other, kind);
   }
   co_return made;
 }

@@ -1,7 +1,6 @@
 #include "store/etcd/lease/keepalive.h"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -43,8 +42,8 @@ class EtcdKeepalive::Lane {
     tasks_.spawn(executor_, watch_deadlines());
   }
 
-  void ask(LeaseId id, WaitingPtr<Answer> waiting, Deadline deadline) {
-    if (stopping_) return waiting->resume(Error{Errc::unavailable, "the server ends"});
+  void ask(LeaseId id, Waiting<Answer> waiting, Deadline deadline) {
+    if (stopping_) return waiting.resume(Error{Errc::unavailable, "the server ends"});
     slots_.ask(id, std::move(waiting), deadline);
     wake_.raise();
     watchdog_.raise();
@@ -75,7 +74,7 @@ class EtcdKeepalive::Lane {
       }
     }
     for (auto& waiting : slots_.take_late(BootTime::max())) {
-      waiting->resume(Error{Errc::unavailable, "the server ends"});
+      waiting.resume(Error{Errc::unavailable, "the server ends"});
     }
   }
 
@@ -146,7 +145,7 @@ class EtcdKeepalive::Lane {
       connections_.worked(*member);
       be_patient(2 * (connections_.clock().boot_now() - answered->sent));
       Renewal renewal{Ttl(std::max<std::int64_t>(response.ttl(), 0)), answered->sent, response.header().raft_term()};
-      for (auto& waiting : answered->waiters) waiting->resume(renewal);
+      for (auto& waiting : answered->waiters) waiting.resume(renewal);
     }
     reading_ = false;
     wake_.raise();
@@ -158,7 +157,7 @@ class EtcdKeepalive::Lane {
       co_await watchdog_.wait(slots_.has_waiters() ? kTick : std::chrono::hours(24));
       BootTime now = connections_.clock().boot_now();
       for (auto& waiting : slots_.take_late(now)) {
-        waiting->resume(connections_.unreachable(Errc::deadline_exceeded));
+        waiting.resume(connections_.unreachable(Errc::deadline_exceeded));
       }
       auto oldest = slots_.oldest_sent();
       bool silent = oldest ? *oldest + longest_answer_ <= now : !reading_ && started_at_ + longest_answer_ <= now;
@@ -171,7 +170,7 @@ class EtcdKeepalive::Lane {
   EtcdConnections& connections_;
   Executor executor_;
   TaskGroup& tasks_;
-  KeepaliveSlots<WaitingPtr<Answer>> slots_;
+  KeepaliveSlots<Waiting<Answer>> slots_;
   AsyncEvent wake_;      // for run()
   AsyncEvent watchdog_;  // for watch_deadlines()
   std::shared_ptr<Stream> stream_;
@@ -194,16 +193,15 @@ EtcdKeepalive::EtcdKeepalive(EtcdConnections& connections, Executor executor, Ta
 EtcdKeepalive::~EtcdKeepalive() = default;
 
 Task<Result<EtcdKeepalive::Renewal>> EtcdKeepalive::renew(LeaseId id, Deadline deadline) {
-  auto executor = co_await asio::this_coro::executor;
   Lane* lane = lane_of(id);
   deadline.at = std::min(deadline.at, connections_.clock().boot_now() + connections_.options().request_timeout);
-  auto ask = [this, lane, id, deadline](WaitingPtr<Answer> waiting) {
+  auto ask = [this, lane, id, deadline](Waiting<Answer> waiting) {
     auto on_lane = [lane, id, deadline, waiting = std::move(waiting)]() mutable {
       lane->ask(id, std::move(waiting), deadline);
     };
     asio::post(executor_, std::move(on_lane));
   };
-  co_return co_await wait_on<Answer>(executor, ask);
+  co_return co_await wait_on<Answer>(ask);
 }
 
 void EtcdKeepalive::distrust(LeaseId id) {

@@ -1,17 +1,14 @@
 #include "store/etcd/lease/keyed_mutex.h"
 
-#include <boost/asio/this_coro.hpp>
-
 namespace sharedlock {
 
 Task<KeyedMutex::Turn> KeyedMutex::take(LeaseId id) {
-  auto executor = co_await asio::this_coro::executor;
-  auto enlist = [this, id](WaitingPtr<bool> waiting) { this->enlist(id, std::move(waiting)); };
-  co_await wait_on<bool>(executor, enlist);
+  auto enlist = [this, id](Waiting<bool> waiting) { this->enlist(id, std::move(waiting)); };
+  co_await wait_on<bool>(enlist);
   co_return Turn(*this, id);
 }
 
-void KeyedMutex::enlist(LeaseId id, WaitingPtr<bool> waiting) {
+void KeyedMutex::enlist(LeaseId id, Waiting<bool> waiting) {
   {
     std::scoped_lock lock(mutex_);
     auto [found, first] = waiting_.try_emplace(id);
@@ -20,11 +17,11 @@ void KeyedMutex::enlist(LeaseId id, WaitingPtr<bool> waiting) {
       return;
     }
   }
-  waiting->resume(true);
+  waiting.resume(true);
 }
 
 void KeyedMutex::end(LeaseId id) {
-  WaitingPtr<bool> next;
+  Waiting<bool> next;
   {
     std::scoped_lock lock(mutex_);
     auto found = waiting_.find(id);
@@ -35,7 +32,7 @@ void KeyedMutex::end(LeaseId id) {
     next = std::move(found->second.front());
     found->second.pop_front();
   }
-  next->resume(true);
+  next.resume(true);
 }
 
 }  // namespace sharedlock

@@ -32,11 +32,11 @@ class KeyedMutex {
   Task<Turn> take(LeaseId id);
 
  private:
-  void enlist(LeaseId id, WaitingPtr<bool> waiting);
+  void enlist(LeaseId id, Waiting<bool> waiting);
   void end(LeaseId id);
 
   std::mutex mutex_;
-  std::unordered_map<LeaseId, std::deque<WaitingPtr<bool>>> waiting_;  // an element per id with a turn under way
+  std::unordered_map<LeaseId, std::deque<Waiting<bool>>> waiting_;  // an element per id with a turn under way
 };
 
 }  // namespace sharedlock

@@ -22,12 +22,12 @@ void EtcdCompletions::run() {
   const NamedThread named("etcd");
   void* tag = nullptr;
   bool ok = false;
-  while (queue_.Next(&tag, &ok)) take_back(tag)->resume(ok);
+  while (queue_.Next(&tag, &ok)) take_back(tag).resume(ok);
 }
 
 // An operation handed to gRPC on one thread comes back on another. gRPC orders the two, but Debian's build of it is not
 // instrumented, so the thread sanitizer has to be told.
-void* EtcdCompletions::hand_over(WaitingPtr<bool> waiting) {
+void* EtcdCompletions::hand_over(Waiting<bool> waiting) {
   void* tag = waiting.release();
 #if defined(__SANITIZE_THREAD__)
   __tsan_release(tag);
@@ -35,11 +35,11 @@ void* EtcdCompletions::hand_over(WaitingPtr<bool> waiting) {
   return tag;
 }
 
-WaitingPtr<bool> EtcdCompletions::take_back(void* tag) {
+Waiting<bool> EtcdCompletions::take_back(void* tag) {
 #if defined(__SANITIZE_THREAD__)
   __tsan_acquire(tag);
 #endif
-  return WaitingPtr<bool>(static_cast<Waiting<bool>*>(tag));
+  return Waiting<bool>(static_cast<Waiting<bool>::Place*>(tag));
 }
 
 }  // namespace sharedlock

@@ -20,17 +20,17 @@ class EtcdCompletions {
 
   grpc::CompletionQueue& queue() { return queue_; }
 
-  // To be awaited at once: begins an operation by `start(tag)` and waits for its end, on `executor`; the result is
-  // gRPC's `ok`. Everything that `start` refers to must live until then.
+  // To be awaited at once: begins an operation by `start(tag)` and waits for its end; the result is gRPC's `ok`.
+  // Everything that `start` refers to must live until then.
   template <class Start>
-  auto completed(Executor executor, Start start) {
-    auto begin = [start = std::move(start)](WaitingPtr<bool> waiting) mutable { start(hand_over(std::move(waiting))); };
-    return wait_on<bool>(executor, std::move(begin));
+  auto completed(Start start) {
+    auto begin = [start = std::move(start)](Waiting<bool> waiting) mutable { start(hand_over(std::move(waiting))); };
+    return wait_on<bool>(std::move(begin));
   }
 
  private:
-  static void* hand_over(WaitingPtr<bool> waiting);
-  static WaitingPtr<bool> take_back(void* tag);
+  static void* hand_over(Waiting<bool> waiting);
+  static Waiting<bool> take_back(void* tag);
   void run();
 
   grpc::CompletionQueue queue_;

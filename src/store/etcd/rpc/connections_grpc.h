@@ -5,7 +5,6 @@
 #include <grpcpp/client_context.h>
 
 #include <atomic>
-#include <boost/asio/this_coro.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -133,7 +132,6 @@ class EtcdConnections {
   template <class Request, class Response>
   Task<EtcdFailure> ask(EtcdMember* member, const Request* request, std::chrono::nanoseconds span, Response* response,
                         EtcdToken token = EtcdToken::sent) {
-    auto executor = co_await asio::this_coro::executor;
     grpc::ClientContext context;
     prepare(context, span, token);
     auto reader = member->prepare(&context, *request, &completions_.queue());
@@ -142,7 +140,7 @@ class EtcdConnections {
       reader->StartCall();
       reader->Finish(response, &status, tag);
     };
-    co_await completions_.completed(executor, start);
+    co_await completions_.completed(start);
     co_return EtcdFailure{status.error_code(), status.error_message()};
   }
 

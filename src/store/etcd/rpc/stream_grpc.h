@@ -3,7 +3,6 @@
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/async_stream.h>
 
-#include <boost/asio/this_coro.hpp>
 #include <memory>
 #include <utility>
 
@@ -24,28 +23,24 @@ class EtcdStream {
 
   // All but finish() return false when the stream is over.
   Task<bool> start(std::unique_ptr<Call> call) {
-    auto executor = co_await asio::this_coro::executor;
     call_ = std::move(call);
     auto begin = [this](void* tag) { call_->StartCall(tag); };
-    co_return co_await completions_.completed(executor, begin);
+    co_return co_await completions_.completed(begin);
   }
   Task<bool> read(Response* response) {
-    auto executor = co_await asio::this_coro::executor;
     auto begin = [this, response](void* tag) { call_->Read(response, tag); };
-    co_return co_await completions_.completed(executor, begin);
+    co_return co_await completions_.completed(begin);
   }
   Task<bool> write(Request request) {
-    auto executor = co_await asio::this_coro::executor;
     auto begin = [this, &request](void* tag) { call_->Write(request, tag); };
-    co_return co_await completions_.completed(executor, begin);
+    co_return co_await completions_.completed(begin);
   }
 
   // Why it is over; once, after everything else has ended.
   Task<EtcdFailure> finish() {
-    auto executor = co_await asio::this_coro::executor;
     grpc::Status status;
     auto begin = [this, &status](void* tag) { call_->Finish(&status, tag); };
-    co_await completions_.completed(executor, begin);
+    co_await completions_.completed(begin);
     co_return EtcdFailure{status.error_code(), status.error_message()};
   }
 
