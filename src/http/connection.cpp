@@ -113,28 +113,47 @@ void Connection::set_deadline(BootTime now, std::chrono::nanoseconds timeout) {
   deadline_ = timeout.count() > 0 ? all_.after(timeout, now) : BootTime::max();
 }
 
-Task<Connection::Fill> Connection::fill() {
-  error_code failed;
-  std::size_t got = 0;
+// Time may have run out before, or the connection been closed, while `100 Continue` was written: nothing would end the
+// wait.
+bool Connection::may_wait_for_input() const {
   bool drained = stage_ == Stage::idle && !fresh_ && all_.draining();
-  // Time may have run out before, or the connection been closed, while `100 Continue` was written: nothing would end
-  // the read.
-  if (!drained && !timed_out_ && socket_.is_open()) {
-    // Not an asynchronous read: its bytes would be gone from the kernel before this coroutine knows of them, and then
-    // can_make_room() would take a connection with a request for a silent one.
-    do {
-      co_await socket_.async_wait(Socket::wait_read, error_to(failed));
-      if (!failed) got = socket_.read_some(input_.space(), failed);
-    } while (failed == asio::error::would_block && !timed_out_);
-  }
-  // A drain cancels the reads of idle connections; but a request that has already arrived gets its answer.
+  return !drained && !timed_out_ && socket_.is_open();
+}
+
+// After the wait, with the bytes read.
+Connection::Fill Connection::filled(std::size_t got) {
+  // A drain cancels the waits of idle connections; but a request that has already arrived gets its answer.
   if (got == 0 && stage_ == Stage::idle && all_.draining()) {
+    error_code failed;
     got = socket_.read_some(input_.space(), failed);
     if (got > 0) timed_out_ = false;
   }
   input_.commit(got);
-  if (timed_out_) co_return cut_off_ ? Fill::cut_off : Fill::timed_out;
-  co_return got > 0 ? Fill::data : Fill::ended;
+  if (timed_out_) return cut_off_ ? Fill::cut_off : Fill::timed_out;
+  return got > 0 ? Fill::data : Fill::ended;
+}
+
+bool Connection::Filling::begin(TaskRun& run, std::coroutine_handle<> waiting) {
+  if (!connection_.may_wait_for_input()) {
+    fill_ = connection_.filled(0);
+    return false;
+  }
+  begin_to_wait(run, [&] { wait(TaskResumption(run, waiting)); });
+  return true;
+}
+
+// Not an asynchronous read: its bytes would be gone from the kernel before the session knows of them, and then
+// can_make_room() would take a connection with a request for a silent one.
+void Connection::Filling::wait(TaskResumption resumption) {
+  connection_.socket_.async_wait(Socket::wait_read,
+                                 [this, resumption = std::move(resumption)](error_code failed) mutable {
+                                   std::size_t got = 0;
+                                   if (!failed) got = connection_.socket_.read_some(connection_.input_.space(), failed);
+                                   if (failed == asio::error::would_block && !connection_.timed_out_)
+                                     return wait(std::move(resumption));
+                                   fill_ = connection_.filled(got);
+                                   resumption.resume();
+                                 });
 }
 
 Connection::Written Connection::write_now(Output& output) {

@@ -43,6 +43,7 @@ class Connection final
   ~Connection() { forget_disconnect(); }
 
   ReadBuffer& input() { return input_; }
+  const ReadBuffer& input() const { return input_; }
 
   // From now on the peer owes us nothing: no request has begun, and a drain closes the connection; before its first
   // request it gets the time that Connections::drain() allows.
@@ -58,9 +59,10 @@ class Connection final
   // An answer has begun that the kernel did not take at once. Zero: no limit.
   void begin_answer(std::chrono::nanoseconds timeout);
 
-  // Waits for more input. `ended`: nothing more will come (closed by the peer, reset, stopped, or drained while idle).
-  // `cut_off`: see Connections::cut_off_one().
-  Task<Fill> fill();
+  // To be awaited at once: waits for more input; the result is a Fill. `ended`: nothing more will come (closed by the
+  // peer, reset, stopped, or drained while idle). `cut_off`: see Connections::cut_off_one().
+  class Filling;
+  Filling fill();
 
   // Whether the present request takes much memory.
   void set_large(bool large) { large_ = large; }
@@ -101,6 +103,8 @@ class Connection final
  private:
   struct Disconnect;
 
+  bool may_wait_for_input() const;
+  Fill filled(std::size_t got);
   void watch_for_disconnect();
   void tell_disconnect();
   // The present stage.
@@ -124,5 +128,24 @@ class Connection final
   bool made_room_ = false;
   std::shared_ptr<Disconnect> disconnect_;  // while watched
 };
+
+// See fill(). An operation and not a coroutine, since every request awaits it.
+class [[nodiscard]] Connection::Filling : public TaskAwaitable {
+ public:
+  explicit Filling(Connection& connection) : connection_(connection) {}
+
+  bool begin(TaskRun& run, std::coroutine_handle<> waiting);
+  Fill result() const { return fill_; }
+
+ private:
+  void wait(TaskResumption resumption);
+
+  Connection& connection_;
+  Fill fill_ = Fill::ended;
+};
+
+inline Connection::Filling Connection::fill() {
+  return Filling(*this);
+}
 
 }  // namespace sharedlock::http

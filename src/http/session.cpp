@@ -57,17 +57,43 @@ Session::Session(Socket socket, const Peer& peer, SessionContext& context, Conne
       parser_({context.options.header_limit, context.options.body_limit}),
       peer_(peer) {}
 
+// A request is read and answered here, without coroutines of their own for its parts, since each would cost something
+// for every request.
 Task<void> Session::run() {
-  bool open = true;
-  int without_waiting = 0;
-  while (open) {
-    open = co_await serve_one();
-    if (connection_.input().empty()) {
-      without_waiting = 0;
-    } else if (++without_waiting == kInOneGo) {
-      without_waiting = 0;
-      co_await asio::post(context_.connections.executor(), use_task);
+  for (;;) {
+    begin_request();
+    bool has_ended = take_header();
+    while (!has_ended) {
+      auto filled = co_await connection_.fill();
+      has_ended = !header_goes_on(filled) || take_header();
     }
+    if (ended_) co_return;
+    header_ended();
+    bool says_continue = client_awaits_continue();
+    if (!close_ && !take_body()) co_await read_body(says_continue);
+    connection_.begin_work();
+    request_.body = parser_.body();
+    if (!answered_ && enter_flight()) {
+      try {
+        response_ = co_await route_->handler(request_);
+        if (route_->count) route_->count(response_.status());
+      } catch (const std::exception& failed) {
+        answer_exception(failed.what());
+      } catch (...) {
+        answer_exception("not a std::exception");
+      }
+      leave_flight();
+    }
+    Output output = build_answer();
+    count_request();
+    auto written = begin_to_send(output);
+    if (written == Connection::Written::blocked) written = co_await connection_.write_rest(output);
+    ended_ = written != Connection::Written::all || close_;
+    if (written != Connection::Written::all && response_.undo()) response_.undo()();
+    log_request();
+    forget_request();
+    if (ended_) co_return;
+    if (!connection_.input().empty() && ++in_one_go_ == kInOneGo) co_await give_turn_to_others();
   }
 }
 
@@ -75,42 +101,10 @@ Task<void> Session::linger() {
   if (linger_) co_await connection_.linger();
 }
 
-// Reads and answers one request; false when the connection ends with it.
-Task<bool> Session::serve_one() {
-  begin_request();
-  bool arrived = co_await read_header();
-  if (!arrived) co_return false;
-  if (!answered_) look_at_request();
-  bool says_continue =
-      !answered_ && connection_.input().empty() && parser_.expectation() == RequestParser::Expectation::continue_;
-  if (!close_ && !take_body()) co_await read_body(says_continue);
-  connection_.begin_work();
-  request_.body = parser_.body();
-  if (!answered_ && enter_flight()) {
-    try {
-      response_ = co_await route_->handler(request_);
-      if (route_->count) route_->count(response_.status());
-    } catch (const std::exception& failed) {
-      answer_exception(failed.what());
-    } catch (...) {
-      answer_exception("not a std::exception");
-    }
-    context_.in_flight.of(route_->priority).leave();
-    connection_.forget_disconnect();
-  }
-  Output output = build_answer();
-  count_request();
-  // A hang-up is checked just before the write; after that, whatever the kernel has taken counts as delivered.
-  auto written = Connection::Written::failed;
-  if (!response_.undo() || !connection_.has_disconnected()) written = connection_.write_now(output);
-  if (written == Connection::Written::blocked) {
-    connection_.begin_answer(context_.options.write_timeout);
-    written = co_await connection_.write_rest(output);
-  }
-  if (written != Connection::Written::all && response_.undo()) response_.undo()();
-  log_request();
-  forget_request();
-  co_return written == Connection::Written::all && !close_;
+// The next pipelined request waits until the thread has seen to its other connections.
+Task<void> Session::give_turn_to_others() {
+  in_one_go_ = 0;
+  co_await asio::post(context_.connections.executor(), use_task);
 }
 
 void Session::begin_request() {
@@ -118,6 +112,9 @@ void Session::begin_request() {
   request_.peer = &peer_;
   request_.caller = &connection_;
   answered_ = close_ = linger_ = false;
+  idle_ = true;
+  if (connection_.input().empty()) in_one_go_ = 0;
+  connection_.enter_idle(idle_timeout_);
 }
 
 // Before waiting for the next one, which may take long: a connection at rest holds little memory, whatever its last
@@ -133,31 +130,36 @@ void Session::forget_request() {
   forget_buffered();
 }
 
-// False when the connection ended without a request; a malformed request is already answered.
-Task<bool> Session::read_header() {
+// Whether the header needs no more input: it is read, or refused.
+bool Session::take_header() {
   ReadBuffer& input = connection_.input();
-  bool idle = true;
-  connection_.enter_idle(idle_timeout_);
-  for (;;) {
-    auto [used, step] = parser_.parse_header(input.bytes());
-    input.consume(used);
-    if (step == RequestParser::Step::refused) refuse(parser_.refusal());
-    if (step != RequestParser::Step::need_more) break;
-    if (idle && (parser_.begun() || !input.empty())) {
-      connection_.begin_request(read_timeout_);
-      idle = false;
-    }
-    auto filled = co_await connection_.fill();
-    bool more = filled == Connection::Fill::data;
-    if (more && (idle || has_room_for_request())) continue;
-    if (idle && (!beyond_limit_ || filled != Connection::Fill::timed_out)) co_return false;
-    if (idle) refuse_beyond_limit();
-    refuse_unfinished(filled, "request cut off");
-    break;
+  auto [used, step] = parser_.parse_header(input.bytes());
+  input.consume(used);
+  if (step == RequestParser::Step::refused) refuse(parser_.refusal());
+  if (step != RequestParser::Step::need_more) return true;
+  if (idle_ && (parser_.begun() || !input.empty())) {
+    connection_.begin_request(read_timeout_);
+    idle_ = false;
   }
+  return false;
+}
+
+// After a wait for more of it. False: no more will be read. Then the connection ends without a request, or the request
+// has been refused.
+bool Session::header_goes_on(Connection::Fill filled) {
+  bool more = filled == Connection::Fill::data;
+  if (more && (idle_ || has_room_for_request())) return true;
+  ended_ = idle_ && (!beyond_limit_ || filled != Connection::Fill::timed_out);
+  if (ended_) return false;
+  if (idle_) refuse_beyond_limit();
+  refuse_unfinished(filled, "request cut off");
+  return false;
+}
+
+void Session::header_ended() {
   request_.received = context_.clock.boot_now();
-  if (idle) connection_.begin_request(request_.received, read_timeout_);
-  co_return true;
+  if (idle_) connection_.begin_request(request_.received, read_timeout_);
+  if (!answered_) look_at_request();
 }
 
 // Everything that is decided before the body is read.
@@ -210,6 +212,11 @@ void Session::check_body_announced() {
   }
 }
 
+// Before any of the body is read.
+bool Session::client_awaits_continue() const {
+  return !answered_ && connection_.input().empty() && parser_.expectation() == RequestParser::Expectation::continue_;
+}
+
 // Whether the body needs no more input: it is read, or refused.
 bool Session::take_body() {
   auto [used, step] = parser_.parse_body(connection_.input().bytes());
@@ -236,6 +243,14 @@ Task<void> Session::read_body(bool says_continue) {
       co_return;
     }
   }
+}
+
+// A hang-up is checked just before the write; after that, whatever the kernel has taken counts as delivered.
+Connection::Written Session::begin_to_send(Output& output) {
+  if (response_.undo() && connection_.has_disconnected()) return Connection::Written::failed;
+  auto written = connection_.write_now(output);
+  if (written == Connection::Written::blocked) connection_.begin_answer(context_.options.write_timeout);
+  return written;
 }
 
 // Joins head and body; the result points into this session.
@@ -281,6 +296,11 @@ void Session::answer_exception(std::string_view what) {
 void Session::refuse(Refusal refusal) {
   if (!answered_) answer(plain_answer(refusal.status, refusal.reason));
   close_ = linger_ = true;
+}
+
+void Session::leave_flight() {
+  context_.in_flight.of(route_->priority).leave();
+  connection_.forget_disconnect();
 }
 
 void Session::refuse_for_now(Refusal refusal) {

@@ -54,14 +54,18 @@ class Session {
   Task<void> linger();
 
  private:
-  Task<bool> serve_one();
-  Task<bool> read_header();
+  bool take_header();
+  bool header_goes_on(Connection::Fill filled);
+  void header_ended();
   void look_at_request();
   void admit(std::string_view bad_path);
   void check_body_announced();
+  bool client_awaits_continue() const;
   bool take_body();
   Task<void> read_body(bool says_continue);
   Output build_answer();
+  Connection::Written begin_to_send(Output& output);
+  Task<void> give_turn_to_others();
 
   void begin_request();
   void forget_request();
@@ -70,6 +74,7 @@ class Session {
   void answer_exception(std::string_view what);
   void refuse(Refusal refusal);
   bool enter_flight();
+  void leave_flight();
   void refuse_for_now(Refusal refusal);
   void refuse_beyond_limit();
   void refuse_unfinished(Connection::Fill filled, std::string_view cut_off);
@@ -88,6 +93,7 @@ class Session {
   const Peer peer_;
   std::string head_;          // of the answer being sent
   std::size_t buffered_ = 0;  // counted for the present request
+  int in_one_go_ = 0;         // requests since the last time that the thread's other connections had their turn
 
   // About the request being served.
   Request request_;
@@ -95,9 +101,11 @@ class Session {
   PathParams params_;
   const Route* route_ = nullptr;
   Response response_;
+  bool idle_ = true;       // no byte of it has come
   bool answered_ = false;  // response_ is what will be sent
   bool close_ = false;     // after the answer
   bool linger_ = false;    // the peer may still be sending when we close
+  bool ended_ = false;     // no further request is served
 };
 
 }  // namespace sharedlock::http
