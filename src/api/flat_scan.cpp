@@ -7,18 +7,24 @@
 #include <system_error>
 #include <vector>
 
+#include "base/text_run.h"
+
 namespace sharedlock {
 
 namespace {
 
 constexpr std::size_t kMostScannedMembers = 8;  // more than a body of either API needs
 
-// What stands for itself in a JSON string. Beyond ASCII, it would have to be checked for being UTF-8.
 constexpr std::array<bool, 256> kStandsForItself = [] {
   std::array<bool, 256> table{};
   for (std::size_t c = 0x20; c < 0x80; ++c) table[c] = c != '"' && c != '\\';
   return table;
 }();
+
+// In a JSON string. Beyond ASCII, it would have to be checked for being UTF-8.
+bool stands_for_itself(char c) {
+  return kStandsForItself[static_cast<unsigned char>(c)];
+}
 
 // Goes over the text once. Each function takes what it names off the front, with the white space before it, and returns
 // false where something else stands there: the scan is over then.
@@ -78,9 +84,9 @@ class FlatScan {
 
   bool take_string(std::string_view& text) {
     if (!take('"')) return false;
-    const char* begin = at_;
-    while (at_ != end_ && kStandsForItself[static_cast<unsigned char>(*at_)]) ++at_;
-    text = std::string_view(begin, at_);
+    std::string_view rest(at_, end_);
+    text = rest.substr(0, run_length<stands_for_itself, are_plain_in_json>(rest));
+    at_ += text.size();
     return at_ != end_ && *at_++ == '"';
   }
 

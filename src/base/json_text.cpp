@@ -4,10 +4,10 @@
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 
 #include "base/hex.h"
+#include "base/text_run.h"
 #include "base/utf8.h"
 
 namespace sharedlock {
@@ -24,28 +24,9 @@ bool is_plain(char c) {
   return kPlain[static_cast<unsigned char>(c)];
 }
 
-constexpr std::uint64_t each_byte(unsigned char byte) {
-  return std::uint64_t{0x0101010101010101} * byte;
-}
-
-// Whether all eight bytes of a word stand for themselves. What overflows into a byte comes from one that does not.
-bool are_plain(std::uint64_t word) {
-  const std::uint64_t quotes = word ^ each_byte('"');
-  const std::uint64_t backslashes = word ^ each_byte('\\');
-  const std::uint64_t others =
-      (word - each_byte(0x20)) | (quotes - each_byte(1)) | (backslashes - each_byte(1)) | (word + each_byte(1)) | word;
-  return (others & each_byte(0x80)) == 0;
-}
-
 // How many characters stand for themselves before the first that does not.
 std::size_t plain_length(std::string_view text) {
-  std::size_t length = 0;
-  for (std::uint64_t word = 0; text.size() - length >= sizeof word; length += sizeof word) {
-    std::memcpy(&word, text.data() + length, sizeof word);
-    if (!are_plain(word)) break;
-  }
-  while (length < text.size() && is_plain(text[length])) ++length;
-  return length;
+  return run_length<is_plain, are_plain_in_json>(text);
 }
 
 char* put(char* to, std::string_view text) {

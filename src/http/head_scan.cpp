@@ -1,9 +1,11 @@
 #include "http/head_scan.h"
 
 #include <charconv>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
+#include "base/text_run.h"
 #include "http/text.h"
 
 namespace sharedlock::http {
@@ -11,7 +13,6 @@ namespace sharedlock::http {
 namespace {
 
 constexpr std::string_view kNameChars = "-_0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-constexpr std::string_view kRestOfRequestLine = " HTTP/1.1\r\n";
 
 constexpr auto kIsNameChar = [] {
   std::array<bool, 256> table{};
@@ -32,37 +33,55 @@ bool is_visible(char c) {
   return c > ' ' && c <= '~';
 }
 
+bool are_visible(EightChars chars) {
+  return !any_noted(note_below(chars, ' ' + 1) | note_not_printable_ascii(chars));
+}
+
 bool is_text(char c) {
   return is_visible(c) || is_blank(c);
 }
 
-bool skip_if_next(std::string_view& rest, std::string_view text) {
-  if (!rest.starts_with(text)) return false;
-  rest.remove_prefix(text.size());
+bool are_text(EightChars chars) {
+  return !any_noted(note_below(chars, ' ') | note_not_printable_ascii(chars));
+}
+
+// The literal's size is known when this is compiled, so its bytes are compared as numbers.
+template <std::size_t size_with_end>
+bool skip_if_next(std::string_view& rest, const char (&literal)[size_with_end]) {
+  constexpr std::size_t kSize = size_with_end - 1;
+  if (rest.size() < kSize || std::memcmp(rest.data(), literal, kSize) != 0) return false;
+  rest.remove_prefix(kSize);
   return true;
 }
 
-template <bool belongs(char)>
-std::string_view take_all(std::string_view& rest) {
-  std::size_t size = 0;
-  while (size < rest.size() && belongs(rest[size])) ++size;
+std::string_view take(std::string_view& rest, std::size_t size) {
   std::string_view taken = rest.substr(0, size);
   rest.remove_prefix(size);
   return taken;
 }
 
+std::string_view take_name(std::string_view& rest) {
+  std::size_t size = 0;
+  while (size < rest.size() && is_name_char(rest[size])) ++size;
+  return take(rest, size);
+}
+
+void skip_blanks(std::string_view& rest) {
+  while (!rest.empty() && is_blank(rest.front())) rest.remove_prefix(1);
+}
+
 bool scan_request_line(std::string_view& rest, OrdinaryHead& head) {
-  head.method = method_called(take_all<is_name_char>(rest));
+  head.method = method_called(take_name(rest));
   if (head.method == Method::other || !skip_if_next(rest, " ")) return false;
-  head.target = take_all<is_visible>(rest);
-  return !head.target.empty() && skip_if_next(rest, kRestOfRequestLine);
+  head.target = take(rest, run_length<is_visible, are_visible>(rest));
+  return !head.target.empty() && skip_if_next(rest, " HTTP/1.1\r\n");
 }
 
 bool scan_field(std::string_view& rest, Header& field) {
-  field.name = take_all<is_name_char>(rest);
+  field.name = take_name(rest);
   if (field.name.empty() || !skip_if_next(rest, ":")) return false;
-  take_all<is_blank>(rest);
-  field.value = take_all<is_text>(rest);
+  skip_blanks(rest);
+  field.value = take(rest, run_length<is_text, are_text>(rest));
   while (!field.value.empty() && is_blank(field.value.back())) field.value.remove_suffix(1);
   return skip_if_next(rest, "\r\n");
 }
@@ -101,8 +120,8 @@ bool scan_head(std::string_view bytes, OrdinaryHead& head) {
   if (!scan_request_line(rest, head)) return false;
   SeenFields seen;
   while (!skip_if_next(rest, "\r\n")) {
-    if (head.field_count == OrdinaryHead::kMostFields) return false;
-    Header& field = head.fields[head.field_count++];
+    if (head.fields.size() == OrdinaryHead::kMostFields) return false;
+    Header& field = head.fields.emplace_back();
     if (!scan_field(rest, field) || !read_meaning(field, head, seen)) return false;
   }
   head.size = bytes.size() - rest.size();

@@ -1,10 +1,9 @@
 #pragma once
 
-#include <array>
+#include <boost/container/static_vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string_view>
 
 #include "http/message.h"
@@ -18,13 +17,9 @@ struct OrdinaryHead {
   std::size_t size = 0;  // in bytes, with the empty line at the end
   Method method = Method::other;
   std::string_view target;
-  std::array<Header, kMostFields> fields;
-  std::size_t field_count = 0;
+  boost::container::static_vector<Header, kMostFields> fields;  // in order of arrival
   std::optional<std::uint64_t> content_length;
   bool keep_alive = true;
-
-  // In order of arrival.
-  std::span<const Header> headers() const { return std::span(fields).first(field_count); }
 };
 
 // Reads an ordinary request's head, from the method to the empty line, in one pass and without an allocation. Ordinary

@@ -26,13 +26,13 @@ TEST(HeadScan, ReadsAllThatThereIs) {
   EXPECT_EQ(head.target, "/lease?a=%2F");
   EXPECT_EQ(head.content_length, 5u);
   EXPECT_TRUE(head.keep_alive);
-  ASSERT_EQ(head.headers().size(), 4u);
-  EXPECT_EQ(head.headers()[0].name, "host");
-  EXPECT_EQ(head.headers()[0].value, "h:80");
-  EXPECT_EQ(head.headers()[1].name, "X-Empty");
-  EXPECT_EQ(head.headers()[1].value, "");
-  EXPECT_EQ(head.headers()[2].value, "a \t b");
-  EXPECT_EQ(head.headers()[3].name, "CONTENT-LENGTH");
+  ASSERT_EQ(head.fields.size(), 4u);
+  EXPECT_EQ(head.fields[0].name, "host");
+  EXPECT_EQ(head.fields[0].value, "h:80");
+  EXPECT_EQ(head.fields[1].name, "X-Empty");
+  EXPECT_EQ(head.fields[1].value, "");
+  EXPECT_EQ(head.fields[2].value, "a \t b");
+  EXPECT_EQ(head.fields[3].name, "CONTENT-LENGTH");
 }
 
 TEST(HeadScan, KnowsEachMethodThatHasAName) {

@@ -65,8 +65,8 @@ struct RequestNotes {
     method = head.method;
     method_name = {0, name_of(method).size()};
     target = kept(head.target);
-    headers.reserve(head.field_count);
-    for (const Header& field : head.headers()) headers.push_back({text(kept(field.name)), text(kept(field.value))});
+    headers.reserve(head.fields.size());
+    for (const Header& field : head.fields) headers.push_back({text(kept(field.name)), text(kept(field.value))});
     content_length = head.content_length;
     keep_alive = head.keep_alive;
     http11 = header_complete = true;

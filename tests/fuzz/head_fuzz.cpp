@@ -30,7 +30,7 @@ void check_scanned(const OrdinaryHead& head, RequestParser::Progress progress, c
   require(progress.step == Step::complete, "what is scanned is accepted");
   require(progress.used == head.size, "a scanned head ends where the strict one does");
   require(head.method == strict.method() && head.target == strict.target(), "and has the same method and target");
-  require(are_same(head.headers(), strict.headers()), "and the same fields");
+  require(are_same(head.fields, strict.headers()), "and the same fields");
   require(head.content_length == strict.content_length(), "and the same length of its body");
   require(head.keep_alive == strict.keep_alive(), "and the same wish for the connection");
   require(strict.http11() && strict.expectation() == RequestParser::Expectation::none, "and is an ordinary one");
