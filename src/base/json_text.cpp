@@ -1,10 +1,8 @@
 #include "base/json_text.h"
 
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 #include "base/hex.h"
 #include "base/text_run.h"
@@ -27,10 +25,6 @@ bool is_plain(char c) {
 // How many characters stand for themselves before the first that does not.
 std::size_t plain_length(std::string_view text) {
   return run_length<is_plain, are_plain_in_json>(text);
-}
-
-char* put(char* to, std::string_view text) {
-  return to + text.copy(to, text.size());
 }
 
 void append_escaped(std::string& out, char c) {
@@ -105,64 +99,30 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
-JsonObject& JsonObject::text(std::string_view name, std::string_view value) {
-  char* to = begin_member(name, value.size() + 2);
-  if (plain_length(value) == value.size()) {
-    *to++ = '"';
-    to = put(to, value);
-    *to++ = '"';
-    end(to);
-    return *this;
-  }
+std::string JsonObject::take() {
+  if (length_ == 0) return "{}";
+  end(room(1).text("}"));
+  *written() = '{';
+  return std::string(written(), length_);
+}
+
+void JsonObject::write_text(TextWriter to, std::string_view value) {
+  if (plain_length(value) == value.size()) return end(to.text("\"").text(value).text("\""));
   end(to);
   std::string escaped;
   append_json_string(escaped, value);
-  end(put(room(escaped.size()), escaped));
-  return *this;
+  end(room(escaped.size()).text(escaped));
 }
 
-JsonObject& JsonObject::number(std::string_view name, std::int64_t value) {
-  constexpr std::size_t kLongest = 20;  // of 64 bits
-  char* to = begin_member(name, kLongest);
-  end(std::to_chars(to, to + kLongest, value).ptr);
-  return *this;
+void JsonObject::write_number(TextWriter to, std::int64_t value) {
+  end(to.number(value));
 }
 
-JsonObject& JsonObject::boolean(std::string_view name, bool value) {
-  return raw(name, value ? "true" : "false");
-}
-
-JsonObject& JsonObject::raw(std::string_view name, std::string_view json) {
-  end(put(begin_member(name, json.size()), json));
-  return *this;
-}
-
-JsonObject& JsonObject::members(std::string_view json) {
-  if (length_ == 1 && !json.empty()) json.remove_prefix(1);
-  end(put(room(json.size()), json));
-  return *this;
-}
-
-std::string JsonObject::take() {
-  end(put(room(1), "}"));
-  json_.resize(length_);
-  return std::move(json_);
-}
-
-// Where its value goes, with room for that.
-char* JsonObject::begin_member(std::string_view name, std::size_t value_size) {
-  char* to = room(name.size() + value_size + 4);
-  if (length_ > 1) *to++ = ',';
-  *to++ = '"';
-  to = put(to, name);
-  *to++ = '"';
-  *to++ = ':';
-  return to;
-}
-
-char* JsonObject::room(std::size_t more) {
-  if (json_.size() - length_ < more) json_.resize(2 * json_.size() + more);
-  return json_.data() + length_;
+void JsonObject::grow(std::size_t more) {
+  std::size_t size = 2 * size_ + more;
+  if (size_ == kUsualSize) longer_.assign(usual_.data(), length_);
+  longer_.resize(size);
+  size_ = size;
 }
 
 }  // namespace sharedlock

@@ -132,6 +132,27 @@ TEST(JsonObject, WritesEachMemberOnceAndInItsOrder) {
             R"({"text":"a \"b\"","none":"","number":-5,"yes":true,"list":[1],"more":null})");
 }
 
+// Wherever the memory of a small object ends, within a member or behind one.
+TEST(JsonObject, WritesTheSameAtAnySize) {
+  for (std::size_t size = 400; size < 600; ++size) {
+    const std::string text(size, 'x');
+    JsonObject object;
+    object.text("a", text).number("number", -1234567890123456789).text("c", "\n").boolean("d", false);
+    ASSERT_EQ(object.take(), R"({"a":")" + text + R"(","number":-1234567890123456789,"c":"\n","d":false})") << size;
+  }
+}
+
+TEST(JsonObject, GoesOnWhereACopyWasMade) {
+  std::string written;
+  JsonObject object;
+  for (int i = 0; i < 100; ++i) {
+    const std::string number = std::to_string(i);
+    written += (i == 0 ? '{' : ',') + ('"' + number + "\":" + number);
+    object.number(number, i);
+    ASSERT_EQ(JsonObject(object).take(), written + '}');
+  }
+}
+
 TEST(JsonObject, GrowsAsItMust) {
   const std::string plain(1'000, 'x');
   const std::string quotes(1'000, '"');

@@ -136,9 +136,7 @@ std::string to_json(const LockRecord& record) {
       .number("leaseDuration", record.duration.count())
       .number("expiry", record.expiry.time_since_epoch().count());
   if (record.carried_token) json.number("fencingToken", number_of(*record.carried_token));
-  std::string text = json.members(record.unknown_members).take();
-  text.shrink_to_fit();  // it stays in the store
-  return text;
+  return json.members(record.unknown_members).take();
 }
 
 Result<LockRecord> parse_lock_record(std::string_view text) {

@@ -35,6 +35,23 @@ TEST(LockRecord, ReadsWhatItWrites) {
   EXPECT_EQ(record->expiry.time_since_epoch(), std::chrono::seconds(1'700'000'000));
 }
 
+TEST(LockRecord, OfTheLongestNamesHasTheSameLayout) {
+  const std::string ns(64, 'n');
+  const std::string name(64, 'l');
+  const std::string owner(300, 'o');
+  const std::string instance(64, 'i');
+  LockRecord record{.lock = {ns, name},
+                    .holder = {owner, instance},
+                    .duration = std::chrono::seconds(86'400),
+                    .expiry = kNeverExpires,
+                    .carried_token = FencingToken{9'223'372'036'854'775'807},
+                    .unknown_members = R"(,"note":1.50)"};
+  EXPECT_EQ(to_json(record),
+            R"({"namespace":")" + ns + R"(","lockName":")" + name + R"(","owner":")" + owner + R"(","instanceId":")" +
+                instance + R"(","leaseDuration":86400,"expiry":253402300799,"fencingToken":9223372036854775807,)" +
+                R"("note":1.50})");
+}
+
 TEST(LockRecord, OwnersOfAnyTextSurvive) {
   LockRecord record = parse_lock_record(kPlain).value();
   for (std::string owner : {"a\"b\\c", "line\nbreak\ttab\x01", "ünïcödé \xF0\x9F\x94\x92", ""}) {
