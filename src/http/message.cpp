@@ -1,8 +1,8 @@
 #include "http/message.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "base/text_writer.h"
 #include "http/text.h"
 
 namespace sharedlock::http {
@@ -11,6 +11,20 @@ namespace {
 
 // One allocation suffices for most answers.
 constexpr std::size_t kRoomForHeaders = 96;
+
+// Begins a header line behind those in `lines`; ends where its value goes, with room for that.
+TextWriter begin_line(std::string& lines, std::string_view name, std::size_t value_size) {
+  constexpr std::string_view kAround = ": \r\n";
+  std::size_t written = lines.size();
+  if (written == 0) lines.reserve(kRoomForHeaders);
+  lines.resize(written + name.size() + value_size + kAround.size());
+  return TextWriter(lines.data() + written).text(name).text(": ");
+}
+
+void end_line(std::string& lines, TextWriter line) {
+  const char* end = line.text("\r\n").end();
+  lines.resize(static_cast<std::size_t>(end - lines.data()));
+}
 
 }  // namespace
 
@@ -53,24 +67,20 @@ std::optional<std::string_view> Request::header(std::string_view name) const {
 
 void Response::add_header(std::string_view name, std::string_view value) {
   constexpr std::string_view kUnsafe("\r\n\0", 3);
-  if (value.find_first_of(kUnsafe) == std::string_view::npos) {
-    add_line(name, value);
-    return;
-  }
+  if (value.find_first_of(kUnsafe) == std::string_view::npos) return add_line(name, value);
   std::string safe(value);
   std::erase_if(safe, [&](char c) { return kUnsafe.find(c) != std::string_view::npos; });
   add_line(name, safe);
 }
 
 void Response::add_header(std::string_view name, std::int64_t value) {
-  char digits[24];
-  auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  add_line(name, std::string_view(digits, end));
+  TextWriter line = begin_line(header_lines_, name, TextWriter::kLongestNumber);
+  end_line(header_lines_, line.number(value));
 }
 
 void Response::add_line(std::string_view name, std::string_view value) {
-  if (header_lines_.empty()) header_lines_.reserve(kRoomForHeaders);
-  header_lines_.append(name).append(": ").append(value).append("\r\n");
+  TextWriter line = begin_line(header_lines_, name, value.size());
+  end_line(header_lines_, line.text(value));
 }
 
 std::string_view reason_phrase(int status) {

@@ -1,20 +1,11 @@
 #include "http/response_head.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
+#include "base/text_writer.h"
+
 namespace sharedlock::http {
-
-namespace {
-
-void append_number(std::string& out, std::size_t number) {
-  char digits[24];
-  auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-  out.append(digits, end);
-}
-
-}  // namespace
 
 std::string_view DateText::at(WallTime now) {
   static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -40,29 +31,24 @@ bool may_have_body(int status) {
 }
 
 void append_head(std::string& out, const Response& response, const HeadFacts& facts) {
-  constexpr std::size_t kUsualSize = 256;
-  out.reserve(out.size() + kUsualSize + response.header_lines().size());
-  out += "HTTP/1.1 ";
-  append_number(out, static_cast<std::size_t>(response.status()));
-  out += ' ';
-  out += reason_phrase(response.status());
-  out += "\r\nDate: ";
-  out += facts.date;
+  constexpr std::size_t kOurOwn = 144;  // enough for all that is written below besides these texts
+  std::string_view phrase = reason_phrase(response.status());
+  std::string_view type = response.content_type();
+  std::string_view lines = response.header_lines();
+  std::size_t written = out.size();
+  out.resize(written + kOurOwn + phrase.size() + facts.date.size() + type.size() + facts.request_id.size() +
+             lines.size());
+  TextWriter head(out.data() + written);
+  head.text("HTTP/1.1 ").number(response.status()).text(" ").text(phrase).text("\r\nDate: ").text(facts.date);
   if (may_have_body(response.status())) {
-    if (!response.content_type().empty()) {
-      out += "\r\nContent-Type: ";
-      out += response.content_type();
-    }
-    out += "\r\nContent-Length: ";
-    append_number(out, response.body().size());
+    if (!type.empty()) head.text("\r\nContent-Type: ").text(type);
+    head.text("\r\nContent-Length: ").number(static_cast<std::int64_t>(response.body().size()));
   }
-  out += "\r\nX-Request-Id: ";
-  out += facts.request_id;
-  if (facts.connection == ConnectionHeader::close) out += "\r\nConnection: close";
-  if (facts.connection == ConnectionHeader::keep_alive) out += "\r\nConnection: keep-alive";
-  out += "\r\n";
-  out += response.header_lines();
-  out += "\r\n";
+  head.text("\r\nX-Request-Id: ").text(facts.request_id);
+  if (facts.connection == ConnectionHeader::close) head.text("\r\nConnection: close");
+  if (facts.connection == ConnectionHeader::keep_alive) head.text("\r\nConnection: keep-alive");
+  head.text("\r\n").text(lines).text("\r\n");
+  out.resize(static_cast<std::size_t>(head.end() - out.data()));
 }
 
 bool is_sane_request_id(std::string_view id) {

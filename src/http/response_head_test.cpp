@@ -35,6 +35,25 @@ TEST(ResponseHead, NoContentHasNoLength) {
   EXPECT_EQ(head, "HTTP/1.1 204 No Content\r\nDate: today\r\nX-Request-Id: id\r\n\r\n");
 }
 
+TEST(ResponseHead, IsAppendedWholeHoweverLongItsPartsAre) {
+  const std::string id(128, 'i');
+  const std::string date(100, 'd');
+  const std::string type(200, 't');
+  std::string lines;
+  Response response(431, type, std::string(100'000, 'b'));
+  for (std::int64_t i = 0; i < 20; ++i) {
+    response.add_header("X-Number", i - 9'223'372'036'854'775'807);
+    response.add_header("X-Text", std::string(50, 'x'));
+    lines +=
+        "X-Number: " + std::to_string(i - 9'223'372'036'854'775'807) + "\r\nX-Text: " + std::string(50, 'x') + "\r\n";
+  }
+  std::string head = "before";
+  append_head(head, response, {date, id, ConnectionHeader::keep_alive});
+  EXPECT_EQ(head, "beforeHTTP/1.1 431 Request Header Fields Too Large\r\nDate: " + date + "\r\nContent-Type: " + type +
+                      "\r\nContent-Length: 100000\r\nX-Request-Id: " + id + "\r\nConnection: keep-alive\r\n" + lines +
+                      "\r\n");
+}
+
 TEST(RequestId, TakesOnlySaneOnes) {
   EXPECT_TRUE(is_sane_request_id("abcXYZ019._:-/+=@"));
   EXPECT_TRUE(is_sane_request_id(std::string(128, 'a')));
