@@ -28,17 +28,18 @@ const JsonMember* find(const JsonBody& body, std::string_view name) {
   return last == body.members.rend() ? nullptr : &*last;
 }
 
-Result<std::string> string_member(const JsonBody& body, std::string_view name) {
+// A part of the body.
+Result<std::string_view> string_member(const JsonBody& body, std::string_view name) {
   const JsonMember* member = find(body, name);
-  if (!member) return std::string();
-  if (member->kind == JsonKind::string) return std::string(member->text);
+  if (!member) return std::string_view();
+  if (member->kind == JsonKind::string) return member->text;
   return bad(std::string(name) + ": " + std::string(name_of(member->kind)) + " found, string expected");
 }
 
-Result<std::string> labels_member(const JsonBody& body) {
+Result<std::string_view> labels_member(const JsonBody& body) {
   const JsonMember* member = find(body, "labels");
-  if (!member) return std::string();
-  if (member->maps_strings) return std::string(member->text);
+  if (!member) return std::string_view();
+  if (member->maps_strings) return member->text;
   return bad("labels: a map of strings expected");
 }
 
@@ -107,7 +108,7 @@ Result<LeaseBody> parse_lease_body(std::string_view text) {
   auto timestamp = string_member(*body, "timestamp");
   if (!timestamp) return timestamp.error();
   if (!timestamp->empty() && !is_rfc3339(*timestamp)) return bad("timestamp: not a time in the form of RFC 3339");
-  return LeaseBody{*std::move(key), *std::move(value), *std::move(labels), *std::move(timestamp)};
+  return LeaseBody{std::string(*key), std::string(*value), std::string(*labels), std::string(*timestamp)};
 }
 
 Result<Ttl> parse_lease_ttl(std::string_view text, std::chrono::nanoseconds largest) {

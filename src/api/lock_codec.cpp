@@ -22,8 +22,11 @@ constexpr auto kIsNameCharacter = [] {
   return table;
 }();
 
-bool is_name_character(char c) {
-  return kIsNameCharacter[static_cast<unsigned char>(c)];
+bool has_name_characters(std::string_view text) {
+  for (char c : text) {
+    if (!kIsNameCharacter[static_cast<unsigned char>(c)]) return false;
+  }
+  return true;
 }
 
 // Characters, not bytes: continuation bytes of a UTF-8 sequence don't count.
@@ -37,11 +40,26 @@ bool has_name_length(std::string_view text) {
   return length >= kShortestName && length <= kLongestName;
 }
 
+// The members that bodies have, and their names.
+enum class Member : std::size_t { names, instance, duration, from, token, wait, keep_place };
+constexpr std::array<std::string_view, 7> kMemberNames = {"names",        "instanceId", "leaseDuration", "from",
+                                                          "fencingToken", "wait",       "keepPlace"};
+
+constexpr std::string_view name_of(Member member) {
+  return kMemberNames[static_cast<std::size_t>(member)];
+}
+
 // Checks the body against its schema; each check adds the faults it finds, in the order in which LockServiceCentral
 // lists them: faults of allowed members, then members that are not allowed, then missing ones.
 class BodyReader {
  public:
-  BodyReader(const JsonBody& body, LockBodySchema schema) : body_(body), schema_(schema) {}
+  BodyReader(const JsonBody& body, LockBodySchema schema) : body_(body), schema_(schema) {
+    for (const JsonMember& member : body.members) {
+      auto known = allowed(member.name);
+      if (known) found_[static_cast<std::size_t>(*known)] = &member;  // the last one of a name counts
+      has_unknown_ = has_unknown_ || !known;
+    }
+  }
 
   std::variant<LockBody, ValidationErrors> read() {
     if (schema_.names) read_names();
@@ -49,8 +67,8 @@ class BodyReader {
     if (schema_.duration) read_duration();
     if (schema_.from) read_from();
     if (schema_.token) read_token();
-    if (schema_.wait) result_.wait = read_seconds("wait", kLongestWait);
-    if (schema_.wait) result_.keep_place = read_seconds("keepPlace", kLongestKeptPlace);
+    if (schema_.wait) result_.wait = read_seconds(Member::wait, kLongestWait);
+    if (schema_.wait) result_.keep_place = read_seconds(Member::keep_place, kLongestKeptPlace);
     name_unknown_members();
     name_missing_members();
     if (!errors_.empty()) return std::move(errors_);
@@ -58,24 +76,41 @@ class BodyReader {
   }
 
  private:
-  bool is_allowed(std::string_view name) const {
-    return (schema_.instance && name == "instanceId") || (schema_.duration && name == "leaseDuration") ||
-           (schema_.from && name == "from") || (schema_.token && name == "fencingToken") ||
-           (schema_.wait && (name == "wait" || name == "keepPlace")) || (schema_.names && name == "names");
+  std::optional<Member> allowed(std::string_view name) const {
+    for (std::size_t i = 0; i < kMemberNames.size(); ++i) {
+      if (name == kMemberNames[i]) return allows(Member{i}) ? std::optional(Member{i}) : std::nullopt;
+    }
+    return std::nullopt;
   }
 
-  const JsonMember* find(std::string_view name) const {
-    auto last =
-        std::find_if(body_.members.rbegin(), body_.members.rend(), [&](const auto& m) { return m.name == name; });
-    return last == body_.members.rend() ? nullptr : &*last;
+  bool allows(Member member) const {
+    switch (member) {
+      case Member::names:
+        return schema_.names;
+      case Member::instance:
+        return schema_.instance;
+      case Member::duration:
+        return schema_.duration;
+      case Member::from:
+        return schema_.from;
+      case Member::token:
+        return schema_.token;
+      case Member::wait:
+      case Member::keep_place:
+        return schema_.wait;
+    }
+    return false;
   }
+
+  const JsonMember* find(Member member) const { return found_[static_cast<std::size_t>(member)]; }
 
   // Each unknown property is named once, and only as many as help: the answer must not outgrow the request.
   void name_unknown_members() {
     constexpr std::size_t kMostNamed = 20;
+    if (!has_unknown_) return;
     const std::size_t most = errors_.size() + kMostNamed;
     for (const JsonMember& member : body_.members) {
-      if (is_allowed(member.name) || errors_.size() == most) continue;
+      if (allowed(member.name) || errors_.size() == most) continue;
       std::string error = "$: property '" + std::string(member.name) +
                           "' is not defined in the schema and the schema does not allow additional properties";
       if (std::ranges::find(errors_, error) == errors_.end()) errors_.push_back(std::move(error));
@@ -83,46 +118,47 @@ class BodyReader {
   }
 
   void name_missing_members() {
-    auto require = [this](std::string_view name) {
-      if (!find(name)) errors_.push_back("$: required property '" + std::string(name) + "' not found");
+    auto require = [this](Member member) {
+      if (!find(member)) errors_.push_back("$: required property '" + std::string(name_of(member)) + "' not found");
     };
-    if (schema_.names) require("names");
-    if (schema_.instance) require("instanceId");
-    if (schema_.duration) require("leaseDuration");
-    if (schema_.needs_token) require("fencingToken");
+    if (schema_.names) require(Member::names);
+    if (schema_.instance) require(Member::instance);
+    if (schema_.duration) require(Member::duration);
+    if (schema_.needs_token) require(Member::token);
   }
 
   // The member if it is there and of that kind.
-  const JsonMember* of_kind(std::string_view name, JsonKind kind) {
-    const JsonMember* member = find(name);
+  const JsonMember* of_kind(Member which, JsonKind kind) {
+    const JsonMember* member = find(which);
     if (!member || member->kind == kind) return member;
-    fail(name, std::string(name_of(member->kind)) + " found, " + std::string(name_of(kind)) + " expected");
+    fail(which, std::string(name_of(member->kind)) + " found, " + std::string(name_of(kind)) + " expected");
     return nullptr;
   }
 
-  const std::int64_t* integer(std::string_view name) {
-    const JsonMember* member = find(name);
-    if (member && !member->integer) of_kind(name, JsonKind::integer);
+  const std::int64_t* integer(Member which) {
+    const JsonMember* member = find(which);
+    if (member && !member->integer) of_kind(which, JsonKind::integer);
     return member && member->integer ? &*member->integer : nullptr;
   }
 
+  void fail(Member member, std::string_view what) { fail(name_of(member), what); }
   void fail(std::string_view name, std::string_view what) {
     errors_.push_back(std::string("$.").append(name).append(": ").append(what));
   }
 
   void read_duration() {
-    const std::int64_t* value = integer("leaseDuration");
+    const std::int64_t* value = integer(Member::duration);
     if (!value) return;
-    if (*value < 1) fail("leaseDuration", "must have a minimum value of 1");
-    if (*value > kLongestLeaseDuration.count()) fail("leaseDuration", "must have a maximum value of 86400");
+    if (*value < 1) fail(Member::duration, "must have a minimum value of 1");
+    if (*value > kLongestLeaseDuration.count()) fail(Member::duration, "must have a maximum value of 86400");
     result_.duration = std::chrono::seconds(*value);
   }
 
   void read_instance() {
-    const JsonMember* member = of_kind("instanceId", JsonKind::string);
+    const JsonMember* member = of_kind(Member::instance, JsonKind::string);
     if (!member) return;
-    if (!is_name(member->text)) add_faults_of_name("instanceId", member->text);
-    result_.instance = member->text;
+    if (!is_name(member->text)) add_faults_of_name(name_of(Member::instance), member->text);
+    result_.instance = std::string(member->text);
   }
 
   // Of a lock's name or an instance that is_name() refuses.
@@ -130,17 +166,17 @@ class BodyReader {
     std::size_t length = length_of(text);
     if (length < kShortestName) fail(where, "must be at least 3 characters long");
     if (length > kLongestName) fail(where, "must be at most 64 characters long");
-    if (text.empty() || !std::ranges::all_of(text, is_name_character)) {
+    if (text.empty() || !has_name_characters(text)) {
       fail(where, "does not match the regex pattern ^[a-zA-Z0-9_-]+$");
     }
   }
 
   void read_names() {
-    const JsonMember* member = of_kind("names", JsonKind::array);
+    const JsonMember* member = of_kind(Member::names, JsonKind::array);
     if (!member) return;
-    if (member->length < 1) fail("names", "must have at least 1 items but found 0");
+    if (member->length < 1) fail(Member::names, "must have at least 1 items but found 0");
     if (member->length > kMostInSet) {
-      fail("names",
+      fail(Member::names,
            "must have at most " + std::to_string(kMostInSet) + " items but found " + std::to_string(member->length));
       return;
     }
@@ -150,7 +186,7 @@ class BodyReader {
       unique = unique && std::ranges::find(result_.names, item.text) == result_.names.end();
       result_.names.emplace_back(item.text);
     }
-    if (!unique) fail("names", "must have only unique items in the array");
+    if (!unique) fail(Member::names, "must have only unique items in the array");
   }
 
   // The next one of the names.
@@ -165,30 +201,32 @@ class BodyReader {
   }
 
   void read_from() {
-    const JsonMember* member = of_kind("from", JsonKind::string);
+    const JsonMember* member = of_kind(Member::from, JsonKind::string);
     if (!member) return;
-    if (member->text != "now") fail("from", "does not have a value in the enumeration [now]");
+    if (member->text != "now") fail(Member::from, "does not have a value in the enumeration [now]");
     result_.from = RenewFrom::now;
   }
 
   void read_token() {
-    const std::int64_t* value = integer("fencingToken");
+    const std::int64_t* value = integer(Member::token);
     if (!value) return;
-    if (*value < 1) fail("fencingToken", "must have a minimum value of 1");
+    if (*value < 1) fail(Member::token, "must have a minimum value of 1");
     result_.token = FencingToken{*value};
   }
 
   // From 0, which also means none.
-  std::chrono::seconds read_seconds(std::string_view name, std::chrono::seconds longest) {
-    const std::int64_t* value = integer(name);
+  std::chrono::seconds read_seconds(Member member, std::chrono::seconds longest) {
+    const std::int64_t* value = integer(member);
     if (!value) return {};
-    if (*value < 0) fail(name, "must have a minimum value of 0");
-    if (*value > longest.count()) fail(name, "must have a maximum value of " + std::to_string(longest.count()));
+    if (*value < 0) fail(member, "must have a minimum value of 0");
+    if (*value > longest.count()) fail(member, "must have a maximum value of " + std::to_string(longest.count()));
     return std::chrono::seconds(*value);
   }
 
   const JsonBody& body_;
   LockBodySchema schema_;
+  std::array<const JsonMember*, kMemberNames.size()> found_{};  // those that are allowed, by Member
+  bool has_unknown_ = false;
   LockBody result_;
   ValidationErrors errors_;
 };
@@ -200,13 +238,13 @@ void check_name(ValidationErrors& errors, std::string_view parameter, std::strin
   };
   if (is_name(text)) return;
   if (!has_name_length(text)) fail(" must be between 3 and 64 characters long");
-  if (!std::ranges::all_of(text, is_name_character)) fail(" must be alphanumeric with dashes and underscores only");
+  if (!has_name_characters(text)) fail(" must be alphanumeric with dashes and underscores only");
 }
 
 }  // namespace
 
 bool is_name(std::string_view text) {
-  return text.size() >= kShortestName && text.size() <= kLongestName && std::ranges::all_of(text, is_name_character);
+  return text.size() >= kShortestName && text.size() <= kLongestName && has_name_characters(text);
 }
 
 std::variant<LockBody, ValidationErrors> parse_lock_body(std::string_view text, LockBodySchema schema) {

@@ -261,6 +261,12 @@ TEST(LockBody, FaultsOfASetsNamesSayWhichNameIsWrong) {
   }
 }
 
+TEST(LockBody, EachKindHasItsOwnMembers) {
+  const std::string all = R"({"names":["one"],"instanceId":"abc","leaseDuration":1,"from":"now","wait":1})";
+  EXPECT_THAT(errors_of(all, kRenewBody), ElementsAre(undefined("names"), undefined("wait")));
+  EXPECT_THAT(errors_of(all, kAcquireSetBody), ElementsAre(undefined("from")));
+}
+
 // The answer must not outgrow the request by much, whatever is in it.
 TEST(LockBody, UnknownPropertiesAreNamedOnceAndAtMostTwenty) {
   const std::string known = R"({"instanceId":"abc","leaseDuration":1)";
