@@ -1,7 +1,8 @@
 #include "lock/lock_keys.h"
 
-#include <cstddef>
-#include <initializer_list>
+#include <concepts>
+
+#include "base/text_writer.h"
 
 namespace sharedlock {
 
@@ -10,23 +11,21 @@ namespace {
 constexpr std::string_view kQueues = ".queue/";
 
 // With one allocation.
-std::string join(std::initializer_list<std::string_view> pieces) {
-  std::size_t size = 0;
-  for (std::string_view piece : pieces) size += piece.size();
-  std::string text;
-  text.reserve(size);
-  for (std::string_view piece : pieces) text += piece;
+std::string join(const std::convertible_to<std::string_view> auto&... pieces) {
+  std::string text((std::string_view(pieces).size() + ...), '\0');
+  TextWriter writer(text.data());
+  (writer.text(pieces), ...);
   return text;
 }
 
 }  // namespace
 
 std::string LockKeys::name_of(const LockName& lock) {
-  return join({lock.namespace_name, ":", lock.name});
+  return join(lock.namespace_name, ":", lock.name);
 }
 
 std::string LockKeys::key_of(const LockName& lock) const {
-  return join({prefix_, lock.namespace_name, ":", lock.name});
+  return join(prefix_, lock.namespace_name, ":", lock.name);
 }
 
 std::vector<std::string> LockKeys::names_of(const LockSet& set) {
@@ -44,11 +43,11 @@ std::vector<std::string> LockKeys::keys_of(const LockSet& set) const {
 }
 
 std::string LockKeys::queue_of(std::string_view key) const {
-  return join({prefix_, kQueues, key.substr(prefix_.size()), "/"});
+  return join(prefix_, kQueues, key.substr(prefix_.size()), "/");
 }
 
 QueuePart LockKeys::part_of(const std::string& name) const {
-  std::string key = join({prefix_, name});
+  std::string key = join(prefix_, name);
   std::string queue = queue_of(key);
   return {.lock = std::move(key), .queue = std::move(queue)};
 }

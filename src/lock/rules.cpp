@@ -198,14 +198,13 @@ seconds clock_ahead(const HeldLock& lock, Instant now) {
 
 Decision decide_acquire(const AcquireRequest& request, const std::optional<HeldLock>& current, Instant now) {
   if (current && current->record.holder != request.holder && !is_abandoned(*current, now)) return held_by(*current);
-  LockRecord record{.lock = request.lock,
-                    .holder = request.holder,
-                    .duration = request.duration,
-                    .expiry = now.epoch() + request.duration,
-                    .carried_token = std::nullopt,
-                    .unknown_members = {}};
   BootTime end = saturating_add(now.boot, request.duration);
-  return WriteRecord{.record = std::move(record),
+  return WriteRecord{.record = {.lock = request.lock,
+                                .holder = request.holder,
+                                .duration = request.duration,
+                                .expiry = now.epoch() + request.duration,
+                                .carried_token = std::nullopt,
+                                .unknown_members = {}},
                      .ttl = request.duration,
                      .lifetime = PooledLease{request.duration},
                      .end = {end, end, Promised{end, part_of_second(now.wall)}}};
