@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -15,24 +16,32 @@ namespace sharedlock {
 // each other's hints. Thread-safe.
 class PresenceHints {
  public:
-  bool is_present(std::string_view key) const { return place_of(key) == mark_of(key); }
+  // A key, as far as hints tell keys apart: made once where several calls are about it.
+  class Key {
+   public:
+    Key(const std::convertible_to<std::string_view> auto& key) : hash_(std::hash<std::string_view>()(key)) {}
 
-  void present(std::string_view key) { place_of(key) = mark_of(key); }
+   private:
+    friend PresenceHints;
+    std::size_t place() const { return hash_ % kPlaces; }
+    std::uint32_t mark() const { return static_cast<std::uint32_t>(hash_ >> 32) | 1; }
 
-  void absent(std::string_view key) {
-    std::uint32_t mark = mark_of(key);
-    place_of(key).compare_exchange_strong(mark, 0);
+    std::size_t hash_;
+  };
+
+  bool is_present(Key key) const { return places_[key.place()] == key.mark(); }
+
+  void present(Key key) { places_[key.place()] = key.mark(); }
+
+  void absent(Key key) {
+    std::uint32_t mark = key.mark();
+    places_[key.place()].compare_exchange_strong(mark, 0);
   }
 
  private:
   using Place = std::atomic<std::uint32_t>;
 
   static constexpr std::size_t kPlaces = 1 << 15;
-
-  static std::size_t hash(std::string_view key) { return std::hash<std::string_view>()(key); }
-  static std::uint32_t mark_of(std::string_view key) { return static_cast<std::uint32_t>(hash(key) >> 32) | 1; }
-  Place& place_of(std::string_view key) { return places_[hash(key) % kPlaces]; }
-  const Place& place_of(std::string_view key) const { return places_[hash(key) % kPlaces]; }
 
   std::vector<Place> places_ = std::vector<Place>(kPlaces);
 };

@@ -9,7 +9,8 @@ LockAnswer to_answer(Decided&& decided, std::int64_t token_base) {
   if (!write) return std::get<Refused>(std::move(decided.decision));
   FencingToken token = write->record.carried_token.value_or(token_at(decided.revision, token_base));
   bool replaces = !changes_hands(decided.decision, decided.seen);
-  return LockGrant{std::move(write->record), token, write->ttl, decided.revision, /*waited=*/false, replaces};
+  return LockAnswer(std::in_place_type<LockGrant>, std::move(write->record), token, write->ttl, decided.revision,
+                    /*waited=*/false, replaces);
 }
 
 SetGrant to_grants(std::vector<Decided> all, std::int64_t token_base) {

@@ -23,12 +23,13 @@ Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
 Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
   Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received),
                   [&request](const auto& current, Instant now) { return decide_acquire(request, current, now); });
+  PresenceHints::Key hint(attempt.key);
   bool waited_for = parts_.queues.in_use() && parts_.queues.is_occupied(LockKeys::name_of(request.lock));
-  if (!waited_for && !parts_.hints.is_present(attempt.key)) attempt.first = First::guess;
+  if (!waited_for && !parts_.hints.is_present(hint)) attempt.first = First::guess;
   attempt.in_order = parts_.queues.may_have_entries();
   auto ended = co_await decide_and_commit(attempt);
   if (!ended) co_return ended.error();
-  parts_.hints.present(attempt.key);
+  parts_.hints.present(hint);
 
   Decided& outcome = attempt.outcome;
   bool granted = is_write(outcome.decision);
