@@ -69,8 +69,8 @@ LeaseTable::LeaseTable(Revision last, FreshId fresh_id, LeaseObserver* observer)
     : revision_(last), fresh_id_(std::move(fresh_id)), observer_(observer) {}
 
 LeaseTable::~LeaseTable() {
-  for (auto& [tick, leases] : ending_) {
-    leases.clear_and_dispose([](LeaseNode* lease) {
+  for (auto& [number, tick] : ending_) {
+    tick.leases.clear_and_dispose([](LeaseNode* lease) {
       lease->entries.clear();
       delete lease;
     });
@@ -106,7 +106,7 @@ std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
   if (!node) return std::nullopt;
   LeaseInfo info{.granted = node->ttl, .left = node->ttl, .keys = {}};
   if (node->kind != Kind::session) {
-    auto left = std::chrono::floor<Ttl>(time_of(node->tick) - now);
+    auto left = std::chrono::floor<Ttl>(time_of(node->tick->number) - now);
     info.left = std::clamp(left, Ttl{0}, node->ttl);
   }
   for (const EntryNode& entry : node->entries) info.keys.push_back(entry.key);
@@ -119,110 +119,35 @@ std::optional<LeaseInfo> LeaseTable::lease(LeaseId id, BootTime now) const {
 std::optional<LeaseLife> LeaseTable::lease_life(LeaseId id) const {
   const LeaseNode* node = leases_.find(id);
   if (!node) return std::nullopt;
-  BootTime end = node->kind == Kind::session ? BootTime::max() : time_of(node->tick);
+  BootTime end = node->kind == Kind::session ? BootTime::max() : time_of(node->tick->number);
   return LeaseLife{end, end};
 }
 
-bool LeaseTable::any_under(std::string_view prefix) const {
-  bool any = false;
-  in_order_.walk(prefix, [&](const EntryNode& first) {
-    any = first.key.starts_with(prefix);
-    return false;
-  });
-  return any;
-}
-
-bool LeaseTable::holds_under(const LeaseNode& lease, std::string_view prefix) {
-  return std::ranges::any_of(lease.entries, [&](const EntryNode& entry) { return entry.key.starts_with(prefix); });
-}
-
-std::optional<Conflict> LeaseTable::conflict(const Transaction& transaction) const {
-  const auto& expect = transaction.expect;
-  std::size_t wrong = 0;              // the first expectation that does not hold
-  const EntryNode* stands = nullptr;  // the entry found there
-  for (; wrong < expect.size(); ++wrong) {
-    stands = by_key_.find(expect[wrong].key);
-    if ((stands ? stands->revision : kAbsent) != expect[wrong].at) break;
-  }
-  bool holds = wrong == expect.size() &&
-               std::ranges::none_of(transaction.none_under, [this](const auto& prefix) { return any_under(prefix); });
-  if (holds) return std::nullopt;
-  Conflict conflict{.as_of = revision_, .current = {}, .occupied = {}};
-  for (std::size_t i = 0; i < expect.size(); ++i) {
-    conflict.current.push_back(i == wrong ? entry_of(stands) : get(expect[i].key));
-  }
-  for (const std::string& prefix : transaction.none_under) conflict.occupied.push_back(any_under(prefix));
-  return conflict;
-}
-
-bool LeaseTable::changes_anything(const Transaction& transaction) const {
-  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
-    return std::holds_alternative<Put>(change) || by_key_.find(key_of(change)) != nullptr;
-  });
-}
-
-bool LeaseTable::takes_a_used_lease(const Transaction& transaction) const {
-  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
-    const OwnLease* own = own_lease_of(change);
-    const LeaseNode* taken = own && own->id ? leases_.find(*own->id) : nullptr;
-    return taken && (taken->kind != Kind::own || !taken->entries.empty());
-  });
-}
-
-bool LeaseTable::keeps_another_lease(const Transaction& transaction) const {
-  return std::ranges::any_of(transaction.changes, [this](const Mutation& change) {
-    const Put* put = std::get_if<Put>(&change);
-    const KeepLease* keep = put ? std::get_if<KeepLease>(&put->lifetime) : nullptr;
-    const EntryNode* stands = keep ? by_key_.find(put->key) : nullptr;
-    return keep && !(stands && stands->lease->id == keep->id);
-  });
-}
-
-Result<Outcome> LeaseTable::commit(Transaction transaction, BootTime now, std::vector<Change>* changes) {
-  if (auto valid = check(transaction); !valid) return valid.error();
-  if (auto lost = conflict(transaction)) return Outcome(*std::move(lost));
-  if (takes_a_used_lease(transaction)) return Error{Errc::lease_in_use, "the lease id is in use"};
-  if (keeps_another_lease(transaction)) return Error{Errc::lease_not_found, "the entry hangs on another lease"};
-  if (changes_anything(transaction)) revision_ = Revision{number_of(revision_) + 1};
-
-  Committed committed{.revision = revision_};
-  committed.leases.reserve(transaction.changes.size());
-  for (Mutation& change : transaction.changes) {
-    if (auto* to_put = std::get_if<Put>(&change)) {
-      bool own = std::holds_alternative<OwnLease>(to_put->lifetime);
-      const LeaseNode& lease = put(std::move(*to_put), now, changes);
-      committed.leases.push_back(lease.id);
-      if (!own) continue;
-      committed.lease = lease.id;
-      committed.ttl = lease.ttl;
-    } else {
-      committed.leases.push_back(LeaseId{0});
-      if (EntryNode* node = by_key_.find(key_of(change))) erase(*node, changes);
-    }
-  }
-  check_in_turn();
-  return Outcome(committed);
+LeaseTable::LeaseNode* LeaseTable::own_lease(LeaseId id, std::string_view under) const {
+  LeaseNode* lease = leases_.find(id);
+  if (!lease || lease->kind != Kind::own) return nullptr;
+  auto is_under = [&](const EntryNode& entry) { return entry.key.starts_with(under); };
+  return std::ranges::any_of(lease->entries, is_under) ? lease : nullptr;
 }
 
 Result<Ttl> LeaseTable::check_alive(LeaseId id, std::string_view under) const {
-  const LeaseNode* lease = leases_.find(id);
-  if (!lease || lease->kind != Kind::own || !holds_under(*lease, under)) return no_lease();
+  const LeaseNode* lease = own_lease(id, under);
+  if (!lease) return no_lease();
   return lease->ttl;
 }
 
 Result<Ttl> LeaseTable::keep_alive(LeaseId id, std::string_view under, BootTime now) {
-  auto ttl = check_alive(id, under);
-  if (!ttl) return ttl;
-  LeaseNode& lease = *leases_.find(id);
-  stop_ticking(lease);
-  start_ticking(lease, now);
+  LeaseNode* lease = own_lease(id, under);
+  if (!lease) return no_lease();
+  stop_ticking(*lease);
+  start_ticking(*lease, now);
   check_in_turn();
-  return ttl;
+  return lease->ttl;
 }
 
 Result<void> LeaseTable::revoke(LeaseId id, std::string_view under, std::vector<Change>* changes) {
-  LeaseNode* lease = leases_.find(id);
-  if (!lease || lease->kind != Kind::own || !(under.empty() || holds_under(*lease, under))) return no_lease();
+  LeaseNode* lease = under.empty() ? leases_.find(id) : own_lease(id, under);
+  if (!lease || lease->kind != Kind::own) return no_lease();
   end_lease(*lease, changes);
   check_in_turn();
   return {};
@@ -230,7 +155,7 @@ Result<void> LeaseTable::revoke(LeaseId id, std::string_view under, std::vector<
 
 bool LeaseTable::expire_one(BootTime now, std::vector<Change>* changes) {
   if (ending_.empty() || next_expiry() > now) return false;
-  end_lease(ending_.begin()->second.front(), changes);
+  end_lease(ending_.begin()->second.leases.front(), changes);
   check_in_turn();
   return true;
 }
@@ -250,7 +175,7 @@ LeaseTable::LeaseNode& LeaseTable::new_lease(LeaseId id, Kind kind, Ttl ttl) {
   lease->id = id;
   lease->kind = kind;
   lease->ttl = ttl;
-  leases_.insert(*lease);
+  leases_.insert(*lease, LeaseTraits::hash(id));
   return *lease.release();
 }
 
@@ -295,14 +220,17 @@ void LeaseTable::start_ticking(LeaseNode& lease, BootTime now) {
 }
 
 void LeaseTable::end_at(LeaseNode& lease, BootTime end) {
-  lease.tick = tick_of(end);
-  ending_[lease.tick].push_back(lease);
+  std::int64_t number = tick_of(end);
+  Tick& tick = ending_[number];
+  tick.number = number;
+  tick.leases.push_back(lease);
+  lease.tick = &tick;
 }
 
 void LeaseTable::stop_ticking(LeaseNode& lease) {
-  auto tick = ending_.find(lease.tick);
-  tick->second.erase(tick->second.iterator_to(lease));
-  if (tick->second.empty()) ending_.erase(tick);
+  Tick& tick = *lease.tick;
+  tick.leases.erase(tick.leases.iterator_to(lease));
+  if (tick.leases.empty()) ending_.erase(ending_.find(tick.number));
 }
 
 void LeaseTable::drop_lease(LeaseNode& lease) {
@@ -320,23 +248,23 @@ void LeaseTable::detach(EntryNode& node) {
   if (lease.kind == Kind::pooled && lease.entries.empty()) drop_lease(lease);
 }
 
-LeaseTable::EntryNode& LeaseTable::new_entry(std::string key, Revision created) {
+LeaseTable::EntryNode& LeaseTable::new_entry(std::string key, std::size_t hash, Revision created) {
   auto node = std::make_unique<EntryNode>();
   node->key = std::move(key);
   node->created = created;
-  by_key_.insert(*node);
+  by_key_.insert(*node, hash);
   in_order_.insert(*node);
   return *node.release();
 }
 
-const LeaseTable::LeaseNode& LeaseTable::put(Put put, BootTime now, std::vector<Change>* changes) {
-  EntryNode* node = by_key_.find(put.key);
+const LeaseTable::LeaseNode& LeaseTable::put(Put& put, Keys::Place at, BootTime now, std::vector<Change>* changes) {
+  EntryNode* node = at.node;
   if (!std::holds_alternative<KeepLease>(put.lifetime)) {
     LeaseNode& lease = lease_for(put.lifetime, now);
     if (node) {
       detach(*node);
     } else {
-      node = &new_entry(std::move(put.key), revision_);
+      node = &new_entry(std::move(put.key), at.hash, revision_);
     }
     node->lease = &lease;
     lease.entries.push_back(*node);
@@ -380,9 +308,10 @@ bool LeaseTable::restore_lease(LeaseId id, bool own, Ttl ttl, BootTime now) {
 
 bool LeaseTable::restore_entry(std::string key, Entry entry) {
   LeaseNode* lease = leases_.find(entry.lease);
+  Keys::Place at = by_key_.look_up(key);
   bool revisions_fit = kAbsent < entry.created && entry.created <= entry.revision && entry.revision <= revision_;
-  if (!lease || !revisions_fit || key.empty() || by_key_.find(key)) return false;
-  EntryNode& node = new_entry(std::move(key), entry.created);
+  if (!lease || !revisions_fit || key.empty() || at.node) return false;
+  EntryNode& node = new_entry(std::move(key), at.hash, entry.created);
   node.value = std::move(entry.value);
   node.revision = entry.revision;
   node.lease = lease;

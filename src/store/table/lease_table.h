@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <functional>
@@ -51,7 +52,7 @@ class LeaseTable {
   std::optional<LeaseLife> lease_life(LeaseId id) const;
 
   // As LeaseStore describes them. Changes are appended to `changes`, unless that is null.
-  Result<Outcome> commit(Transaction transaction, BootTime now, std::vector<Change>* changes);
+  Result<Outcome> commit(Transaction&& transaction, BootTime now, std::vector<Change>* changes);
   Result<Ttl> keep_alive(LeaseId id, std::string_view under, BootTime now);
   Result<void> revoke(LeaseId id, std::string_view under, std::vector<Change>* changes);
 
@@ -81,6 +82,7 @@ class LeaseTable {
   enum class Kind : std::uint8_t { own, pooled, session };
   struct LeaseNode;
   struct EntryNode;
+  struct Tick;
 
   using InList = boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>>;
   struct EntryNode : InList {  // in the list of its lease
@@ -103,7 +105,7 @@ class LeaseTable {
     LeaseId id{};
     Kind kind = Kind::own;
     Ttl ttl{};
-    std::int64_t tick = 0;  // see tick_of()
+    Tick* tick = nullptr;  // when it ends; null: it is the session's
     EntryList entries;
   };
   struct LeaseTraits {
@@ -112,27 +114,38 @@ class LeaseTable {
     static std::size_t hash(Key key);
   };
   using LeaseList = boost::intrusive::list<LeaseNode, boost::intrusive::constant_time_size<false>>;
+  struct Tick {
+    std::int64_t number = 0;  // see tick_of()
+    LeaseList leases;
+  };
+
+  // Each key of a transaction is looked up once.
+  using Keys = ShardedIndex<EntryNode, EntryTraits>;
+  using Places = boost::container::small_vector<Keys::Place, 4>;
 
   bool any_under(std::string_view prefix) const;
   static std::optional<Entry> entry_of(const EntryNode* node);
-  static bool holds_under(const LeaseNode& lease, std::string_view prefix);
-  std::optional<Conflict> conflict(const Transaction& transaction) const;
-  bool changes_anything(const Transaction& transaction) const;
+  LeaseNode* own_lease(LeaseId id, std::string_view under) const;  // null: none that a caller may touch
+  Places places_expected(const Transaction& transaction) const;
+  Places places_changed(const Transaction& transaction, const Places& expected) const;
+  bool holds(const Transaction& transaction, const Places& expected) const;
+  Conflict conflict(const Transaction& transaction, const Places& expected) const;
   bool takes_a_used_lease(const Transaction& transaction) const;
-  bool keeps_another_lease(const Transaction& transaction) const;
+  static bool keeps_another_lease(const Transaction& transaction, const Places& changed);
+  static bool changes_anything(const Transaction& transaction, const Places& changed);
 
   LeaseNode& lease_for(const Lifetime& lifetime, BootTime now);
   LeaseNode& new_lease(LeaseId id, Kind kind, Ttl ttl);
   LeaseId unused_id();
   LeaseNode& begin_lease(LeaseId id, Kind kind, Ttl ttl, BootTime now);
-  EntryNode& new_entry(std::string key, Revision created);
+  EntryNode& new_entry(std::string key, std::size_t hash, Revision created);
   void tell(const LeaseNode& lease);
   void start_ticking(LeaseNode& lease, BootTime now);
   void end_at(LeaseNode& lease, BootTime end);
   void stop_ticking(LeaseNode& lease);
   void drop_lease(LeaseNode& lease);
 
-  const LeaseNode& put(Put put, BootTime now, std::vector<Change>* changes);
+  const LeaseNode& put(Put& put, Keys::Place at, BootTime now, std::vector<Change>* changes);
   void erase(EntryNode& node, std::vector<Change>* changes);
   void detach(EntryNode& node);
   void end_lease(LeaseNode& lease, std::vector<Change>* changes);
@@ -144,11 +157,11 @@ class LeaseTable {
   Revision revision_;
   FreshId fresh_id_;
   LeaseObserver* observer_;
-  ShardedIndex<EntryNode, EntryTraits> by_key_;
+  Keys by_key_;
   OrderedIndex<EntryNode, EntryTraits> in_order_;
   ShardedIndex<LeaseNode, LeaseTraits> leases_;
-  std::map<std::int64_t, LeaseList> ending_;  // by tick
-  LeaseNode* session_ = nullptr;              // made when first asked for
+  std::map<std::int64_t, Tick> ending_;  // by number
+  LeaseNode* session_ = nullptr;         // made when first asked for
   CheckPace pace_;
 };
 

@@ -121,7 +121,7 @@ class History {
   void commit() {
     Transaction transaction = this->transaction();
     // A commit draws ids in the order of its changes, so the table goes first.
-    auto outcome = table_.commit(transaction, now_, &changes_);
+    auto outcome = table_.commit(Transaction(transaction), now_, &changes_);
     Answer expected = model_.commit(transaction, now_, &effects_);
     ASSERT_EQ(answer_of(outcome), expected);
     ASSERT_TRUE(model_.drawn.empty());

@@ -12,10 +12,11 @@ void LeaseTable::check_invariants() const {
   check_entries();
   std::size_t leases = session_ ? 1 : 0;
   std::size_t held = 0;
-  for (const auto& [tick, ending] : ending_) {
-    check_invariant(!ending.empty(), "lease table: a tick is kept in which no lease ends");
-    for (const LeaseNode& lease : ending) {
-      check_invariant(lease.tick == tick, "lease table: a lease is listed under another tick than its own");
+  for (const auto& [number, tick] : ending_) {
+    check_invariant(tick.number == number, "lease table: a tick is found by another number than its own");
+    check_invariant(!tick.leases.empty(), "lease table: a tick is kept in which no lease ends");
+    for (const LeaseNode& lease : tick.leases) {
+      check_invariant(lease.tick == &tick, "lease table: a lease is listed under another tick than its own");
       check_invariant(lease.kind != Kind::session, "lease table: the session's lease is to end");
       held += check_lease(lease);
       ++leases;

@@ -16,16 +16,23 @@ class ShardedIndex {
  public:
   using Key = typename Traits::Key;
 
-  Node* find(Key key) const {
+  // What is known of a key once it was looked up, so that it need not be hashed again.
+  struct Place {
+    std::size_t hash;
+    Node* node;  // null: not in
+  };
+
+  Place look_up(Key key) const {
     Probe probe{key, Traits::hash(key)};
     const Shard& shard = shards_[shard_of(probe.hash)];
     auto found = shard.find(probe);
-    return found == shard.end() ? nullptr : found->node;
+    return {probe.hash, found == shard.end() ? nullptr : found->node};
   }
 
-  // No node with that key may be in.
-  void insert(Node& node) {
-    std::size_t hash = Traits::hash(Traits::key_of(node));
+  Node* find(Key key) const { return look_up(key).node; }
+
+  // No node with that key may be in. `hash`: of the key, as look_up() says.
+  void insert(Node& node, std::size_t hash) {
     shards_[shard_of(hash)].insert(Slot{hash, &node});
     ++size_;
   }

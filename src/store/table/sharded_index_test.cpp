@@ -29,8 +29,12 @@ void finds_exactly_what_is_in(std::uint32_t count) {
   ShardedIndex<Node, AnyTraits> index;
   for (std::uint32_t i = 0; i < count; ++i) {
     nodes[i].key = i;
-    index.insert(nodes[i]);
+    index.insert(nodes[i], AnyTraits::hash(i));
     ASSERT_EQ(index.size(), i + 1);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ASSERT_EQ(index.look_up(i).node, &nodes[i]);
+    ASSERT_EQ(index.look_up(i).hash, AnyTraits::hash(i));
   }
   for (std::uint32_t i = 0; i < count; i += 2) index.erase(nodes[i]);
   EXPECT_EQ(index.size(), count / 2);
@@ -49,9 +53,10 @@ TEST(ShardedIndex, TellsCollidingKeysApart) {
 TEST(ShardedIndex, TakesAKeyAgainAfterItsErasure) {
   Node first{42}, second{42};
   ShardedIndex<Node, Traits> index;
-  index.insert(first);
+  index.insert(first, index.look_up(42).hash);
   index.erase(first);
-  index.insert(second);
+  ASSERT_EQ(index.look_up(42).node, nullptr);
+  index.insert(second, index.look_up(42).hash);
 
   EXPECT_EQ(index.find(42), &second);
   EXPECT_EQ(index.size(), 1u);
