@@ -86,9 +86,9 @@ void WatchHub::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+// Without the lock, so a watcher that begins at this moment may be missed: see publish().
 bool WatchHub::recording() const {
-  std::scoped_lock lock(mutex_);
-  return recording_;
+  return recording_.load(std::memory_order_relaxed);
 }
 
 void WatchHub::publish(Revision revision, std::vector<Change> changes) {
@@ -97,7 +97,7 @@ void WatchHub::publish(Revision revision, std::vector<Change> changes) {
   ++news_;
   if (changes.empty()) {
     forget_all();
-    wake_.notify_all();
+    if (recording_) wake_.notify_all();
     return;
   }
   ChangeBatch batch{.revision = revision, .changes = std::move(changes)};
@@ -115,6 +115,7 @@ void WatchHub::forget_oldest() {
 
 void WatchHub::forget_all() {
   forgotten_ = latest_;
+  if (history_.empty()) return;
   history_.clear();
   history_bytes_ = 0;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -90,10 +91,10 @@ class WatchHub {
   bool stopping_ = false;
   bool ended_ = false;
   bool live_ = true;
-  std::uint64_t news_ = 0;  // how often there was a reason to look at the watchers again
-  bool recording_ = false;
-  Revision latest_;     // announced last
-  Revision forgotten_;  // everything up to here is no longer in history_
+  std::uint64_t news_ = 0;               // how often there was a reason to look at the watchers again
+  std::atomic<bool> recording_ = false;  // changed with the lock held
+  Revision latest_;                      // announced last
+  Revision forgotten_;                   // everything up to here is no longer in history_
   std::deque<Batch> history_;
   std::size_t history_bytes_ = 0;
   std::list<std::shared_ptr<Watcher>> watchers_;

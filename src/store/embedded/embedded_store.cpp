@@ -79,10 +79,10 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     Ticket ticket{};
     {
       std::scoped_lock lock(mutex_);
-      expirer_.expire_some();
+      BootTime now = expirer_.expire_some();
       auto failed = failure();
       // After a failure too: whether the lease still lives is known, but it is not extended.
-      ttl = failed ? table_.check_alive(id, under) : table_.keep_alive(id, under, clock_.boot_now());
+      ttl = failed ? table_.check_alive(id, under) : table_.keep_alive(id, under, now);
       if (failed) co_return ttl ? Result<Ttl>(*failed) : ttl;
       ticket = disk_.ticket_for(table_.revision());
     }
@@ -109,8 +109,8 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline) override {
     std::scoped_lock lock(mutex_);
     if (auto failed = failure()) co_return *failed;
-    expirer_.expire_some();
-    co_return table_.lease(id, clock_.boot_now());
+    BootTime now = expirer_.expire_some();
+    co_return table_.lease(id, now);
   }
 
   Task<Result<std::optional<LeaseLife>>> lease_life(LeaseId id, Deadline) override {
@@ -150,8 +150,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     std::scoped_lock lock(mutex_);
     if (auto failed = failure()) return {.outcome = *std::move(failed)};
     if (disk_.is_behind()) return {.outcome = Error{Errc::overloaded, "too much waits for the disk"}};
-    expirer_.expire_some();
-    BootTime now = clock_.boot_now();
+    BootTime now = expirer_.expire_some();
     note_durable_entries(transaction);
     auto outcome = change([&](auto* changes) { return table_.commit(std::move(transaction), now, changes); });
     expirer_.look_again();

@@ -17,8 +17,7 @@ namespace {
 class MemoryStore final : public LeaseStore {
  public:
   explicit MemoryStore(Clock& clock)
-      : clock_(clock),
-        table_(first_revision(clock), random_lease_id),
+      : table_(first_revision(clock), random_lease_id),
         hub_(table_.revision(), [this](const std::string& prefix) { return snapshot(prefix); }),
         expirer_(clock, mutex_, table_, [this](BootTime now) { return expire_one(now); }) {}
   ~MemoryStore() override { hub_.stop(); }  // first, since its thread takes snapshots
@@ -31,8 +30,7 @@ class MemoryStore final : public LeaseStore {
 
   Task<Result<Outcome>> commit(Transaction transaction, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expirer_.expire_some();
-    BootTime now = clock_.boot_now();
+    BootTime now = expirer_.expire_some();
     auto outcome =
         change([&](std::vector<Change>* changes) { return table_.commit(std::move(transaction), now, changes); });
     expirer_.look_again();
@@ -41,8 +39,7 @@ class MemoryStore final : public LeaseStore {
 
   Task<Result<Ttl>> keep_alive(LeaseId id, std::string under, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expirer_.expire_some();
-    BootTime now = clock_.boot_now();
+    BootTime now = expirer_.expire_some();
     co_return table_.keep_alive(id, under, now);
   }
 
@@ -54,8 +51,7 @@ class MemoryStore final : public LeaseStore {
 
   Task<Result<std::optional<LeaseInfo>>> lease(LeaseId id, Deadline) override {
     std::scoped_lock lock(mutex_);
-    expirer_.expire_some();
-    BootTime now = clock_.boot_now();
+    BootTime now = expirer_.expire_some();
     co_return table_.lease(id, now);
   }
 
@@ -104,7 +100,6 @@ class MemoryStore final : public LeaseStore {
     return Snapshot{.as_of = all.as_of, .entries = std::move(all.entries)};
   }
 
-  Clock& clock_;
   std::mutex mutex_;
   LeaseTable table_;
   WatchHub hub_;

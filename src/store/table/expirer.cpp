@@ -18,11 +18,12 @@ Expirer::~Expirer() {
   thread_.join();
 }
 
-void Expirer::expire_some() {
+BootTime Expirer::expire_some() {
   constexpr int kAtOnce = 64;
   BootTime now = clock_.boot_now();
-  for (int ended = 0; ended < kAtOnce && expire_one_(now); ++ended) {
+  for (int ended = 0; ended < kAtOnce && table_.next_expiry() <= now && expire_one_(now); ++ended) {
   }
+  return now;
 }
 
 void Expirer::look_again() {

@@ -23,8 +23,9 @@ class Expirer {
   ~Expirer();  // not with the mutex held
 
   // Ends leases that are due. Call it with the mutex held before reading the table, so that expired entries are not
-  // found. Bounded, since other threads wait: the next call, or this object's thread, ends the rest.
-  void expire_some();
+  // found. Bounded, since other threads wait: the next call, or this object's thread, ends the rest. Returns the time
+  // that it went by.
+  BootTime expire_some();
 
   // Call it with the mutex held after a change: a lease may now end earlier than the thread expects.
   void look_again();
