@@ -1,8 +1,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <boost/endian/conversion.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -96,11 +99,13 @@ class OrderedIndex {
   auto page_of(std::string_view key) const { return std::prev(pages_.upper_bound(key)); }
 
   static std::uint64_t head_of(std::string_view key, std::size_t common) {
-    std::uint64_t head = 0;
-    for (std::size_t i = common; i < common + sizeof(head); ++i) {
-      head = head << 8 | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0u);
+    std::array<unsigned char, sizeof(std::uint64_t)> head{};  // the rest of a short key is zeros
+    if (key.size() >= common + head.size()) {
+      std::memcpy(head.data(), key.data() + common, head.size());
+    } else if (key.size() > common) {
+      std::memcpy(head.data(), key.data() + common, key.size() - common);
     }
-    return head;
+    return boost::endian::load_big_u64(head.data());
   }
 
   static std::size_t place_of(const Page& page, std::string_view key) {
