@@ -40,16 +40,16 @@ SLOWEST_ALONE = 1.3  # limit of p50 at one client, over that of the round trip i
 
 
 class Member(Child):
-    """One member of an etcd of its own, free to use every core."""
+    """One member of an etcd of its own, free to use every core where `core` is None."""
 
-    def __init__(self, name, client, peer, cluster, folder):
+    def __init__(self, name, client, peer, cluster, folder, core):
         self.url = f"http://127.0.0.1:{client}"
         data = folder / f"etcd-{name}"
         command = ["etcd", "--name", name, "--data-dir", data, "--initial-cluster", cluster, "--log-level", "error"]
         command += ["--listen-client-urls", self.url, "--advertise-client-urls", self.url]
         peers = f"http://127.0.0.1:{peer}"
         command += ["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers]
-        super().__init__(list(map(str, command)), None, folder / f"etcd-{name}.log")
+        super().__init__(list(map(str, command)), core, folder / f"etcd-{name}.log")
 
     def serves(self):
         try:
@@ -65,7 +65,7 @@ class Member(Child):
 
 
 @contextmanager
-def cluster(setup, size):
+def cluster(setup, size, core=None):
     ports = free_ports(2 * size)
     places = [(f"m{i}", ports[2 * i], ports[2 * i + 1]) for i in range(size)]
     initial = ",".join(f"{name}=http://127.0.0.1:{peer}" for name, _, peer in places)
@@ -73,7 +73,7 @@ def cluster(setup, size):
     folder.mkdir(exist_ok=True)
     with ExitStack() as running:
         running.callback(shutil.rmtree, folder)
-        members = [running.enter_context(Member(*place, initial, folder)) for place in places]
+        members = [running.enter_context(Member(*place, initial, folder, core)) for place in places]
         for member in members:
             member.wait_until(member.serves, "etcd")
         yield members

@@ -1,16 +1,22 @@
-# sharedlock_etcd_proto: the messages and stubs of proto/etcd.proto. Generated code, so without our flags; its headers
-# count as a system's.
-set(proto_dir ${PROJECT_BINARY_DIR}/proto)
-set(proto_files ${proto_dir}/etcd.pb.cc ${proto_dir}/etcd.pb.h ${proto_dir}/etcd.grpc.pb.cc ${proto_dir}/etcd.grpc.pb.h)
-file(MAKE_DIRECTORY ${proto_dir})
-add_custom_command(
-  OUTPUT ${proto_files}
-  COMMAND ${PROTOC} --proto_path=${PROJECT_SOURCE_DIR}/proto --cpp_out=${proto_dir} --grpc_out=${proto_dir}
-          --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} etcd.proto
-  DEPENDS ${PROJECT_SOURCE_DIR}/proto/etcd.proto
-  VERBATIM)
-add_library(sharedlock_etcd_proto STATIC ${proto_files})
-set_target_properties(sharedlock_etcd_proto PROPERTIES UNITY_BUILD OFF)  # the generated files use the same names
-target_include_directories(sharedlock_etcd_proto SYSTEM PUBLIC ${proto_dir})
-target_link_libraries(sharedlock_etcd_proto PUBLIC
-  ${GRPC_CPP} ${GRPC_CORE} ${GRPC_PLATFORM} ${GRPC_MUTEX} ${PROTOBUF} Threads::Threads)
+# sharedlock_protocol(TARGET PROTO): a library of the messages and stubs of that file. Generated code, so without our
+# flags; its headers count as a system's.
+function(sharedlock_protocol target proto)
+  cmake_path(GET proto STEM name)
+  cmake_path(GET proto PARENT_PATH folder)
+  set(made ${PROJECT_BINARY_DIR}/proto)
+  set(files ${made}/${name}.pb.cc ${made}/${name}.pb.h ${made}/${name}.grpc.pb.cc ${made}/${name}.grpc.pb.h)
+  file(MAKE_DIRECTORY ${made})
+  add_custom_command(
+    OUTPUT ${files}
+    COMMAND ${PROTOC} --proto_path=${folder} --cpp_out=${made} --grpc_out=${made}
+            --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN} ${name}.proto
+    DEPENDS ${proto}
+    VERBATIM)
+  add_library(${target} STATIC ${files})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD OFF)  # the generated files use the same names
+  target_include_directories(${target} SYSTEM PUBLIC ${made})
+  target_link_libraries(${target} PUBLIC
+    ${GRPC_CPP} ${GRPC_CORE} ${GRPC_PLATFORM} ${GRPC_MUTEX} ${PROTOBUF} Threads::Threads)
+endfunction()
+
+sharedlock_protocol(sharedlock_etcd_proto ${PROJECT_SOURCE_DIR}/proto/etcd.proto)

@@ -58,7 +58,7 @@ LIBRARIES = (
     ("RocksDB", ("rocksdb/",), ("src/store/embedded/*.cpp",)),
     # Headers named *_grpc.h are shared only by the .cpp files of the etcd store: no other header may include them.
     ("gRPC", ("grpc/", "grpcpp/", "google/protobuf/", ".pb.h", "_grpc.h"),
-     ("src/store/etcd/*.cpp", "src/store/etcd/*_grpc.h", "bench/etcd_driver.cpp")),
+     ("src/store/etcd/*.cpp", "src/store/etcd/*_grpc.h", "bench/etcd_driver.cpp", "bench/peers_driver.cpp")),
     ("Beast", ("boost/beast",), ("src/http/*.cpp", "src/client/*.cpp")),
     ("OpenSSL", ("openssl/", "boost/asio/ssl"),
      ("src/base/sha256.cpp", "src/auth/*", "src/http/*", "src/client/*", "src/cli/*", "src/app/*", "tests/*")),
