@@ -1,10 +1,8 @@
-#include <google/protobuf/arena.h>
-
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "store/etcd/rpc/messages_grpc.h"
+#include "store/etcd/rpc/wire.h"
 
 namespace sharedlock {
 
@@ -19,67 +17,89 @@ const std::string& first_key_under(const std::string& prefix) {
   return prefix.empty() ? kFirstKey : prefix;
 }
 
-// Messages that live only until they are serialized, or until their contents are read: most need no memory but this.
-class ShortLived {
- public:
-  template <class Message>
-  Message& make() {
-    return *google::protobuf::Arena::CreateMessage<Message>(&arena_);
-  }
+// A request is written by hand, since there is one for each operation: to make protobuf's objects of its parts first
+// takes three times as many instructions.
 
- private:
-  alignas(std::max_align_t) std::array<char, 3000> memory_;  // enough for most
-  google::protobuf::Arena arena_{memory_.data(), memory_.size()};
-};
-
-void add_comparisons(const Transaction& transaction, pb::TxnRequest& request) {
+void write_comparisons(const Transaction& transaction, WireWriter& to) {
   for (const Expect& expect : transaction.expect) {
-    pb::Compare* compare = request.add_compare();
-    compare->set_key(expect.key);
-    compare->set_result(pb::Compare::EQUAL);
-    if (expect.at == kAbsent) {
-      compare->set_target(pb::Compare::CREATE);
-      compare->set_create_revision(0);
-    } else {
-      compare->set_target(pb::Compare::MOD);
-      compare->set_mod_revision(number_of(expect.at));
-    }
+    bool absent = expect.at == kAbsent;
+    to.message(pb::TxnRequest::kCompareFieldNumber, [&] {
+      to.number(pb::Compare::kTargetFieldNumber, absent ? pb::Compare::CREATE : pb::Compare::MOD);
+      to.bytes(pb::Compare::kKeyFieldNumber, expect.key);
+      to.number(absent ? pb::Compare::kCreateRevisionFieldNumber : pb::Compare::kModRevisionFieldNumber,
+                number_of(expect.at));
+    });
   }
   for (const std::string& prefix : transaction.none_under) {
     // Over a range every key must compare equal; for an empty range etcd compares only with 0.
-    pb::Compare* compare = request.add_compare();
-    compare->set_key(first_key_under(prefix));
-    compare->set_range_end(end_of_prefix(prefix));
-    compare->set_result(pb::Compare::EQUAL);
-    compare->set_target(pb::Compare::CREATE);
-    compare->set_create_revision(0);
+    to.message(pb::TxnRequest::kCompareFieldNumber, [&] {
+      to.number(pb::Compare::kTargetFieldNumber, pb::Compare::CREATE);
+      to.bytes(pb::Compare::kKeyFieldNumber, first_key_under(prefix));
+      to.number(pb::Compare::kCreateRevisionFieldNumber, 0);
+      to.bytes(pb::Compare::kRangeEndFieldNumber, end_of_prefix(prefix));
+    });
   }
 }
 
-// The contents of a Conflict, in the order of to_look().
-template <class AddRange>
-void add_look(const Transaction& transaction, AddRange add_range) {
-  for (const Expect& expect : transaction.expect) add_range().set_key(expect.key);
-  for (const std::string& prefix : transaction.none_under) {
-    pb::RangeRequest& range = add_range();
-    range.set_key(first_key_under(prefix));
-    range.set_range_end(end_of_prefix(prefix));
-    range.set_limit(1);
-    range.set_keys_only(true);
-  }
-}
-
-void add_changes(const Transaction& transaction, const std::vector<LeaseId>& leases, pb::TxnRequest& request) {
+void write_changes(const Transaction& transaction, const std::vector<LeaseId>& leases, WireWriter& to) {
   for (std::size_t i = 0; i < transaction.changes.size(); ++i) {
-    pb::RequestOp* change = request.add_success();
-    if (auto* put = std::get_if<Put>(&transaction.changes[i])) {
-      change->mutable_request_put()->set_key(put->key);
-      change->mutable_request_put()->set_value(put->value);
-      change->mutable_request_put()->set_lease(number_of(leases[i]));
-    } else {
-      change->mutable_request_delete_range()->set_key(std::get<Erase>(transaction.changes[i]).key);
-    }
+    to.message(pb::TxnRequest::kSuccessFieldNumber, [&] {
+      if (auto* put = std::get_if<Put>(&transaction.changes[i])) {
+        to.message(pb::RequestOp::kRequestPutFieldNumber, [&] {
+          to.bytes(pb::PutRequest::kKeyFieldNumber, put->key);
+          to.bytes(pb::PutRequest::kValueFieldNumber, put->value);
+          to.number(pb::PutRequest::kLeaseFieldNumber, number_of(leases[i]));
+        });
+      } else {
+        to.message(pb::RequestOp::kRequestDeleteRangeFieldNumber, [&] {
+          to.bytes(pb::DeleteRangeRequest::kKeyFieldNumber, std::get<Erase>(transaction.changes[i]).key);
+        });
+      }
+    });
   }
+}
+
+// The contents of a Conflict, as to_look() asks for them.
+void write_look(const Transaction& transaction, WireWriter& to) {
+  auto range = [&to](auto write) {
+    to.message(pb::TxnRequest::kFailureFieldNumber,
+               [&] { to.message(pb::RequestOp::kRequestRangeFieldNumber, write); });
+  };
+  for (const Expect& expect : transaction.expect) {
+    range([&] { to.bytes(pb::RangeRequest::kKeyFieldNumber, expect.key); });
+  }
+  for (const std::string& prefix : transaction.none_under) {
+    range([&] {
+      to.bytes(pb::RangeRequest::kKeyFieldNumber, first_key_under(prefix));
+      to.bytes(pb::RangeRequest::kRangeEndFieldNumber, end_of_prefix(prefix));
+      to.number(pb::RangeRequest::kLimitFieldNumber, 1);
+      to.number(pb::RangeRequest::kKeysOnlyFieldNumber, 1);
+    });
+  }
+}
+
+// At least as many bytes as most transactions take.
+std::size_t expected_size(const Transaction& transaction) {
+  constexpr std::size_t kEach = 32;  // everything but keys and values
+  std::size_t size = 0;
+  for (const Expect& expect : transaction.expect) size += 2 * (expect.key.size() + kEach);
+  for (const std::string& prefix : transaction.none_under) size += 4 * (prefix.size() + kEach);
+  for (const Mutation& change : transaction.changes) {
+    auto* put = std::get_if<Put>(&change);
+    size += key_of(change).size() + (put ? put->value.size() : 0) + kEach;
+  }
+  return size;
+}
+
+// Whether a TxnResponse says so; nothing: it is malformed.
+std::optional<bool> read_succeeded(std::string_view response) {
+  bool succeeded = false;
+  WireReader reader(response);
+  while (auto field = reader.next()) {
+    bool says_it = field->number == pb::TxnResponse::kSucceededFieldNumber && field->varint;
+    if (says_it) succeeded = *field->varint != 0;
+  }
+  return reader.is_malformed() ? std::nullopt : std::optional(succeeded);
 }
 
 }  // namespace
@@ -120,7 +140,12 @@ std::optional<Entry> to_entry(pb::RangeResponse& of_key) {
 std::vector<pb::RangeRequest> to_look(const Transaction& transaction) {
   std::vector<pb::RangeRequest> ranges;
   ranges.reserve(transaction.expect.size() + transaction.none_under.size());
-  add_look(transaction, [&]() -> pb::RangeRequest& { return ranges.emplace_back(); });
+  for (const Expect& expect : transaction.expect) ranges.push_back(range_of_key(expect.key));
+  for (const std::string& prefix : transaction.none_under) {
+    pb::RangeRequest& range = ranges.emplace_back(range_of_prefix(prefix));
+    range.set_limit(1);
+    range.set_keys_only(true);
+  }
   return ranges;
 }
 
@@ -144,20 +169,22 @@ Conflict to_conflict(const Transaction& transaction, std::vector<pb::RangeRespon
 }
 
 EncodedTxn encode_txn(const Transaction& transaction, const std::vector<LeaseId>& leases) {
-  ShortLived messages;
-  auto& request = messages.make<pb::TxnRequest>();
-  add_comparisons(transaction, request);
-  EncodedTxn encoded{.bytes = {}, .comparing = request.ByteSizeLong()};
-  add_look(transaction, [&]() -> pb::RangeRequest& { return *request.add_failure()->mutable_request_range(); });
-  add_changes(transaction, leases, request);
-  request.SerializeToString(&encoded.bytes);
+  EncodedTxn encoded;
+  encoded.bytes.reserve(expected_size(transaction));
+  WireWriter to(encoded.bytes);
+  write_comparisons(transaction, to);
+  encoded.comparing = encoded.bytes.size();
+  write_changes(transaction, leases, to);
+  write_look(transaction, to);
   return encoded;
 }
 
-std::optional<TxnAnswer> decode_txn_answer(const std::string& bytes, Revision as_of) {
-  ShortLived messages;
-  auto& response = messages.make<pb::TxnResponse>();
-  if (!response.ParseFromString(bytes)) return std::nullopt;
+std::optional<TxnAnswer> decode_txn_answer(std::string_view bytes, Revision as_of) {
+  auto succeeded = read_succeeded(bytes);
+  if (!succeeded) return std::nullopt;
+  if (*succeeded) return TxnAnswer{.succeeded = true, .as_of = as_of, .found = {}};
+  pb::TxnResponse response;
+  if (!response.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
   return to_txn_answer(response, as_of);
 }
 

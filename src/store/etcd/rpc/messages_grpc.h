@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/lease_store.h"
@@ -53,8 +54,9 @@ struct TxnAnswer {
   std::uint64_t term = 0;
 };
 
-// `as_of` is that of the surrounding answer. Nothing: the bytes are not a TxnResponse.
-std::optional<TxnAnswer> decode_txn_answer(const std::string& bytes, Revision as_of);
+// `as_of` is that of the surrounding answer. Nothing: the bytes are not a TxnResponse. Of one that succeeded nothing
+// else is read.
+std::optional<TxnAnswer> decode_txn_answer(std::string_view bytes, Revision as_of);
 TxnAnswer to_txn_answer(etcdserverpb::TxnResponse& response, Revision as_of);
 
 // Whether the transaction's own success makes its expectations fail, so that it is never applied twice.
