@@ -16,10 +16,11 @@ constexpr std::chrono::seconds kLongestAhead{1};
 
 Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline deadline, std::size_t entries) {
   auto executor = co_await asio::this_coro::executor;
-  Error last{Errc::deadline_exceeded, "etcd granted no lease in time"};
+  std::optional<Error> last;
   do {
-    auto waiter = std::make_shared<Waiter>(executor, deadline);
-    PooledLeases::Place place = take(end, entries, waiter);
+    Taken taken = take(end, entries, executor, deadline);
+    const PooledLeases::Place& place = taken.place;
+    const WaiterPtr& waiter = taken.waiter;
     Joined joined{place.id, place.sent};
     for (const Order& order : place.ahead) ahead_.spawn(executor_, grant_ahead(order));
     if (place.order) {
@@ -28,25 +29,29 @@ Task<Result<EtcdLeasePool::Joined>> EtcdLeasePool::join(BootTime end, Deadline d
       if (granted.error().code != Errc::lease_in_use) co_return granted.error();
       continue;  // among 2^39 ids, one in use may be hit now and then
     }
-    if (place.granted) co_return joined;
+    if (!waiter) co_return joined;
     co_await waiter->wait(clock_);
     waiter->waited();
     leave(place.id, waiter);
-    if (!waiter->answer) co_return last;
+    if (!waiter->answer) break;
     if (*waiter->answer) co_return joined;
     // The other request may have had too little time; this one may have enough.
     last = waiter->answer->error();
-    if (!outcome_unknown(last.code) && last.code != Errc::lease_in_use) co_return last;
+    if (!outcome_unknown(last->code) && last->code != Errc::lease_in_use) break;
   } while (clock_.boot_now() < deadline.at);
-  co_return last;
+  co_return last ? *std::move(last) : Error{Errc::deadline_exceeded, "etcd granted no lease in time"};
 }
 
-PooledLeases::Place EtcdLeasePool::take(BootTime end, std::size_t entries, const WaiterPtr& waiter) {
+EtcdLeasePool::Taken EtcdLeasePool::take(BootTime end, std::size_t entries, const Executor& executor,
+                                         Deadline deadline) {
   Moment now{clock_.boot_now(), clock_.wall_now()};
   std::scoped_lock lock(mutex_);
-  auto place = pool_.join(end, now, entries);
-  if (!place.granted && !place.order) waiting_[place.id].push_back(waiter);
-  return place;
+  Taken taken{.place = pool_.join(end, now, entries), .waiter = nullptr};
+  if (!taken.place.granted && !taken.place.order) {
+    taken.waiter = std::make_shared<Waiter>(executor, deadline);
+    waiting_[taken.place.id].push_back(taken.waiter);
+  }
+  return taken;
 }
 
 // After this, end() no longer touches the waiter.

@@ -48,7 +48,12 @@ class EtcdLeasePool {
   using WaiterPtr = std::shared_ptr<Waiter>;
   using Order = PooledLeases::Order;
 
-  PooledLeases::Place take(BootTime end, std::size_t entries, const WaiterPtr& waiter);
+  struct Taken {
+    PooledLeases::Place place;
+    WaiterPtr waiter;  // if another request has the lease granted
+  };
+
+  Taken take(BootTime end, std::size_t entries, const Executor& executor, Deadline deadline);
   void leave(LeaseId id, const WaiterPtr& waiter);
   Task<Result<void>> grant(Order order, Deadline deadline);
   Task<void> grant_ahead(Order order);

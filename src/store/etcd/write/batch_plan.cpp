@@ -5,26 +5,37 @@
 namespace sharedlock {
 
 bool EtcdBatchPlan::take(const Transaction& transaction, std::size_t bytes) {
+  expects_.clear();
+  changes_.clear();
+  for (const Expect& expect : transaction.expect) expects_.emplace_back(expect.key);
+  for (const Mutation& change : transaction.changes) changes_.emplace_back(key_of(change));
   if (count_ > 0 && !fits(transaction, bytes)) return false;
   ++count_;
   bytes_ += bytes;
-  for (const Expect& expect : transaction.expect) expected_.insert(expect.key);
-  for (const Mutation& change : transaction.changes) changed_.insert(key_of(change));
+  for (const Key& key : expects_) used_.try_emplace(key, false);
+  for (const Key& key : changes_) {
+    used_.insert_or_assign(key, true);
+    changed_.push_back(key.text);
+  }
   empty_.insert(empty_.end(), transaction.none_under.begin(), transaction.none_under.end());
   return true;
 }
 
 bool EtcdBatchPlan::fits(const Transaction& transaction, std::size_t bytes) const {
   if (count_ == kMostTransactions || bytes_ + bytes > kMostBytes) return false;
-  return std::ranges::all_of(transaction.changes, [this](const auto& change) { return may_change(key_of(change)); }) &&
-         std::ranges::none_of(transaction.expect,
-                              [this](const auto& expect) { return changed_.contains(expect.key); }) &&
+  return std::ranges::all_of(changes_, [this](const Key& key) { return may_change(key); }) &&
+         std::ranges::none_of(expects_, [this](const Key& key) { return is_changed(key); }) &&
          std::ranges::none_of(transaction.none_under, [this](const auto& prefix) { return any_changed_under(prefix); });
 }
 
-bool EtcdBatchPlan::may_change(std::string_view key) const {
-  return !expected_.contains(key) && !changed_.contains(key) &&
-         std::ranges::none_of(empty_, [key](std::string_view prefix) { return key.starts_with(prefix); });
+bool EtcdBatchPlan::may_change(const Key& key) const {
+  return !used_.contains(key) &&
+         std::ranges::none_of(empty_, [&](std::string_view prefix) { return key.text.starts_with(prefix); });
+}
+
+bool EtcdBatchPlan::is_changed(const Key& key) const {
+  auto use = used_.find(key);
+  return use != used_.end() && use->second;
 }
 
 bool EtcdBatchPlan::any_changed_under(std::string_view prefix) const {

@@ -1,7 +1,8 @@
 #pragma once
 
-#include <boost/unordered/unordered_flat_set.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -22,15 +23,31 @@ class EtcdBatchPlan {
   bool take(const Transaction& transaction, std::size_t bytes);
 
  private:
+  // Hashed once, though it is looked for and then added.
+  struct Key {
+    explicit Key(std::string_view key) : text(key), hash(std::hash<std::string_view>()(key)) {}
+    bool operator==(const Key& other) const { return hash == other.hash && text == other.text; }
+
+    std::string_view text;
+    std::size_t hash;
+  };
+  struct HashOf {
+    using is_avalanching = void;
+    std::size_t operator()(const Key& key) const { return key.hash; }
+  };
+
   bool fits(const Transaction& transaction, std::size_t bytes) const;
-  bool may_change(std::string_view key) const;
+  bool may_change(const Key& key) const;
+  bool is_changed(const Key& key) const;
   bool any_changed_under(std::string_view prefix) const;
 
   std::size_t count_ = 0;
   std::size_t bytes_ = 0;
-  boost::unordered_flat_set<std::string_view> expected_;
-  boost::unordered_flat_set<std::string_view> changed_;
+  boost::unordered_flat_map<Key, bool, HashOf> used_;  // expected or changed; true: changed
+  std::vector<std::string_view> changed_;
   std::vector<std::string_view> empty_;  // prefixes
+  std::vector<Key> expects_;             // of the transaction that is looked at
+  std::vector<Key> changes_;             // likewise
 };
 
 }  // namespace sharedlock

@@ -77,7 +77,7 @@ class EtcdBatchQueue {
 
  private:
   struct Waiter : AnswerSlot<Answer> {
-    Waiter(const Executor& on, Deadline until, Item what) : AnswerSlot<Answer>(on, until), item(std::move(what)) {}
+    Waiter(const Executor& on, Deadline until, Item&& what) : AnswerSlot<Answer>(on, until), item(std::move(what)) {}
 
     Item item;
     bool sent = false;
@@ -87,6 +87,23 @@ class EtcdBatchQueue {
   };
   using WaiterPtr = std::shared_ptr<Waiter>;
   using Waiters = std::vector<WaiterPtr>;
+
+  // The first request of a batch for each thing that is looked for. Read only when a request does not fit: in most
+  // batches all do.
+  class Leaders {
+   public:
+    // Null: no request of `batch`, which has only grown, looks for the same.
+    Waiter* of(Kind& kind, const Item& item, const Waiters& batch) {
+      for (; known_ < batch.size(); ++known_) first_.try_emplace(kind.look(batch[known_]->item), batch[known_].get());
+      std::string_view look = kind.look(item);
+      auto found = look.empty() ? first_.end() : first_.find(look);
+      return found == first_.end() ? nullptr : found->second;
+    }
+
+   private:
+    std::size_t known_ = 0;
+    std::unordered_map<std::string_view, Waiter*> first_;
+  };
 
   bool enter_alone() {
     std::scoped_lock lock(mutex_);
@@ -173,21 +190,19 @@ class EtcdBatchQueue {
     Waiters waiters;
     if (!may_leave()) return waiters;
     typename Kind::Plan plan;
-    std::deque<WaiterPtr> left;
-    std::unordered_map<std::string_view, Waiter*> leaders;
+    Waiters left;
+    Leaders leaders;
     while (!waiting_.empty() && left.size() < kMostPassedOver) {
       WaiterPtr next = std::move(waiting_.front());
       waiting_.pop_front();
       bool alone = next->alone || kind_.goes_alone(next->item);
       bool goes = alone ? waiters.empty() : plan.take(next->item);
-      auto leader = leaders.find(kind_.look(next->item));
       if (goes) {
         next->sent = true;
-        if (!kind_.look(next->item).empty()) leaders.emplace(kind_.look(next->item), next.get());
         waiters.push_back(std::move(next));
         if (alone) break;
-      } else if (leader != leaders.end()) {
-        leader->second->followers.push_back(std::move(next));
+      } else if (Waiter* leader = leaders.of(kind_, next->item, waiters)) {
+        leader->followers.push_back(std::move(next));
       } else {
         left.push_back(std::move(next));
       }

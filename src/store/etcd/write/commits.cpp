@@ -69,7 +69,7 @@ Task<Result<Outcome>> EtcdCommits::commit(Transaction transaction, BootTime call
     if (!refused) co_return with_fate(refused.error(), WriteFate::not_sent);
     if (*refused) co_return Outcome(**std::move(refused));
   }
-  Error last{Errc::unanswered, "the leases of a change ended before they were used"};
+  Error last{Errc::unanswered, {}};  // each failed attempt says why
   for (int attempt = 0; attempt <= max_retries_; ++attempt) {
     EtcdCommitLeases leases;
     auto granted = co_await grant_all(&transaction, &leases, called, deadline);
