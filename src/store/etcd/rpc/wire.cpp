@@ -7,7 +7,10 @@ namespace sharedlock {
 namespace {
 
 // The kinds of fields. Groups (3 and 4) were given up before etcd began; protobuf would skip a whole one.
-enum Kind : std::uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+constexpr unsigned kVarint = 0;
+constexpr unsigned kFixed64 = 1;
+constexpr unsigned kBytes = 2;
+constexpr unsigned kFixed32 = 5;
 
 constexpr unsigned kLongestVarint = 10;
 
