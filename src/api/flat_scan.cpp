@@ -87,7 +87,9 @@ class FlatScan {
     std::string_view rest(at_, end_);
     text = rest.substr(0, run_length<stands_for_itself, are_plain_in_json>(rest));
     at_ += text.size();
-    return at_ != end_ && *at_++ == '"';
+    if (at_ == end_ || *at_ != '"') return false;
+    ++at_;
+    return true;
   }
 
   // Only digits: where they go on as `.5` or `e3`, no comma or brace follows, and so the scan ends.

@@ -1,7 +1,7 @@
 #include "http/head_scan.h"
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -49,7 +49,7 @@ bool are_text(EightChars chars) {
 template <std::size_t size_with_end>
 bool skip_if_next(std::string_view& rest, const char (&literal)[size_with_end]) {
   constexpr std::size_t kSize = size_with_end - 1;
-  if (rest.size() < kSize || std::memcmp(rest.data(), literal, kSize) != 0) return false;
+  if (rest.size() < kSize || !std::equal(literal, literal + kSize, rest.begin())) return false;
   rest.remove_prefix(kSize);
   return true;
 }
