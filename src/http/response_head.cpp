@@ -31,7 +31,10 @@ bool may_have_body(int status) {
 }
 
 void append_head(std::string& out, const Response& response, const HeadFacts& facts) {
-  constexpr std::size_t kOurOwn = 144;  // enough for all that is written below besides these texts
+  // All that is written below besides the texts whose sizes are added.
+  constexpr std::string_view kOurWords =
+      "HTTP/1.1  \r\nDate: \r\nContent-Type: \r\nContent-Length: \r\nX-Request-Id: \r\nConnection: keep-alive\r\n\r\n";
+  constexpr std::size_t kOurOwn = kOurWords.size() + 2 * TextWriter::kLongestNumber;
   std::string_view phrase = reason_phrase(response.status());
   std::string_view type = response.content_type();
   std::string_view lines = response.header_lines();
