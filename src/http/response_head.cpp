@@ -31,7 +31,7 @@ bool may_have_body(int status) {
 }
 
 void append_head(std::string& out, const Response& response, const HeadFacts& facts) {
-  // All that is written below besides the texts whose sizes are added.
+  // All that is written below, besides the texts added to it in `resize`.
   constexpr std::string_view kOurWords =
       "HTTP/1.1  \r\nDate: \r\nContent-Type: \r\nContent-Length: \r\nX-Request-Id: \r\nConnection: keep-alive\r\n\r\n";
   constexpr std::size_t kOurOwn = kOurWords.size() + 2 * TextWriter::kLongestNumber;
