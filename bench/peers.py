@@ -4,6 +4,7 @@ the other."""
 
 import json
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ TITLES = ("what, connections", "durable", "operations/s", "p50 ms", "p99 ms", "C
 HAND_OVER_TITLES = ("what", "durable", "p50 ms", "p99 ms")
 COUNTS = (1, 64)
 HAND_OVER = "hand-over"
+PATIENCE = 60  # seconds that a run may take longer than it should
 
 
 @dataclass
@@ -126,7 +128,10 @@ def drive(setup, port, protocol, work):
     seconds = setup.seconds * (2 if work == HAND_OVER else 1)  # there are only eight hand-overs in a second
     command = [setup.program.parent / "peers_driver", f"127.0.0.1:{port}", protocol, work, seconds]
     with Child(list(map(str, command)), setup.client_core, setup.folder / "peers_driver.log") as driver:
-        driver.process.wait()
+        try:
+            driver.process.wait(seconds + PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{' '.join(map(str, command))}: no end after {seconds + PATIENCE:.0f} s") from None
     said = driver.log.read_text(errors="replace")
     if driver.process.returncode != 0:
         raise Failed(f"{' '.join(map(str, command))}: {said}")
