@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "api/flat_object.h"
@@ -91,6 +93,21 @@ bool is_rfc3339(std::string_view text) {
          text.empty();
 }
 
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// A number of digits alone, up to `largest`: that may be the largest of 63 bits, or one more.
+std::optional<std::uint64_t> read_digits(std::string_view digits, std::uint64_t largest) {
+  std::uint64_t number = 0;
+  for (char c : digits) {
+    bool overflows = number > largest / 10;
+    if (c < '0' || c > '9' || overflows) return std::nullopt;
+    number = number * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return digits.empty() || number > largest ? std::nullopt : std::optional(number);
+}
+
 }  // namespace
 
 Result<LeaseBody> parse_lease_body(std::string_view text) {
@@ -165,15 +182,14 @@ std::string to_json(const std::string& key, const HeldLease& lease) {
 }
 
 Result<LeaseId> parse_lease_id(std::string_view body) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  auto first = std::min(body.find_first_not_of(kSpace), body.size());
-  body.remove_prefix(first);
-  body = body.substr(0, body.find_last_not_of(kSpace) + 1);
-  if (body.starts_with('+') && !body.starts_with("+-")) body.remove_prefix(1);  // from_chars accepts no plus
-  std::int64_t id = 0;
-  auto parsed = std::from_chars(body.data(), body.data() + body.size(), id);
-  bool all = parsed.ec == std::errc() && parsed.ptr == body.data() + body.size();
-  return all ? Result<LeaseId>(LeaseId{id}) : bad("not a decimal 64-bit number");
+  while (!body.empty() && is_space(body.front())) body.remove_prefix(1);
+  while (!body.empty() && is_space(body.back())) body.remove_suffix(1);
+  bool negative = body.starts_with('-');
+  if (negative || body.starts_with('+')) body.remove_prefix(1);
+  constexpr std::uint64_t kLargest = std::numeric_limits<std::int64_t>::max();
+  auto magnitude = read_digits(body, negative ? kLargest + 1 : kLargest);
+  if (!magnitude) return bad("not a decimal 64-bit number");
+  return LeaseId{static_cast<std::int64_t>(negative ? 0 - *magnitude : *magnitude)};
 }
 
 }  // namespace sharedlock

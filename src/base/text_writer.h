@@ -1,6 +1,7 @@
 #pragma once
 
-#include <charconv>
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -23,7 +24,12 @@ class TextWriter {
   }
 
   TextWriter& number(std::int64_t number) {
-    to_ = std::to_chars(to_, to_ + kLongestNumber, number).ptr;
+    auto magnitude = static_cast<std::uint64_t>(number);
+    if (number < 0) {
+      *to_++ = '-';
+      magnitude = 0 - magnitude;
+    }
+    digits(magnitude);
     return *this;
   }
 
@@ -31,6 +37,43 @@ class TextWriter {
   char* end() const { return to_; }
 
  private:
+  // "00", "01" and so on, one behind the other.
+  static constexpr auto kPairs = [] {
+    std::array<char, 200> pairs{};
+    for (std::size_t i = 0; i < 100; ++i) {
+      pairs[2 * i] = static_cast<char>('0' + i / 10);
+      pairs[2 * i + 1] = static_cast<char>('0' + i % 10);
+    }
+    return pairs;
+  }();
+
+  // The smallest number with [i] + 1 digits.
+  static constexpr auto kSmallest = [] {
+    std::array<std::uint64_t, kLongestNumber> smallest{};  // 0 has one digit
+    std::uint64_t power = 1;
+    for (std::size_t i = 1; i < smallest.size(); ++i) smallest[i] = power *= 10;
+    return smallest;
+  }();
+
+  static std::size_t count_digits(std::uint64_t number) {
+    // The digits of the largest number with one bit less: a bit is 0.30103 digits.
+    std::size_t fewest = static_cast<std::size_t>(std::bit_width(number | 1)) * 1233 >> 12;
+    return fewest + (number >= kSmallest[fewest] ? 1 : 0);
+  }
+
+  // Two at a time, from the last ones.
+  void digits(std::uint64_t number) {
+    char* first = to_;
+    to_ += count_digits(number);
+    char* at = to_;
+    for (; number >= 100; number /= 100) std::memcpy(at -= 2, &kPairs[number % 100 * 2], 2);
+    if (number >= 10) {
+      std::memcpy(first, &kPairs[number * 2], 2);
+    } else {
+      *first = static_cast<char>('0' + number);
+    }
+  }
+
   char* to_;
 };
 
