@@ -9,14 +9,10 @@ namespace sharedlock::http {
 
 namespace {
 
-// One allocation suffices for most answers.
-constexpr std::size_t kRoomForHeaders = 96;
-
 // Begins a header line behind those in `lines`; ends where its value goes, with room for that.
 TextWriter begin_line(std::string& lines, std::string_view name, std::size_t value_size) {
   constexpr std::string_view kAround = ": \r\n";
   std::size_t written = lines.size();
-  if (written == 0) lines.reserve(kRoomForHeaders);
   lines.resize(written + name.size() + value_size + kAround.size());
   return TextWriter(lines.data() + written).text(name).text(": ");
 }
@@ -74,6 +70,10 @@ void Response::add_header(std::string_view name, std::string_view value) {
 }
 
 void Response::add_header(std::string_view name, std::int64_t value) {
+  if (number_count_ < numbers_.size()) {
+    numbers_[number_count_++] = {name, value};
+    return;
+  }
   TextWriter line = begin_line(header_lines_, name, TextWriter::kLongestNumber);
   end_line(header_lines_, line.number(value));
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -25,6 +27,12 @@ Method method_called(std::string_view name);
 struct Header {
   std::string_view name;
   std::string_view value;  // without surrounding white space
+};
+
+// A header of an answer, with a number as its value.
+struct NumberHeader {
+  std::string_view name;
+  std::int64_t value = 0;
 };
 
 // The client that waits for the answer, for handlers that take long.
@@ -73,9 +81,12 @@ class Response {
   // Adds a header line. Neither part may hold CR, LF or NUL: such bytes in `value` are dropped, so that an external
   // value can't start a line of its own.
   void add_header(std::string_view name, std::string_view value);
+  // `name` must be a literal: it is not copied.
   void add_header(std::string_view name, std::int64_t value);
 
-  // The lines added so far, each ended by CR LF.
+  // What was added so far: the first numbers, which are written as text only where the answer's head is, and before
+  // the others; and all other lines, each ended by CR LF.
+  std::span<const NumberHeader> number_headers() const { return std::span(numbers_).first(number_count_); }
   const std::string& header_lines() const { return header_lines_; }
 
   // Has `undo` called, on the session's thread, if the peer surely never gets this answer: it had disconnected, or the
@@ -86,7 +97,11 @@ class Response {
  private:
   void add_line(std::string_view name, std::string_view value);
 
+  static constexpr std::size_t kUsualNumbers = 2;  // a grant has a token and a ttl
+
   int status_ = 200;
+  std::uint8_t number_count_ = 0;
+  std::array<NumberHeader, kUsualNumbers> numbers_{};
   std::string_view content_type_;
   std::string body_;
   std::string header_lines_;

@@ -19,8 +19,22 @@ TEST(Request, FindsAHeaderWithoutRegardToCase) {
 TEST(Response, AHeaderValueCannotStartALineOfItsOwn) {
   Response response(200);
   response.add_header("X-Text", std::string_view("a\r\nSet-Cookie: b\0c", 18));
-  response.add_header("X-Number", -5);
-  EXPECT_EQ(response.header_lines(), "X-Text: aSet-Cookie: bc\r\nX-Number: -5\r\n");
+  EXPECT_EQ(response.header_lines(), "X-Text: aSet-Cookie: bc\r\n");
+}
+
+TEST(Response, NumbersBeyondTheUsualOnesAreLines) {
+  Response response(200);
+  response.add_header("X-First", -5);
+  response.add_header("X-Text", "text");
+  response.add_header("X-Second", 6);
+  response.add_header("X-Third", -7);
+  auto numbers = response.number_headers();
+  ASSERT_EQ(numbers.size(), 2u);
+  EXPECT_EQ(numbers[0].name, "X-First");
+  EXPECT_EQ(numbers[0].value, -5);
+  EXPECT_EQ(numbers[1].name, "X-Second");
+  EXPECT_EQ(numbers[1].value, 6);
+  EXPECT_EQ(response.header_lines(), "X-Text: text\r\nX-Third: -7\r\n");
 }
 
 TEST(ReasonPhrase, KnowsWhatWeSend) {

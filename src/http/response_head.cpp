@@ -32,11 +32,14 @@ bool may_have_body(int status) {
 
 void append_head(std::string& out, const Response& response, const HeadFacts& facts) {
   constexpr std::size_t kOurOwn = 144;  // enough for all that is written below besides these texts
+  constexpr std::size_t kAroundNumber = std::string_view(": \r\n").size() + TextWriter::kLongestNumber;
   std::string_view phrase = reason_phrase(response.status());
   std::string_view type = response.content_type();
   std::string_view lines = response.header_lines();
+  std::size_t numbers = 0;
+  for (const NumberHeader& header : response.number_headers()) numbers += header.name.size() + kAroundNumber;
   std::size_t written = out.size();
-  out.resize(written + kOurOwn + phrase.size() + facts.date.size() + type.size() + facts.request_id.size() +
+  out.resize(written + kOurOwn + phrase.size() + facts.date.size() + type.size() + facts.request_id.size() + numbers +
              lines.size());
   TextWriter head(out.data() + written);
   head.text("HTTP/1.1 ").number(response.status()).text(" ").text(phrase).text("\r\nDate: ").text(facts.date);
@@ -47,7 +50,11 @@ void append_head(std::string& out, const Response& response, const HeadFacts& fa
   head.text("\r\nX-Request-Id: ").text(facts.request_id);
   if (facts.connection == ConnectionHeader::close) head.text("\r\nConnection: close");
   if (facts.connection == ConnectionHeader::keep_alive) head.text("\r\nConnection: keep-alive");
-  head.text("\r\n").text(lines).text("\r\n");
+  head.text("\r\n");
+  for (const NumberHeader& header : response.number_headers()) {
+    head.text(header.name).text(": ").number(header.value).text("\r\n");
+  }
+  head.text(lines).text("\r\n");
   out.resize(static_cast<std::size_t>(head.end() - out.data()));
 }
 
