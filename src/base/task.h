@@ -191,7 +191,8 @@ class TaskPromise : public TaskPromiseBase {
   void return_value(U&& value) {
     value_.emplace(std::forward<U>(value));
   }
-  T result() {
+  // In the coroutine's frame.
+  T&& result() {
     rethrow();
     return *std::move(value_);
   }
@@ -210,6 +211,9 @@ class TaskPromise<void> : public TaskPromiseBase {
 
 // A coroutine that begins when it is awaited, or spawned (spawn() below, TaskGroup); owns it. To await it costs no more
 // than a call if it never waits. What it throws, the await throws. Not thread-safe. Nothing is ever detached.
+//
+// The await gives a reference into the coroutine, so that the result is moved once, to where it is wanted. It is valid
+// until the await's expression has ended: so it is never bound to a reference that lives longer.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -225,7 +229,7 @@ class [[nodiscard]] Task {
     bool await_suspend(std::coroutine_handle<Promise> caller) {
       return task_.coroutine_.promise().start(caller.promise().run(), task_.coroutine_, caller);
     }
-    T await_resume() { return task_.coroutine_.promise().result(); }
+    decltype(auto) await_resume() { return task_.coroutine_.promise().result(); }
 
    private:
     Task task_;

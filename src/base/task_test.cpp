@@ -79,6 +79,31 @@ Task<int> fails_later(Executor executor, std::string why) {
   throw std::runtime_error(why);
 }
 
+// Counts how often it was moved.
+class Moved {
+ public:
+  Moved() = default;
+  Moved(Moved&& other) noexcept : times_(other.times_ + 1) {}
+  Moved& operator=(Moved&& other) noexcept {
+    times_ = other.times_ + 1;
+    return *this;
+  }
+  ~Moved() = default;
+
+  int times() const { return times_; }
+
+ private:
+  int times_ = 0;
+};
+
+Task<Moved> not_moved_yet() {
+  co_return Moved();
+}
+
+Task<Moved> passed_on() {
+  co_return co_await not_moved_yet();
+}
+
 // Has ended when it begins.
 class EndedAlready : public TaskAwaitable {
  public:
@@ -116,6 +141,21 @@ TEST_F(TaskTest, GivesItsResultAtOnceOrLater) {
   std::vector<int> results;
   run(all(executor(), &results));
   EXPECT_EQ(results, (std::vector{3, 7, 5}));
+}
+
+TEST_F(TaskTest, MovesItsResultIntoItsFrameAndFromThereToWhereItIsWanted) {
+  auto all = [](std::vector<int>* times) -> Task<void> {
+    auto made = co_await not_moved_yet();
+    times->push_back(made.times());
+    Moved assigned;
+    assigned = co_await not_moved_yet();
+    times->push_back(assigned.times());
+    assigned = co_await passed_on();
+    times->push_back(assigned.times());
+  };
+  std::vector<int> times;
+  run(all(&times));
+  EXPECT_EQ(times, (std::vector{2, 2, 3}));
 }
 
 TEST_F(TaskTest, ThrowsWhatEscapedItWhereItIsAwaited) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "base/use_task.h"
@@ -122,8 +123,9 @@ void Session::begin_request() {
 void Session::forget_request() {
   request_ = Request();
   parser_.reset();
-  // Assigning alone would keep the memory of a large body.
-  Response sent = std::exchange(response_, Response());
+  // Made anew, since to assign an empty one would keep the memory of a large body.
+  std::destroy_at(&response_);
+  std::construct_at(&response_);
   if (head_.capacity() > kKeptText) std::string().swap(head_);
   if (params_.decoded.capacity() > kKeptText) std::string().swap(params_.decoded);
   connection_.input().shrink();
