@@ -88,7 +88,7 @@ http::Handler LeaseApi::reading(Read read, http::Response (*refuse)(const Error&
                                 Task<http::Response> (LeaseApi::*handle)(const http::Request&, Asked)) {
   return [this, read, refuse, handle](const http::Request& request) {
     Result<Asked> asked = read(request);
-    return asked ? (this->*handle)(request, *std::move(asked)) : http::answer_now(refuse(asked.error()));
+    return asked ? (this->*handle)(request, *std::move(asked)) : ready_task(refuse(asked.error()));
   };
 }
 

@@ -107,7 +107,7 @@ std::optional<http::Response> LockApi::admit(const Row& row, const http::Request
 // Reads the body, and passes it on or says what is wrong with it.
 Task<http::Response> LockApi::serve(const Row& row, const http::Request& request) {
   auto body = row.body ? parse_lock_body(request.body, *row.body) : std::variant<LockBody, ValidationErrors>();
-  if (auto* errors = std::get_if<ValidationErrors>(&body)) return http::answer_now(invalid_body(*errors));
+  if (auto* errors = std::get_if<ValidationErrors>(&body)) return ready_task(invalid_body(*errors));
   return (this->*row.handler)(request, std::get<LockBody>(body));
 }
 

@@ -256,6 +256,12 @@ inline Task<void> TaskPromise<void>::get_return_object() {
   return Task<void>(Task<void>::Handle::from_promise(*this));
 }
 
+// Gives what is known already, for functions that return a task without being coroutines.
+template <class T>
+Task<T> ready_task(T value) {
+  co_return value;
+}
+
 // The root of a run.
 class TaskRoot {
  public:

@@ -158,6 +158,17 @@ TEST_F(TaskTest, MovesItsResultIntoItsFrameAndFromThereToWhereItIsWanted) {
   EXPECT_EQ(times, (std::vector{2, 2, 3}));
 }
 
+TEST_F(TaskTest, GivesWhatIsKnownAlready) {
+  auto all = [](std::vector<int>* results) -> Task<void> {
+    auto value = co_await ready_task(std::make_unique<int>(1));
+    results->push_back(*value);
+    results->push_back(co_await ready_task<int>('a'));
+  };
+  std::vector<int> results;
+  run(all(&results));
+  EXPECT_EQ(results, (std::vector{1, 97}));
+}
+
 TEST_F(TaskTest, ThrowsWhatEscapedItWhereItIsAwaited) {
   auto catches = [](Executor executor, std::vector<std::string>* caught) -> Task<void> {
     try {

@@ -135,10 +135,6 @@ NoRoute method_not_allowed(const Allowed& allowed) {
 
 }  // namespace
 
-Task<Response> answer_now(Response response) {
-  co_return response;
-}
-
 Router::Router(std::vector<Route> routes) : routes_(std::move(routes)) {
   for (std::size_t i = 0; i < routes_.size(); ++i) {
     const Route& route = routes_[i];

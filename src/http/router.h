@@ -17,9 +17,6 @@ namespace sharedlock::http {
 // Answers a request. The Request outlives the coroutine: the session owns it and awaits directly.
 using Handler = std::function<Task<Response>(const Request&)>;
 
-// The result of a handler that need not wait.
-Task<Response> answer_now(Response response);
-
 // Counts the answers of a handler by their status: called with each before it is sent. Not called for answers from
 // elsewhere, or if the handler threw. A hook, since a coroutine around the handler would be one more frame for as long
 // as a client waits.

@@ -18,6 +18,10 @@ LockSight see(const Entry& entry) {
   return {.holder = identity_of("", std::to_string(number_of(*id))), .look_again = std::nullopt};
 }
 
+Error no_such_lease() {
+  return {Errc::lease_not_found, "no such lease"};
+}
+
 constexpr int kLooksAgain = 4;  // tries of get() and force_release() while the holder renews the lease
 
 }  // namespace
@@ -184,18 +188,21 @@ RefusalCacheCounts LeaseService::cache_counts() const {
 }
 
 Task<Result<Ttl>> LeaseService::keep_alive(LeaseId id, BootTime received) {
-  if (id <= LeaseId{0}) co_return Error{Errc::lease_not_found, "no such lease"};
-  co_return co_await store_.keep_alive(id, std::string(kPrefix), deadline_for(received));
+  if (id <= LeaseId{0}) return ready_task<Result<Ttl>>(no_such_lease());
+  return store_.keep_alive(id, std::string(kPrefix), deadline_for(received));
 }
 
 Task<Result<void>> LeaseService::release(LeaseId id, BootTime received) {
-  if (id <= LeaseId{0}) co_return Error{Errc::lease_not_found, "no such lease"};
+  if (id <= LeaseId{0}) return ready_task<Result<void>>(no_such_lease());
   Deadline deadline = deadline_for(received);
+  return cache_ ? release_cached(id, deadline) : store_.revoke(id, std::string(kPrefix), deadline);
+}
+
+// The keys that it frees leave the cache at once.
+Task<Result<void>> LeaseService::release_cached(LeaseId id, Deadline deadline) {
   std::vector<std::string> keys;
-  if (cache_) {
-    auto info = co_await store_.lease(id, deadline);
-    if (info && *info) keys = std::move((*info)->keys);
-  }
+  auto info = co_await store_.lease(id, deadline);
+  if (info && *info) keys = std::move((*info)->keys);
   auto released = co_await store_.revoke(id, std::string(kPrefix), deadline);
   for (const std::string& key : keys) cache_->drop(key);
   co_return released;

@@ -119,6 +119,7 @@ class LeaseService {
   Task<Result<Answer>> answer_as_time_is_up(const GrantRequest& request);
   Task<Result<std::optional<Answer>>> repeat_in_queue(const GrantRequest& request, WaitQueues::Turn& turn);
   Task<Result<Answer>> resolve(const GrantRequest& request, LeaseId id, Error unknown);
+  Task<Result<void>> release_cached(LeaseId id, Deadline deadline);
   Task<bool> undo(std::string key, Revision grant);
   static std::string store_key(std::string_view key);
   static QueuePart part_of(const std::string& key);
