@@ -169,6 +169,21 @@ TEST_F(TaskTest, GivesWhatIsKnownAlready) {
   EXPECT_EQ(results, (std::vector{1, 97}));
 }
 
+// Of every size, kept or not; what was kept is used again.
+TEST(TaskFrameAllocator, ServesVectorsOfEverySize) {
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::string, TaskFrameAllocator<std::string>> grown;
+    for (std::size_t size = 1; size <= 200; ++size) {
+      grown.push_back(std::to_string(size));
+      std::vector<std::string, TaskFrameAllocator<std::string>> copy(grown.begin(), grown.end());
+      auto moved = std::move(copy);
+      ASSERT_EQ(moved, grown);
+      ASSERT_EQ(moved.size(), size);
+      ASSERT_EQ(moved.back(), std::to_string(size));
+    }
+  }
+}
+
 TEST_F(TaskTest, ThrowsWhatEscapedItWhereItIsAwaited) {
   auto catches = [](Executor executor, std::vector<std::string>* caught) -> Task<void> {
     try {

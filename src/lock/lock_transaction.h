@@ -23,7 +23,7 @@ class LockTransaction {
 
   const std::vector<std::string>& keys() const { return keys_; }
   // As seen last; before the first look, as if nothing stood there.
-  const std::vector<std::optional<Entry>>& stands() const { return stands_; }
+  const Few<std::optional<Entry>>& stands() const { return stands_; }
   bool is_queued(std::size_t i) const { return in_queue_[i]; }  // its queue is not empty, so keys[i] can't change hands
   QueueState::EntryFate entries() const { return entries_stand_; }
   Revision as_of() const { return as_of_; }
@@ -45,7 +45,7 @@ class LockTransaction {
   std::vector<std::string> queues_;
   QueueState::Join entries_;
   QueueState::EntryFate entries_stand_ = QueueState::EntryFate::there;
-  std::vector<std::optional<Entry>> stands_;
+  Few<std::optional<Entry>> stands_;
   std::vector<bool> in_queue_;
   Revision as_of_{};
 };

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "base/task.h"
+#include "base/task_frame.h"
 
 namespace sharedlock {
 
@@ -93,12 +94,16 @@ struct Erase {  // of an absent key: changes nothing
 };
 using Mutation = std::variant<Put, Erase>;
 
+// Nearly always one or two elements. Each request makes and drops several such vectors.
+template <class T>
+using Few = std::vector<T, TaskFrameAllocator<T>>;
+
 // All or nothing. It is applied when every expectation holds and no entry exists under any prefix of `none_under`. Keys
 // are not empty; no key is changed twice; at most one put has an OwnLease; a ttl is at least 1 s.
 struct Transaction {
-  std::vector<Expect> expect;
+  Few<Expect> expect;
   std::vector<std::string> none_under;
-  std::vector<Mutation> changes;
+  Few<Mutation> changes;
 };
 
 const std::string& key_of(const Mutation& mutation);
@@ -113,7 +118,7 @@ struct Committed {
   LeaseId lease{};    // of its OwnLease, if it put one
   Ttl ttl{};          // of that lease as granted: at least what was asked for
   // [i] of changes[i]: Entry::lease of an entry that was put; 0 for one that was erased.
-  std::vector<LeaseId> leases = {};
+  Few<LeaseId> leases = {};
   // Set if the store put all of it again, under another lease: the first put's revision; `revision` is the last.
   Revision first = kAbsent;
 
@@ -122,8 +127,8 @@ struct Committed {
 };
 struct Conflict {  // nothing was changed
   Revision as_of;
-  std::vector<std::optional<Entry>> current;  // [i] for expect[i]: the present entry
-  std::vector<bool> occupied;                 // [i] for none_under[i]
+  Few<std::optional<Entry>> current;  // [i] for expect[i]: the present entry
+  std::vector<bool> occupied;         // [i] for none_under[i]
 };
 using Outcome = std::variant<Committed, Conflict>;
 

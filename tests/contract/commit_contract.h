@@ -99,7 +99,7 @@ TYPED_TEST_P(StoreCommit, ExpectationOfARevisionFailsForAnAbsentKey) {
 TYPED_TEST_P(StoreCommit, AllExpectationsMustHold) {
   auto a = this->key("a"), b = this->key("b"), c = this->key("c");
   Committed of_b = this->client.create(b, "b");
-  std::vector<Mutation> changes{Put{a, "changed", kLasting}, Erase{b}, Put{c, "changed", kLasting}};
+  Few<Mutation> changes{Put{a, "changed", kLasting}, Erase{b}, Put{c, "changed", kLasting}};
   auto before = this->client.get(b);
 
   Conflict conflict = this->client.lose(
@@ -288,7 +288,7 @@ template <class Backend>
 class StoreInvalid : public StoreContract<Backend> {
  protected:
   // What became of a transaction that also puts a key which would show a half-done change.
-  std::optional<Errc> refusal_of(std::vector<Expect> expect, std::vector<Mutation> changes) {
+  std::optional<Errc> refusal_of(Few<Expect> expect, Few<Mutation> changes) {
     changes.insert(changes.begin(), Put{this->key("witness"), "", kLasting});
     auto error =
         error_of(this->client.commit({.expect = std::move(expect), .none_under = {}, .changes = std::move(changes)}));

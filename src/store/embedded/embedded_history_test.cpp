@@ -51,7 +51,7 @@ class EmbeddedHistory : public EmbeddedFixture {
 // A history in which each step makes exactly one durable change; ends early when a step is not acknowledged.
 using Step = std::function<bool(EmbeddedFixture&, StoreClient&, ManualClock&)>;
 
-Step commits(std::vector<Mutation> changes) {
+Step commits(Few<Mutation> changes) {
   return [changes = std::move(changes)](EmbeddedFixture&, StoreClient& client, ManualClock&) {
     return client.commit({.expect = {}, .none_under = {}, .changes = changes}).has_value();
   };

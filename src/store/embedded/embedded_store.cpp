@@ -146,7 +146,7 @@ class EmbeddedStore final : public LeaseStore, private GroupCommit::Listener, pr
     Ticket ticket{};  // the batch that puts it on disk
   };
 
-  Applied apply(Transaction transaction) {
+  Applied apply(Transaction&& transaction) {
     std::scoped_lock lock(mutex_);
     if (auto failed = failure()) return {.outcome = *std::move(failed)};
     if (disk_.is_behind()) return {.outcome = Error{Errc::overloaded, "too much waits for the disk"}};

@@ -33,7 +33,7 @@ struct Answer {
   Revision revision{};  // of Committed; as_of of Conflict
   LeaseId lease{};
   Ttl ttl{};
-  std::vector<std::optional<Entry>> current{};
+  Few<std::optional<Entry>> current{};
   std::vector<bool> occupied{};
 
   bool operator==(const Answer&) const = default;

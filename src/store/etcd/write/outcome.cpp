@@ -8,7 +8,8 @@ namespace sharedlock {
 namespace {
 
 Outcome committed_at(Revision revision, const EtcdCommitLeases& leases) {
-  Committed committed{.revision = revision, .lease = {}, .ttl = {}, .leases = leases.ids};
+  Committed committed{.revision = revision};
+  committed.leases.assign(leases.ids.begin(), leases.ids.end());
   if (leases.own) {
     committed.lease = leases.own->id;
     committed.ttl = leases.own->ttl;
