@@ -97,11 +97,11 @@ Result<GrantRequest> LeaseApi::to_grant(const http::Request& request) const {
   auto body = parse_lease_body(request.body);
   if (!body) return body.error();
   if (log_.enabled(LogLevel::debug)) note(*body, request);
-  return with_headers(*std::move(body), request);
+  return with_headers(std::move(*body), request);
 }
 
 // Reads the headers; invalid_argument says what is wrong with them.
-Result<GrantRequest> LeaseApi::with_headers(LeaseBody body, const http::Request& request) const {
+Result<GrantRequest> LeaseApi::with_headers(LeaseBody&& body, const http::Request& request) const {
   GrantRequest grant{
       .key = std::move(body.key), .value = std::move(body.value), .ttl = kDefaultTtl, .received = request.received};
   auto sent = [&](std::string_view name) {

@@ -48,7 +48,7 @@ class LeaseApi {
   Task<http::Response> get(const http::Request& request, std::string key);
   Task<http::Response> force_release(const http::Request& request, std::string key);
   Result<GrantRequest> to_grant(const http::Request& request) const;
-  Result<GrantRequest> with_headers(LeaseBody body, const http::Request& request) const;
+  Result<GrantRequest> with_headers(LeaseBody&& body, const http::Request& request) const;
   http::Response answer(const Result<LeaseService::Answer>& outcome, const http::Request& request) const;
   void note(const LeaseBody& asked, const http::Request& request) const;
   http::Response failed(std::string_view what, const Error& error, const http::Request& request) const;
