@@ -21,8 +21,8 @@ Task<Result<LockAnswer>> LockService::acquire(const AcquireRequest& request) {
 }
 
 Task<Result<LockAnswer>> LockService::try_to_acquire(const AcquireRequest& request) {
-  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received),
-                  [&request](const auto& current, Instant now) { return decide_acquire(request, current, now); });
+  auto decide = [&request](const auto& current, Instant now) { return decide_acquire(request, current, now); };
+  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received), Decide(decide));
   PresenceHints::Key hint(attempt.key);
   bool waited_for = parts_.queues.in_use() && parts_.queues.is_occupied(LockKeys::name_of(request.lock));
   if (!waited_for && !parts_.hints.is_present(hint)) attempt.first = First::guess;
@@ -66,8 +66,8 @@ Task<Result<LockAnswer>> LockService::acquire_in_queue(const AcquireRequest& req
 }
 
 Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
-  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received),
-                  [&request](const auto& current, Instant now) { return decide_renew(request, current, now); });
+  auto decide = [&request](const auto& current, Instant now) { return decide_renew(request, current, now); };
+  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received), Decide(decide));
   attempt.first = First::recall;
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();
@@ -75,8 +75,8 @@ Task<Result<LockAnswer>> LockService::renew(RenewRequest request) {
 }
 
 Task<Result<std::optional<Refused>>> LockService::release(ReleaseRequest request) {
-  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received),
-                  [&request](const auto& current, Instant now) { return decide_release(request, current, now); });
+  auto decide = [&request](const auto& current, Instant now) { return decide_release(request, current, now); };
+  Attempt attempt(parts_.keys.key_of(request.lock), parts_.deadline_for(request.received), Decide(decide));
   attempt.first = First::recall;
   auto ended = co_await decide_durably(attempt);
   if (!ended) co_return ended.error();

@@ -2,13 +2,13 @@
 
 #include <chrono>
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/function_ref.h"
 #include "base/log.h"
 #include "base/result.h"
 #include "base/task.h"
@@ -77,15 +77,15 @@ class LockService {
   LockParts& parts() { return parts_; }
 
  private:
-  using Decide = std::function<Decision(const std::optional<HeldLock>& current, Instant now)>;
+  using Decide = FunctionRef<Decision(const std::optional<HeldLock>& current, Instant now)>;
 
   using First = CommitAttempt::First;
 
   // One request, on the frame of the coroutine that answers it: so it is handed on without being moved, and no other
-  // frame holds it too.
+  // frame holds it too. `decide` refers to a function of that frame.
   struct Attempt {
     Attempt(std::string the_key, Deadline until, Decide what)
-        : key(std::move(the_key)), deadline(until), decide(std::move(what)) {}
+        : key(std::move(the_key)), deadline(until), decide(what) {}
 
     std::string key;
     Deadline deadline;
