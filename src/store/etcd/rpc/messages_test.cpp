@@ -83,9 +83,9 @@ pb::TxnRequest by_protobuf(const Transaction& transaction, const std::vector<Lea
   return request;
 }
 
-std::string any_text(std::mt19937_64& random) {
-  static constexpr std::array<std::size_t, 8> kSizes{1, 2, 60, 126, 127, 128, 129, 17'000};
-  std::string text(kSizes[random() % kSizes.size()], '\0');
+std::string any_text(std::mt19937_64& random, std::size_t longest = 17'000) {
+  const std::array<std::size_t, 8> sizes{1, 2, 60, 126, 127, 128, 129, longest};
+  std::string text(sizes[random() % sizes.size()], '\0');
   for (char& byte : text) byte = random() % 8 == 0 ? '\xff' : static_cast<char>(random());
   return text;
 }
@@ -161,7 +161,7 @@ pb::TxnResponse any_response(std::mt19937_64& random) {
     if (random() % 2 == 0) {
       of.mutable_response_put()->mutable_header();
     } else {
-      of.mutable_response_range()->add_kvs()->set_value(any_text(random).substr(0, 200));
+      of.mutable_response_range()->add_kvs()->set_value(any_text(random, 200));
     }
   }
   return response;
