@@ -9,6 +9,7 @@
 #include "base/use_task.h"
 #include "store/etcd/rpc/connections_grpc.h"
 #include "store/etcd/rpc/error_class.h"
+#include "store/etcd/rpc/nested_grpc.h"
 #include "store/etcd/witness/guard_grpc.h"
 #include "store/etcd/witness/witness.h"
 
@@ -27,6 +28,11 @@ struct RangeCall {
 struct TxnCall {
   using Request = pb::TxnRequest;
   using Response = pb::TxnResponse;
+  static constexpr bool kLinearizable = true;
+};
+struct NestedTxnCall {
+  using Request = EtcdNestedRequest;
+  using Response = EtcdNestedResponse;
   static constexpr bool kLinearizable = true;
 };
 struct GrantCall {
@@ -62,6 +68,9 @@ template <class Request>
 void prepare_guard(Request&, Revision) {}
 void prepare_guard(pb::TxnRequest& request, Revision least) {
   renew_guard(request, least);
+}
+void prepare_guard(EtcdNestedRequest& request, Revision least) {
+  renew_guard(request.comparing, least);
 }
 
 Task<void> pause(std::chrono::nanoseconds span) {
@@ -176,6 +185,11 @@ Task<Result<pb::RangeResponse>> EtcdClient::range(pb::RangeRequest request, Dead
 Task<EtcdAnswer<pb::TxnResponse>> EtcdClient::txn(pb::TxnRequest request, bool repeatable, Deadline deadline,
                                                   EtcdTxn how) {
   return run<TxnCall>(std::move(request), repeatable, deadline, how);
+}
+
+Task<EtcdAnswer<EtcdNestedResponse>> EtcdClient::nested_txn(EtcdNestedRequest request, bool repeatable,
+                                                            Deadline deadline, EtcdTxn how) {
+  return run<NestedTxnCall>(std::move(request), repeatable, deadline, how);
 }
 
 Task<EtcdAnswer<pb::LeaseGrantResponse>> EtcdClient::grant(pb::LeaseGrantRequest request, Deadline deadline) {

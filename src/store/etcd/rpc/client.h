@@ -31,6 +31,8 @@ class EtcdConnections;
 class EtcdWitness;
 struct EtcdFailure;
 struct EtcdMember;
+struct EtcdNestedRequest;
+class EtcdNestedResponse;
 
 // An answer of etcd.
 template <class Response>
@@ -85,6 +87,10 @@ class EtcdClient {
   // `repeatable`: its own success makes its guards fail, so sending it twice does not apply it twice.
   Task<EtcdAnswer<etcdserverpb::TxnResponse>> txn(etcdserverpb::TxnRequest request, bool repeatable, Deadline deadline,
                                                   EtcdTxn how = EtcdTxn::simply);
+
+  // The same for a transaction that holds others.
+  Task<EtcdAnswer<EtcdNestedResponse>> nested_txn(EtcdNestedRequest request, bool repeatable, Deadline deadline,
+                                                  EtcdTxn how);
 
   // Of all answers.
   Revision highest() const { return Revision{highest_revision_.load()}; }

@@ -80,6 +80,7 @@ EtcdMember::EtcdMember(EtcdEndpoint where, std::shared_ptr<grpc::Channel> to, Cl
     : endpoint(std::move(where)),
       channel(std::move(to)),
       kv(channel),
+      nested(channel),
       lease(channel),
       watch(channel),
       auth(channel),

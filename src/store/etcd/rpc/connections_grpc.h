@@ -3,6 +3,7 @@
 #include <etcd.grpc.pb.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
 
 #include <atomic>
 #include <chrono>
@@ -23,6 +24,7 @@
 #include "store/etcd/rpc/clusters.h"
 #include "store/etcd/rpc/completions_grpc.h"
 #include "store/etcd/rpc/endpoint.h"
+#include "store/etcd/rpc/nested_grpc.h"
 
 namespace sharedlock {
 
@@ -38,6 +40,10 @@ struct EtcdMember {
   }
   auto prepare(grpc::ClientContext* context, const etcdserverpb::TxnRequest& request, grpc::CompletionQueue* queue) {
     return kv.PrepareAsyncTxn(context, request, queue);
+  }
+  auto prepare(grpc::ClientContext* context, const EtcdNestedRequest& request, grpc::CompletionQueue* queue) {
+    static const std::string kMethod = "/etcdserverpb.KV/Txn";
+    return nested.PrepareUnaryCall(context, kMethod, request, queue);
   }
   auto prepare(grpc::ClientContext* context, const etcdserverpb::LeaseGrantRequest& request,
                grpc::CompletionQueue* queue) {
@@ -63,6 +69,7 @@ struct EtcdMember {
   std::size_t index = 0;
   std::shared_ptr<grpc::Channel> channel;
   etcdserverpb::KV::Stub kv;
+  grpc::TemplatedGenericStub<EtcdNestedRequest, EtcdNestedResponse> nested;  // of KV, too
   etcdserverpb::Lease::Stub lease;
   etcdserverpb::Watch::Stub watch;
   etcdserverpb::Auth::Stub auth;

@@ -102,15 +102,14 @@ bool EtcdLoss::examine(const EtcdWitness::Known& known, const EtcdWitness::Found
   return !witness_.refuses();
 }
 
-bool EtcdLoss::examine(EtcdWitness::Known known, const EtcdAnswer<pb::TxnResponse>& failed, int first) {
-  known.floor = failed.compared_with;
-  EtcdWitness::Found found = read_own_ranges(*failed.result, first);
+bool EtcdLoss::examine(EtcdWitness::Known known, Revision compared_with, const pb::TxnResponse& failed, int first) {
+  known.floor = compared_with;
+  EtcdWitness::Found found = read_own_ranges(failed, first);
   if (examine(known, found)) look_at_base(found.base, found.as_of);
   return !witness_.refuses();
 }
 
-bool EtcdLoss::confirm(const EtcdWitness::Known& known, const pb::TxnResponse& response) {
-  Revision at{response.header().revision()};
+bool EtcdLoss::confirm(const EtcdWitness::Known& known, Revision at) {
   if (at > known.highest) {
     witness_.confirmed(at);
     return !witness_.refuses();
@@ -341,10 +340,10 @@ Task<void> EtcdLoss::put_witness(bool ended, Deadline deadline) {
   auto put = co_await client_.txn(std::move(request), /*repeatable=*/true, deadline, EtcdTxn::guarded_and_logged);
   if (!put.result) co_return;
   if (put.result->succeeded()) {
-    confirm(known, *put.result);
+    confirm(known, Revision{put.result->header().revision()});
     told_beside_ = told;
   } else {
-    examine(known, put, 0);
+    examine(known, put.compared_with, *put.result, 0);
   }
 }
 

@@ -45,11 +45,12 @@ class EtcdLoss {
   // Judges what a transaction found; `known` is from when it was sent. False: nothing may be believed any more.
   bool examine(const EtcdWitness::Known& known, const EtcdWitness::Found& found);
 
-  // The same for a guarded transaction with failed comparisons; the answers of add_own_ranges() start at [first].
-  bool examine(EtcdWitness::Known known, const EtcdAnswer<etcdserverpb::TxnResponse>& failed, int first);
+  // The same for a guarded transaction with failed comparisons (EtcdAnswer::compared_with); the answers of
+  // add_own_ranges() start at [first].
+  bool examine(EtcdWitness::Known known, Revision compared_with, const etcdserverpb::TxnResponse& failed, int first);
 
-  // A change of ours was made. False: at an impossible revision, so nothing may be believed any more.
-  bool confirm(const EtcdWitness::Known& known, const etcdserverpb::TxnResponse& response);
+  // A change of ours was made at that revision. False: it is impossible, so nothing may be believed any more.
+  bool confirm(const EtcdWitness::Known& known, Revision at);
 
   // The server ends cleanly: its witness says so.
   Task<void> shut_down(Deadline deadline);

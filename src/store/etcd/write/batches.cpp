@@ -29,21 +29,20 @@ std::string identity(const pb::RangeRequest& range) {
   return range.SerializeAsString();
 }
 
-WriteCall call_of(const EtcdAnswer<pb::TxnResponse>& answer) {
+template <class Response>
+WriteCall call_of(const EtcdAnswer<Response>& answer) {
   using Reply = WriteCall::Reply;
   Reply failed = answer.refused ? Reply::error : Reply::none;
   return {answer.result ? Reply::carried : failed, answer.unanswered};
 }
 
 // The answer to one item, which is transaction [i] of the batch that etcd answered.
-EtcdWrites::Answer answer_of(const Result<pb::TxnResponse>& batch, std::size_t i, WriteFate fate,
+EtcdWrites::Answer answer_of(const Result<EtcdNestedResponse>& batch, std::size_t i, WriteFate fate,
                              const std::shared_ptr<EtcdLeaseLooks>& looks) {
   if (!batch) return {batch.error(), fate};
   Revision as_of{batch->header().revision()};
   std::optional<TxnAnswer> answer;
-  if (static_cast<int>(i) < batch->responses_size()) {
-    answer = decode_txn_answer(batch->responses(static_cast<int>(i)).response_txn(), as_of);
-  }
+  if (i < batch->answers().size()) answer = decode_txn_answer(batch->answers()[i], as_of);
   if (!answer) {
     return {Error{Errc::unavailable, "etcd's answer makes no sense"}, WriteFate::unknown_may_still_happen};
   }
@@ -100,7 +99,7 @@ Task<EtcdAnswer<pb::TxnResponse>> EtcdReads::read(pb::TxnRequest ranges, Deadlin
     const auto& shown = answer.result->responses(asked).response_range();
     if (shown.kvs_size() > 0) witness_.confirmed(Revision{shown.kvs(0).mod_revision()});
   } else {
-    loss_.examine(known, answer, 0);
+    loss_.examine(known, answer.compared_with, *answer.result, 0);
   }
   if (auto refused = witness_.refusal()) answer.result = *std::move(refused);
   co_return answer;
@@ -184,10 +183,10 @@ Task<EtcdWrites::Answer> EtcdWrites::send_plain(Item* item, Deadline deadline) {
   WriteFate fate = perhaps_not_over(both(item->fate, fate_of(call_of(answer))));
   if (!answer.result) co_return Answer{answer.result.error(), fate};
   if (!answer.result->succeeded()) {
-    loss_.examine(known, answer, looked);
+    loss_.examine(known, answer.compared_with, *answer.result, looked);
     answer.result->mutable_responses()->DeleteSubrange(looked, kOwnRanges);
   } else if (item->puts) {
-    loss_.confirm(known, *answer.result);
+    loss_.confirm(known, Revision{answer.result->header().revision()});
   }
   if (auto refused = witness_.refusal()) {
     if (answer.result->succeeded()) fate = WriteFate::unknown_may_still_happen;
@@ -241,19 +240,31 @@ Task<std::optional<std::vector<EtcdWrites::Answer>>> EtcdWrites::send(const std:
   co_return answers;
 }
 
-// One transaction that compares the epoch and the witness, puts the witness, and holds each item's transaction.
-pb::TxnRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
+std::string EtcdWrites::own_ranges(const EtcdWitness& witness) {
   pb::TxnRequest request;
-  add_guard(request, witness_);
-  expect_revision(request, epoch_.key(), epoch);
+  add_own_ranges(*request.mutable_failure(), witness);
+  return request.SerializeAsString();
+}
+
+// One transaction that compares the epoch and the witness, puts the witness, and holds each item's transaction.
+EtcdNestedRequest EtcdWrites::within_epoch(const Items& items, Revision epoch) {
+  constexpr std::size_t kEach = 16;  // bytes around a transaction, at most
+  EtcdNestedRequest request;
+  add_guard(request.comparing, witness_);
+  expect_revision(request.comparing, epoch_.key(), epoch);
   BootTime now = clock_.boot_now();
   BootTime promised = now;
+  std::size_t size = 0;
   for (const Item* item : items) {
-    request.add_success()->set_request_txn(item->request.bytes);
     promised = std::max(promised, item->promises.until(now).value_or(now));
+    size += item->request.bytes.size() + kEach;
   }
-  add_witness(*request.mutable_success(), witness_, witness_.value(now, promised));
-  add_own_ranges(*request.mutable_failure(), witness_);
+  pb::TxnRequest put;
+  add_witness(*put.mutable_success(), witness_, witness_.value(now, promised));
+  request.rest.reserve(size + put.ByteSizeLong() + own_ranges_.size());
+  for (const Item* item : items) request.nest(item->request.bytes);
+  put.AppendToString(&request.rest);
+  request.rest += own_ranges_;
   return request;
 }
 
@@ -264,12 +275,12 @@ Task<EtcdWrites::Response> EtcdWrites::send_in_epoch(const Items* items, bool re
     auto epoch = co_await epoch_.current(deadline);
     if (!epoch) co_return epoch.error();
     auto known = witness_.known_of_ours(client_.highest());
-    pb::TxnRequest request = within_epoch(*items, *epoch);
-    auto answer = co_await client_.txn(std::move(request), repeatable, deadline, EtcdTxn::guarded_and_logged);
+    EtcdNestedRequest request = within_epoch(*items, *epoch);
+    auto answer = co_await client_.nested_txn(std::move(request), repeatable, deadline, EtcdTxn::guarded_and_logged);
     bool is_over = answer.result && !answer.result->succeeded();
     auto next = tries->called(call_of(answer), is_over);
-    if (answer.result && !is_over) loss_.confirm(known, *answer.result);
-    if (is_over) loss_.examine(known, answer, 0);
+    if (answer.result && !is_over) loss_.confirm(known, Revision{answer.result->header().revision()});
+    if (is_over) loss_.examine(known, answer.compared_with, answer.result->failed(), 0);
     if (auto refused = witness_.refusal()) {
       tries->disbelieve();
       co_return *std::move(refused);

@@ -17,6 +17,7 @@
 #include "store/etcd/lease/lease_looks.h"
 #include "store/etcd/rpc/client.h"
 #include "store/etcd/rpc/messages_grpc.h"
+#include "store/etcd/rpc/nested_grpc.h"
 #include "store/etcd/witness/loss_grpc.h"
 #include "store/etcd/write/batch_plan.h"
 #include "store/etcd/write/epoch.h"
@@ -119,7 +120,8 @@ class EtcdWrites {
         epoch_(epoch),
         clock_(clock),
         executor_(executor),
-        background_(background) {}
+        background_(background),
+        own_ranges_(own_ranges(witness)) {}
 
   // Old versions of etcd don't notice puts nested in a transaction, and let their quota be exceeded: so without space
   // each goes alone, until a put succeeds (R18).
@@ -141,11 +143,12 @@ class EtcdWrites {
 
  private:
   using Items = std::vector<Item*>;
-  using Response = Result<etcdserverpb::TxnResponse>;
+  using Response = Result<EtcdNestedResponse>;
 
   using Looks = std::shared_ptr<EtcdLeaseLooks>;
 
-  etcdserverpb::TxnRequest within_epoch(const Items& items, Revision epoch);
+  static std::string own_ranges(const EtcdWitness& witness);
+  EtcdNestedRequest within_epoch(const Items& items, Revision epoch);
   Task<Response> send_in_epoch(const Items* items, bool repeatable, WriteTries* tries, Deadline deadline);
   Task<Answer> send_plain(Item* item, Deadline deadline);
   Looks look_beside(const Items& items, Deadline deadline);
@@ -157,6 +160,7 @@ class EtcdWrites {
   Clock& clock_;
   Executor executor_;
   TaskGroup& background_;
+  const std::string own_ranges_;  // what each batch asks if a comparison fails, as it goes over the wire
 };
 
 }  // namespace sharedlock

@@ -83,7 +83,8 @@ Task<Result<Revision>> EtcdEpoch::begin_under(LeaseId lease, Deadline deadline) 
     co_return Error{Errc::unavailable, written.result.error().message};
   }
   bool begun = written.result->succeeded();
-  bool fine = begun ? loss_.confirm(known, *written.result) : loss_.examine(known, written, 0);
+  bool fine = begun ? loss_.confirm(known, Revision{written.result->header().revision()})
+                    : loss_.examine(known, written.compared_with, *written.result, 0);
   if (!fine) co_return *witness_.refusal();
   if (!begun) co_return Error{Errc::unavailable, std::string(kTokenBaseKey) + " in etcd has just been changed"};
   co_return Revision{written.result->header().revision()};
